@@ -1,0 +1,67 @@
+"""Packaging for Twintrain.
+
+`pip install twintrain` gives the library and `twintrain diagnose`-style use in any TensorFlow project.
+The TFX pipeline needs `twintrain[pipeline]`; because some of TFX's wheels depend on the host's glibc,
+`make install` installs one of the two locked sets under requirements/ instead.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "twintrain/version.py").read_text()).group(1)
+
+LIBRARY = [
+    "tensorflow>=2.18,<2.22",
+    "keras>=3.8,<4",
+    "keras-tuner>=1.4.7,<2",
+    "tensorboard>=2.18",  # TensorFlow 2.21 no longer brings it, and keras-tuner imports it when a search starts.
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "statsmodels>=0.14",
+    "pydantic>=2.7,<3",
+    "pyyaml>=6",
+    "jinja2>=3.1",
+    "matplotlib>=3.8",
+    "typer>=0.12",
+    "rich>=13",
+]
+PIPELINE = [
+    "tfx==1.21.0",
+    "kfp>=2.14,<2.17",
+    "kfp-kubernetes>=2.14,<2.17",
+    "filelock>=3.13",
+    "httpx>=0.27",
+    "tenacity>=8",
+    "psutil>=5.9",
+]
+DEV = [
+    "pytest>=8,<9",
+    "hypothesis>=6.100",
+    "ruff>=0.8",
+    "mypy>=1.13",
+    "import-linter>=2.1",
+    "types-PyYAML",
+    "jsonschema>=4.20",
+]
+
+setup(
+    name="twintrain",
+    version=VERSION,
+    description="Train one model twice, Keras fit and GradientTape, and settle whether, how much and why they differ.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["twintrain*", "components*", "pipelines*"]),
+    package_data={"twintrain": ["recipes/*.yaml", "report/*.html", "report/*.json", "py.typed"]},
+    install_requires=LIBRARY,
+    extras_require={
+        "pipeline": PIPELINE,
+        "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["twintrain=pipelines.cli:main"]},
+)

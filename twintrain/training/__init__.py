@@ -1,0 +1,1 @@
+"""The two twins and what they share."""

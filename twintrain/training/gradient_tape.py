@@ -1,0 +1,146 @@
+"""The loop twin: a custom training loop as an expert writes it.
+
+Everything `fit` does in silence is spelled out here: `training=True`, the losses the layers add, the loss scale of
+mixed precision, metrics reset every epoch, EMA weights written back, early stopping and best weights. Whole epochs run
+inside one graph over examples held on the device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.batches import BatchSource, Feed, evaluation_dataset
+from twintrain.recipe import TwinName
+from twintrain.training import resume
+from twintrain.training.checkpoints import BestWeights
+from twintrain.training.session import Built, build, session
+from twintrain.training.twin import TwinJob, TwinResult
+
+
+class GradientTapeTwin:
+    """Trains with `tf.GradientTape`."""
+
+    name: TwinName = "loop"
+
+    def train(self, job: TwinJob) -> TwinResult:
+        """Train by the recipe; see `Twin.train`."""
+        with session(job.recipe, job.seed):
+            source = BatchSource(job.train, job.recipe, job.seed)
+            built = build(job.recipe, job.problem, source.steps)
+            progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
+            stopper = BestWeights(job.recipe.early_stopping)
+            stopper.load(stopper_state)
+            loop = _Loop(built, source, job)
+            for epoch in range(progress.epochs, job.recipe.training.epochs):
+                if progress.stopped:
+                    break
+                started = time.perf_counter()
+                fingerprints = loop.train_epoch(epoch)
+                logs = loop.results() | {f"val_{name}": value for name, value in loop.evaluate().items()}
+                stop = stopper.update(epoch, logs, built.model)
+                progress.add(logs, fingerprints, time.perf_counter() - started, stop)
+                resume.save(job.resume, built.model, built.optimizer, progress, stopper.state())
+                job.on_epoch(epoch, logs)
+            built.optimizer.finalize_variable_values(built.model.trainable_variables)
+            final = built.model.get_weights()
+            stopper.restore(built.model)
+        return TwinResult(
+            twin=self.name,
+            seed=job.seed,
+            model=built.model,
+            history=progress.history,
+            weights=built.model.get_weights(),
+            final_weights=final,
+            fingerprints=np.asarray(progress.fingerprints, np.int64),
+            epoch_seconds=progress.epoch_seconds,
+            best_epoch=stopper.best_epoch,
+            train_size=len(job.train),
+        )
+
+
+class _Loop:
+    """One model being trained: the step, the epoch around it, the evaluation after it."""
+
+    def __init__(self, built: Built, source: BatchSource, job: TwinJob) -> None:
+        self._model, self._optimizer = built.model, built.optimizer
+        self._loss, self._accuracy = built.loss, built.accuracy
+        self._mean_loss = keras.metrics.Mean(name="loss")
+        self._training_flag = job.recipe.training.training_flag
+        self._source = source
+        self._validation = evaluation_dataset(job.validation, job.recipe.training.evaluation_batch_size)
+        compiled = job.recipe.training.compiled
+        xla = job.recipe.execution.xla
+        self._step: Callable[..., None] = (
+            tf.function(self._train_step, reduce_retracing=True, jit_compile=xla) if compiled else self._train_step
+        )
+        self._test: Callable[..., None] = (
+            tf.function(self._test_step, reduce_retracing=True, jit_compile=xla) if compiled else self._test_step
+        )
+        self._run_epoch = tf.function(self._epoch_in_graph) if compiled else self._epoch_in_graph
+        self._run_test = tf.function(self._test_in_graph) if compiled else self._test_in_graph
+
+    def train_epoch(self, epoch: int) -> list[int]:
+        """One pass over the training examples; the fingerprint of each batch."""
+        self._reset()
+        if self._source.device_resident:
+            order = tf.constant(self._source.epoch_order(epoch))
+            return self._run_epoch(order, tf.constant(self._source.epoch_transforms(epoch))).numpy().tolist()
+        feed = Feed()
+        feed.start(epoch)
+        for images, labels in self._source.dataset(feed):
+            self._step(images, labels)
+        return feed.fingerprints[epoch]
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation examples."""
+        self._reset()
+        self._run_test()
+        return self.results()
+
+    def results(self) -> dict[str, float]:
+        """The figures since the last reset."""
+        return {"accuracy": float(self._accuracy.result()), "loss": float(self._mean_loss.result())}
+
+    def _reset(self) -> None:
+        self._mean_loss.reset_state()
+        self._accuracy.reset_state()
+
+    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            predictions = self._model(images, training=self._training_flag)
+            loss = self._total_loss(labels, predictions)
+            scaled = self._optimizer.scale_loss(loss)
+        variables = self._model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        self._update_metrics(labels, predictions, loss)
+
+    def _test_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        predictions = self._model(images, training=False)
+        self._update_metrics(labels, predictions, self._total_loss(labels, predictions))
+
+    def _total_loss(self, labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+        loss = self._loss(labels, predictions)
+        added = self._model.losses
+        return tf.reduce_sum([loss, *added]) if added else loss
+
+    def _update_metrics(self, labels: tf.Tensor, predictions: tf.Tensor, loss: tf.Tensor) -> None:
+        self._mean_loss.update_state(loss, sample_weight=tf.shape(labels)[0])
+        self._accuracy.update_state(labels, predictions)
+
+    def _epoch_in_graph(self, order: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+        size = self._source.batch_size
+        fingerprints = tf.TensorArray(tf.int64, size=self._source.steps)
+        for step in tf.range(self._source.steps):
+            images, labels = self._source.gather(order[step * size : (step + 1) * size], transforms)
+            fingerprints = fingerprints.write(step, self._source.fingerprint(images, labels))
+            self._step(images, labels)
+        return fingerprints.stack()
+
+    def _test_in_graph(self) -> None:
+        for images, labels in self._validation:
+            self._test(images, labels)

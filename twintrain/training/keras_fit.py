@@ -1,0 +1,146 @@
+"""The fit twin: `model.compile` and `model.fit`, with nothing of Keras overridden."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import keras
+import numpy as np
+
+from twintrain.batches import BatchSource, Feed, evaluation_dataset
+from twintrain.recipe import EarlyStopping, TwinName
+from twintrain.training import resume
+from twintrain.training.checkpoints import StopperState
+from twintrain.training.session import build, session
+from twintrain.training.twin import TwinJob, TwinResult
+
+
+class KerasFitTwin:
+    """Trains with `keras.Model.fit`."""
+
+    name: TwinName = "fit"
+
+    def train(self, job: TwinJob) -> TwinResult:
+        """Train by the recipe; see `Twin.train`."""
+        recipe = job.recipe
+        with session(recipe, job.seed):
+            source = BatchSource(job.train, recipe, job.seed)
+            built = build(recipe, job.problem, source.steps)
+            built.model.compile(
+                optimizer=built.optimizer,
+                loss=built.loss,
+                metrics=[built.accuracy],
+                jit_compile=recipe.execution.xla,
+                steps_per_execution=min(recipe.execution.steps_per_execution, source.steps),
+                run_eagerly=not recipe.training.compiled,
+            )
+            progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
+            feed = Feed()
+            stopper = _stopper(recipe.early_stopping)
+            opening = _Opening(feed)
+            closing = _Closing(job, opening, progress, stopper, stopper_state)
+            if not progress.stopped and progress.epochs < recipe.training.epochs:
+                with warnings.catch_warnings():
+                    # Keras 3.15 warns at each epoch's end about steps per execution that do not divide the epoch.
+                    warnings.filterwarnings("ignore", message="Your input ran out of data")
+                    built.model.fit(
+                        source.dataset(feed),
+                        epochs=recipe.training.epochs,
+                        initial_epoch=progress.epochs,
+                        validation_data=evaluation_dataset(job.validation, recipe.training.evaluation_batch_size),
+                        callbacks=[opening, *([stopper] if stopper else []), closing],
+                        verbose=0,
+                    )
+            else:
+                _finish(built.model, built.optimizer, opening, stopper_state)
+        return TwinResult(
+            twin=self.name,
+            seed=job.seed,
+            model=built.model,
+            history=progress.history,
+            weights=built.model.get_weights(),
+            final_weights=opening.final_weights,
+            fingerprints=np.asarray(progress.fingerprints, np.int64),
+            epoch_seconds=progress.epoch_seconds,
+            best_epoch=closing.best_epoch,
+            train_size=len(job.train),
+        )
+
+
+def _stopper(rule: EarlyStopping) -> keras.callbacks.EarlyStopping | None:
+    if not rule.enabled:
+        return None
+    return keras.callbacks.EarlyStopping(
+        monitor=rule.monitor,
+        mode="max" if rule.monitor.endswith("accuracy") else "min",
+        patience=rule.patience,
+        min_delta=rule.min_delta,
+        restore_best_weights=rule.restore_best,
+    )
+
+
+class _Opening(keras.callbacks.Callback):
+    """First in the list: opens each epoch, and sees the last weights before early stopping puts the best ones back."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
+        self.feed = feed
+        self.started = 0.0
+        self.final_weights: list[np.ndarray] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.feed.start(epoch)
+        self.started = time.perf_counter()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.final_weights = self.model.get_weights()
+
+
+class _Closing(keras.callbacks.Callback):
+    """Last in the list: keeps the figures and the state of each finished epoch."""
+
+    def __init__(
+        self,
+        job: TwinJob,
+        opening: _Opening,
+        progress: resume.Progress,
+        stopper: keras.callbacks.EarlyStopping | None,
+        stopper_state: StopperState,
+    ) -> None:
+        super().__init__()
+        self._job, self._opening, self._progress = job, opening, progress
+        self._stopper, self._stopper_state = stopper, stopper_state
+
+    @property
+    def best_epoch(self) -> int:
+        if self._stopper is None:
+            return self._progress.epochs - 1
+        return self._stopper.best_epoch if self._stopper.best is not None else self._stopper_state.best_epoch
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        # EarlyStopping has just reset itself; a resumed training goes on from where it stood.
+        if self._stopper is not None and self._progress.epochs:
+            self._stopper.wait, self._stopper.best = self._stopper_state.wait, self._stopper_state.best
+            self._stopper.best_epoch = self._stopper_state.best_epoch
+            self._stopper.best_weights = self._stopper_state.weights
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        seconds = time.perf_counter() - self._opening.started
+        figures = dict(logs or {})
+        stopped = bool(self.model.stop_training)
+        self._progress.add(figures, self._opening.feed.fingerprints.pop(epoch), seconds, stopped)
+        state = StopperState(best_epoch=epoch)
+        if self._stopper is not None:
+            kept = self._stopper.best_weights
+            state = StopperState(self._stopper.wait, self._stopper.best, self._stopper.best_epoch, kept)
+        resume.save(self._job.resume, self.model, self.model.optimizer, self._progress, state)
+        self._job.on_epoch(epoch, figures)
+
+
+def _finish(model: keras.Model, optimizer: keras.Optimizer, opening: _Opening, state: StopperState) -> None:
+    """What `fit` does after its last epoch, for a training that was interrupted just there."""
+    optimizer.finalize_variable_values(model.trainable_weights)
+    opening.final_weights = model.get_weights()
+    if state.weights is not None:
+        model.set_weights(state.weights)

@@ -1,0 +1,108 @@
+"""From a recipe to Keras objects, and the process state both twins need before they start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from twintrain.problem import Problem
+from twintrain.recipe import Optimizer, Recipe
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model and what trains it, fresh and seeded."""
+
+    model: keras.Model
+    optimizer: keras.Optimizer
+    loss: keras.Loss
+    accuracy: keras.Metric
+
+
+@contextmanager
+def session(recipe: Recipe, seed: int) -> Iterator[None]:
+    """Seeds, precision, determinism and graph rewrites as the recipe asks; precision is restored afterwards.
+
+    Op determinism cannot be switched off again within a process (TensorFlow has no call for it).
+    """
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    if recipe.execution.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    before = keras.config.dtype_policy()
+    options = tf.config.optimizer.get_experimental_options()
+    # Grappler's constant folding regroups batch-norm arithmetic differently in the two twins' graphs (2e-2 after 100
+    # steps of Adam, 0.0 with it off), and XLA is left to the recipe alone.
+    tf.config.optimizer.set_experimental_options({"constant_folding": not recipe.execution.deterministic})
+    keras.config.set_dtype_policy(recipe.execution.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+        tf.config.optimizer.set_experimental_options({"constant_folding": options.get("constant_folding", True)})
+
+
+def build(recipe: Recipe, problem: Problem, steps_per_epoch: int) -> Built:
+    """Model, optimizer, loss and metric of a recipe. Call it inside `session`."""
+    model = problem.build_model(recipe, problem.input_shape, problem.classes)
+    optimizer = build_optimizer(recipe, steps_per_epoch)
+    if recipe.execution.precision == "mixed_float16":
+        # `compile` would wrap it for fit; wrapped here, both twins hold the same object.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return Built(
+        model,
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    )
+
+
+def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
+    """The recipe's optimizer with its schedule; fields left at None keep Keras's defaults."""
+    settings = {
+        name: value
+        for name in Optimizer.model_fields
+        if name not in ("name", "learning_rate") and (value := getattr(recipe.optimizer, name)) is not None
+    }
+    config = {"learning_rate": _learning_rate(recipe, steps_per_epoch), **settings}
+    classes = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "nadam": keras.optimizers.Nadam,
+        "adamax": keras.optimizers.Adamax,
+        "adagrad": keras.optimizers.Adagrad,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    return classes[recipe.optimizer.name](**config)
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    rate, schedule = recipe.optimizer.learning_rate, recipe.schedule
+    schedules = keras.optimizers.schedules
+    if schedule.kind == "cosine":
+        warmup = round(schedule.warmup_epochs * steps)
+        total = recipe.training.epochs * steps
+        return schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else rate,
+            decay_steps=max(1, total - warmup),
+            alpha=schedule.final_factor,
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if schedule.kind == "exponential":
+        return schedules.ExponentialDecay(rate, decay_steps=steps, decay_rate=schedule.decay_per_epoch)
+    if schedule.kind == "piecewise":
+        boundaries = [max(1, round(epoch * steps)) for epoch in schedule.boundaries]
+        return schedules.PiecewiseConstantDecay(boundaries, [rate, *(rate * factor for factor in schedule.factors)])
+    return rate
+
+
+def quiet_tensorflow() -> None:
+    """Ask TensorFlow's C++ side for errors only; to be called before TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

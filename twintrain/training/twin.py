@@ -1,0 +1,108 @@
+"""The contract of a twin: one job in, one result out.
+
+    result = twin_named("loop").train(job)
+
+Whatever trains under this contract can be compared; nothing downstream knows which kind of loop it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.problem import Problem
+from twintrain.recipe import Recipe, TwinName
+from twintrain.store import ExampleStore
+
+EpochHook = Callable[[int, dict[str, float]], None]
+
+
+def no_hook(epoch: int, logs: dict[str, float]) -> None:
+    """Called after each epoch when nobody wants to know."""
+
+
+@dataclass(frozen=True)
+class TwinJob:
+    """One training of one twin.
+
+    Attributes:
+        recipe: as this twin obeys it (`Recipe.for_twin`).
+        problem: the model.
+        train: examples to train on.
+        validation: examples evaluated after each epoch.
+        seed: for weights, order, augmentation and dropout.
+        on_epoch: called with the epoch (from 0) and its figures.
+        resume: file that holds the state after the last finished epoch; None keeps none.
+    """
+
+    recipe: Recipe
+    problem: Problem
+    train: ExampleStore
+    validation: ExampleStore
+    seed: int
+    on_epoch: EpochHook = no_hook
+    resume: Path | None = None
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """What one training left.
+
+    Attributes:
+        model: the trained model, holding `weights`.
+        history: per figure ('loss', 'accuracy', 'val_loss', 'val_accuracy'), one number per epoch.
+        weights: the weights kept (best ones where early stopping restores them), in the order of `model.get_weights`.
+        final_weights: the weights after the last step.
+        fingerprints: int64 [epochs, steps], one per batch consumed.
+        epoch_seconds: wall time per epoch, validation included; the first contains graph tracing.
+        best_epoch: counted from 0; the epoch `weights` come from.
+    """
+
+    twin: TwinName
+    seed: int
+    model: keras.Model = field(repr=False)
+    history: dict[str, list[float]]
+    weights: list[np.ndarray] = field(repr=False)
+    final_weights: list[np.ndarray] = field(repr=False)
+    fingerprints: npt.NDArray[np.int64] = field(repr=False)
+    epoch_seconds: list[float]
+    best_epoch: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return len(self.epoch_seconds)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training speed over the epochs after the first, or over the only one."""
+        warm = self.epoch_seconds[1:] or self.epoch_seconds
+        examples = self.train_size * len(warm)
+        return examples / sum(warm)
+
+    train_size: int = 0
+
+
+class Twin(Protocol):
+    """A way to train a model by a recipe."""
+
+    name: TwinName
+
+    def train(self, job: TwinJob) -> TwinResult:
+        """Train from scratch, or go on from `job.resume`."""
+        ...
+
+
+def twin_named(name: str) -> Twin:
+    """The twin called 'fit' or 'loop'."""
+    from twintrain.training.gradient_tape import GradientTapeTwin
+    from twintrain.training.keras_fit import KerasFitTwin
+
+    twins: dict[str, Twin] = {"fit": KerasFitTwin(), "loop": GradientTapeTwin()}
+    return twins[name]
