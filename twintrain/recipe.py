@@ -156,7 +156,16 @@ class Execution(_Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     xla: bool = False
     steps_per_execution: int = Field(64, ge=1, le=100000, description="fit twin: steps per call from Python.")
-    deterministic: bool = Field(True, description="Op determinism and graph rewrites that regroup arithmetic off.")
+    deterministic: bool = Field(True, description="Op determinism, and no graph rewrites that regroup arithmetic.")
+
+    @model_validator(mode="after")
+    def _xla_is_possible(self) -> Execution:
+        if self.xla and self.deterministic:
+            raise ValueError(
+                "xla and deterministic exclude each other: under op determinism Keras switches XLA off in fit, and XLA "
+                "has no deterministic max-pooling gradient; set execution.deterministic=false to measure with XLA"
+            )
+        return self
 
 
 class Tuning(_Section):
