@@ -40,6 +40,7 @@ class _Section(BaseModel):
 class Data(_Section):
     """Which examples are used."""
 
+    image_shape: tuple[int, int, int] = Field((28, 28, 1), description="Height, width and channels of an image.")
     limit: int | None = Field(None, ge=20, description="Use a stratified sample of this many examples over all splits.")
     validation_fraction: float = Field(
         0.0, ge=0.0, le=0.5, description="Share of the training split held out for validation; 0 validates on 'test'."
@@ -229,8 +230,6 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Recipe:
-        if not self.training.training_flag:
-            raise ValueError("training.training_flag: fit always passes training=True; only 'loop' may deviate in it")
         if self.early_stopping.enabled and not self.data.validation_fraction:
             if self.early_stopping.monitor.startswith("val_"):
                 raise ValueError(
@@ -241,7 +240,8 @@ class Recipe(_Section):
             if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "data", "tuning"):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
         try:
-            self.for_twin("loop")
+            if self.loop:
+                self.for_twin("loop")
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -258,15 +258,10 @@ class Recipe(_Section):
             raise ValueError(f"twin must be one of {TWINS}, not {twin!r}")
         tree = self.model_dump(mode="json")
         deviations = tree.pop("loop")
-        if twin == "fit" or not deviations:
-            return Recipe.model_construct(**{**dict(self), "loop": {}})
-        for key, value in deviations.items():
-            put(tree, key, value)
-        flag = tree["training"].pop("training_flag")
-        shared = Recipe.model_validate(tree)
-        # A missing flag is wrong for both twins together, so `Recipe` refuses it; one twin alone may carry it.
-        training = Training.model_validate({**dict(shared.training), "training_flag": flag})
-        return shared.model_copy(update={"training": training})
+        if twin == "loop":
+            for key, value in deviations.items():
+                put(tree, key, value)
+        return Recipe.model_validate(tree)
 
     @property
     def twins_agree(self) -> bool:

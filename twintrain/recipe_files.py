@@ -42,9 +42,15 @@ def load_recipe(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
         except ValueError as error:
             raise TwintrainError(f"--set {override!r}: {error}.", "`twintrain recipe` prints every key.") from error
     try:
-        return Recipe.model_validate(tree)
+        recipe = Recipe.model_validate(tree)
     except ValidationError as error:
         raise TwintrainError(_explain(error, str(source)), "`twintrain recipe` prints every key with its value.") from None
+    if not recipe.training.training_flag:
+        raise TwintrainError(
+            "training.training_flag cannot be false for both twins: fit always calls the model with training=True.",
+            "Let the loop alone deviate: --set loop.training.training_flag=false",
+        )
+    return recipe
 
 
 def to_yaml(recipe: Recipe) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,8 +100,3 @@ def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.sched
         boundaries = [max(1, round(epoch * steps)) for epoch in schedule.boundaries]
         return schedules.PiecewiseConstantDecay(boundaries, [rate, *(rate * factor for factor in schedule.factors)])
     return rate
-
-
-def quiet_tensorflow() -> None:
-    """Ask TensorFlow's C++ side for errors only; to be called before TensorFlow is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

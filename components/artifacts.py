@@ -1,0 +1,42 @@
+"""Artifact types of our own: each is a directory with one JSON file, named beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx.types import artifact
+
+
+class DataSummary(artifact.Artifact):
+    """What DataGate let pass: examples and labels per split."""
+
+    TYPE_NAME = "TwintrainDataSummary"
+    FILE = "data.json"
+
+
+class TwinAgreement(artifact.Artifact):
+    """Whether the twins consumed the same batches and ended with the same weights."""
+
+    TYPE_NAME = "TwintrainTwinAgreement"
+    FILE = "agreement.json"
+
+
+class ComparisonReport(artifact.Artifact):
+    """comparison.json and report.html."""
+
+    TYPE_NAME = "TwintrainComparisonReport"
+    FILE = "comparison.json"
+
+
+def write_json(target: DataSummary | TwinAgreement, content: Any) -> None:
+    """Write the artifact's JSON file."""
+    folder = Path(target.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / target.FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read_json(source: DataSummary | TwinAgreement) -> Any:
+    """Read the artifact's JSON file."""
+    return json.loads((Path(source.uri) / source.FILE).read_text(encoding="utf-8"))

@@ -1,0 +1,117 @@
+"""DataGate: stops the run when the data is not what the schema says, with a table a person can act on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
+
+from components.artifacts import DataSummary, write_json
+from twintrain.errors import TwintrainError
+
+LABEL = "label"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong: in which split, with which feature, what."""
+
+    split: str
+    feature: str
+    problem: str
+
+
+@component
+def DataGate(  # noqa: N802 - TFX names components like classes
+    statistics: InputArtifact[ExampleStatistics],
+    schema: InputArtifact[Schema],
+    anomalies: InputArtifact[ExampleAnomalies],
+    summary: OutputArtifact[DataSummary],
+) -> None:
+    """Let the run pass only with clean data; write counts per split and label for the report.
+
+    Raises:
+        TwintrainError: there are anomalies, an empty split, a missing class, or label drift between the splits.
+    """
+    rules = tfdv.load_schema_text(str(next(Path(schema.uri).glob("*.pbtxt"))))
+    splits = artifact_utils.decode_split_names(statistics.split_names)
+    stats = {split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits}
+    findings = [
+        finding for split in splits for finding in _reported(split, _load_anomalies(anomalies.uri, split))
+    ]
+    findings += check_splits(stats, rules)
+    if findings:
+        raise TwintrainError(
+            "The data does not pass the gate:\n" + as_table(findings),
+            "Correct the data, or, where the data is right, the schema.",
+        )
+    write_json(summary, {split: summarize(proto) for split, proto in stats.items()})
+
+
+def check_splits(
+    stats: dict[str, statistics_pb2.DatasetFeatureStatisticsList], rules: schema_pb2.Schema
+) -> list[Finding]:
+    """What ExampleValidator does not look at: empty splits, missing classes, label drift from 'train'."""
+    findings: list[Finding] = []
+    domain = next(feature.int_domain for feature in rules.feature if feature.name == LABEL)
+    for split, proto in stats.items():
+        seen = summarize(proto)
+        if not seen["examples"]:
+            findings.append(Finding(split, "-", "the split is empty"))
+            continue
+        missing = [label for label in range(domain.min, domain.max + 1) if not seen["labels"].get(str(label))]
+        if missing:
+            findings.append(Finding(split, LABEL, f"no example of class {', '.join(map(str, missing))}"))
+    if not findings:
+        for split in stats:
+            if split != "train":
+                findings += _drift(split, stats[split], stats["train"], rules)
+    return findings
+
+
+def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, object]:
+    """Number of examples, and of examples per label, of one split's statistics."""
+    dataset = proto.datasets[0]
+    labels: dict[str, int] = {}
+    for feature in dataset.features:
+        if "".join(feature.path.step) == LABEL:
+            labels = {bucket.label: int(bucket.sample_count) for bucket in feature.string_stats.rank_histogram.buckets}
+    return {"examples": int(dataset.num_examples), "labels": dict(sorted(labels.items()))}
+
+
+def as_table(findings: Iterable[Finding]) -> str:
+    """Findings in aligned columns."""
+    rows = [Finding("split", "feature", "problem"), *findings]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"  {row.split:<{widths[0]}}  {row.feature:<{widths[1]}}  {row.problem}" for row in rows)
+
+
+def _reported(split: str, found: anomalies_pb2.Anomalies) -> list[Finding]:
+    whole = found.dataset_anomaly_info.description
+    findings = [Finding(split, "-", whole)] if whole else []
+    for name, info in sorted(found.anomaly_info.items()):
+        findings.append(Finding(split, name, f"{info.short_description}: {info.description}".rstrip(": ")))
+    return findings
+
+
+def _drift(
+    split: str,
+    stats: statistics_pb2.DatasetFeatureStatisticsList,
+    reference: statistics_pb2.DatasetFeatureStatisticsList,
+    rules: schema_pb2.Schema,
+) -> list[Finding]:
+    only_drift = tfdv.validate_statistics(stats, rules, previous_statistics=reference)
+    plain = tfdv.validate_statistics(stats, rules)
+    new = {name: info for name, info in only_drift.anomaly_info.items() if name not in plain.anomaly_info}
+    return [Finding(split, name, f"drift from 'train': {info.description}") for name, info in sorted(new.items())]
+
+
+def _load_anomalies(uri: str, split: str) -> anomalies_pb2.Anomalies:
+    found = anomalies_pb2.Anomalies()
+    found.ParseFromString((Path(uri) / f"Split-{split}" / "SchemaDiff.pb").read_bytes())
+    return found

@@ -1,0 +1,57 @@
+"""The Evaluator: TFX's own, comparing the loop twin (candidate) with the fit twin (baseline) slice by slice."""
+
+from __future__ import annotations
+
+import tensorflow_model_analysis as tfma
+from tfx import types
+from tfx.components import Evaluator
+
+from twintrain.recipe import Comparison
+
+ACCURACY = "accuracy"
+
+
+def twin_evaluator(
+    examples: types.BaseChannel,
+    schema: types.BaseChannel,
+    candidate: types.BaseChannel,
+    baseline: types.BaseChannel,
+    comparison: Comparison,
+) -> Evaluator:
+    """An Evaluator over raw test examples; both twins are called through their serving signature."""
+    return Evaluator(
+        examples=examples,
+        schema=schema,
+        model=candidate,
+        baseline_model=baseline,
+        example_splits=["eval"],
+        eval_config=eval_config(comparison),
+    )
+
+
+def eval_config(comparison: Comparison) -> tfma.EvalConfig:
+    """Slices, accuracy of both twins and their difference, and the thresholds for a blessing."""
+    model = {"signature_name": "serving_default", "label_key": "label"}
+    model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
+    threshold = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": comparison.accuracy_floor}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+            absolute={"value": -comparison.margin_points / 100},
+        ),
+    )
+    accuracy = tfma.MetricConfig(
+        class_name="SparseCategoricalAccuracy", config=f'{{"name": "{ACCURACY}"}}', threshold=threshold
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(name="candidate", **model),
+            tfma.ModelSpec(name="baseline", is_baseline=True, **model),
+        ],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            tfma.SlicingSpec(feature_keys=["label"]),
+            tfma.SlicingSpec(feature_keys=["ink"]),
+        ],
+        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy])],
+    )

@@ -1,0 +1,54 @@
+"""Export a trained twin as a SavedModel that takes raw examples, preprocessing included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+
+def export(model: keras.Model, transform_graph: str, folder: Path) -> None:
+    """Write the SavedModel and, beside it, `twin.keras`.
+
+    Signatures, both on serialized raw tf.Examples, string [batch]:
+        serving_default: 'probabilities' float32 [batch, classes];
+        transform_features: the preprocessed features, for the Evaluator's slices.
+
+    Args:
+        model: takes preprocessed images.
+        transform_graph: uri of the TransformGraph artifact.
+        folder: the SavedModel's directory.
+    """
+    graph = tft.TFTransformOutput(transform_graph)
+    exported = _Serving(model, graph)
+    signatures = {
+        "serving_default": exported.predict.get_concrete_function(),
+        "transform_features": exported.transform_features.get_concrete_function(),
+    }
+    tf.saved_model.save(exported, str(folder), signatures=signatures)
+    model.save(folder / "twin.keras")
+
+
+class _Serving(tf.Module):
+    def __init__(self, model: keras.Model, graph: tft.TFTransformOutput) -> None:
+        super().__init__()
+        self._model = model
+        # Keras 3 models are no trackables of tf.Module; their variables are named here so that they are saved.
+        self._tracked = [variable.value for variable in model.variables]
+        self._transform = graph.transform_features_layer()
+        spec = graph.raw_feature_spec()
+        # What is asked for a prediction has no label.
+        self._asked = {name: spec[name] for name in ("image",)}
+        self._full = spec
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def predict(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = self._transform(tf.io.parse_example(examples, self._asked))
+        return {"probabilities": self._model(features["image"], training=False)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = self._transform(tf.io.parse_example(examples, self._full))
+        return {"ink": features["ink"], "label": features["label"]}

@@ -1,0 +1,47 @@
+"""From TFX artifacts to what the library trains on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow_transform as tft
+from keras_tuner import HyperParameters
+
+from twintrain.recipe import Comparison, Recipe, Tuning
+from twintrain.records import TransformedData, split_files
+from twintrain.tuning import with_values
+
+
+def transformed_data(examples_uri: str, transform_graph_uri: str) -> TransformedData:
+    """The transformed examples of a run, with the shape and number of classes its schema gives."""
+    graph = tft.TFTransformOutput(transform_graph_uri)
+    label = next(feature for feature in graph.raw_metadata.schema.feature if feature.name == "label")
+    return TransformedData(
+        files={split: split_files(examples_uri, split) for split in ("train", "eval")},
+        image_shape=tuple(graph.transformed_feature_spec()["image"].shape),
+        classes=int(label.int_domain.max) + 1,
+    )
+
+
+def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
+    """A Trainer's custom_config: only what decides its result, so that nothing else costs a cached training."""
+    deciding = recipe.for_twin(twin).model_copy(update={"name": "-", "comparison": Comparison()})
+    if not recipe.tuning.apply:
+        deciding = deciding.model_copy(update={"tuning": Tuning()})
+    return {"twin": twin, "recipe": deciding.model_dump_json(), "state_dir": state_dir}
+
+
+def tuning_config(recipe: Recipe, twin: str) -> dict[str, Any]:
+    """A Tuner's custom_config, likewise."""
+    deciding = recipe.for_twin(twin).model_copy(update={"name": "-", "comparison": Comparison(), "seeds": (0,)})
+    tuning = deciding.tuning.model_copy(update={"apply": False})
+    training = deciding.training.model_copy(update={"epochs": tuning.epochs})
+    deciding = deciding.model_copy(update={"tuning": tuning, "training": training})
+    return {"twin": twin, "recipe": deciding.model_dump_json()}
+
+
+def with_best(recipe: Recipe, best: dict[str, Any] | None) -> Recipe:
+    """The recipe with the tuner's best values, where the recipe asks for them."""
+    if not recipe.tuning.apply or best is None:
+        return recipe
+    return with_values(recipe, HyperParameters.from_config(best).values)

@@ -1,0 +1,91 @@
+"""Everything one run is started with, as one value that can be handed to another process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from twintrain.recipe import Recipe
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PIPELINE_NAME = "twintrain"
+SMALL = 20_000  # examples; below, one Beam stage ends sooner in one process (a worker starts in about 10 seconds)
+
+
+class RunConfig(BaseModel):
+    """One run of the pipeline.
+
+    Attributes:
+        recipe: every training decision.
+        data: directory of IDX files or of `span-N` sub-directories.
+        schema_file: the curated schema.
+        root: everything the run writes goes below it.
+        span: the span to use; None for the newest.
+        cache: reuse results of earlier runs on this root whose inputs are the same.
+        workers: processes for Beam stages; 0 takes as many as there are cores, or one where the recipe's limit makes
+            the data so small that starting workers costs more than they save.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    data: Path
+    schema_file: Path
+    root: Path
+    span: int | None = None
+    cache: bool = True
+    workers: int = Field(0, ge=0)
+
+    @property
+    def metadata_db(self) -> Path:
+        """The SQLite file of ML Metadata."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def state(self) -> Path:
+        """Where unfinished trainings keep their state."""
+        return self.root / "state"
+
+    @property
+    def beam_arguments(self) -> list[str]:
+        """Arguments of every Beam stage."""
+        small = self.recipe.data.limit is not None and self.recipe.data.limit <= SMALL
+        workers = self.workers or (1 if small else len(os.sched_getaffinity(0)))
+        mode = "in_memory" if workers == 1 else "multi_processing"
+        return [
+            "--runner=DirectRunner",
+            f"--direct_running_mode={mode}",
+            f"--direct_num_workers={workers}",
+            # A worker must import tfx before tensorflow_data_validation: TFX stands in for a module
+            # (tfx_bsl.arrow.sql_util) that TFDV 1.16 asks for and tfx-bsl 1.21 no longer has.
+            "--beam_plugin=tfx",
+        ]
+
+    def with_pinned_schema(self) -> RunConfig:
+        """The same run with the schema copied below the root, under a name made from its content.
+
+        TFX decides by the path alone whether an imported schema is the one of an earlier run.
+        """
+        text = self.schema_file.read_bytes()
+        pinned = self.root / "schemas" / hashlib.sha256(text).hexdigest()[:16] / "schema.pbtxt"
+        if not pinned.exists():
+            pinned.parent.mkdir(parents=True, exist_ok=True)
+            pinned.write_bytes(text)
+        return self.model_copy(update={"schema_file": pinned})
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over the sources that decide a training's result.
+
+    It is handed to the nodes that run them, so that a change of code is never hidden by a cached result.
+    """
+    sha = hashlib.sha256()
+    for path in sorted((*REPOSITORY.glob("twintrain/**/*.py"), *REPOSITORY.glob("components/*.py"))):
+        if "report" not in path.parts and path.name != "report.py":
+            sha.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()

@@ -1,0 +1,232 @@
+"""IDX files (the format of MNIST), plain or gzipped, read as a stream.
+
+    pair = find_pair(folder, "train")
+    summary = inspect_pair(pair)                 # reads everything once, says what is wrong
+    for image in read_images(pair.images, 10_000, 20_000): ...
+
+The format: two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension as a big-endian
+32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.errors import TwintrainError
+
+# The given split's name in the pipeline, and how the original files call it.
+SPLIT_PREFIXES = {"train": "train", "eval": "t10k"}
+CHECKSUMS = "SHA256SUMS"
+_BLOCK = 1 << 20
+_RESTORE = "Restore the file, or fetch it again with `twintrain data fetch`."
+
+
+@dataclass(frozen=True)
+class IdxPair:
+    """The image file and the label file of one split."""
+
+    split: str
+    images: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """What `inspect_pair` found: number of examples, image shape (height, width) and examples per label."""
+
+    count: int
+    shape: tuple[int, int]
+    label_counts: dict[int, int]
+
+
+def find_pair(folder: Path, split: str) -> IdxPair:
+    """The IDX pair of a split in a folder.
+
+    Raises:
+        TwintrainError: the folder or one of the two files is missing, or there are several candidates.
+    """
+    prefix = SPLIT_PREFIXES[split]
+    if not folder.is_dir():
+        raise TwintrainError(f"The data directory {folder} does not exist.", "Name one with --data.")
+    return IdxPair(split, _only(folder, f"{prefix}-images*"), _only(folder, f"{prefix}-labels*"))
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(path for path in folder.glob(pattern) if not path.name.endswith((".partial", ".sha256")))
+    if not found:
+        raise TwintrainError(
+            f"No file {pattern} in {folder}.",
+            "A data directory holds train-images*, train-labels*, t10k-images* and t10k-labels* (IDX, gzipped or not).",
+        )
+    if len(found) > 1:
+        raise TwintrainError(f"Several files match {pattern} in {folder}: {', '.join(p.name for p in found)}.", "Keep one.")
+    return found[0]
+
+
+def inspect_pair(pair: IdxPair) -> PairSummary:
+    """Read both files once, in blocks, and check all that can be wrong with them.
+
+    Raises:
+        TwintrainError: a file is unreadable, truncated, corrupt or not IDX; its checksum differs from the folder's
+            SHA256SUMS; the counts differ.
+    """
+    sums = read_checksums(pair.images.parent)
+    for path in (pair.images, pair.labels):
+        verify_checksum(path, sums)
+    count, height, width = _dimensions(pair.images, 3)
+    (labels_count,) = _dimensions(pair.labels, 1)
+    if count != labels_count:
+        raise TwintrainError(
+            f"{pair.images} holds {count:,} images but {pair.labels} holds {labels_count:,} labels.",
+            "The two files must belong together.",
+        )
+    if not count or not height or not width:
+        raise TwintrainError(f"{pair.images} holds no images (shape {count} x {height} x {width}).", _RESTORE)
+    _consume(pair.images, 16, count * height * width)
+    labels = read_labels(pair.labels)
+    names, counts = np.unique(labels, return_counts=True)
+    return PairSummary(count, (height, width), dict(zip(names.tolist(), counts.tolist(), strict=True)))
+
+
+def read_labels(path: Path) -> npt.NDArray[np.uint8]:
+    """All labels of a label file, uint8 [n]; a file of labels is small."""
+    (count,) = _dimensions(path, 1)
+    with _reading(path), _open(path) as file:
+        file.seek(8)
+        data = _exactly(file, count, path)
+        _at_end(file, path)
+    return np.frombuffer(data, np.uint8)
+
+
+def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    """The raw bytes of images start..stop-1, one at a time; a gzipped file is read up to `start` in blocks."""
+    _, height, width = _dimensions(path, 3)
+    size = height * width
+    with _reading(path), _open(path) as file:
+        file.seek(16 + start * size)  # gzip seeks by decompressing in blocks
+        for _ in range(start, stop):
+            yield _exactly(file, size, path)
+
+
+def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
+    """Positions of `count` examples with each label in its share, the first ones of each label, sorted.
+
+    Shares are rounded by largest remainder, so that exactly min(count, len(labels)) positions come back.
+    """
+    count = min(count, len(labels))
+    names, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * count / len(labels)
+    take = np.floor(exact).astype(np.int64)
+    remainder = np.argsort(-(exact - take), kind="stable")[: count - take.sum()]
+    take[remainder] += 1
+    chosen = [np.nonzero(labels == name)[0][:n] for name, n in zip(names, take, strict=True)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def split_limits(limit: int | None, sizes: dict[str, int]) -> dict[str, int]:
+    """How many examples each split keeps when all splits together may keep `limit`."""
+    total = sum(sizes.values())
+    if limit is None or limit >= total:
+        return dict(sizes)
+    return {split: max(1, round(limit * size / total)) for split, size in sizes.items()}
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """File name and SHA-256 from the folder's SHA256SUMS, if it has one."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        return {}
+    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    return {parts[1].lstrip("*"): parts[0] for parts in lines if len(parts) == 2}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    sha = hashlib.sha256()
+    with _reading(path), path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def verify_checksum(path: Path, sums: dict[str, str]) -> None:
+    """Check a file against the folder's SHA256SUMS; a file not listed there passes."""
+    expected = sums.get(path.name)
+    if expected is None:
+        return
+    actual = sha256_of(path)
+    if actual != expected:
+        raise TwintrainError(
+            f"{path} is not the file it should be: SHA-256 {actual[:16]}…, expected {expected[:16]}….", _RESTORE
+        )
+
+
+def _dimensions(path: Path, expected: int) -> tuple[int, ...]:
+    with _reading(path), _open(path) as file:
+        header = _exactly(file, 4, path)
+        if header[:3] != b"\0\0\x08" or header[3] != expected:
+            raise TwintrainError(
+                f"{path} is not an IDX file of {expected}-dimensional bytes: it starts with {header.hex(' ')}, "
+                f"expected 00 00 08 {expected:02x}.",
+                _RESTORE,
+            )
+        return struct.unpack(f">{expected}I", _exactly(file, 4 * expected, path))
+
+
+def _consume(path: Path, header: int, size: int) -> None:
+    with _reading(path), _open(path) as file:
+        file.seek(header)
+        seen = 0
+        while block := file.read(_BLOCK):
+            seen += len(block)
+    if seen != size:
+        what = "is truncated" if seen < size else "has bytes left over"
+        raise TwintrainError(f"{path} {what}: {seen:,} bytes of values, its header promises {size:,}.", _RESTORE)
+
+
+def _exactly(file: IO[bytes], size: int, path: Path) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise TwintrainError(f"{path} is truncated: {len(data):,} bytes where {size:,} should follow.", _RESTORE)
+    return data
+
+
+def _at_end(file: IO[bytes], path: Path) -> None:
+    if file.read(1):
+        raise TwintrainError(f"{path} has bytes left over after its last value.", _RESTORE)
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if gzipped else path.open("rb")
+
+
+class _reading:
+    """Turns what reading can raise into one sentence about the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, EOFError):
+            raise TwintrainError(f"{self._path} is truncated: its gzip stream has no end.", _RESTORE) from error
+        if isinstance(error, (gzip.BadGzipFile, zlib.error)):
+            raise TwintrainError(f"{self._path} is a corrupt gzip file ({error}).", _RESTORE) from error
+        if isinstance(error, PermissionError):
+            raise TwintrainError(f"{self._path} cannot be read: permission denied.", "Check its mode and owner.") from error
+        if isinstance(error, OSError):
+            raise TwintrainError(f"{self._path} cannot be read: {error.strerror or error}.", _RESTORE) from error

@@ -1,0 +1,63 @@
+"""Run a function in a fresh process that owns the GPU, while the calling process cannot see it.
+
+TensorFlow takes hold of every visible GPU when it first runs, and keeps its memory until the process ends. The process
+that runs Beam must therefore not see the GPU, and each training gets a process of its own, which also gives all its
+memory back.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from twintrain.errors import TwintrainError
+
+Result = TypeVar("Result")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_HIDDEN_FROM = "TWINTRAIN_TRAINERS_SEE_DEVICES"
+_UNSET = "unset"
+
+
+def hide_gpus() -> None:
+    """Hide GPUs from this process and its children; `run_isolated` shows them to its own again."""
+    os.environ.setdefault(_HIDDEN_FROM, os.environ.get(_VISIBLE, _UNSET))
+    os.environ[_VISIBLE] = "-1"
+
+
+@contextmanager
+def _gpus_as_before() -> Iterator[None]:
+    before = os.environ.get(_HIDDEN_FROM)
+    if before is None:
+        yield
+        return
+    hidden = os.environ.pop(_VISIBLE)
+    if before != _UNSET:
+        os.environ[_VISIBLE] = before
+    try:
+        yield
+    finally:
+        os.environ[_VISIBLE] = hidden
+
+
+def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call `function(*arguments)` in a process of its own; both must be picklable.
+
+    Raises:
+        TwintrainError: the process was killed (out of memory, most often).
+        Exception: whatever `function` raised.
+    """
+    context = multiprocessing.get_context("spawn")
+    with _gpus_as_before(), ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise TwintrainError(
+                "The training process was killed.",
+                "Most often memory ran out: lower data.memory_limit_mb or training.batch_size. "
+                "Finished epochs are kept; the same command goes on from there.",
+            ) from error

@@ -1,0 +1,23 @@
+"""Progress of a run, told by whichever process makes it, read by the one that shows it.
+
+One JSON object per line is appended to the file named by the environment variable below; without it nothing is
+written. Lines are short, so appends from several processes do not mix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+VARIABLE = "TWINTRAIN_PROGRESS_FILE"
+
+
+def tell(event: str, **fields: Any) -> None:
+    """Append one event with the time and `fields`."""
+    path = os.environ.get(VARIABLE)
+    if path:
+        line = json.dumps({"event": event, "time": time.time(), **fields}) + "\n"
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line)

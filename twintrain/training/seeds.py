@@ -1,0 +1,131 @@
+"""All seeds of one twin: trained one after the other, each leaving its record in a folder of its own.
+
+    FOLDER/seed-0/record.json        history, epochs, timings
+    FOLDER/seed-0/weights.npz        weights kept and last weights
+    FOLDER/seed-0/fingerprints.npy   int64 [epochs, steps]
+    FOLDER/seed-0/predictions.npz    probabilities of every test example, with ids and labels
+    FOLDER/seed-0/tensorboard/       event files
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from twintrain.batches import evaluation_dataset
+from twintrain.problem import find_problem
+from twintrain.progress import tell
+from twintrain.recipe import Recipe, TwinName
+from twintrain.records import TransformedData, hold_out
+from twintrain.store import ExampleStore
+from twintrain.training.twin import EpochHook, TwinJob, TwinResult, twin_named
+
+
+@dataclass(frozen=True)
+class SeedsJob:
+    """What to train.
+
+    Attributes:
+        twin: 'fit' or 'loop'.
+        recipe: as this twin obeys it.
+        data: the transformed examples.
+        folder: where each seed's record goes.
+        state: folder for the state of unfinished trainings; None keeps none.
+    """
+
+    twin: TwinName
+    recipe: Recipe
+    data: TransformedData
+    folder: Path
+    state: Path | None = None
+
+
+def train_seeds(job: SeedsJob) -> keras.Model:
+    """Train every seed of the recipe and write its record.
+
+    Returns:
+        the model of the first seed, which stands for the twin where only one model can: chosen in advance, not by score.
+    """
+    recipe = job.recipe
+    train = job.data.store("train", recipe.data.memory_limit_mb)
+    test = job.data.store("eval", recipe.data.memory_limit_mb)
+    validation = test
+    if recipe.data.validation_fraction:
+        train, validation = hold_out(train, recipe.data.validation_fraction, recipe.tuning.seed)
+    problem = find_problem(recipe, job.data.image_shape, job.data.classes)
+    first: keras.Model | None = None
+    resumable: list[Path] = []
+    for seed in recipe.seeds:
+        folder = job.folder / f"seed-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        state = job.state and job.state / _state_name(job, train, seed)
+        resumable += [state] if state else []
+        hook = _hook(job, seed, folder)
+        result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
+        probabilities = predict(result.model, test, recipe.training.evaluation_batch_size)
+        write_record(folder, result, test, probabilities)
+        first = first or result.model
+    for state in resumable:
+        state.unlink(missing_ok=True)
+    assert first is not None  # a recipe has at least one seed
+    return first
+
+
+def predict(model: keras.Model, store: ExampleStore, batch_size: int) -> npt.NDArray[np.float32]:
+    """Probabilities for every example of a store, float32 [n, classes], in canonical order."""
+    run = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, batch_size)])
+
+
+def write_record(
+    folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32]
+) -> None:
+    """Write one seed's record; see the module's text for the files."""
+    np.savez(folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities)
+    np.save(folder / "fingerprints.npy", result.fingerprints)
+    kept = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
+    final = {f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)}
+    np.savez(folder / "weights.npz", **kept, **final)
+    record = {
+        "twin": result.twin,
+        "seed": result.seed,
+        "history": result.history,
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "epoch_seconds": result.epoch_seconds,
+        "images_per_second": result.images_per_second,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "devices": [device.device_type for device in tf.config.list_logical_devices()],
+    }
+    (folder / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
+    writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    epochs = job.recipe.training.epochs
+    seeds = job.recipe.seeds
+
+    def hook(epoch: int, logs: dict[str, float]) -> None:
+        with writer.as_default(step=epoch):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+        writer.flush()
+        done = seeds.index(seed) * epochs + epoch + 1
+        text = f"seed {seed}, epoch {epoch + 1}/{epochs}, test accuracy {logs['val_accuracy']:.4f}"
+        tell("progress", node=f"Trainer.{job.twin}", done=done, total=epochs * len(seeds), text=text)
+
+    return hook
+
+
+def _state_name(job: SeedsJob, train: ExampleStore, seed: int) -> str:
+    """A name that only the very same training shares."""
+    key = hashlib.sha256(f"{job.recipe.hash} {train.digest} {job.twin}".encode()).hexdigest()[:16]
+    return f"{job.twin}-{key}-seed{seed}.npz"

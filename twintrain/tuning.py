@@ -1,0 +1,134 @@
+"""Hyperparameter search for a twin: one space, equal trials, equal epochs, the same trials in the same order.
+
+Both twins go through `HyperModel.fit` and return the same dictionary, the figures of the epoch with the lowest
+validation loss. (keras-tuner would score a `History` by its best epoch, but a returned number as it is.)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from twintrain.problem import Problem, find_problem
+from twintrain.progress import tell
+from twintrain.recipe import Recipe, TwinName, Tuning
+from twintrain.records import TransformedData, hold_out
+from twintrain.store import ExampleStore
+from twintrain.training.twin import TwinJob, twin_named
+
+
+@dataclass(frozen=True)
+class TuningJob:
+    """What to search: the twin, its recipe, the data, and the folder where the search keeps its state."""
+
+    twin: TwinName
+    recipe: Recipe
+    data: TransformedData
+    folder: Path
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What a search found.
+
+    Attributes:
+        best: keras-tuner's configuration of the best hyperparameters.
+        trials: every trial in the order it was run: 'trial', 'learning_rate', 'batch_size', 'val_loss',
+            'val_accuracy', 'best_epoch', 'seconds'.
+    """
+
+    best: dict[str, Any]
+    trials: list[dict[str, Any]]
+
+
+class TwinHyperModel(keras_tuner.HyperModel):
+    """One twin as keras-tuner sees it."""
+
+    def __init__(
+        self, twin: TwinName, recipe: Recipe, problem: Problem, train: ExampleStore, validation: ExampleStore
+    ) -> None:
+        super().__init__(name=f"twin_{twin}")
+        self._twin, self._recipe, self._problem = twin, recipe, problem
+        self._train, self._validation = train, validation
+        self._trials = 0
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """The model of a proposal. (keras-tuner also calls it to learn the space.)"""
+        proposed = with_values(self._recipe, suggest(hp, self._recipe.tuning))
+        return self._problem.build_model(proposed, self._problem.input_shape, self._problem.classes)
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
+        """Train this twin with the proposed values.
+
+        The twin builds and seeds its own model, so that a trial depends on its values alone and not on the trials
+        before it.
+        """
+        tuning = self._recipe.tuning
+        proposed = with_values(self._recipe, suggest(hp, tuning))
+        short = proposed.model_copy(
+            update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})}
+        )
+        started = time.perf_counter()
+        job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
+        result = twin_named(self._twin).train(job)
+        best = int(np.argmin(result.history["val_loss"]))
+        figures = {name: values[best] for name, values in result.history.items()}
+        self._trials += 1
+        text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
+        tell("progress", node=f"Tuner.{self._twin}", done=self._trials, total=tuning.trials, text=text)
+        return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
+
+
+def suggest(hp: keras_tuner.HyperParameters, tuning: Tuning) -> dict[str, Any]:
+    """The search space, declared once: draws or looks up each value."""
+    low, high = tuning.learning_rate
+    return {
+        "learning_rate": hp.Float("learning_rate", low, high, sampling="log"),
+        "batch_size": hp.Choice("batch_size", list(tuning.batch_size)),
+    }
+
+
+def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with the values of a trial in place of its own."""
+    optimizer = recipe.optimizer.model_copy(update={"learning_rate": float(values["learning_rate"])})
+    training = recipe.training.model_copy(update={"batch_size": int(values["batch_size"])})
+    return recipe.model_copy(update={"optimizer": optimizer, "training": training})
+
+
+def search(job: TuningJob) -> TuningResult:
+    """Run the recipe's search for one twin; an interrupted search goes on with the trial it was at."""
+    tuning = job.recipe.tuning
+    whole = job.data.store("train", job.recipe.data.memory_limit_mb)
+    if tuning.examples is not None and tuning.examples < len(whole):
+        _, whole = hold_out(whole, tuning.examples / len(whole), tuning.seed)
+    train, validation = hold_out(whole, tuning.validation_fraction, tuning.seed)
+    problem = find_problem(job.recipe, job.data.image_shape, job.data.classes)
+    tuner = keras_tuner.RandomSearch(
+        TwinHyperModel(job.twin, job.recipe, problem, train, validation),
+        objective=keras_tuner.Objective("val_loss", "min"),
+        max_trials=tuning.trials,
+        seed=tuning.seed,
+        directory=str(job.folder),
+        project_name=job.twin,
+    )
+    tuner.search(verbose=0)
+    best = tuner.get_best_hyperparameters()[0]
+    return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
+
+
+def _row(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:
+    figures = {name: trial.metrics.get_best_value(name) for name in trial.metrics.metrics}
+    return {"trial": trial.trial_id, "status": trial.status, **trial.hyperparameters.values, **figures}
+
+
+def write_result(result: TuningResult, best_file: Path, trials_file: Path) -> None:
+    """Write the best hyperparameters and all trials where a TFX Tuner would."""
+    best_file.write_text(json.dumps(result.best), encoding="utf-8")
+    trials_file.write_text(json.dumps(result.trials, indent=1), encoding="utf-8")
