@@ -1,30 +1,17 @@
-"""Runs the pipeline on this machine: `python -m pipelines.local_runner REQUEST.json`.
-
-The nodes run one after the other as under TFX's LocalDagRunner, and each tells when it starts, ends, or is taken from
-an earlier run. The command line starts this as a child process: TensorFlow's and Beam's chatter goes to a log file,
-the terminal stays readable, and Ctrl-C ends everything.
-"""
+"""Runs the pipeline on this machine, node by node, telling of each when it starts, ends, or is taken from a cache."""
 
 from __future__ import annotations
 
 import datetime
-import sys
 import time
-import traceback
-from pathlib import Path
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
-from tfx.orchestration.portable.mlmd import execution_lib  # noqa: F401 - registers MLMD types
 from tfx.proto.orchestration import pipeline_pb2
-from ml_metadata.proto import metadata_store_pb2
 
-from pipelines.config import RunConfig
-from pipelines.twin_pipeline import create_pipeline
-from twintrain.errors import TwintrainError
-from twintrain.isolation import hide_gpus
 from twintrain.progress import tell
 
 _CACHED = metadata_store_pb2.Execution.CACHED
@@ -65,37 +52,3 @@ def _is_cached(connection: metadata_store_pb2.ConnectionConfig, execution_id: in
     with metadata.Metadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])
     return bool(execution.last_known_state == _CACHED)
-
-
-def foreseen(error: BaseException | None) -> TwintrainError | None:
-    """The `TwintrainError` behind an exception: Beam and TFX wrap what a worker raised."""
-    while error is not None:
-        if isinstance(error, TwintrainError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def main(request: Path) -> int:
-    """Run what the request, a `RunConfig` in JSON, asks for.
-
-    Returns:
-        0 when the run went through, 2 for a foreseen problem, 1 for any other.
-    """
-    config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
-    hide_gpus()
-    try:
-        ProgressDagRunner().run(create_pipeline(config))
-    except Exception as error:
-        traceback.print_exc()
-        known = foreseen(error)
-        if known is None:
-            tell("failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False)
-            return 1
-        tell("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

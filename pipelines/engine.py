@@ -1,0 +1,54 @@
+"""The process a local run happens in: `python -m pipelines.engine REQUEST.json`.
+
+The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file, the terminal stays
+readable, and Ctrl-C ends everything. TFX is imported inside `main`: each training has a process of its own, which
+imports this module again, and must not pay for TFX.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from twintrain.errors import TwintrainError
+from twintrain.isolation import hide_gpus
+from twintrain.progress import tell
+
+
+def main(request: Path) -> int:
+    """Run what the request, a `RunConfig` in JSON, asks for.
+
+    Returns:
+        0 when the run went through, 2 for a foreseen problem, 1 for any other.
+    """
+    hide_gpus()
+    from pipelines.config import RunConfig
+    from pipelines.local_runner import ProgressDagRunner
+    from pipelines.twin_pipeline import create_pipeline
+
+    try:
+        config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
+        ProgressDagRunner().run(create_pipeline(config))
+    except Exception as error:
+        traceback.print_exc()
+        known = foreseen(error)
+        if known is None:
+            tell("failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False)
+            return 1
+        tell("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
+        return 2
+    return 0
+
+
+def foreseen(error: BaseException | None) -> TwintrainError | None:
+    """The `TwintrainError` behind an exception: Beam and TFX wrap what a worker raised."""
+    while error is not None:
+        if isinstance(error, TwintrainError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
