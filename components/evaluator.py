@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 
@@ -41,7 +42,12 @@ def eval_config(comparison: Comparison) -> tfma.EvalConfig:
         ),
     )
     accuracy = tfma.MetricConfig(
-        class_name="SparseCategoricalAccuracy", config=f'{{"name": "{ACCURACY}"}}', threshold=threshold
+        class_name="SparseCategoricalAccuracy",
+        config=f'{{"name": "{ACCURACY}"}}',
+        # The whole decides; a slice of a few examples would withhold the blessing by chance.
+        per_slice_thresholds=[
+            config_pb2.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+        ],
     )
     return tfma.EvalConfig(
         model_specs=[

@@ -76,7 +76,7 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
     evaluator.add_upstream_node(check)
     report = Report(
         data=gate.outputs["summary"],
-        examples=examples,
+        transformed_examples=transform.outputs["transformed_examples"],
         fit_run=trainers["fit"].outputs["model_run"],
         loop_run=trainers["loop"].outputs["model_run"],
         fit_trials=tuners["fit"].outputs["tuner_results"],
@@ -84,7 +84,6 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         agreement=check.outputs["agreement"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
-        transform_graph=transform.outputs["transform_graph"],
         recipe=recipe.model_dump_json(),
     )
     pusher = Pusher(

@@ -1,0 +1,96 @@
+"""comparison.json: every number of a comparison, with its schema (docs/comparison.schema.json)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from twintrain.agreement import SeedAgreement
+from twintrain.statistics import Verdict
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeedAccuracy(_Part):
+    """One seed on one slice; accuracies are shares of 1, the difference is in percentage points."""
+
+    seed: int
+    fit_accuracy: float
+    loop_accuracy: float
+    difference_points: float
+
+
+class Slice(_Part):
+    """One slice of the test examples, all seeds together."""
+
+    name: str = Field(description="'overall', 'label=3', 'ink=light'")
+    n: int = Field(description="test examples in the slice")
+    fit_accuracy: float = Field(description="mean over seeds, share of 1")
+    loop_accuracy: float = Field(description="mean over seeds, share of 1")
+    difference_points: float = Field(description="loop minus fit, percentage points, mean over seeds")
+    ci95_points: tuple[float, float] = Field(description="95 % interval of the difference, percentage points")
+    p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
+    mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
+    verdict: Verdict
+    seeds: list[SeedAccuracy]
+
+
+class TwinSummary(_Part):
+    """One twin over all seeds; every list has one entry per seed, in the order of `Comparison.seeds`."""
+
+    accuracy: list[float] = Field(description="test accuracy per seed, share of 1")
+    mean_accuracy: float
+    history: list[dict[str, list[float]]] = Field(description="per seed: figure -> one value per epoch")
+    epochs: list[int]
+    best_epoch: list[int] = Field(description="counted from 0")
+    train_seconds: list[float] = Field(description="all epochs, validation and tracing included")
+    images_per_second: list[float] = Field(description="over the epochs after the first")
+    peak_memory_mb: float = Field(description="of the training process")
+    devices: list[str]
+    trials: list[dict[str, Any]] = Field(description="every tuning trial")
+
+
+class Parity(_Part):
+    """Whether the twins are the same, not merely alike."""
+
+    max_abs_difference: float = Field(description="over all weights and seeds; 0 means bit for bit")
+    same_batches: bool
+    same_history: bool
+    seeds: list[SeedAgreement]
+
+
+class EvaluatorResult(_Part):
+    """What the TFX Evaluator said of the first seed's models."""
+
+    seed: int
+    fit_accuracy: float
+    loop_accuracy: float
+    blessed: bool
+
+
+class Comparison(_Part):
+    """A whole comparison."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: str = Field(description="ISO 8601, UTC")
+    verdict: Verdict
+    sentence: str
+    gap_points: float = Field(description="accuracy(loop) - accuracy(fit), percentage points, mean over seeds")
+    gap_ci95_points: tuple[float, float]
+    margin_points: float
+    seeds: list[int]
+    twins: dict[Literal["fit", "loop"], TwinSummary]
+    slices: list[Slice]
+    parity: Parity
+    evaluator: EvaluatorResult
+    data: dict[str, Any] = Field(description="examples per split and label")
+    recipe_name: str
+    recipe_hash: str
+    recipe: dict[str, Any]
+    deviations: dict[str, Any] = Field(description="fields in which the loop was told to differ from fit")
+    versions: dict[str, str]
