@@ -27,15 +27,14 @@ LIBRARY = [
     "matplotlib>=3.8",
     "typer>=0.12",
     "rich>=13",
+    "httpx>=0.27",
+    "tenacity>=8",
 ]
 PIPELINE = [
     "tfx==1.21.0",
     "kfp>=2.14,<2.17",
     "kfp-kubernetes>=2.14,<2.17",
     "filelock>=3.13",
-    "httpx>=0.27",
-    "tenacity>=8",
-    "psutil>=5.9",
 ]
 DEV = [
     "pytest>=8,<9",

@@ -46,6 +46,11 @@ class RunConfig(BaseModel):
         return self.root / "metadata.sqlite"
 
     @property
+    def report(self) -> Path:
+        """Where the newest comparison.json and report.html always stand."""
+        return self.root / "report"
+
+    @property
     def state(self) -> Path:
         """Where unfinished trainings keep their state."""
         return self.root / "state"

@@ -29,7 +29,10 @@ def main(request: Path) -> int:
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
-        ProgressDagRunner().run(create_pipeline(config))
+        runner = ProgressDagRunner()
+        runner.run(create_pipeline(config))
+        (report,) = runner.outputs["Report"]["report"]
+        publish(Path(report), config.report)
     except Exception as error:
         traceback.print_exc()
         known = foreseen(error)
@@ -39,6 +42,15 @@ def main(request: Path) -> int:
         tell("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
         return 2
     return 0
+
+
+def publish(report: Path, target: Path) -> None:
+    """Put the newest comparison.json and report.html where a person looks for them."""
+    from twintrain.report.render import FILES, write_whole
+
+    target.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        write_whole(target / name, (report / name).read_text(encoding="utf-8"))
 
 
 def foreseen(error: BaseException | None) -> TwintrainError | None:

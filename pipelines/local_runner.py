@@ -18,7 +18,14 @@ _CACHED = metadata_store_pb2.Execution.CACHED
 
 
 class ProgressDagRunner(tfx_runner.IrBasedRunner):
-    """TFX's LocalDagRunner, but told node by node. (LocalDagRunner offers no hook for that.)"""
+    """TFX's LocalDagRunner, but told node by node. (LocalDagRunner offers no hook for that.)
+
+    Attributes:
+        outputs: after a run, per node and output name, the uris of its artifacts.
+    """
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, dict[str, list[str]]] = {}
 
     def run_with_ir(
         self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
@@ -44,6 +51,8 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
                 executor_spec=runner_utils.extract_executor_spec(deployment, name),
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
             ).launch()
+            if info is not None:
+                self.outputs[name] = {key: [a.uri for a in found] for key, found in info.output_dict.items()}
             cached = info is not None and _is_cached(connection, info.execution_id)
             tell("node_finished", node=name, seconds=time.perf_counter() - started, cached=cached)
 

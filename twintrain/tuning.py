@@ -114,7 +114,7 @@ def search(job: TuningJob) -> TuningResult:
         TwinHyperModel(job.twin, job.recipe, problem, train, validation),
         objective=keras_tuner.Objective("val_loss", "min"),
         max_trials=tuning.trials,
-        seed=tuning.seed,
+        seed=tuning.seed + 1,  # keras-tuner takes 0 for "no seed"
         directory=str(job.folder),
         project_name=job.twin,
     )

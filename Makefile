@@ -1,0 +1,35 @@
+# `make run` and `make test` set everything up on their first call.
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: help install run quick test test-fast lint lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install:  ## make .venv with the twintrain command in it (again only when its locked set changed)
+	@$(PYTHON) requirements/install.py
+
+run: install  ## the main job: the whole comparison on full MNIST (ARGS="--recipe bare" and so on)
+	.venv/bin/twintrain run $(ARGS)
+
+quick: install  ## the same on a sample of 6,000 examples
+	.venv/bin/twintrain run --quick $(ARGS)
+
+test: install  ## all tests
+	.venv/bin/python -m pytest $(ARGS)
+
+test-fast: install  ## the tests that take seconds
+	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+lint: install  ## style, types, layers
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+lock:  ## resolve both locked dependency sets anew (needs uv)
+	$(PYTHON) requirements/lock.py
+
+clean:  ## remove the environment and all caches, keep runs/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,163 @@
+"""The `twintrain` command.
+
+Nothing heavy is imported before a command needs it: `--help` answers at once, and the library's commands work where
+TFX is not installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from twintrain.errors import TwintrainError
+from twintrain.version import __version__
+
+EXIT_CODES = """
+Exit codes: 0 the command did what it was asked; 1 a fault of Twintrain's own (the log has the traceback);
+2 something the message tells how to mend; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="twintrain",
+    help="Train one model twice, with Keras fit and with a GradientTape loop, and settle whether, how much and why the "
+    "two differ.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"twintrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Nothing to do before a command."""
+
+
+@app.command(
+    epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set training.epochs=10  |  "
+    "twintrain run --data my_data --set data.image_shape=[32,32,1] --root runs/mine"
+)
+def run(
+    recipe: RecipeOption = "standard",
+    overrides: SetOption = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories. [default: MNIST]")
+    ] = None,
+    schema: Annotated[Path | None, typer.Option(help="Curated schema. [default: data/schema.pbtxt]")] = None,
+    root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
+    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use. [default: the newest]")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about 90 seconds.")] = False,
+    cache: Annotated[bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")] = True,
+    workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
+) -> None:
+    """Run the whole comparison on this machine, from files to verdict."""
+    from pipelines.config import REPOSITORY, RunConfig
+    from pipelines.launch import own_root
+    from pipelines.launch import run as launch
+    from pipelines.progress_view import view_for
+    from pipelines.summary import print_outcome
+    from twintrain.recipe_files import load_recipe
+
+    _need_pipeline()
+    console = Console(highlight=False)
+    chosen = load_recipe(recipe, [*(["data.limit=6000", "tuning.examples=2000"] if quick else []), *(overrides or [])])
+    data = (data or REPOSITORY / "data").resolve()
+    config = RunConfig(
+        recipe=chosen,
+        data=data,
+        schema_file=_readable(schema or REPOSITORY / "data" / "schema.pbtxt"),
+        root=root.resolve(),
+        span=span,
+        cache=cache,
+        workers=workers,
+    )
+    with own_root(config.root):
+        console.print(f"[bold]Twintrain[/] recipe {chosen.name}, seeds {list(chosen.seeds)}, data {data}")
+        outcome = launch(config, view_for(console))
+        raise typer.Exit(print_outcome(console, config, outcome))
+
+
+@app.command("recipe")
+def show_recipe(recipe: RecipeOption = "standard", overrides: SetOption = None) -> None:
+    """Print a recipe in full, every field with its value, and its hash."""
+    from twintrain.recipe_files import load_recipe, to_yaml
+
+    loaded = load_recipe(recipe, overrides or [])
+    typer.echo(f"# hash {loaded.hash}\n{to_yaml(loaded)}", nl=False)
+
+
+@data_app.command(epilog="Example:  twintrain data fetch fashion-mnist --to data/fashion")
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist")],
+    to: Annotated[Path | None, typer.Option(help="Target directory. [default: data/NAME]")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the files from this directory instead of the internet.")
+    ] = None,
+) -> None:
+    """Download a data set with its checksums, or check and take over files you already have."""
+    from twintrain.datasets import fetch_dataset
+
+    target = to or Path("data") / name
+    for line in fetch_dataset(name, target, source, Console(stderr=True, highlight=False)):
+        typer.echo(line)
+
+
+def _readable(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise TwintrainError(f"The schema {path} cannot be read: {error.strerror}.", "Name one with --schema.") from error
+    return path.resolve()
+
+
+def _need_pipeline() -> None:
+    if importlib.util.find_spec("tfx") is None:
+        raise TwintrainError(
+            "This command runs the TFX pipeline, and TFX is not installed here.",
+            "In the repository, `make install` sets it up; elsewhere install twintrain[pipeline].",
+        )
+
+
+def main() -> None:
+    """Entry point: a foreseen problem becomes two lines and exit code 2."""
+    try:
+        app()
+    except TwintrainError as error:
+        console = Console(stderr=True, highlight=False)
+        console.print("[bold red]Error:[/]", end=" ")
+        console.print(error.problem, markup=False, soft_wrap=True)
+        if error.remedy:
+            console.print(error.remedy, markup=False, style="cyan", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. Finished steps and epochs are kept; the same command goes on from there.\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the terminal shows when a run has ended."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.config import RunConfig
+from pipelines.launch import Outcome
+from twintrain.report.comparison import Comparison
+
+_COLOURS = {"identical": "green", "equivalent": "green", "fit_better": "red", "loop_better": "red"}
+
+
+def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
+    """Print the verdict, or what went wrong; gives the exit code of the command."""
+    if outcome.status:
+        return _print_failure(console, config, outcome)
+    path = config.report / "comparison.json"
+    comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+    console.print(slice_table(comparison))
+    console.print(Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}"))
+    console.print()
+    for label, target in (
+        ("report", config.report / "report.html"),
+        ("numbers", path),
+        ("log", outcome.log),
+    ):
+        console.print(f"  {label:<8}{target}", soft_wrap=True)
+    return 0
+
+
+def slice_table(comparison: Comparison) -> Table:
+    """The slices with both accuracies and their difference; seeds in columns of their own for the whole."""
+    table = Table(box=None, header_style="dim", padding=(0, 1), title_justify="left")
+    for heading in ("slice", "n", "fit %", "loop %", "difference", "95 % interval", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("slice", "verdict") else "right")
+    for part in comparison.slices:
+        low, high = part.ci95_points
+        table.add_row(
+            part.name,
+            f"{part.n:,}",
+            f"{100 * part.fit_accuracy:.2f}",
+            f"{100 * part.loop_accuracy:.2f}",
+            f"{part.difference_points:+.2f}",
+            f"{low:+.2f} … {high:+.2f}",
+            Text(part.verdict.replace("_", " "), _COLOURS.get(part.verdict, "yellow")),
+            style="bold" if part.name == "overall" else "",
+        )
+        if part.name == "overall":
+            for seed in part.seeds:
+                table.add_row(
+                    f"  seed {seed.seed}",
+                    "",
+                    f"{100 * seed.fit_accuracy:.2f}",
+                    f"{100 * seed.loop_accuracy:.2f}",
+                    f"{seed.difference_points:+.2f}",
+                    style="dim",
+                )
+    return table
+
+
+def _print_failure(console: Console, config: RunConfig, outcome: Outcome) -> int:
+    known = outcome.status == 2
+    console.print()
+    console.print("[bold red]Error:[/]", end=" ")
+    if known:
+        console.print(outcome.problem, markup=False, soft_wrap=True)
+        console.print(outcome.remedy, markup=False, style="cyan", soft_wrap=True)
+    else:
+        what = outcome.problem.splitlines()[0] if outcome.problem else f"the run ended with status {outcome.status}"
+        console.print(f"{what[:300]}", markup=False)
+        console.print("This was not foreseen; the log below has the traceback.", style="cyan")
+    if (config.report / "report.html").exists():
+        console.print(f"  the earlier report at {config.report} is untouched", style="dim", soft_wrap=True)
+    console.print(f"  log     {outcome.log}", soft_wrap=True)
+    return 2 if known else 1
