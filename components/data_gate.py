@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -41,9 +41,7 @@ def DataGate(  # noqa: N802 - TFX names components like classes
     rules = tfdv.load_schema_text(str(next(Path(schema.uri).glob("*.pbtxt"))))
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits}
-    findings = [
-        finding for split in splits for finding in _reported(split, _load_anomalies(anomalies.uri, split))
-    ]
+    findings = [finding for split in splits for finding in _reported(split, _load_anomalies(anomalies.uri, split))]
     findings += check_splits(stats, rules)
     if findings:
         raise TwintrainError(
@@ -74,7 +72,7 @@ def check_splits(
     return findings
 
 
-def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, object]:
+def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Any]:
     """Number of examples, and of examples per label, of one split's statistics."""
     dataset = proto.datasets[0]
     labels: dict[str, int] = {}

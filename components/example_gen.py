@@ -29,7 +29,7 @@ RANGE = 5000  # images per piece of work: a few seconds of encoding, and few eno
 class IdxExampleGenExecutor(BaseExampleGenExecutor):
     """Reads IDX pairs with Beam."""
 
-    def GetInputSourceToExamplePTransform(self) -> Any:
+    def GetInputSourceToExamplePTransform(self) -> Any:  # noqa: N802 - TFX's name
         """The transform from a file pattern to tf.Examples."""
         return _read_split
 

@@ -31,7 +31,9 @@ class TwinTunerExecutor(base_executor.BaseExecutor):
             artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY]),
         )
         folder = Path(self._get_tmp_dir())
-        result = run_isolated(search, TuningJob(config["twin"], Recipe.model_validate_json(config["recipe"]), data, folder))
+        result = run_isolated(
+            search, TuningJob(config["twin"], Recipe.model_validate_json(config["recipe"]), data, folder)
+        )
         best = Path(artifact_utils.get_single_uri(output_dict[specs.BEST_HYPERPARAMETERS_KEY]))
         trials = Path(artifact_utils.get_single_uri(output_dict[specs.TUNER_RESULTS_KEY]))
         write_result(result, best / "best_hyperparameters.txt", trials / "tuner_results.json")

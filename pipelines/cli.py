@@ -71,7 +71,9 @@ def run(
     schema: Annotated[Path | None, typer.Option(help="Curated schema. [default: data/schema.pbtxt]")] = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
     span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use. [default: the newest]")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about 90 seconds.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about 90 seconds.")
+    ] = False,
     cache: Annotated[bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")] = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
 ) -> None:
@@ -131,7 +133,9 @@ def _readable(path: Path) -> Path:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise TwintrainError(f"The schema {path} cannot be read: {error.strerror}.", "Name one with --schema.") from error
+        raise TwintrainError(
+            f"The schema {path} cannot be read: {error.strerror}.", "Name one with --schema."
+        ) from error
     return path.resolve()
 
 

@@ -27,9 +27,7 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
     def __init__(self) -> None:
         self.outputs: dict[str, dict[str, list[str]]] = {}
 
-    def run_with_ir(
-        self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
-    ) -> None:
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
         """Run all nodes in order. `run_options` (partial runs) are not used: caching does the same here."""
         run_id = datetime.datetime.now().isoformat()
         runtime_parameter_utils.substitute_runtime_parameter(

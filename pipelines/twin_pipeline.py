@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tfx.v1.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
+from tfx.v1.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer, Transform
 
 from components.data_gate import DataGate
 from components.evaluator import twin_evaluator

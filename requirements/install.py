@@ -124,7 +124,7 @@ def build(locked: Path) -> None:
     python = VENV / "bin" / "python"
     run(sys.executable, "-m", "venv", str(VENV))
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
-    uv = [python, "-m", "uv", "pip", "install", "--python", python, "--no-deps"]
+    uv = [str(part) for part in (python, "-m", "uv", "pip", "install", "--python", python, "--no-deps")]
     # Byte code is made now: with it TFX is imported in a third of the time, in each of the many processes of a run.
     run(*uv, "--require-hashes", "--compile-bytecode", "-r", locked)
     run(*uv, "--quiet", "--editable", PROJECT)

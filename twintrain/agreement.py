@@ -28,7 +28,9 @@ class SeedAgreement(BaseModel):
     same_history: bool
 
 
-def compare_seed(seed: int, fit: Path, loop: Path, fit_record: dict[str, Any], loop_record: dict[str, Any]) -> SeedAgreement:
+def compare_seed(
+    seed: int, fit: Path, loop: Path, fit_record: dict[str, Any], loop_record: dict[str, Any]
+) -> SeedAgreement:
     """Compare the records of one seed (folders as `twintrain.training.seeds` writes them).
 
     Raises:
@@ -38,7 +40,9 @@ def compare_seed(seed: int, fit: Path, loop: Path, fit_record: dict[str, Any], l
     with np.load(fit / "weights.npz") as a, np.load(loop / "weights.npz") as b:
         names = [name for name in a.files if name.startswith("kept_")]
         if set(a.files) != set(b.files) or any(a[name].shape != b[name].shape for name in names):
-            raise TwintrainError(f"Seed {seed}: the twins' models differ in shape.", "They must share model and shapes.")
+            raise TwintrainError(
+                f"Seed {seed}: the twins' models differ in shape.", "They must share model and shapes."
+            )
         gaps = [_max_abs_difference(a[name], b[name]) for name in names]
     return SeedAgreement(
         seed=seed,
@@ -53,7 +57,8 @@ def first_difference(fit: np.ndarray, loop: np.ndarray) -> tuple[int, int] | Non
     """(epoch, step) of the first batch that differs or that only one side has; None when there is none.
 
     Args:
-        fit, loop: int64 fingerprints [epochs, steps].
+        fit: int64 fingerprints [epochs, steps].
+        loop: likewise.
     """
     for epoch in range(max(len(fit), len(loop))):
         ours = fit[epoch] if epoch < len(fit) else np.empty(0, np.int64)

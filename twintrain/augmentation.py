@@ -33,7 +33,7 @@ def draw_transforms(
         float32 [count, 8]; row i belongs to example i in canonical order. Each maps output to input coordinates.
     """
     if not augmentation.active:
-        return np.tile(np.float32(IDENTITY), (count, 1))
+        return np.tile(np.array(IDENTITY, np.float32), (count, 1))
     draws = np.random.default_rng([seed, epoch, 0xA06]).uniform(-1.0, 1.0, (count, 6))
     height, width = size
     angle = draws[:, 0] * math.radians(augmentation.rotation)

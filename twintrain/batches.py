@@ -105,6 +105,7 @@ class BatchSource:
         Returns:
             a dataset of (images, labels) with known cardinality; each batch's fingerprint is written into `feed`.
         """
+
         def plan(_: tf.Tensor) -> tf.data.Dataset:
             epoch, order, transforms = tf.numpy_function(
                 lambda: (np.int64(feed.epoch), self.epoch_order(feed.epoch), self.epoch_transforms(feed.epoch)),

@@ -106,10 +106,13 @@ def _take_over(source: Path, stem: str, partial: Path) -> None:
         if packed.is_file():
             shutil.copyfile(packed, partial)
         elif plain.is_file():
-            with plain.open("rb") as raw, partial.open("wb") as file:
-                # No time stamp, so that the same content always gives the same file.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gz:
-                    shutil.copyfileobj(raw, gz)
+            # No name and no time stamp inside, so that the same content always gives the same file.
+            with (
+                plain.open("rb") as raw,
+                partial.open("wb") as file,
+                gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gz,
+            ):
+                shutil.copyfileobj(raw, gz)
         else:
             raise TwintrainError(f"{source} has neither {stem}.gz nor {stem}.", "Name the directory that has it.")
     except OSError as error:

@@ -69,7 +69,9 @@ def _only(folder: Path, pattern: str) -> Path:
             "A data directory holds train-images*, train-labels*, t10k-images* and t10k-labels* (IDX, gzipped or not).",
         )
     if len(found) > 1:
-        raise TwintrainError(f"Several files match {pattern} in {folder}: {', '.join(p.name for p in found)}.", "Keep one.")
+        raise TwintrainError(
+            f"Several files match {pattern} in {folder}: {', '.join(p.name for p in found)}.", "Keep one."
+        )
     return found[0]
 
 
@@ -101,7 +103,7 @@ def inspect_pair(pair: IdxPair) -> PairSummary:
 def read_labels(path: Path) -> npt.NDArray[np.uint8]:
     """All labels of a label file, uint8 [n]; a file of labels is small."""
     (count,) = _dimensions(path, 1)
-    with _reading(path), _open(path) as file:
+    with _Reading(path), _open(path) as file:
         file.seek(8)
         data = _exactly(file, count, path)
         _at_end(file, path)
@@ -112,7 +114,7 @@ def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
     """The raw bytes of images start..stop-1, one at a time; a gzipped file is read up to `start` in blocks."""
     _, height, width = _dimensions(path, 3)
     size = height * width
-    with _reading(path), _open(path) as file:
+    with _Reading(path), _open(path) as file:
         file.seek(16 + start * size)  # gzip seeks by decompressing in blocks
         for _ in range(start, stop):
             yield _exactly(file, size, path)
@@ -153,7 +155,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     sha = hashlib.sha256()
-    with _reading(path), path.open("rb") as file:
+    with _Reading(path), path.open("rb") as file:
         while block := file.read(_BLOCK):
             sha.update(block)
     return sha.hexdigest()
@@ -172,7 +174,7 @@ def verify_checksum(path: Path, sums: dict[str, str]) -> None:
 
 
 def _dimensions(path: Path, expected: int) -> tuple[int, ...]:
-    with _reading(path), _open(path) as file:
+    with _Reading(path), _open(path) as file:
         header = _exactly(file, 4, path)
         if header[:3] != b"\0\0\x08" or header[3] != expected:
             raise TwintrainError(
@@ -184,7 +186,7 @@ def _dimensions(path: Path, expected: int) -> tuple[int, ...]:
 
 
 def _consume(path: Path, header: int, size: int) -> None:
-    with _reading(path), _open(path) as file:
+    with _Reading(path), _open(path) as file:
         file.seek(header)
         seen = 0
         while block := file.read(_BLOCK):
@@ -194,25 +196,25 @@ def _consume(path: Path, header: int, size: int) -> None:
         raise TwintrainError(f"{path} {what}: {seen:,} bytes of values, its header promises {size:,}.", _RESTORE)
 
 
-def _exactly(file: IO[bytes], size: int, path: Path) -> bytes:
+def _exactly(file: gzip.GzipFile | IO[bytes], size: int, path: Path) -> bytes:
     data = file.read(size)
     if len(data) != size:
         raise TwintrainError(f"{path} is truncated: {len(data):,} bytes where {size:,} should follow.", _RESTORE)
     return data
 
 
-def _at_end(file: IO[bytes], path: Path) -> None:
+def _at_end(file: gzip.GzipFile | IO[bytes], path: Path) -> None:
     if file.read(1):
         raise TwintrainError(f"{path} has bytes left over after its last value.", _RESTORE)
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if gzipped else path.open("rb")
 
 
-class _reading:
+class _Reading:
     """Turns what reading can raise into one sentence about the file."""
 
     def __init__(self, path: Path) -> None:
@@ -227,6 +229,8 @@ class _reading:
         if isinstance(error, (gzip.BadGzipFile, zlib.error)):
             raise TwintrainError(f"{self._path} is a corrupt gzip file ({error}).", _RESTORE) from error
         if isinstance(error, PermissionError):
-            raise TwintrainError(f"{self._path} cannot be read: permission denied.", "Check its mode and owner.") from error
+            raise TwintrainError(
+                f"{self._path} cannot be read: permission denied.", "Check its mode and owner."
+            ) from error
         if isinstance(error, OSError):
             raise TwintrainError(f"{self._path} cannot be read: {error.strerror or error}.", _RESTORE) from error

@@ -13,7 +13,11 @@ def textbook_cnn(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
         recipe,
         input_shape,
         classes,
-        [keras.layers.Conv2D(32, 3, activation="relu", **_kernel(recipe)), *_normalized(recipe), keras.layers.MaxPooling2D(2)],
+        [
+            keras.layers.Conv2D(32, 3, activation="relu", **_kernel(recipe)),
+            *_normalized(recipe),
+            keras.layers.MaxPooling2D(2),
+        ],
     )
 
 
@@ -30,9 +34,7 @@ def mlp(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Mod
 BUILTIN = {"textbook_cnn": textbook_cnn, "mlp": mlp}
 
 
-def _classifier(
-    recipe: Recipe, input_shape: tuple[int, ...], classes: int, body: list[keras.Layer]
-) -> keras.Model:
+def _classifier(recipe: Recipe, input_shape: tuple[int, ...], classes: int, body: list[keras.Layer]) -> keras.Model:
     head: list[keras.Layer] = [keras.layers.Flatten()]
     if recipe.regularization.dropout:
         head.append(keras.layers.Dropout(recipe.regularization.dropout))

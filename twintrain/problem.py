@@ -44,13 +44,17 @@ def find_problem(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
     name = recipe.model.name
     if ":" not in name:
         if name not in models.BUILTIN:
-            raise TwintrainError(f"model.name: no built-in model is called {name!r}.", did_you_mean(name, models.BUILTIN))
+            raise TwintrainError(
+                f"model.name: no built-in model is called {name!r}.", did_you_mean(name, models.BUILTIN)
+            )
         return Problem(input_shape, classes, models.BUILTIN[name])
     module, _, function = name.partition(":")
     try:
         build = getattr(importlib.import_module(module), function)
     except ImportError as error:
-        raise TwintrainError(f"model.name: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH.") from error
+        raise TwintrainError(
+            f"model.name: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
+        ) from error
     except AttributeError:
         raise TwintrainError(f"model.name: module {module!r} has no {function!r}.", "Name a function it has.") from None
     return Problem(input_shape, classes, build)

@@ -230,12 +230,12 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Recipe:
-        if self.early_stopping.enabled and not self.data.validation_fraction:
-            if self.early_stopping.monitor.startswith("val_"):
-                raise ValueError(
-                    "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
-                    "by the test split; set data.validation_fraction (0.1, say)"
-                )
+        stopping = self.early_stopping
+        if stopping.enabled and stopping.monitor.startswith("val_") and not self.data.validation_fraction:
+            raise ValueError(
+                "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
+                "by the test split; set data.validation_fraction (0.1, say)"
+            )
         for key in self.loop:
             if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "data", "tuning"):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")

@@ -44,7 +44,9 @@ def load_recipe(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise TwintrainError(_explain(error, str(source)), "`twintrain recipe` prints every key with its value.") from None
+        raise TwintrainError(
+            _explain(error, str(source)), "`twintrain recipe` prints every key with its value."
+        ) from None
     if not recipe.training.training_flag:
         raise TwintrainError(
             "training.training_flag cannot be false for both twins: fit always calls the model with training=True.",
@@ -71,7 +73,9 @@ def _parse(text: str) -> Any:
 
 def _read(source: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
     if str(source) in seen:
-        raise TwintrainError(f"Recipe {seen[0]!r} extends itself: {' -> '.join((*seen, str(source)))}.", "Break the circle.")
+        raise TwintrainError(
+            f"Recipe {seen[0]!r} extends itself: {' -> '.join((*seen, str(source)))}.", "Break the circle."
+        )
     known = builtin_recipes()
     path = known.get(str(source), Path(source))
     try:
@@ -87,7 +91,9 @@ def _read(source: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        raise TwintrainError(f"Recipe file {path} holds {type(tree).__name__}, not keys and values.", "Write `key: value`.")
+        raise TwintrainError(
+            f"Recipe file {path} holds {type(tree).__name__}, not keys and values.", "Write `key: value`."
+        )
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
@@ -111,7 +117,9 @@ def _explain(error: ValidationError, source: str) -> str:
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"  {where}: no such key. {did_you_mean(str(problem['loc'][-1]), _keys_at(problem['loc'][:-1]))}")
+            lines.append(
+                f"  {where}: no such key. {did_you_mean(str(problem['loc'][-1]), _keys_at(problem['loc'][:-1]))}"
+            )
             continue
         text = problem["msg"].removeprefix("Value error, ")
         given = problem["input"]

@@ -18,7 +18,7 @@ import numpy as np
 
 from twintrain.problem import Problem, find_problem
 from twintrain.progress import tell
-from twintrain.recipe import Recipe, TwinName, Tuning
+from twintrain.recipe import Recipe, Tuning, TwinName
 from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.twin import TwinJob, twin_named
@@ -72,9 +72,7 @@ class TwinHyperModel(keras_tuner.HyperModel):
         """
         tuning = self._recipe.tuning
         proposed = with_values(self._recipe, suggest(hp, tuning))
-        short = proposed.model_copy(
-            update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})}
-        )
+        short = proposed.model_copy(update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})})
         started = time.perf_counter()
         job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
         result = twin_named(self._twin).train(job)

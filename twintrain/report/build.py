@@ -142,7 +142,9 @@ def _slices(inputs: Inputs, predictions: _Predictions, identical: bool) -> list[
     adjusted = [estimates["overall"].p_value, *holm([e.p_value for n, e in estimates.items() if n != "overall"])]
     margin = inputs.recipe.comparison.margin_points / 100
     return [
-        _slice(name, masks[name], predictions, estimate, p, verdict(estimate, p, margin, identical), inputs.recipe.seeds)
+        _slice(
+            name, masks[name], predictions, estimate, p, verdict(estimate, p, margin, identical), inputs.recipe.seeds
+        )
         for (name, estimate), p in zip(estimates.items(), adjusted, strict=True)
     ]
 
@@ -177,10 +179,10 @@ def _slice(
     )
 
 
-def _summary(
-    folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]
-) -> TwinSummary:
-    records = [json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8")) for seed in recipe.seeds]
+def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]) -> TwinSummary:
+    records = [
+        json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8")) for seed in recipe.seeds
+    ]
     accuracy = correct.mean(axis=1)
     return TwinSummary(
         accuracy=[float(value) for value in accuracy],

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from twintrain.agreement import SeedAgreement
 from twintrain.statistics import Verdict
 
-SCHEMA_VERSION = 1
-
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,7 +74,7 @@ class EvaluatorResult(_Part):
 class Comparison(_Part):
     """A whole comparison."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     created: str = Field(description="ISO 8601, UTC")
     verdict: Verdict
     sentence: str

@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +53,7 @@ def save(
     """Write everything needed to go on after the epoch just finished; the old file stands until the new is whole."""
     if path is None:
         return
-    arrays = {f"variable_{i:05d}": np.asarray(v) for i, v in enumerate(_state(model, optimizer))}
+    arrays: dict[str, Any] = {f"variable_{i:05d}": np.asarray(v) for i, v in enumerate(_state(model, optimizer))}
     arrays |= {f"best_{i:05d}": weight for i, weight in enumerate(stopper.weights or [])}
     arrays["fingerprints"] = np.asarray(progress.fingerprints, np.int64)
     figures = {
@@ -70,9 +71,7 @@ def save(
     partial.replace(path)
 
 
-def load(
-    path: Path | None, model: keras.Model, optimizer: keras.Optimizer
-) -> tuple[Progress, StopperState]:
+def load(path: Path | None, model: keras.Model, optimizer: keras.Optimizer) -> tuple[Progress, StopperState]:
     """Put the saved state into model and optimizer; without a file, a fresh start."""
     optimizer.build(model.trainable_variables)
     if path is None or not path.exists():

@@ -1,10 +1,10 @@
 """All seeds of one twin: trained one after the other, each leaving its record in a folder of its own.
 
-    FOLDER/seed-0/record.json        history, epochs, timings
-    FOLDER/seed-0/weights.npz        weights kept and last weights
-    FOLDER/seed-0/fingerprints.npy   int64 [epochs, steps]
-    FOLDER/seed-0/predictions.npz    probabilities of every test example, with ids and labels
-    FOLDER/seed-0/tensorboard/       event files
+FOLDER/seed-0/record.json        history, epochs, timings
+FOLDER/seed-0/weights.npz        weights kept and last weights
+FOLDER/seed-0/fingerprints.npy   int64 [epochs, steps]
+FOLDER/seed-0/predictions.npz    probabilities of every test example, with ids and labels
+FOLDER/seed-0/tensorboard/       event files
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import resource
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,14 +86,12 @@ def predict(model: keras.Model, store: ExampleStore, batch_size: int) -> npt.NDA
     return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, batch_size)])
 
 
-def write_record(
-    folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32]
-) -> None:
+def write_record(folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32]) -> None:
     """Write one seed's record; see the module's text for the files."""
     np.savez(folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities)
     np.save(folder / "fingerprints.npy", result.fingerprints)
-    kept = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
-    final = {f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)}
+    kept: dict[str, Any] = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
+    final: dict[str, Any] = {f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)}
     np.savez(folder / "weights.npz", **kept, **final)
     record = {
         "twin": result.twin,
