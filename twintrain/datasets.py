@@ -153,7 +153,8 @@ def _download_once(url: str, partial: Path, progress: Progress, task: int) -> No
     import httpx
 
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    # The gzip file itself is wanted, not its content, which some servers and clients unpack on the way.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with httpx.stream("GET", url, headers=headers, timeout=30, follow_redirects=True) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # everything is here already; the checksum decides
@@ -163,7 +164,7 @@ def _download_once(url: str, partial: Path, progress: Progress, task: int) -> No
         length = answer.headers.get("Content-Length")
         progress.update(task, total=have + int(length) if length else None, completed=have)  # type: ignore[arg-type]
         with partial.open("ab" if have else "wb") as file:
-            for block in answer.iter_bytes(_BLOCK):
+            for block in answer.iter_raw():
                 file.write(block)
                 progress.update(task, advance=len(block))  # type: ignore[arg-type]
 

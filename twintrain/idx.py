@@ -146,9 +146,11 @@ def split_limits(limit: int | None, sizes: dict[str, int]) -> dict[str, int]:
 def read_checksums(folder: Path) -> dict[str, str]:
     """File name and SHA-256 from the folder's SHA256SUMS, if it has one."""
     path = folder / CHECKSUMS
-    if not path.is_file():
-        return {}
-    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    with _Reading(path):
+        if not path.is_file():
+            return {}
+        text = path.read_text(encoding="utf-8", errors="replace")
+    lines = (line.split() for line in text.splitlines())
     return {parts[1].lstrip("*"): parts[0] for parts in lines if len(parts) == 2}
 
 

@@ -34,10 +34,10 @@ class ExampleStore:
         in_memory: whether `pixels` is held in memory.
     """
 
-    pixels: np.ndarray
-    palette: npt.NDArray[np.float32] | None
-    labels: npt.NDArray[np.int64]
-    ids: npt.NDArray[np.bytes_]
+    pixels: np.ndarray = field(repr=False)
+    palette: npt.NDArray[np.float32] | None = field(repr=False)
+    labels: npt.NDArray[np.int64] = field(repr=False)
+    ids: npt.NDArray[np.bytes_] = field(repr=False)
     in_memory: bool = True
     _spool: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
 
