@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help install run quick test test-fast lint lock clean
+.PHONY: help install run quick test test-fast lint lock schema clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,3 +33,6 @@ lock:  ## resolve both locked dependency sets anew (needs uv)
 
 clean:  ## remove the environment and all caches, keep runs/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+schema: install  ## write docs/comparison.schema.json from the code
+	.venv/bin/python -m twintrain.report.comparison > docs/comparison.schema.json

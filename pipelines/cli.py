@@ -100,7 +100,13 @@ def run(
     )
     with own_root(config.root):
         console.print(f"[bold]Twintrain[/] recipe {chosen.name}, seeds {list(chosen.seeds)}, data {data}")
-        outcome = launch(config, view_for(console))
+        try:
+            outcome = launch(config, view_for(console))
+        except KeyboardInterrupt:
+            # Said here: Typer ends on Ctrl-C without a word.
+            again = "Finished steps and epochs are kept; the same command goes on from there."
+            typer.echo(f"\nInterrupted. {again}", err=True)
+            raise typer.Exit(130) from None
         raise typer.Exit(print_outcome(console, config, outcome))
 
 
@@ -158,9 +164,6 @@ def main() -> None:
         if error.remedy:
             console.print(error.remedy, markup=False, style="cyan", soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. Finished steps and epochs are kept; the same command goes on from there.\n")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

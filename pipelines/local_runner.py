@@ -10,6 +10,7 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from twintrain.progress import tell
@@ -49,13 +50,18 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
                 executor_spec=runner_utils.extract_executor_spec(deployment, name),
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
             ).launch()
+            cached = False
             if info is not None:
-                self.outputs[name] = {key: [a.uri for a in found] for key, found in info.output_dict.items()}
-            cached = info is not None and _is_cached(connection, info.execution_id)
+                cached, self.outputs[name] = _published(connection, info.execution_id)
             tell("node_finished", node=name, seconds=time.perf_counter() - started, cached=cached)
 
 
-def _is_cached(connection: metadata_store_pb2.ConnectionConfig, execution_id: int) -> bool:
+def _published(
+    connection: metadata_store_pb2.ConnectionConfig, execution_id: int
+) -> tuple[bool, dict[str, list[str]]]:
+    """Whether an execution was taken from an earlier run, and the uris of what it published."""
     with metadata.Metadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])
-    return bool(execution.last_known_state == _CACHED)
+        outputs = execution_lib.get_output_artifacts(handle, execution_id)
+    uris = {key: [artifact.uri for artifact in artifacts] for key, artifacts in outputs.items()}
+    return bool(execution.last_known_state == _CACHED), uris

@@ -92,3 +92,9 @@ class Comparison(_Part):
     recipe: dict[str, Any]
     deviations: dict[str, Any] = Field(description="fields in which the loop was told to differ from fit")
     versions: dict[str, str]
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(Comparison.model_json_schema(), indent=2))

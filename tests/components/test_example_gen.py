@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+import tensorflow as tf
+from tfx.proto import example_gen_pb2
+from tfx.utils import proto_utils
+
+from components.example_gen import IdxExampleGen, IdxExampleGenExecutor, _read_split
+from tests.conftest import write_idx
+from twintrain import idx
+from twintrain.errors import TwintrainError
+
+
+def properties(component: IdxExampleGen) -> dict[str, str]:
+    """What TFX would hand to the executor."""
+    found = dict(component.exec_properties)
+    return {key: found[key] for key in ("input_base", "custom_config", "input_config")}
+
+
+def patterns(component: IdxExampleGen) -> list[str]:
+    config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(component.exec_properties["input_config"], config)
+    return [split.pattern for split in config.splits]
+
+
+def read(folder: Path, split: str, pattern: str, **settings: object) -> list[tf.train.Example]:
+    """Run the Beam transform of one split and return its examples in order of their ids."""
+    component = IdxExampleGen(folder, settings.pop("image_shape", (28, 28, 1)), **settings)  # type: ignore[arg-type]
+    target = str(folder / "written" / split)
+    with beam.Pipeline() as pipeline:
+        examples = pipeline | _read_split(exec_properties=properties(component), split_pattern=pattern)
+        _ = examples | beam.io.WriteToTFRecord(target, coder=beam.coders.ProtoCoder(tf.train.Example))
+    files = tf.io.gfile.glob(f"{target}-*")
+    seen = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(files)]
+    return sorted(seen, key=lambda example: example.features.feature["example_id"].bytes_list.value[0])
+
+
+def test_every_image_comes_through_with_its_label_and_id(idx_folder: Path) -> None:
+    examples = read(idx_folder, "train", "train-*")
+    pair = idx.find_pair(idx_folder, "train")
+    assert [e.features.feature["image"].bytes_list.value[0] for e in examples] == list(
+        idx.read_images(pair.images, 0, 60)
+    )
+    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
+    assert examples[7].features.feature["example_id"].bytes_list.value[0] == b"train-00000007"
+
+
+def test_the_limit_is_shared_out_and_stratified(idx_folder: Path) -> None:
+    assert len(read(idx_folder, "train", "train-*", limit=45)) == 30
+    assert len(read(idx_folder, "eval", "t10k-*", limit=45)) == 15
+
+
+def test_spans_are_found_and_the_newest_is_taken_by_pattern(tmp_path: Path) -> None:
+    for span in (1, 2):
+        (tmp_path / f"span-{span}").mkdir()
+        write_idx(tmp_path / f"span-{span}", {"train": 40, "eval": 20}, start=100 * span)
+    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1))) == ["span-{SPAN}/train-*", "span-{SPAN}/t10k-*"]
+    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1), span=1)) == ["span-1/train-*", "span-1/t10k-*"]
+    examples = read(tmp_path, "eval", "span-2/t10k-*")
+    pair = idx.find_pair(tmp_path / "span-2", "eval")
+    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
+
+
+def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -> None:
+    with pytest.raises(TwintrainError, match="28 x 28 pixels, the recipe expects 32 x 32 x 1"):
+        read(idx_folder, "train", "train-*", image_shape=(32, 32, 1))
+    (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b" + b"nonsense" * 10)
+    with pytest.raises(TwintrainError, match="train-images-idx3-ubyte.gz is a corrupt gzip file"):
+        read(idx_folder, "train", "train-*")
+
+
+def test_the_component_uses_this_executor() -> None:
+    assert IdxExampleGen.EXECUTOR_SPEC.executor_class is IdxExampleGenExecutor

@@ -1,0 +1,175 @@
+"""Whole runs through the command line, on 1,500 digits of real MNIST."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DATA, REPOSITORY
+from twintrain.report.comparison import Comparison
+
+pytestmark = pytest.mark.e2e
+SMALL = [
+    *("--set", "data.limit=1500", "--set", "training.epochs=2", "--set", "seeds=[0,1]", "--set", "tuning.trials=2"),
+    *("--set", "tuning.examples=300", "--set", "comparison.accuracy_floor=0.5"),
+]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", *arguments]
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command("run", "--root", str(root), *SMALL, *arguments),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        cwd=REPOSITORY,
+        check=False,
+        timeout=600,
+    )
+
+
+def comparison(root: Path) -> Comparison:
+    return Comparison.model_validate_json((root / "report" / "comparison.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> subprocess.CompletedProcess[str]:
+    done = run(root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str], root: Path) -> None:
+    found = comparison(root)
+    assert found.verdict == "identical"
+    assert found.gap_points == 0
+    assert found.parity.max_abs_difference == 0
+    assert all(seed.difference_points == 0 for part in found.slices for seed in part.seeds)
+    assert {part.name for part in found.slices} == {
+        "overall",
+        *(f"label={label}" for label in range(10)),
+        *(f"ink={name}" for name in ("light", "medium", "heavy")),
+    }
+    assert sum(split["examples"] for split in found.data.values()) == 1500
+    assert found.twins["fit"].trials[0]["learning_rate"] == found.twins["loop"].trials[0]["learning_rate"]
+    assert "the gap is exactly 0" in " ".join(first.stdout.split())
+    assert str(root / "report" / "report.html") in first.stdout
+
+
+def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedProcess[str], root: Path) -> None:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from components.example_gen import encode
+    from twintrain import idx
+
+    pair = idx.find_pair(DATA, "eval")
+    raw = list(idx.read_images(pair.images, 0, 20))
+    serialized = [encode(f"e{i}", image, 0).SerializeToString() for i, image in enumerate(raw)]
+    pixels = np.frombuffer(b"".join(raw), np.uint8).reshape(20, 28, 28, 1).astype(np.float32) / np.float32(255)
+    answers = []
+    for twin in ("fit", "loop"):
+        (folder,) = (root / "artifacts" / f"Trainer.{twin}" / "model").glob("*/Format-Serving")
+        served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(serialized))["probabilities"]
+        direct = keras.models.load_model(folder / "twin.keras")(pixels, training=False)
+        np.testing.assert_allclose(served, direct, atol=1e-6)
+        answers.append(served.numpy())
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def test_records_logs_and_the_blessed_twin_are_left(first: subprocess.CompletedProcess[str], root: Path) -> None:
+    for twin in ("fit", "loop"):
+        (records,) = (root / "artifacts" / f"Trainer.{twin}" / "model_run").glob("*")
+        assert {path.name for path in records.iterdir()} >= {"seed-0", "seed-1"}
+        assert list(records.glob("seed-*/tensorboard/events*"))
+    assert list((root / "pushed").glob("*/saved_model.pb"))
+    assert not list((root / "state").glob("*"))  # nothing is left of trainings that ended
+    assert list((root / "logs").glob("*.log"))
+
+
+def test_a_second_run_takes_everything_from_the_first(first: subprocess.CompletedProcess[str], root: Path) -> None:
+    before = comparison(root)
+    done = run(root)
+    assert done.returncode == 0
+    nodes = [line for line in done.stdout.splitlines() if "taken from an earlier run" in line]
+    assert len(nodes) == 14
+    assert comparison(root) == before
+
+
+def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
+    done = run(root, "--set", "loop.training.shuffle=false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = comparison(root)
+    assert found.verdict != "identical"
+    assert not found.parity.same_batches
+    assert found.parity.max_abs_difference > 0
+    assert found.parity.seeds[0].first_different_batch == (0, 0)
+    assert "training.shuffle=false" in found.sentence
+    assert "Trainer.fit: taken from an earlier run" in done.stdout
+    assert "Trainer.loop: done" in done.stdout
+
+
+def test_broken_data_stops_the_run_and_leaves_the_report(
+    first: subprocess.CompletedProcess[str], root: Path, tmp_path: Path
+) -> None:
+    before = (root / "report" / "comparison.json").read_bytes()
+    for path in DATA.glob("*.gz"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    broken = tmp_path / "t10k-images-idx3-ubyte.gz"
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    done = run(root, "--data", str(tmp_path))
+    assert done.returncode == 2
+    assert f"{broken} is truncated" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (root / "report" / "comparison.json").read_bytes() == before
+    (log,) = [line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("log ")]
+    assert "Traceback" in Path(log).read_text()
+
+
+def test_interrupted_training_goes_on_and_ends_the_same(
+    first: subprocess.CompletedProcess[str], root: Path, tmp_path: Path
+) -> None:
+    longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
+    started = subprocess.Popen(
+        command("run", "--root", str(tmp_path), *SMALL, *longer),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+    assert started.stdout
+    for line in started.stdout:
+        if "Trainer.fit: 2/6" in line:
+            break
+    os.killpg(started.pid, signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Interrupted" in errors
+    time.sleep(1)
+    alive = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout.split()
+    assert alive == []
+    again = run(tmp_path, *longer)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Trainer.fit: 1/6" not in again.stdout
+    assert "Trainer.fit: 6/6" in again.stdout
+    assert comparison(tmp_path).verdict == "identical"
+    assert json.loads((tmp_path / "report" / "comparison.json").read_text())["twins"]["fit"]["epochs"] == [6]

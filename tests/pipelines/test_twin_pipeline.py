@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tfx.dsl.compiler.compiler import Compiler
+
+from pipelines.config import RunConfig, code_digest
+from pipelines.progress_view import DOES
+from pipelines.twin_pipeline import create_pipeline
+from tests.conftest import DATA
+from twintrain.recipe_files import load_recipe
+
+
+def config(root: Path, recipe: str = "standard", *overrides: str, **fields: object) -> RunConfig:
+    return RunConfig(
+        recipe=load_recipe(recipe, overrides), data=DATA, schema_file=DATA / "schema.pbtxt", root=root, **fields
+    )
+
+
+def nodes(run: RunConfig) -> list[str]:
+    compiled = Compiler().compile(create_pipeline(run))
+    return [node.pipeline_node.node_info.id for node in compiled.nodes]
+
+
+def test_it_compiles_with_every_node_in_order(tmp_path: Path) -> None:
+    names = nodes(config(tmp_path))
+    assert set(names) == set(DOES)  # every node has words for the progress view
+    for earlier, later in (
+        ("IdxExampleGen", "StatisticsGen"),
+        ("DataGate", "Transform"),
+        ("Tuner.fit", "Trainer.fit"),
+        ("Tuner.loop", "Trainer.loop"),
+        ("Trainer.loop", "TwinCheck"),
+        ("TwinCheck", "Evaluator"),
+        ("Evaluator", "Report"),
+        ("Evaluator", "Pusher"),
+    ):
+        assert names.index(earlier) < names.index(later)
+
+
+def test_beam_uses_the_cores_unless_the_data_is_small(tmp_path: Path) -> None:
+    assert "--direct_num_workers=3" in config(tmp_path, workers=3).beam_arguments
+    assert "--direct_running_mode=multi_processing" in config(tmp_path, workers=3).beam_arguments
+    assert "--direct_running_mode=in_memory" in config(tmp_path, "standard", "data.limit=6000").beam_arguments
+
+
+def test_a_changed_schema_gets_another_path(tmp_path: Path) -> None:
+    first = config(tmp_path).with_pinned_schema()
+    assert first.schema_file == config(tmp_path).with_pinned_schema().schema_file
+    other = tmp_path / "schema.pbtxt"
+    other.write_text(first.schema_file.read_text() + "# changed\n")
+    changed = first.model_copy(update={"schema_file": other}).with_pinned_schema()
+    assert changed.schema_file != first.schema_file
+    assert changed.schema_file.read_text() == other.read_text()
+
+
+def test_a_run_survives_the_way_to_another_process(tmp_path: Path) -> None:
+    run = config(tmp_path, "bare", span=3)
+    assert RunConfig.model_validate_json(run.model_dump_json()) == run
+    assert len(code_digest()) == 64
+
+
+@pytest.mark.parametrize("recipe", ["standard", "bare"])
+def test_only_a_shared_recipe_demands_equal_batches(tmp_path: Path, recipe: str) -> None:
+    compiled = Compiler().compile(create_pipeline(config(tmp_path, recipe)))
+    (check,) = (n.pipeline_node for n in compiled.nodes if n.pipeline_node.node_info.id == "TwinCheck")
+    demanded = check.parameters.parameters["must_agree"].field_value.int_value
+    assert demanded == (1 if recipe == "standard" else 0)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+from twintrain.agreement import SeedAgreement
+from twintrain.errors import TwintrainError
+from twintrain.recipe import Recipe
+from twintrain.recipe_files import load_recipe
+from twintrain.report.build import INK_NAMES, Inputs, build_comparison
+from twintrain.report.comparison import Comparison
+from twintrain.report.render import render_html, write_report
+
+LABELS = np.arange(200) % 10
+INK = np.arange(200) % 3
+TRIAL = {"trial": "0", "learning_rate": 0.001, "batch_size": 32, "val_loss": 0.1, "val_accuracy": 0.9, "seconds": 1.0}
+
+
+def write_twin(folder: Path, twin: str, seeds: tuple[int, ...], wrong: dict[int, list[int]]) -> None:
+    """Records of a twin that gets the examples in `wrong[seed]` wrong."""
+    for seed in seeds:
+        target = folder / f"seed-{seed}"
+        target.mkdir(parents=True)
+        chosen = LABELS.copy()
+        chosen[wrong.get(seed, [])] = (chosen[wrong.get(seed, [])] + 1) % 10
+        ids = np.array([f"eval-{i:08d}" for i in range(200)], np.bytes_)
+        np.savez(target / "predictions.npz", ids=ids, labels=LABELS, probabilities=np.eye(10, dtype=np.float32)[chosen])
+        history = {name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        record = {"twin": twin, "seed": seed, "history": history, "epochs": 2, "best_epoch": 1}
+        record |= {"epoch_seconds": [1.0, 0.5], "images_per_second": 1e4, "peak_memory_mb": 900.0, "devices": ["CPU"]}
+        (target / "record.json").write_text(json.dumps(record))
+
+
+def inputs(
+    tmp_path: Path,
+    recipe: Recipe,
+    fit_wrong: dict[int, list[int]] | None = None,
+    loop_wrong: dict[int, list[int]] | None = None,
+    weights_differ_by: float = 0.0,
+) -> Inputs:
+    wrong = {"fit": fit_wrong or {}, "loop": loop_wrong or {}}
+    accuracy: dict[str, dict[str, float]] = {}
+    for twin, missed in wrong.items():
+        write_twin(tmp_path / twin, twin, recipe.seeds, missed)
+        right = np.ones(200)
+        right[missed.get(recipe.seeds[0], [])] = 0
+        accuracy[twin] = {"overall": right.mean()}
+        accuracy[twin] |= {f"label={label}": right[label == LABELS].mean() for label in range(10)}
+        accuracy[twin] |= {f"ink={INK_NAMES[bucket]}": right[bucket == INK].mean() for bucket in range(3)}
+    agreement = [
+        SeedAgreement(
+            seed=seed,
+            same_batches=True,
+            first_different_batch=None,
+            max_abs_difference=weights_differ_by,
+            same_history=not weights_differ_by,
+        )
+        for seed in recipe.seeds
+    ]
+    summary = {"examples": 200, "labels": {str(label): 20 for label in range(10)}}
+    return Inputs(
+        recipe=recipe,
+        fit=tmp_path / "fit",
+        loop=tmp_path / "loop",
+        trials={"fit": [TRIAL], "loop": [TRIAL]},
+        agreement=agreement,
+        ink=INK,
+        evaluator_accuracy=accuracy,
+        blessed=True,
+        data={"train": summary, "eval": summary},
+    )
+
+
+def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
+    missed = {0: [3, 5], 1: [7], 2: []}
+    comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), missed, missed))
+    assert comparison.verdict == "identical"
+    assert comparison.gap_points == 0
+    assert {part.verdict for part in comparison.slices} == {"identical"}
+    assert [part.name for part in comparison.slices][:2] == ["overall", "label=0"]
+    assert comparison.twins["fit"].accuracy == [0.99, 0.995, 1.0]
+    assert "exactly 0" in comparison.sentence
+
+
+def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
+    worse = {seed: list(range(0, 60)) for seed in (0, 1, 2)}
+    comparison = build_comparison(inputs(tmp_path, load_recipe("bare"), {}, worse, weights_differ_by=0.1))
+    assert comparison.verdict == "fit_better"
+    assert comparison.gap_points == pytest.approx(-30)
+    assert comparison.gap_ci95_points[1] < 0
+    assert "training.shuffle=false" in comparison.sentence
+
+
+def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path) -> None:
+    comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), weights_differ_by=1e-6))
+    assert comparison.verdict == "inconclusive"  # 200 examples cannot show equivalence within 0.1 points
+    assert comparison.gap_ci95_points[0] < 0 < comparison.gap_ci95_points[1]
+    assert "1.0e-06" in comparison.sentence
+
+
+def test_one_seed_says_that_seeds_were_not_varied(tmp_path: Path) -> None:
+    comparison = build_comparison(inputs(tmp_path, load_recipe("standard", ["seeds=[0]"])))
+    assert "seeds were not varied" in comparison.sentence
+
+
+def test_nan_a_missing_twin_and_contradictions_are_refused(tmp_path: Path) -> None:
+    recipe = load_recipe("standard")
+    given = inputs(tmp_path, recipe)
+    path = tmp_path / "loop" / "seed-1" / "predictions.npz"
+    whole = path.read_bytes()
+    with np.load(path) as saved:
+        content = dict(saved)
+    np.savez(path, **(content | {"probabilities": np.full((200, 10), np.nan, np.float32)}))
+    with pytest.raises(TwintrainError, match="loop twin with seed 1 predicts NaN"):
+        build_comparison(given)
+    np.savez(path, **(content | {"labels": content["labels"][::-1]}))
+    with pytest.raises(TwintrainError, match="other test examples"):
+        build_comparison(given)
+    path.unlink()
+    with pytest.raises(TwintrainError, match="no predictions for seed 1"):
+        build_comparison(given)
+    path.write_bytes(whole)
+    given.evaluator_accuracy["fit"]["label=3"] = 0.5
+    with pytest.raises(TwintrainError, match=r"slice label=3"):
+        build_comparison(given)
+
+
+def test_the_schema_in_docs_is_the_one_the_code_writes(tmp_path: Path) -> None:
+    schema = json.loads((REPOSITORY / "docs" / "comparison.schema.json").read_text())
+    assert schema == Comparison.model_json_schema(), "run `make schema`"
+    write_report(build_comparison(inputs(tmp_path, load_recipe("standard"))), tmp_path / "report")
+    jsonschema.validate(json.loads((tmp_path / "report" / "comparison.json").read_text()), schema)
+
+
+class Tags(HTMLParser):
+    """Collects what a page would load and run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts = 0
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        self.loads += [value or "" for name, value in attributes if name in ("src", "srcset", "data") or (name == "href")]
+
+
+def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    recipe = load_recipe("standard").model_copy(update={"name": hostile})
+    page = render_html(build_comparison(inputs(tmp_path, recipe)))
+    tags = Tags()
+    tags.feed(page)
+    assert tags.scripts == 0
+    assert all(target.startswith("#") for target in tags.loads)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not re.search(r"url\((?!#)", page)
+    assert len(page) < 3_000_000
+
+
+def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
+    comparison = build_comparison(inputs(tmp_path, load_recipe("standard")))
+    for _ in range(2):
+        write_report(comparison, tmp_path / "report")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"comparison.json", "report.html"}
