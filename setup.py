@@ -44,6 +44,7 @@ DEV = [
     "import-linter>=2.1",
     "types-PyYAML",
     "jsonschema>=4.20",
+    "psutil>=5.9",  # benchmarks
 ]
 
 setup(

@@ -56,9 +56,7 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
             tell("node_finished", node=name, seconds=time.perf_counter() - started, cached=cached)
 
 
-def _published(
-    connection: metadata_store_pb2.ConnectionConfig, execution_id: int
-) -> tuple[bool, dict[str, list[str]]]:
+def _published(connection: metadata_store_pb2.ConnectionConfig, execution_id: int) -> tuple[bool, dict[str, list[str]]]:
     """Whether an execution was taken from an earlier run, and the uris of what it published."""
     with metadata.Metadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import tfx  # noqa: F401 - must come before tensorflow_data_validation; see pipelines/config.py
-
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
+import tfx  # noqa: F401 - must come before tensorflow_data_validation; see pipelines/config.py
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from components.data_gate import Finding, _reported, as_table, check_splits, summarize
@@ -15,7 +14,9 @@ RULES = tfdv.load_schema_text(str(DATA / "schema.pbtxt"))
 
 
 def describe(labels: np.ndarray) -> statistics_pb2.DatasetFeatureStatisticsList:
-    frame = pd.DataFrame({"label": labels, "image": [b"x"] * len(labels), "example_id": [f"{i}" for i in range(len(labels))]})
+    frame = pd.DataFrame(
+        {"label": labels, "image": [b"x"] * len(labels), "example_id": [f"{i}" for i in range(len(labels))]}
+    )
     return tfdv.generate_statistics_from_dataframe(frame, tfdv.StatsOptions(schema=RULES), n_jobs=1)
 
 
@@ -38,7 +39,9 @@ def test_a_missing_class_is_named() -> None:
 def test_an_empty_split_is_named() -> None:
     nothing = statistics_pb2.DatasetFeatureStatisticsList()
     nothing.datasets.add()
-    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES) == [Finding("eval", "-", "the split is empty")]
+    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES) == [
+        Finding("eval", "-", "the split is empty")
+    ]
 
 
 def test_label_drift_beyond_the_schemas_threshold_is_named() -> None:

@@ -68,7 +68,7 @@ def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -
     with pytest.raises(TwintrainError, match="28 x 28 pixels, the recipe expects 32 x 32 x 1"):
         read(idx_folder, "train", "train-*", image_shape=(32, 32, 1))
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b" + b"nonsense" * 10)
-    with pytest.raises(TwintrainError, match="train-images-idx3-ubyte.gz is a corrupt gzip file"):
+    with pytest.raises(TwintrainError, match=r"train-images-idx3-ubyte\.gz is a corrupt gzip file"):
         read(idx_folder, "train", "train-*")
 
 

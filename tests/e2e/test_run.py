@@ -86,7 +86,9 @@ def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedP
     answers = []
     for twin in ("fit", "loop"):
         (folder,) = (root / "artifacts" / f"Trainer.{twin}" / "model").glob("*/Format-Serving")
-        served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(serialized))["probabilities"]
+        served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(serialized))[
+            "probabilities"
+        ]
         direct = keras.models.load_model(folder / "twin.keras")(pixels, training=False)
         np.testing.assert_allclose(served, direct, atol=1e-6)
         answers.append(served.numpy())
@@ -144,9 +146,7 @@ def test_broken_data_stops_the_run_and_leaves_the_report(
     assert "Traceback" in Path(log).read_text()
 
 
-def test_interrupted_training_goes_on_and_ends_the_same(
-    first: subprocess.CompletedProcess[str], root: Path, tmp_path: Path
-) -> None:
+def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
     started = subprocess.Popen(
         command("run", "--root", str(tmp_path), *SMALL, *longer),

@@ -41,7 +41,9 @@ def test_the_set_follows_the_c_library(install: ModuleType, libc: tuple, python:
         ((2, 17), (3, 11), "too old"),
     ],
 )
-def test_what_does_not_fit_is_said_with_a_remedy(install: ModuleType, libc: tuple, python: tuple, expected: str) -> None:
+def test_what_does_not_fit_is_said_with_a_remedy(
+    install: ModuleType, libc: tuple, python: tuple, expected: str
+) -> None:
     name, (problem, remedy) = install.choose_set(libc, python)
     assert name is None
     assert expected in problem

@@ -95,7 +95,7 @@ def test_damage_is_named(idx_folder: Path, damage: object, expected: str, name: 
 def test_counts_that_differ_are_named(idx_folder: Path) -> None:
     labels = struct.pack(">BBBBI", 0, 0, 8, 1, 59) + bytes(59)
     (idx_folder / LABELS).write_bytes(gzip.compress(labels))
-    with pytest.raises(TwintrainError, match="60 images but .* 59 labels"):
+    with pytest.raises(TwintrainError, match=r"60 images but .* 59 labels"):
         idx.inspect_pair(idx.find_pair(idx_folder, "train"))
 
 

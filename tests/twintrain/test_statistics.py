@@ -9,9 +9,7 @@ from scipy import stats
 
 from twintrain.statistics import PairedEstimate, holm, mcnemar_exact, paired_estimate, verdict
 
-DIFFERENCES = hnp.arrays(
-    np.int8, st.tuples(st.integers(1, 4), st.integers(1, 60)), elements=st.integers(-1, 1)
-)
+DIFFERENCES = hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 60)), elements=st.integers(-1, 1))
 
 
 @given(DIFFERENCES)

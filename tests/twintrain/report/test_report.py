@@ -149,7 +149,9 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
-        self.loads += [value or "" for name, value in attributes if name in ("src", "srcset", "data") or (name == "href")]
+        self.loads += [
+            value or "" for name, value in attributes if name in ("src", "srcset", "data") or (name == "href")
+        ]
 
 
 def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def run_keras(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]
     callback.set_model(model)
     callback.on_train_begin()
     epoch = 0
-    for epoch, figure in enumerate(figures):  # noqa: B007 - the last epoch is asked for
+    for epoch, figure in enumerate(figures):
         model.weights = [np.array(epoch)]
         callback.on_epoch_end(epoch, {rule.monitor: figure})
         if model.stop_training:
@@ -54,7 +54,7 @@ def run_keras(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]
 def run_ours(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]:
     model, best = Weighted(), BestWeights(rule)
     epoch = 0
-    for epoch, figure in enumerate(figures):  # noqa: B007
+    for epoch, figure in enumerate(figures):
         model.weights = [np.array(epoch)]
         if best.update(epoch, {rule.monitor: figure}, model):
             break
@@ -74,6 +74,10 @@ def test_stops_and_restores_exactly_as_keras_does(
     figures: list[float], patience: int, min_delta: float, monitor: str, restore: bool
 ) -> None:
     rule = EarlyStopping(
-        enabled=True, monitor=monitor, patience=patience, min_delta=min_delta, restore_best=restore  # type: ignore[arg-type]
+        enabled=True,
+        monitor=monitor,
+        patience=patience,
+        min_delta=min_delta,
+        restore_best=restore,  # type: ignore[arg-type]
     )
     assert run_ours(rule, figures) == run_keras(rule, figures)

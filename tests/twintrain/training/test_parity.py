@@ -116,7 +116,7 @@ def test_a_loop_that_deviates_is_seen(small_train: ExampleStore, small_test: Exa
     assert not np.array_equal(fit.weights[0], loop.weights[0])
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the machine going down after an epoch."""
 
 
@@ -130,10 +130,10 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
 
     def die_in_second(epoch: int, logs: dict[str, float]) -> None:
         if epoch == 1:
-            raise Killed
+            raise KilledError
 
     whole = twin_named(twin).train(TwinJob(recipe, problem, small_train, small_test, 0))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         twin_named(twin).train(TwinJob(recipe, problem, small_train, small_test, 0, die_in_second, state))
     seen: list[int] = []
     job = TwinJob(recipe, problem, small_train, small_test, 0, lambda epoch, logs: seen.append(epoch), state)
