@@ -123,14 +123,18 @@ def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
 def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
     """Positions of `count` examples with each label in its share, the first ones of each label, sorted.
 
-    Shares are rounded by largest remainder, so that exactly min(count, len(labels)) positions come back.
+    Exactly min(count, len(labels)) positions come back. Where the count allows it, every label keeps one example
+    however rare it is: a stray label must not vanish from a sample before the schema has seen it.
     """
     count = min(count, len(labels))
     names, sizes = np.unique(labels, return_counts=True)
     exact = sizes * count / len(labels)
     take = np.floor(exact).astype(np.int64)
-    remainder = np.argsort(-(exact - take), kind="stable")[: count - take.sum()]
-    take[remainder] += 1
+    if count >= len(names):
+        take = np.maximum(take, 1)
+    while take.sum() != count:  # at most one round per label
+        step = np.sign(count - take.sum())
+        take[np.argmax(step * (exact - take))] += step
     chosen = [np.nonzero(labels == name)[0][:n] for name, n in zip(names, take, strict=True)]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 

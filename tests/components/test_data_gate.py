@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tfx  # noqa: F401 - before tensorflow_data_validation; see components/data_gate.py
+
+# isort: split
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
-import tfx  # noqa: F401 - must come before tensorflow_data_validation; see pipelines/config.py
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from components.data_gate import Finding, _reported, as_table, check_splits, summarize

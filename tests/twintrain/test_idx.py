@@ -145,9 +145,17 @@ def test_a_stratified_sample_keeps_the_shares(labels: list[int], count: int) -> 
     chosen = idx.stratified_sample(array, count)
     assert len(chosen) == len(set(chosen.tolist())) == min(count, len(labels))
     assert (np.diff(chosen) > 0).all()
-    for label in np.unique(array):
+    names = np.unique(array)
+    for label in names:
         share = (array == label).sum() * len(chosen) / len(labels)
-        assert abs((array[chosen] == label).sum() - share) < 1
+        assert abs((array[chosen] == label).sum() - share) <= max(1, len(names) - 1)
+    if len(chosen) >= len(names):
+        assert set(array[chosen]) == set(names)
+
+
+def test_shares_are_exact_where_no_label_is_rare() -> None:
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    assert np.bincount(labels[idx.stratified_sample(labels, 50)]).tolist() == [30, 15, 5]
 
 
 @given(st.binary(max_size=200))
