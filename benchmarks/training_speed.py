@@ -20,8 +20,9 @@ from twintrain import idx
 from twintrain.problem import find_problem
 from twintrain.recipe_files import load_recipe
 from twintrain.store import ExampleStore, build_store
+from twintrain.training.registry import twin_named
 from twintrain.training.session import build, session
-from twintrain.training.twin import TwinJob, twin_named
+from twintrain.training.twin import TwinJob
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 

@@ -101,7 +101,7 @@ def run(
     with own_root(config.root):
         console.print(f"[bold]Twintrain[/] recipe {chosen.name}, seeds {list(chosen.seeds)}, data {data}")
         try:
-            outcome = launch(config, view_for(console))
+            outcome = launch(config, view_for(console), lambda log: console.print(f"[dim]log {log}[/]", soft_wrap=True))
         except KeyboardInterrupt:
             # Said here: Typer ends on Ctrl-C without a word.
             again = "Finished steps and epochs are kept; the same command goes on from there."

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,13 @@ def own_root(root: Path) -> Iterator[None]:
         lock.release()
 
 
-def run(config: RunConfig, view: View) -> Outcome:
+def run(config: RunConfig, view: View, announce: Callable[[Path], None]) -> Outcome:
     """Run the pipeline and show its progress; the root must be owned.
+
+    Args:
+        config: the run.
+        view: shows the progress.
+        announce: told the path of the log before anything is written to it.
 
     Ctrl-C ends the child and everything it started, and is raised again.
     """
@@ -71,6 +76,7 @@ def run(config: RunConfig, view: View) -> Outcome:
     request, events, log = (logs / f"{stem}.{kind}" for kind in ("request.json", "events.jsonl", "log"))
     request.write_text(config.with_pinned_schema().model_dump_json(indent=1), encoding="utf-8")
     events.touch()
+    announce(log)
     with log.open("wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.engine", str(request)],

@@ -21,7 +21,8 @@ from twintrain.progress import tell
 from twintrain.recipe import Recipe, Tuning, TwinName
 from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
-from twintrain.training.twin import TwinJob, twin_named
+from twintrain.training.registry import twin_named
+from twintrain.training.twin import TwinJob
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from twintrain.progress import tell
 from twintrain.recipe import Recipe, TwinName
 from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
-from twintrain.training.twin import EpochHook, TwinJob, TwinResult, twin_named
+from twintrain.training.registry import twin_named
+from twintrain.training.twin import EpochHook, TwinJob, TwinResult
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The contract of a twin: one job in, one result out.
 
-    result = twin_named("loop").train(job)
+    result = twin_named("loop").train(job)        # twintrain.training.registry
 
 Whatever trains under this contract can be compared; nothing downstream knows which kind of loop it was.
 """
@@ -62,6 +62,7 @@ class TwinResult:
         fingerprints: int64 [epochs, steps], one per batch consumed.
         epoch_seconds: wall time per epoch, validation included; the first contains graph tracing.
         best_epoch: counted from 0; the epoch `weights` come from.
+        train_size: examples trained on per epoch.
     """
 
     twin: TwinName
@@ -73,6 +74,7 @@ class TwinResult:
     fingerprints: npt.NDArray[np.int64] = field(repr=False)
     epoch_seconds: list[float]
     best_epoch: int
+    train_size: int
 
     @property
     def epochs(self) -> int:
@@ -86,8 +88,6 @@ class TwinResult:
         examples = self.train_size * len(warm)
         return examples / sum(warm)
 
-    train_size: int = 0
-
 
 class Twin(Protocol):
     """A way to train a model by a recipe."""
@@ -97,12 +97,3 @@ class Twin(Protocol):
     def train(self, job: TwinJob) -> TwinResult:
         """Train from scratch, or go on from `job.resume`."""
         ...
-
-
-def twin_named(name: str) -> Twin:
-    """The twin called 'fit' or 'loop'."""
-    from twintrain.training.gradient_tape import GradientTapeTwin
-    from twintrain.training.keras_fit import KerasFitTwin
-
-    twins: dict[str, Twin] = {"fit": KerasFitTwin(), "loop": GradientTapeTwin()}
-    return twins[name]

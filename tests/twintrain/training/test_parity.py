@@ -11,7 +11,8 @@ from tests.conftest import mnist_store
 from twintrain.problem import find_problem
 from twintrain.recipe_files import load_recipe
 from twintrain.store import ExampleStore
-from twintrain.training.twin import TwinJob, TwinResult, twin_named
+from twintrain.training.registry import twin_named
+from twintrain.training.twin import TwinJob, TwinResult
 
 EVERYTHING = [
     "training.epochs=5",

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tfx.types.standard_artifacts import ModelRun
+
+from components.artifacts import TwinAgreement, read_json
+from components.twin_check import TwinCheck
+from twintrain.errors import TwintrainError
+
+BATCHES = np.arange(12).reshape(2, 6)
+
+
+def records(folder: Path, fingerprints: dict[int, np.ndarray], weight: float = 1.0) -> ModelRun:
+    for seed, prints in fingerprints.items():
+        target = folder / f"seed-{seed}"
+        target.mkdir(parents=True)
+        np.save(target / "fingerprints.npy", prints)
+        np.savez(target / "weights.npz", kept_0000=np.full(3, weight), final_0000=np.full(3, weight))
+        (target / "record.json").write_text(json.dumps({"seed": seed, "history": {"loss": [weight]}}))
+    run = ModelRun()
+    run.uri = str(folder)
+    return run
+
+
+def check(fit: ModelRun, loop: ModelRun, folder: Path, must_agree: int) -> list[dict]:
+    agreement = TwinAgreement()
+    agreement.uri = str(folder)
+    TwinCheck.EXECUTOR_SPEC.executor_class._FUNCTION(
+        fit_run=fit, loop_run=loop, agreement=agreement, must_agree=must_agree
+    )
+    found: list[dict] = read_json(agreement)
+    return found
+
+
+def test_equal_twins_agree(tmp_path: Path) -> None:
+    prints = {0: BATCHES, 10: BATCHES + 1}
+    found = check(records(tmp_path / "fit", prints), records(tmp_path / "loop", prints), tmp_path / "out", 1)
+    assert [seed["seed"] for seed in found] == [0, 10]
+    assert all(seed["same_batches"] and seed["same_history"] and not seed["max_abs_difference"] for seed in found)
+
+
+def test_different_batches_under_one_recipe_name_the_first(tmp_path: Path) -> None:
+    other = BATCHES.copy()
+    other[1, 4] = -1
+    fit = records(tmp_path / "fit", {0: BATCHES, 1: BATCHES})
+    loop = records(tmp_path / "loop", {0: BATCHES, 1: other})
+    with pytest.raises(TwintrainError, match=r"seed 1 they first differ in epoch 2, batch 5"):
+        check(fit, loop, tmp_path / "out", 1)
+
+
+def test_a_deviation_on_purpose_is_recorded(tmp_path: Path) -> None:
+    fit = records(tmp_path / "fit", {0: BATCHES})
+    loop = records(tmp_path / "loop", {0: BATCHES[:, ::-1]}, weight=1.5)
+    (found,) = check(fit, loop, tmp_path / "out", 0)
+    assert found["first_different_batch"] == [0, 0]
+    assert found["max_abs_difference"] == 0.5
+    assert not found["same_history"]
+
+
+def test_models_of_different_shape_are_refused(tmp_path: Path) -> None:
+    fit, loop = records(tmp_path / "fit", {0: BATCHES}), records(tmp_path / "loop", {0: BATCHES})
+    np.savez(tmp_path / "loop" / "seed-0" / "weights.npz", kept_0000=np.ones(4), final_0000=np.ones(4))
+    with pytest.raises(TwintrainError, match="differ in shape"):
+        check(fit, loop, tmp_path / "out", 1)
