@@ -1,6 +1,6 @@
 """Packaging for Twintrain.
 
-`pip install twintrain` gives the library and `twintrain diagnose`-style use in any TensorFlow project.
+`pip install twintrain` gives the library, for any TensorFlow project.
 The TFX pipeline needs `twintrain[pipeline]`; because some of TFX's wheels depend on the host's glibc,
 `make install` installs one of the two locked sets under requirements/ instead.
 """
@@ -34,7 +34,6 @@ PIPELINE = [
     "tfx==1.21.0",
     "kfp>=2.14,<2.17",
     "kfp-kubernetes>=2.14,<2.17",
-    "filelock>=3.13",
 ]
 DEV = [
     "pytest>=8,<9",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.components.statistics_gen import stats_artifact_utils
-from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
@@ -35,13 +36,16 @@ def DataGate(  # noqa: N802 - TFX names components like classes
     schema: InputArtifact[Schema],
     anomalies: InputArtifact[ExampleAnomalies],
     summary: OutputArtifact[DataSummary],
+    code: Parameter[str],
 ) -> None:
     """Let the run pass only with clean data; write counts per split and label for the report.
+
+    `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: there are anomalies, an empty split, a missing class, or label drift between the splits.
     """
-    rules = tfdv.load_schema_text(str(next(Path(schema.uri).glob("*.pbtxt"))))
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits}
     findings = [finding for split in splits for finding in _reported(split, _load_anomalies(anomalies.uri, split))]
@@ -52,6 +56,28 @@ def DataGate(  # noqa: N802 - TFX names components like classes
             "Correct the data, or, where the data is right, the schema.",
         )
     write_json(summary, {split: summarize(proto) for split, proto in stats.items()})
+
+
+def load_rules(path: Path) -> schema_pb2.Schema:
+    """Read a schema and see that the pipeline can work with it.
+
+    Raises:
+        TwintrainError: it does not parse, or lacks a feature the pipeline is built on.
+    """
+    try:
+        rules = tfdv.load_schema_text(str(path))
+    except text_format.ParseError as error:
+        raise TwintrainError(f"The schema {path} is not a schema in text form: {error}.", "Mend it there.") from error
+    missing = {"image", LABEL, "example_id"} - {feature.name for feature in rules.feature}
+    if missing:
+        raise TwintrainError(f"The schema {path} lacks {', '.join(sorted(missing))}.", "Start from data/schema.pbtxt.")
+    label = next(feature for feature in rules.feature if feature.name == LABEL)
+    if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
+        raise TwintrainError(
+            f"The schema {path} does not say which labels there are.",
+            "Give the label `int_domain { min: 0 max: CLASSES-1 is_categorical: true }`.",
+        )
+    return rules
 
 
 def check_splits(

@@ -6,6 +6,7 @@ ours. The work is cut into ranges of images that workers read and encode side by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,24 +43,42 @@ class IdxExampleGen(component.FileBasedExampleGen):
         image_shape: (height, width, channels) the recipe expects; IDX images have one channel.
         limit: keep a stratified sample of this many examples over all splits.
         span: take this span instead of the newest; only for a directory of spans.
+        code: not read; it keeps examples made by other code from being taken for this one's.
+
+    Raises:
+        TwintrainError: `span` is asked for and not there, or the newest span is not complete.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(IdxExampleGenExecutor)
 
     def __init__(
-        self, data: Path, image_shape: tuple[int, int, int], limit: int | None = None, span: int | None = None
+        self,
+        data: Path,
+        image_shape: tuple[int, int, int],
+        limit: int | None = None,
+        span: int | None = None,
+        code: str = "",
     ) -> None:
         settings = struct_pb2.Struct()
-        settings.update({"image_shape": list(image_shape), "limit": limit})
+        settings.update({"image_shape": list(image_shape), "limit": limit, "code": code})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
         super().__init__(input_base=str(data), input_config=_input_config(data, span), custom_config=custom)
 
 
 def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
-    folder = "span-{SPAN}/" if has_spans(data) else ""
-    if folder and span is not None:
-        folder = f"span-{span}/"
+    folder = ""
+    spans = find_spans(data)
+    if spans:
+        chosen = max(spans) if span is None else span
+        if chosen not in spans:
+            known = ", ".join(map(str, sorted(spans)))
+            raise TwintrainError(f"{data} has no span {chosen}.", f"It has: {known}.")
+        for split in idx.SPLIT_PREFIXES:
+            idx.find_pair(spans[chosen], split)  # a half-written span is said here, by name
+        folder = "span-{SPAN}/" if span is None else f"{spans[chosen].name}/"
+    elif span is not None:
+        raise TwintrainError(f"{data} has no span-N directories, so no span {span} either.", "Leave --span out.")
     return example_gen_pb2.Input(
         splits=[
             # Images and labels both: the fingerprint that decides about caching must cover the two.
@@ -69,9 +88,10 @@ def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
     )
 
 
-def has_spans(data: Path) -> bool:
-    """Whether a data directory is one of `span-N` sub-directories."""
-    return any(data.glob("span-*"))
+def find_spans(data: Path) -> dict[int, Path]:
+    """The `span-N` sub-directories of a data directory, by number."""
+    found = ((re.fullmatch(r"span-(\d+)", path.name), path) for path in data.glob("span-*") if path.is_dir())
+    return {int(match.group(1)): path for match, path in found if match}
 
 
 @beam.ptransform_fn

@@ -35,8 +35,11 @@ def Report(  # noqa: N802 - TFX names components like classes
     blessing: InputArtifact[ModelBlessing],
     report: OutputArtifact[ComparisonReport],
     recipe: Parameter[str],
+    code: Parameter[str],
 ) -> None:
     """Write comparison.json and report.html.
+
+    `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: the parts contradict each other; see `build_comparison`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from twintrain.training.seeds import SeedsJob, train_seeds
+from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,4 @@ def run(request: TrainingRequest) -> None:
     from components.serving import export  # tensorflow_transform is not needed before
 
     export(model, request.transform_graph, request.serving_folder)
+    forget_state(request.seeds)

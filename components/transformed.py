@@ -31,13 +31,14 @@ def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]
     return {"twin": twin, "recipe": deciding.model_dump_json(), "state_dir": state_dir}
 
 
-def tuning_config(recipe: Recipe, twin: str) -> dict[str, Any]:
+def tuning_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
     """A Tuner's custom_config, likewise."""
     deciding = recipe.for_twin(twin).model_copy(update={"name": "-", "comparison": Comparison(), "seeds": (0,)})
     tuning = deciding.tuning.model_copy(update={"apply": False})
+    # `search` trains for tuning.epochs; the trainings' own number must not cost a cached search.
     training = deciding.training.model_copy(update={"epochs": tuning.epochs})
     deciding = deciding.model_copy(update={"tuning": tuning, "training": training})
-    return {"twin": twin, "recipe": deciding.model_dump_json()}
+    return {"twin": twin, "recipe": deciding.model_dump_json(), "state_dir": state_dir}
 
 
 def with_best(recipe: Recipe, best: dict[str, Any] | None) -> Recipe:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +28,17 @@ class TwinTunerExecutor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
         """See `BaseExecutor.Do`."""
         config = json.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
-        data = transformed_data(
-            artifact_utils.get_single_uri(input_dict[specs.EXAMPLES_KEY]),
-            artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY]),
-        )
-        folder = Path(self._get_tmp_dir())
-        result = run_isolated(
-            search, TuningJob(config["twin"], Recipe.model_validate_json(config["recipe"]), data, folder)
-        )
+        recipe = Recipe.model_validate_json(config["recipe"])
+        examples = artifact_utils.get_single_uri(input_dict[specs.EXAMPLES_KEY])
+        data = transformed_data(examples, artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY]))
+        # Named by what decides the search, so that an interrupted one is found again.
+        key = hashlib.sha256(f"{recipe.hash} {examples}".encode()).hexdigest()[:16]
+        folder = Path(config["state_dir"]) / f"tuning-{config['twin']}-{key}"
+        result = run_isolated(search, TuningJob(config["twin"], recipe, data, folder))
         best = Path(artifact_utils.get_single_uri(output_dict[specs.BEST_HYPERPARAMETERS_KEY]))
         trials = Path(artifact_utils.get_single_uri(output_dict[specs.TUNER_RESULTS_KEY]))
         write_result(result, best / "best_hyperparameters.txt", trials / "tuner_results.json")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class TwinTuner(Tuner):

@@ -18,6 +18,7 @@ def TwinCheck(  # noqa: N802 - TFX names components like classes
     loop_run: InputArtifact[ModelRun],
     agreement: OutputArtifact[TwinAgreement],
     must_agree: Parameter[int],
+    code: Parameter[str],
 ) -> None:
     """Compare batches, weights and histories of the twins, seed by seed.
 
@@ -27,6 +28,7 @@ def TwinCheck(  # noqa: N802 - TFX names components like classes
         agreement: where the findings go.
         must_agree: 1 where both twins obey the same recipe, so that different batches are an error; 0 where the loop
             deviates on purpose.
+        code: not read; it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: the batches differ although the recipe is the same; names the first such batch.

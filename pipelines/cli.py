@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
@@ -78,6 +79,7 @@ def run(
     workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
 ) -> None:
     """Run the whole comparison on this machine, from files to verdict."""
+    _need_pipeline()
     from pipelines.config import REPOSITORY, RunConfig
     from pipelines.launch import own_root
     from pipelines.launch import run as launch
@@ -85,7 +87,6 @@ def run(
     from pipelines.summary import print_outcome
     from twintrain.recipe_files import load_recipe
 
-    _need_pipeline()
     console = Console(highlight=False)
     chosen = load_recipe(recipe, [*(["data.limit=6000", "tuning.examples=2000"] if quick else []), *(overrides or [])])
     data = (data or REPOSITORY / "data").resolve()
@@ -98,10 +99,16 @@ def run(
         cache=cache,
         workers=workers,
     )
-    with own_root(config.root):
-        console.print(f"[bold]Twintrain[/] recipe {chosen.name}, seeds {list(chosen.seeds)}, data {data}")
+    with own_root(config.root) as lock:
+        title = f"[bold]Twintrain[/] recipe {escape(chosen.name)}, seeds {escape(str(list(chosen.seeds)))}"
+        console.print(f"{title}, data {escape(str(data))}", soft_wrap=True)
         try:
-            outcome = launch(config, view_for(console), lambda log: console.print(f"[dim]log {log}[/]", soft_wrap=True))
+            outcome = launch(
+                config,
+                view_for(console),
+                lock,
+                lambda log: console.print(f"log {log}", style="dim", markup=False, soft_wrap=True),
+            )
         except KeyboardInterrupt:
             # Said here: Typer ends on Ctrl-C without a word.
             again = "Finished steps and epochs are kept; the same command goes on from there."

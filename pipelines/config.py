@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
-from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -83,14 +84,21 @@ class RunConfig(BaseModel):
         return self.model_copy(update={"schema_file": pinned})
 
 
-@cache
-def code_digest() -> str:
-    """SHA-256 over the sources that decide a training's result.
+def code_digest(recipe: Recipe, repository: Path = REPOSITORY, *, report: bool = False) -> str:
+    """SHA-256 over all code that decides a result: ours, the user's model module, the versions of what they stand on.
 
-    It is handed to the nodes that run them, so that a change of code is never hidden by a cached result.
+    It is handed to every node that runs such code, and names the folder of unfinished trainings, so that a change of
+    code is never hidden by an earlier result. The report's own code counts for the report alone (`report=True`).
     """
     sha = hashlib.sha256()
-    for path in sorted((*REPOSITORY.glob("twintrain/**/*.py"), *REPOSITORY.glob("components/*.py"))):
-        if "report" not in path.parts and path.name != "report.py":
-            sha.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted((*repository.glob("twintrain/**/*"), *repository.glob("components/*.py"))):
+        name = path.relative_to(repository)
+        if path.suffix in (".py", ".html") and (report or not {"report", "report.py"} & set(name.parts)):
+            sha.update(name.as_posix().encode() + b"\0" + path.read_bytes())
+    module = recipe.model.name.partition(":")[0]
+    spec = importlib.util.find_spec(module) if ":" in recipe.model.name else None
+    if spec is not None and spec.origin is not None:
+        sha.update(Path(spec.origin).read_bytes())
+    for package in ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "tensorflow-transform"):
+        sha.update(f"{package}=={importlib.metadata.version(package)}\0".encode())
     return sha.hexdigest()

@@ -23,12 +23,17 @@ def main(request: Path) -> int:
         0 when the run went through, 2 for a foreseen problem, 1 for any other.
     """
     hide_gpus()
+    from components.data_gate import load_rules
     from pipelines.config import RunConfig
     from pipelines.local_runner import ProgressDagRunner
     from pipelines.twin_pipeline import create_pipeline
+    from twintrain.problem import find_problem
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
+        rules = load_rules(config.schema_file)
+        (label,) = (feature for feature in rules.feature if feature.name == "label")
+        find_problem(config.recipe, config.recipe.data.image_shape, label.int_domain.max + 1)
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
         (report,) = runner.outputs["Report"]["report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,8 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from pipelines.config import REPOSITORY, RunConfig
 from pipelines.progress_view import View
@@ -36,36 +35,41 @@ class Outcome:
 
 
 @contextmanager
-def own_root(root: Path) -> Iterator[None]:
+def own_root(root: Path) -> Iterator[int]:
     """Make the root directory and keep every other run out of it.
+
+    Yields:
+        the lock's file descriptor. It is handed on to the run's own process, so that the root stays taken for as long
+        as anything is at work on it, even if this process is killed.
 
     Raises:
         TwintrainError: it cannot be written, or another run is using it.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise TwintrainError(
-            f"Another run is using {root}.", "Wait for it to end, or give this one a root of its own with --root."
-        ) from None
+        lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise TwintrainError(
             f"The root {root} cannot be written: {error.strerror or error}.", "Choose another with --root."
         ) from error
     try:
-        yield
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield lock
+    except BlockingIOError:
+        raise TwintrainError(
+            f"Another run is using {root}.", "Wait for it to end, or give this one a root of its own with --root."
+        ) from None
     finally:
-        lock.release()
+        os.close(lock)
 
 
-def run(config: RunConfig, view: View, announce: Callable[[Path], None]) -> Outcome:
+def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], None]) -> Outcome:
     """Run the pipeline and show its progress; the root must be owned.
 
     Args:
         config: the run.
         view: shows the progress.
+        lock: what `own_root` gave.
         announce: told the path of the log before anything is written to it.
 
     Ctrl-C ends the child and everything it started, and is raised again.
@@ -86,17 +90,38 @@ def run(config: RunConfig, view: View, announce: Callable[[Path], None]) -> Outc
             cwd=config.root,
             env=_environment(events),
             start_new_session=True,
+            pass_fds=(lock,),
         )
-        try:
-            with view:
-                failure = _follow(child, events, view)
-        finally:
-            _end(child)
+        with _ended_like_ctrl_c():
+            try:
+                with view:
+                    failure = _follow(child, events, view)
+            finally:
+                _end(child)
     return Outcome(child.returncode, failure.get("problem", ""), failure.get("remedy", ""), log)
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Treat a closed terminal and `kill` as Ctrl-C, so that the child does not go on alone."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for sign in before:
+        signal.signal(sign, interrupt)
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
 def _environment(events: Path) -> dict[str, str]:
-    path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # The child works in the root; a model module is found where the user stands and where PYTHONPATH says.
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    path = os.pathsep.join([str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)])
     return {**os.environ, VARIABLE: str(events), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
@@ -117,7 +142,9 @@ def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[st
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child with all its workers, whatever state they are in."""
+    """End the child with all its workers, whatever state they are in; a second Ctrl-C does not cut this short."""
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.SIG_IGN)
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, sign)

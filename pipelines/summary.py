@@ -27,7 +27,7 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
         ("numbers", path),
         ("log", outcome.log),
     ):
-        console.print(f"  {label:<8}{target}", soft_wrap=True)
+        console.print(f"  {label:<8}{target}", soft_wrap=True, markup=False)
     return 0
 
 
@@ -73,6 +73,8 @@ def _print_failure(console: Console, config: RunConfig, outcome: Outcome) -> int
         console.print(f"{what[:300]}", markup=False)
         console.print("This was not foreseen; the log below has the traceback.", style="cyan")
     if (config.report / "report.html").exists():
-        console.print(f"  the earlier report at {config.report} is untouched", style="dim", soft_wrap=True)
-    console.print(f"  log     {outcome.log}", soft_wrap=True)
+        console.print(
+            f"  the earlier report at {config.report} is untouched", style="dim", soft_wrap=True, markup=False
+        )
+    console.print(f"  log     {outcome.log}", soft_wrap=True, markup=False)
     return 2 if known else 1

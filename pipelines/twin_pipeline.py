@@ -33,9 +33,10 @@ def create_pipeline(config: RunConfig) -> Pipeline:
 
 def _nodes(config: RunConfig) -> list[BaseNode]:
     recipe = config.recipe
+    code = code_digest(recipe)
 
     # Data: ingested, described, held to the schema.
-    ingest = IdxExampleGen(config.data, recipe.data.image_shape, recipe.data.limit, config.span)
+    ingest = IdxExampleGen(config.data, recipe.data.image_shape, recipe.data.limit, config.span, code)
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
@@ -44,6 +45,7 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
+        code=code,
     )
 
     # One preprocessing for both twins.
@@ -51,18 +53,19 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         examples=examples,
         schema=schema.outputs["schema"],
         preprocessing_fn="components.preprocessing.preprocessing_fn",
-        custom_config={"image_shape": list(recipe.data.image_shape), "code": code_digest()},
+        custom_config={"image_shape": list(recipe.data.image_shape), "code": code},
         disable_statistics=True,
     )
     transform.add_upstream_node(gate)
 
     # The twins.
-    tuners = {twin: _tuner(config, transform, twin) for twin in TWINS}
-    trainers = {twin: _trainer(config, transform, tuners[twin], twin) for twin in TWINS}
+    tuners = {twin: _tuner(config, transform, twin, code) for twin in TWINS}
+    trainers = {twin: _trainer(config, transform, tuners[twin], twin, code) for twin in TWINS}
     check = TwinCheck(
         fit_run=trainers["fit"].outputs["model_run"],
         loop_run=trainers["loop"].outputs["model_run"],
         must_agree=int(recipe.twins_agree and not recipe.tuning.apply),
+        code=code,
     )
 
     # The verdict.
@@ -85,6 +88,7 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         recipe=recipe.model_dump_json(),
+        code=code_digest(recipe, report=True),
     )
     pusher = Pusher(
         model=trainers["loop"].outputs["model"],
@@ -101,21 +105,21 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
     ]
 
 
-def _tuner(config: RunConfig, transform: Transform, twin: str) -> TwinTuner:
+def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> TwinTuner:
     return TwinTuner(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        custom_config=tuning_config(config.recipe, twin) | {"code": code_digest()},
+        custom_config=tuning_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
     ).with_id(f"Tuner.{twin}")
 
 
-def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str) -> Trainer:
+def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str, code: str) -> Trainer:
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         hyperparameters=tuner.outputs["best_hyperparameters"] if config.recipe.tuning.apply else None,
         run_fn="components.trainer.run_fn",
-        custom_config=training_config(config.recipe, twin, str(config.state)) | {"code": code_digest()},
+        custom_config=training_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
     ).with_id(f"Trainer.{twin}")
     trainer.add_upstream_node(tuner)
     return trainer

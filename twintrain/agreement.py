@@ -73,7 +73,8 @@ def first_difference(fit: np.ndarray, loop: np.ndarray) -> tuple[int, int] | Non
 
 
 def _max_abs_difference(a: np.ndarray, b: np.ndarray) -> float:
-    if np.array_equal(a, b, equal_nan=True):
+    if a.tobytes() == b.tobytes():
         return 0.0
     gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    return float(np.inf if np.isnan(gap).any() else gap.max())
+    # Zero is kept for equal bits; 0.0 against -0.0 differs by the smallest number there is.
+    return float(np.inf if np.isnan(gap).any() else max(gap.max(), np.finfo(np.float64).smallest_subnormal))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +117,7 @@ def _take_over(source: Path, stem: str, partial: Path) -> None:
         else:
             raise TwintrainError(f"{source} has neither {stem}.gz nor {stem}.", "Name the directory that has it.")
     except OSError as error:
-        raise TwintrainError(
-            f"{error.filename} cannot be read: {error.strerror}.", "Check its mode and owner."
-        ) from error
+        raise TwintrainError(f"{error.filename}: {error.strerror}.", "Check mode, owner and free space.") from error
 
 
 def _download(url: str, partial: Path, console: Console) -> None:
@@ -137,6 +136,8 @@ def _download(url: str, partial: Path, console: Console) -> None:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task(partial.name.removesuffix(".partial"), total=None)
             attempts(_download_once, url, partial, progress, task)
+    except OSError as error:
+        raise TwintrainError(f"{partial}: {error.strerror}.", "Check mode, owner and free space.") from error
     except httpx.HTTPStatusError as error:
         raise TwintrainError(
             f"{url} answers {error.response.status_code}.", "Take the files from a directory with --from."
@@ -176,6 +177,6 @@ def _md5_of_content(path: Path) -> str:
         with gzip.open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 md5.update(block)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return f"unreadable ({error})"
     return md5.hexdigest()

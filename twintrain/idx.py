@@ -132,9 +132,11 @@ def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArra
     take = np.floor(exact).astype(np.int64)
     if count >= len(names):
         take = np.maximum(take, 1)
+    least = take.min()
     while take.sum() != count:  # at most one round per label
         step = np.sign(count - take.sum())
-        take[np.argmax(step * (exact - take))] += step
+        fitting = np.where((step > 0) | (take > least), step * (exact - take), -np.inf)
+        take[np.argmax(fitting)] += step
     chosen = [np.nonzero(labels == name)[0][:n] for name, n in zip(names, take, strict=True)]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 

@@ -45,13 +45,18 @@ class Data(_Section):
     validation_fraction: float = Field(
         0.0, ge=0.0, le=0.5, description="Share of the training split held out for validation; 0 validates on 'test'."
     )
+    validation_seed: int = Field(0, ge=0, lt=2**31, description="Decides which examples are held out.")
     memory_limit_mb: int = Field(2048, ge=1, description="Larger data sets are streamed from disk, in the same order.")
 
 
 class Model(_Section):
     """Which model both twins train."""
 
-    name: str = Field("textbook_cnn", description="A built-in name, or 'package.module:function' of your own.")
+    name: str = Field(
+        "textbook_cnn",
+        pattern=r"^(\w+|\w+(\.\w+)*:\w+)$",
+        description="A built-in name, or 'package.module:function' of your own.",
+    )
 
 
 class Optimizer(_Section):

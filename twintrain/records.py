@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from twintrain.errors import TwintrainError
 from twintrain.store import Chunk, ExampleStore, build_store
 
 _CHUNK = 1000
@@ -58,11 +59,20 @@ def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleSt
         seed: decides which examples.
 
     Returns:
-        (training, validation), both in canonical order.
+        (training, validation), both in canonical order; each label that has two examples is in both.
+
+    Raises:
+        TwintrainError: there are too few examples for both to get one.
     """
     held = np.zeros(len(store), bool)
     rng = np.random.default_rng([seed, 0x401D])
     for label in np.unique(store.labels):
         members = rng.permutation(np.nonzero(store.labels == label)[0])
-        held[members[: round(fraction * len(members))]] = True
+        if len(members) > 1:
+            held[members[: max(1, round(fraction * len(members)))]] = True
+    if not held.any() or held.all():
+        raise TwintrainError(
+            f"{len(store)} training examples are too few to hold any out for validation.",
+            "Use more: raise data.limit or tuning.examples.",
+        )
     return store.subset(np.nonzero(~held)[0]), store.subset(np.nonzero(held)[0])

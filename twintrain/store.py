@@ -55,8 +55,18 @@ class ExampleStore:
         return chosen if self.palette is None else self.palette[chosen]
 
     def subset(self, indices: npt.NDArray[np.integer]) -> ExampleStore:
-        """A store of only these examples, in the order given; held in memory."""
-        return ExampleStore(self.pixels[indices], self.palette, self.labels[indices], self.ids[indices])
+        """A store of only these examples, in the order given; spooled to disk where this one is."""
+        labels, ids = self.labels[indices], self.ids[indices]
+        if self.in_memory:
+            return ExampleStore(self.pixels[indices], self.palette, labels, ids)
+        folder = tempfile.TemporaryDirectory(prefix="twintrain-spool-")
+        target = Path(folder.name) / "pixels.npy"
+        shape = (len(indices), *self.shape)
+        pixels = np.lib.format.open_memmap(target, mode="w+", dtype=self.pixels.dtype, shape=shape)
+        for start in range(0, len(indices), 4096):
+            pixels[start : start + 4096] = self.pixels[indices[start : start + 4096]]
+        pixels.flush()
+        return ExampleStore(np.load(target, mmap_mode="r"), self.palette, labels, ids, in_memory=False, _spool=folder)
 
     @property
     def digest(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.errors import FatalError
 
 from twintrain.problem import Problem, find_problem
 from twintrain.progress import tell
@@ -76,7 +77,11 @@ class TwinHyperModel(keras_tuner.HyperModel):
         short = proposed.model_copy(update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})})
         started = time.perf_counter()
         job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
-        result = twin_named(self._twin).train(job)
+        try:
+            result = twin_named(self._twin).train(job)
+        except Exception as error:
+            # Any other exception keras-tuner would count as a failed trial, try again, and at last replace by its own.
+            raise FatalError from error
         best = int(np.argmin(result.history["val_loss"]))
         figures = {name: values[best] for name, values in result.history.items()}
         self._trials += 1
@@ -117,7 +122,10 @@ def search(job: TuningJob) -> TuningResult:
         directory=str(job.folder),
         project_name=job.twin,
     )
-    tuner.search(verbose=0)
+    try:
+        tuner.search(verbose=0)
+    except FatalError as error:
+        raise (error.__cause__ or error) from None
     best = tuner.get_best_hyperparameters()[0]
     return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
 

@@ -64,6 +64,19 @@ def test_spans_are_found_and_the_newest_is_taken_by_pattern(tmp_path: Path) -> N
     assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
 
 
+def test_a_span_that_is_not_there_or_not_whole_is_named(tmp_path: Path, idx_folder: Path) -> None:
+    with pytest.raises(TwintrainError, match="no span-N directories"):
+        IdxExampleGen(idx_folder, (28, 28, 1), span=3)
+    (tmp_path / "span-01").mkdir()
+    write_idx(tmp_path / "span-01", {"train": 40, "eval": 20})
+    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1), span=1))[0] == "span-01/train-*"
+    with pytest.raises(TwintrainError, match="has no span 2"):
+        IdxExampleGen(tmp_path, (28, 28, 1), span=2)
+    (tmp_path / "span-02").mkdir()
+    with pytest.raises(TwintrainError, match=r"No file train-images\* in .*span-02"):
+        IdxExampleGen(tmp_path, (28, 28, 1))
+
+
 def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -> None:
     with pytest.raises(TwintrainError, match="28 x 28 pixels, the recipe expects 32 x 32 x 1"):
         read(idx_folder, "train", "train-*", image_shape=(32, 32, 1))

@@ -7,7 +7,7 @@ from twintrain.recipe_files import load_recipe
 
 def deciding(override: str, twin: str = "loop") -> tuple[object, object]:
     recipe = load_recipe("standard", [override] if override else [])
-    return training_config(recipe, twin, "/state"), tuning_config(recipe, twin)
+    return training_config(recipe, twin, "/state"), tuning_config(recipe, twin, "/state")
 
 
 def test_a_cached_training_is_given_up_for_what_decides_it_and_nothing_else() -> None:

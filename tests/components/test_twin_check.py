@@ -30,7 +30,7 @@ def check(fit: ModelRun, loop: ModelRun, folder: Path, must_agree: int) -> list[
     agreement = TwinAgreement()
     agreement.uri = str(folder)
     TwinCheck.EXECUTOR_SPEC.executor_class._FUNCTION(
-        fit_run=fit, loop_run=loop, agreement=agreement, must_agree=must_agree
+        fit_run=fit, loop_run=loop, agreement=agreement, must_agree=must_agree, code=""
     )
     found: list[dict] = read_json(agreement)
     return found

@@ -146,27 +146,46 @@ def test_broken_data_stops_the_run_and_leaves_the_report(
     assert "Traceback" in Path(log).read_text()
 
 
-def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
-    longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
-    started = subprocess.Popen(
-        command("run", "--root", str(tmp_path), *SMALL, *longer),
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("run", "--root", str(root), *SMALL, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
         start_new_session=True,
     )
-    assert started.stdout
-    for line in started.stdout:
-        if "Trainer.fit: 2/6" in line:
-            break
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout
+    assert any(text in line for line in process.stdout)
+
+
+def nothing_works_on(root: Path) -> bool:
+    time.sleep(1)
+    return not subprocess.run(["pgrep", "-f", str(root)], capture_output=True, check=False).stdout
+
+
+def test_a_closed_terminal_ends_everything(tmp_path: Path) -> None:
+    started = start(tmp_path)
+    wait_for(started, "StatisticsGen")
+    started.send_signal(signal.SIGHUP)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Interrupted" in errors
+    assert nothing_works_on(tmp_path)
+
+
+def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
+    started = start(tmp_path, *longer)
+    wait_for(started, "Trainer.fit: 2/6")
     os.killpg(started.pid, signal.SIGINT)
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 130
     assert "Interrupted" in errors
-    time.sleep(1)
-    alive = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout.split()
-    assert alive == []
+    assert nothing_works_on(tmp_path)
     again = run(tmp_path, *longer)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Trainer.fit: 1/6" not in again.stdout

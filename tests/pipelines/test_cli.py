@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from rich.console import Console
 
 from pipelines.engine import foreseen
+from pipelines.launch import own_root
 from pipelines.progress_view import LiveView, PlainView
 from tests.conftest import REPOSITORY
 from twintrain.errors import TwintrainError
@@ -59,7 +59,7 @@ def test_a_wrong_word_gets_one_clear_message(arguments: list[str], expected: str
 
 
 def test_a_second_run_on_the_same_root_is_turned_away(tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".lock"):
+    with own_root(tmp_path):
         done = twintrain("run", "--root", str(tmp_path))
     assert done.returncode == 2
     assert f"Another run is using {tmp_path}" in done.stderr

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tfx.dsl.compiler.compiler import Compiler
 from pipelines.config import RunConfig, code_digest
 from pipelines.progress_view import DOES
 from pipelines.twin_pipeline import create_pipeline
-from tests.conftest import DATA
+from tests.conftest import DATA, REPOSITORY
 from twintrain.recipe_files import load_recipe
 
 
@@ -58,7 +59,29 @@ def test_a_changed_schema_gets_another_path(tmp_path: Path) -> None:
 def test_a_run_survives_the_way_to_another_process(tmp_path: Path) -> None:
     run = config(tmp_path, "bare", span=3)
     assert RunConfig.model_validate_json(run.model_dump_json()) == run
-    assert len(code_digest()) == 64
+
+
+def test_a_change_of_any_deciding_code_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = tmp_path / "report"  # a name that also means a package inside
+    for folder in ("twintrain", "components"):
+        shutil.copytree(REPOSITORY / folder, clone / folder)
+    standard = load_recipe("standard")
+    digests = {code_digest(standard, clone), code_digest(standard, clone, report=True)}
+    assert len(digests) == 2
+    for name in ("twintrain/batches.py", "twintrain/training/keras_fit.py", "components/preprocessing.py"):
+        (clone / name).write_text((clone / name).read_text() + "# changed\n")
+        digests.add(code_digest(standard, clone))
+    assert len(digests) == 5
+    before = code_digest(standard, clone), code_digest(standard, clone, report=True)
+    page = clone / "twintrain/report/page.html"
+    page.write_text(page.read_text() + "<!-- changed -->")
+    assert code_digest(standard, clone) == before[0]
+    assert code_digest(standard, clone, report=True) != before[1]
+    monkeypatch.syspath_prepend(tmp_path)
+    for text in ("def build(): return 1\n", "def build(): return 2\n"):
+        (tmp_path / "my_own_model.py").write_text(text)
+        digests.add(code_digest(load_recipe("standard", ["model.name=my_own_model:build"]), clone))
+    assert len(digests) == 7
 
 
 @pytest.mark.parametrize("recipe", ["standard", "bare"])

@@ -34,7 +34,7 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("optimizer.momentum=0.9", "adam takes no 'momentum'"),
         ("optimizer.name=adamm", "'adam'"),
         ("optimizer=3", "optimizer"),
-        ("training.epochs.more=3", "'epochs' is a value"),
+        ("training.epochs.more=3", "training.epochs: Input should be a valid integer"),
         ("early_stopping.enabled=true", "data.validation_fraction"),
         ("execution.xla=true", "exclude each other"),
         ("seeds=[1, 1]", "distinct"),

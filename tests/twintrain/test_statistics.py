@@ -36,14 +36,18 @@ def test_mcnemar_is_the_binomial_test_on_discordant_pairs(worse: int, better: in
     assert mcnemar_exact(differences) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(("seeds", "accuracy"), [(1, 0.98), (3, 0.9), (3, 0.999)])
-def test_intervals_cover_the_truth(seeds: int, accuracy: float) -> None:
+@pytest.mark.parametrize(
+    ("seeds", "discordant", "seed_spread"),
+    [(1, 0.02, 0.0), (3, 0.1, 0.0), (3, 0.001, 0.0), (3, 0.02, 0.003), (3, 0.02, 0.006), (2, 0.02, 0.003)],
+)
+def test_intervals_cover_the_truth(seeds: int, discordant: float, seed_spread: float) -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(400):
-        error = 1 - accuracy
-        draws = rng.uniform(size=(seeds, 300))
-        differences = ((draws < error).astype(np.int8) - (draws > 1 - error).astype(np.int8)).astype(np.int8)
+        shift = rng.normal(0, seed_spread, (seeds, 1))
+        draws = rng.uniform(size=(seeds, 2000))
+        worse, better = draws < (discordant - shift) / 2, draws > 1 - (discordant + shift) / 2
+        differences = better.astype(np.int8) - worse.astype(np.int8)
         estimate = paired_estimate(differences)
         covered += estimate.low <= 0 <= estimate.high
     assert covered >= 0.93 * 400

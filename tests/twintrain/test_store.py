@@ -54,6 +54,16 @@ def test_the_digest_depends_on_content_and_not_on_the_path_taken() -> None:
     assert mnist_store("train", 60).digest != mnist_store("train", 61).digest
 
 
+@pytest.mark.parametrize("limit", [10, 1 << 30])
+def test_a_subset_stays_where_its_store_is(limit: int) -> None:
+    store = mnist_store("train", 60, memory_limit=limit)
+    chosen = np.array([5, 3, 59])
+    part = store.subset(chosen)
+    assert part.in_memory == store.in_memory
+    np.testing.assert_array_equal(part.images(np.arange(3)), store.images(chosen))
+    assert part.ids.tolist() == store.ids[chosen].tolist()
+
+
 def test_repeated_ids_and_no_examples_are_refused() -> None:
     chunk = (np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.int64), np.array([b"same", b"same"]))
     with pytest.raises(TwintrainError, match="Two examples have the id 'same'"):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import pytest
 
 from tests.conftest import mnist_store
+from twintrain.errors import TwintrainError
 from twintrain.recipe import TwinName
 from twintrain.recipe_files import load_recipe
 from twintrain.records import TransformedData, hold_out
@@ -63,6 +65,31 @@ def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
 def test_values_of_a_trial_take_the_recipes_place() -> None:
     recipe = with_values(load_recipe("standard"), {"learning_rate": 0.01, "batch_size": 8})
     assert (recipe.optimizer.learning_rate, recipe.training.batch_size) == (0.01, 8)
+
+
+def test_too_few_examples_to_hold_any_out_are_refused() -> None:
+    train, held = hold_out(mnist_store("train", 60), 0.01, seed=0)
+    assert len(held) >= 9  # one of each class that has two
+    assert len(train) + len(held) == 60
+    with pytest.raises(TwintrainError, match="too few"):
+        hold_out(mnist_store("train", 1), 0.5, seed=0)
+
+
+def test_an_error_of_a_trial_is_told_as_it_is(tmp_path: Path) -> None:
+    recipe = load_recipe("standard", [*OVERRIDES, "model.name=tests.twintrain.test_tuning:broken_model"])
+    with pytest.raises(TwintrainError, match="this model is broken"):
+        search(TuningJob("loop", recipe, DATA, tmp_path))
+
+
+CALLS: list[int] = []
+
+
+def broken_model(recipe: object, shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Works when keras-tuner looks at the space, and fails in the trial."""
+    CALLS.append(1)
+    if len(CALLS) > 2:
+        raise TwintrainError("this model is broken", "mend it")
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes, "softmax")])
 
 
 def test_holding_out_is_stratified_and_complete() -> None:

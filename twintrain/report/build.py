@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import math
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,16 +70,17 @@ def build_comparison(inputs: Inputs) -> Comparison:
     """
     recipe = inputs.recipe
     predictions = _predictions(inputs)
-    identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in inputs.agreement)
+    agreement = sorted(inputs.agreement, key=lambda seed: recipe.seeds.index(seed.seed))
+    identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in agreement)
     identical = identical and not predictions.differences.any()
     slices = _slices(inputs, predictions, identical)
     _check_against_evaluator(slices, inputs.evaluator_accuracy, recipe.seeds[0])
     overall = slices[0]
     parity = Parity(
-        max_abs_difference=max(seed.max_abs_difference for seed in inputs.agreement),
-        same_batches=all(seed.same_batches for seed in inputs.agreement),
-        same_history=all(seed.same_history for seed in inputs.agreement),
-        seeds=inputs.agreement,
+        max_abs_difference=max(seed.max_abs_difference for seed in agreement),
+        same_batches=all(seed.same_batches for seed in agreement),
+        same_history=all(seed.same_history for seed in agreement),
+        seeds=agreement,
     )
     first = {twin: accuracies["overall"] for twin, accuracies in inputs.evaluator_accuracy.items()}
     return Comparison(
@@ -187,15 +189,20 @@ def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trial
     return TwinSummary(
         accuracy=[float(value) for value in accuracy],
         mean_accuracy=float(accuracy.mean()),
-        history=[record["history"] for record in records],
+        history=[{name: _finite(values) for name, values in record["history"].items()} for record in records],
         epochs=[record["epochs"] for record in records],
         best_epoch=[record["best_epoch"] for record in records],
         train_seconds=[sum(record["epoch_seconds"]) for record in records],
         images_per_second=[record["images_per_second"] for record in records],
         peak_memory_mb=max(record["peak_memory_mb"] for record in records),
         devices=records[0]["devices"],
-        trials=trials,
+        trials=[{key: _finite([value])[0] for key, value in trial.items()} for trial in trials],
     )
+
+
+def _finite(values: list[Any]) -> list[Any]:
+    """JSON has no NaN and no infinity: a figure that is none of the numbers is None."""
+    return [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
 
 
 def _check_against_evaluator(slices: list[Slice], measured: dict[str, dict[str, float]], seed: int) -> None:

@@ -58,7 +58,7 @@ def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
     # The loop is dashed and on top: where the twins are equal both stay visible.
     for twin, colour, style, width in (("fit", FIT, "-", 3.0), ("loop", LOOP, (0, (4, 4)), 1.6)):
         for index, history in enumerate(comparison.twins[twin].history):  # type: ignore[index]
-            values = history[name]
+            values = [float("nan") if value is None else value for value in history[name]]
             axes.plot(
                 range(1, len(values) + 1),
                 values,
@@ -78,7 +78,7 @@ def tuning(comparison: Comparison) -> str:
             trials = comparison.twins[twin].trials  # type: ignore[index]
             axes.plot(
                 [trial["learning_rate"] for trial in trials],
-                [trial["val_loss"] for trial in trials],
+                [float("nan") if trial["val_loss"] is None else trial["val_loss"] for trial in trials],
                 marker,
                 color=colour,
                 markersize=size,

@@ -43,7 +43,9 @@ class TwinSummary(_Part):
 
     accuracy: list[float] = Field(description="test accuracy per seed, share of 1")
     mean_accuracy: float
-    history: list[dict[str, list[float]]] = Field(description="per seed: figure -> one value per epoch")
+    history: list[dict[str, list[float | None]]] = Field(
+        description="per seed: figure -> one value per epoch; null where it was NaN or infinite"
+    )
     epochs: list[int]
     best_epoch: list[int] = Field(description="counted from 0")
     train_seconds: list[float] = Field(description="all epochs, validation and tracing included")

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe import TwinName
+from twintrain.recipe import Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
 from twintrain.training.session import Built, build, session
@@ -35,13 +35,14 @@ class GradientTapeTwin:
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             stopper = BestWeights(job.recipe.early_stopping)
             stopper.load(stopper_state)
-            loop = _Loop(built, source, job)
+            validation = evaluation_dataset(job.validation, job.recipe.training.evaluation_batch_size)
+            loop = Loop(built, source, job.recipe)
             for epoch in range(progress.epochs, job.recipe.training.epochs):
                 if progress.stopped:
                     break
                 started = time.perf_counter()
                 fingerprints = loop.train_epoch(epoch)
-                logs = loop.results() | {f"val_{name}": value for name, value in loop.evaluate().items()}
+                logs = loop.results() | {f"val_{name}": value for name, value in loop.evaluate(validation).items()}
                 stop = stopper.update(epoch, logs, built.model)
                 progress.add(logs, fingerprints, time.perf_counter() - started, stop)
                 resume.save(job.resume, built.model, built.optimizer, progress, stopper.state())
@@ -63,18 +64,22 @@ class GradientTapeTwin:
         )
 
 
-class _Loop:
-    """One model being trained: the step, the epoch around it, the evaluation after it."""
+class Loop:
+    """One model being trained: the step, the epoch around it, the evaluation after it.
 
-    def __init__(self, built: Built, source: BatchSource, job: TwinJob) -> None:
+    Args:
+        built: model, optimizer, loss and metric.
+        source: the batches.
+        recipe: as the loop obeys it.
+    """
+
+    def __init__(self, built: Built, source: BatchSource, recipe: Recipe) -> None:
         self._model, self._optimizer = built.model, built.optimizer
         self._loss, self._accuracy = built.loss, built.accuracy
         self._mean_loss = keras.metrics.Mean(name="loss")
-        self._training_flag = job.recipe.training.training_flag
+        self._training_flag = recipe.training.training_flag
         self._source = source
-        self._validation = evaluation_dataset(job.validation, job.recipe.training.evaluation_batch_size)
-        compiled = job.recipe.training.compiled
-        xla = job.recipe.execution.xla
+        compiled, xla = recipe.training.compiled, recipe.execution.xla
         self._step: Callable[..., None] = (
             tf.function(self._train_step, reduce_retracing=True, jit_compile=xla) if compiled else self._train_step
         )
@@ -96,10 +101,15 @@ class _Loop:
             self._step(images, labels)
         return feed.fingerprints[epoch]
 
-    def evaluate(self) -> dict[str, float]:
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, float]:
+        """One step on one batch; the figures since the last reset."""
+        self._step(images, labels)
+        return self.results()
+
+    def evaluate(self, validation: tf.data.Dataset) -> dict[str, float]:
         """Loss and accuracy on the validation examples."""
         self._reset()
-        self._run_test()
+        self._run_test(validation)
         return self.results()
 
     def results(self) -> dict[str, float]:
@@ -141,6 +151,6 @@ class _Loop:
             self._step(images, labels)
         return fingerprints.stack()
 
-    def _test_in_graph(self) -> None:
-        for images, labels in self._validation:
+    def _test_in_graph(self, validation: tf.data.Dataset) -> None:
+        for images, labels in validation:
             self._test(images, labels)

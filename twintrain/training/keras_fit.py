@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from twintrain.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe import EarlyStopping, TwinName
+from twintrain.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
-from twintrain.training.session import build, session
+from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
 
@@ -27,14 +27,7 @@ class KerasFitTwin:
         with session(recipe, job.seed):
             source = BatchSource(job.train, recipe, job.seed)
             built = build(recipe, job.problem, source.steps)
-            built.model.compile(
-                optimizer=built.optimizer,
-                loss=built.loss,
-                metrics=[built.accuracy],
-                jit_compile=recipe.execution.xla,
-                steps_per_execution=min(recipe.execution.steps_per_execution, source.steps),
-                run_eagerly=not recipe.training.compiled,
-            )
+            compile_model(built, recipe, min(recipe.execution.steps_per_execution, source.steps))
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             feed = Feed()
             stopper = _stopper(recipe.early_stopping)
@@ -66,6 +59,18 @@ class KerasFitTwin:
             best_epoch=closing.best_epoch,
             train_size=len(job.train),
         )
+
+
+def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> None:
+    """`model.compile` as the recipe asks."""
+    built.model.compile(
+        optimizer=built.optimizer,
+        loss=built.loss,
+        metrics=[built.accuracy],
+        jit_compile=recipe.execution.xla,
+        steps_per_execution=steps_per_execution,
+        run_eagerly=not recipe.training.compiled,
+    )
 
 
 def _stopper(rule: EarlyStopping) -> keras.callbacks.EarlyStopping | None:

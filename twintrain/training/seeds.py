@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,24 +60,27 @@ def train_seeds(job: SeedsJob) -> keras.Model:
     test = job.data.store("eval", recipe.data.memory_limit_mb)
     validation = test
     if recipe.data.validation_fraction:
-        train, validation = hold_out(train, recipe.data.validation_fraction, recipe.tuning.seed)
+        train, validation = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
     problem = find_problem(recipe, job.data.image_shape, job.data.classes)
     first: keras.Model | None = None
-    resumable: list[Path] = []
     for seed in recipe.seeds:
         folder = job.folder / f"seed-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         state = job.state and job.state / _state_name(job, train, seed)
-        resumable += [state] if state else []
         hook = _hook(job, seed, folder)
         result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
         probabilities = predict(result.model, test, recipe.training.evaluation_batch_size)
         write_record(folder, result, test, probabilities)
         first = first or result.model
-    for state in resumable:
-        state.unlink(missing_ok=True)
     assert first is not None  # a recipe has at least one seed
     return first
+
+
+def forget_state(job: SeedsJob) -> None:
+    """Remove the state of trainings that have ended; to be called when their results are safe."""
+    if job.state is not None:
+        for path in job.state.glob(f"{job.twin}-*-seed*.npz"):
+            path.unlink()
 
 
 def predict(model: keras.Model, store: ExampleStore, batch_size: int) -> npt.NDArray[np.float32]:
@@ -102,10 +104,18 @@ def write_record(folder: Path, result: TwinResult, test: ExampleStore, probabili
         "best_epoch": result.best_epoch,
         "epoch_seconds": result.epoch_seconds,
         "images_per_second": result.images_per_second,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": _peak_memory_mb(),
         "devices": [device.device_type for device in tf.config.list_logical_devices()],
     }
     (folder / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _peak_memory_mb() -> float:
+    """Largest resident size of this process so far; 0 where the system does not say."""
+    # Not getrusage: its figure survives exec, and a spawned process would report its parent's.
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
@@ -119,7 +129,7 @@ def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
                 tf.summary.scalar(name, value)
         writer.flush()
         done = seeds.index(seed) * epochs + epoch + 1
-        text = f"seed {seed}, epoch {epoch + 1}/{epochs}, test accuracy {logs['val_accuracy']:.4f}"
+        text = f"seed {seed}, epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
         tell("progress", node=f"Trainer.{job.twin}", done=done, total=epochs * len(seeds), text=text)
 
     return hook
