@@ -102,7 +102,8 @@ class Loop:
         return feed.fingerprints[epoch]
 
     def step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, float]:
-        """One step on one batch; the figures since the last reset."""
+        """One step on one batch; the figures of this batch alone."""
+        self._reset()
         self._step(images, labels)
         return self.results()
 

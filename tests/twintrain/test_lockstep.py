@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.twintrain.training.test_parity import RECIPES
+from twintrain.lockstep import LockstepResult, compare, lockstep
+from twintrain.problem import find_problem
+from twintrain.recipe_files import load_recipe
+from twintrain.store import ExampleStore
+
+
+def run(store: ExampleStore, *overrides: str, twins: tuple[str, str] = ("fit", "loop")) -> LockstepResult:
+    recipe = load_recipe("standard", overrides)
+    return lockstep(recipe, find_problem(recipe, store.shape, 10), store, seed=0, steps=5, twins=twins)
+
+
+@pytest.mark.parametrize("name", ["textbook", "everything", "mixed_float16", "eager"])
+def test_equal_twins_never_part(name: str, small_train: ExampleStore) -> None:
+    result = run(small_train, *RECIPES[name])
+    assert result.first is None
+    assert result.steps == 5
+    assert result.curve == [0.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "stage", "step"),
+    [
+        (["loop.training.shuffle=false"], "batch", 0),
+        (["loop.regularization.dropout=0.5"], "forward output", 0),
+        (["regularization.dropout=0.5", "loop.training.training_flag=false"], "forward output", 0),
+        (["regularization.l2=0.01", "loop.regularization.l2=0.02"], "loss", 0),
+        (["loop.optimizer.global_clipnorm=0.01"], "update", 0),
+        (["loop.optimizer.learning_rate=0.002"], "update", 0),
+        (["loop.optimizer.epsilon=0.001"], "update", 0),
+        (["schedule.kind=cosine", "loop.schedule.final_factor=0.5"], "update", 1),
+    ],
+)
+def test_the_first_divergence_is_where_the_difference_was_made(
+    overrides: list[str], stage: str, step: int, small_train: ExampleStore
+) -> None:
+    result = run(small_train, *overrides)
+    assert result.first is not None
+    assert (result.first.stage, result.first.step) == (stage, step)
+    assert result.first.max_abs > 0
+    assert result.curve[-1] > 0
+
+
+def test_a_twin_does_not_part_from_itself(small_train: ExampleStore) -> None:
+    for twin in ("fit", "loop"):
+        assert run(small_train, "regularization.dropout=0.3", twins=(twin, twin)).first is None
+
+
+def test_without_determinism_the_tolerance_is_measured(small_train: ExampleStore) -> None:
+    result = run(small_train, "execution.deterministic=false")
+    assert "update" in result.tolerance
+    assert result.first is None
+
+
+def test_differences_are_counted_in_units_in_the_last_place() -> None:
+    one = np.array([1.0, -1.0, 0.0], np.float32)
+    other = one.copy()
+    other[1] = np.nextafter(np.nextafter(other[1], np.float32(-2)), np.float32(-2))
+    (found,) = compare({"update": {"w": one}}, {"update": {"w": other}})
+    assert found.max_ulps == 2
+    assert found.max_abs == pytest.approx(2.4e-7, rel=0.1)
+    other[0] = np.nan
+    (found,) = compare({"update": {"w": one}}, {"update": {"w": other}})
+    assert found.max_abs == np.inf
+    (found,) = compare({"update": {"w": one}}, {"update": {"w": one[:2]}})
+    assert found.max_abs == np.inf

@@ -1,0 +1,200 @@
+"""Steps both twins side by side on the same batches and finds where they first part.
+
+    result = lockstep(recipe, problem, train, validation, seed=0, steps=20)
+    result.first          # None, or the first divergence: step, stage, tensor, how large
+
+Within one step the stages are compared in the order in which they happen, so the first one that differs is where to
+look: a wrong batch shows before the wrong gradient it leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from pydantic import BaseModel
+
+from twintrain.batches import BatchSource
+from twintrain.probe import Probe
+from twintrain.problem import Problem
+from twintrain.recipe import Recipe
+from twintrain.store import ExampleStore
+from twintrain.training.gradient_tape import Loop
+from twintrain.training.keras_fit import compile_model
+from twintrain.training.session import build, session
+
+Observation = dict[str, dict[str, np.ndarray]]
+
+
+class Difference(BaseModel):
+    """How one tensor differs between the twins.
+
+    Attributes:
+        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state' or
+            'metric'.
+        tensor: which one.
+        max_abs: largest absolute difference; infinity where shapes or NaNs differ.
+        max_rel: largest difference relative to the larger of the two values.
+        max_ulps: largest distance in units in the last place of the tensor's type; -1 where that has no meaning.
+    """
+
+    stage: str
+    tensor: str
+    max_abs: float
+    max_rel: float
+    max_ulps: int
+
+
+class Divergence(Difference):
+    """The first difference: after which step (from 0) it was seen."""
+
+    step: int
+
+
+class LockstepResult(BaseModel):
+    """What lockstep found.
+
+    Attributes:
+        steps: steps compared.
+        first: the first divergence beyond the tolerance; None when there is none.
+        curve: largest absolute difference over all weights after each step.
+        tolerance: per stage, the difference that was allowed; empty means none at all.
+    """
+
+    steps: int
+    first: Divergence | None
+    curve: list[float]
+    tolerance: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class _Stepper:
+    """One twin, ready to take steps that are seen through."""
+
+    step: Callable[[tf.Tensor, tf.Tensor], dict[str, float]]
+    probe: Probe
+    source: BatchSource
+
+    def take(self, epoch: int, number: int) -> Observation:
+        """Take step `number` of an epoch on this twin's own batch."""
+        size = self.source.batch_size
+        order = self.source.epoch_order(epoch)[number * size : (number + 1) * size]
+        transforms = tf.constant(self.source.epoch_transforms(epoch))
+        images, labels = self.source.gather(tf.constant(order), transforms)
+        observation = self.probe.read(self.step(images, labels))
+        observation["batch"] = {"images": images.numpy(), "labels": labels.numpy()}
+        return observation
+
+
+def lockstep(
+    recipe: Recipe,
+    problem: Problem,
+    train: ExampleStore,
+    seed: int,
+    steps: int,
+    twins: tuple[str, str] = ("fit", "loop"),
+) -> LockstepResult:
+    """Compare two twins step by step on real batches.
+
+    Args:
+        recipe: of the whole comparison; each twin obeys its own side of it.
+        problem: the model.
+        train: examples to take batches from.
+        seed: of weights, order, augmentation and dropout.
+        steps: how many to take; fewer when the epoch has fewer.
+        twins: which two to compare; ('fit', 'fit') measures what the machine itself makes differ.
+
+    Returns:
+        the first divergence, with zero tolerance where the recipe is deterministic; elsewhere everything beyond what
+        two equal twins were measured to differ by is a divergence.
+    """
+    tolerance: dict[str, float] = {}
+    if not recipe.execution.deterministic and twins[0] != twins[1]:
+        tolerance = measure_tolerance(recipe, problem, train, seed, steps)
+    first: Divergence | None = None
+    curve: list[float] = []
+    with ExitStack() as stack:
+        left, right = (_stepper(name, recipe, problem, train, seed, stack) for name in twins)
+        count = min(steps, left.source.steps, right.source.steps)
+        for number in range(count):
+            found = compare(left.take(0, number), right.take(0, number))
+            curve.append(max(difference.max_abs for difference in found if difference.stage == "update"))
+            beyond = [d for d in found if d.max_abs > tolerance.get(d.stage, 0.0)]
+            if first is None and beyond:
+                first = Divergence(step=number, **beyond[0].model_dump())
+    return LockstepResult(steps=count, first=first, curve=curve, tolerance=tolerance)
+
+
+def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int) -> dict[str, float]:
+    """Per stage, twice the largest difference between a twin and itself (an A/A run of both twins)."""
+    largest: dict[str, float] = {}
+    for name in ("fit", "loop"):
+        with ExitStack() as stack:
+            one, other = (_stepper(name, recipe, problem, train, seed, stack) for _ in range(2))
+            for number in range(min(steps, one.source.steps)):
+                for found in compare(one.take(0, number), other.take(0, number)):
+                    largest[found.stage] = max(largest.get(found.stage, 0.0), 2 * found.max_abs)
+    return largest
+
+
+def compare(ours: Observation, theirs: Observation) -> list[Difference]:
+    """Every tensor of a step, compared, in the order of the stages."""
+    found = []
+    for stage, tensors in ours.items():
+        # By position: the two models may number their layers differently. A tensor one side lacks is a difference.
+        others = list(theirs[stage].items())
+        for index, (name, a) in enumerate(tensors.items()):
+            b = others[index][1] if index < len(others) else np.empty(0)
+            found.append(_difference(stage, name, np.asarray(a), np.asarray(b)))
+        found += [_difference(stage, name, np.empty(0), np.asarray(b)[None]) for name, b in others[len(tensors) :]]
+    return found
+
+
+def _difference(stage: str, name: str, a: np.ndarray, b: np.ndarray) -> Difference:
+    if a.shape != b.shape:
+        return Difference(stage=stage, tensor=name, max_abs=np.inf, max_rel=np.inf, max_ulps=-1)
+    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return Difference(stage=stage, tensor=name, max_abs=0.0, max_rel=0.0, max_ulps=0)
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    gap = np.abs(wide_a - wide_b)
+    largest = np.maximum(np.abs(wide_a), np.abs(wide_b))
+    relative = np.divide(gap, largest, out=np.zeros_like(gap), where=largest > 0)
+    unusual = bool(np.isnan(gap).any())
+    return Difference(
+        stage=stage,
+        tensor=name,
+        max_abs=float(np.inf if unusual else gap.max()),
+        max_rel=float(np.inf if unusual else relative.max()),
+        max_ulps=-1 if unusual or a.dtype != np.float32 else int(_ulps(a, b).max()),
+    )
+
+
+def _ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distance in representable float32 values: their bit patterns, ordered, are consecutive integers."""
+
+    def ordered(values: np.ndarray) -> np.ndarray:
+        bits = np.ascontiguousarray(values).view(np.int32).astype(np.int64)
+        return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+    return np.abs(ordered(a) - ordered(b))
+
+
+def _stepper(name: str, recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, stack: ExitStack) -> _Stepper:
+    own = recipe.for_twin(name)
+    stack.enter_context(session(own, seed))  # open until the last step: its settings hold while graphs are traced
+    source = BatchSource(train, own, seed)
+    built = build(own, problem, source.steps)
+    probe = Probe(built)
+    if name == "loop":
+        return _Stepper(Loop(built, source, own).step, probe, source)
+    compile_model(built, own, steps_per_execution=1)
+
+    def fit_step(images: tf.Tensor, labels: tf.Tensor) -> dict[str, float]:
+        built.model.reset_metrics()
+        figures: dict[str, float] = built.model.train_on_batch(images, labels, return_dict=True)
+        return figures
+
+    return _Stepper(fit_step, probe, source)

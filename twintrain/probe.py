@@ -1,0 +1,82 @@
+"""Sees what a training step does from inside, without a line of the step being changed.
+
+A step, whoever wrote it, goes through a loss and an optimizer. The probe stands at these two: it notes the targets and
+predictions the loss is given, the total loss the optimizer scales, and the gradients it applies. The notes are written
+by ops of the same graph, so they work inside `tf.function`, and they change no number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.training.session import Built
+
+
+class Probe:
+    """Notes of one model's training steps.
+
+    Args:
+        built: what is trained; its loss and optimizer are watched from now on.
+    """
+
+    def __init__(self, built: Built) -> None:
+        self._built = built
+        built.optimizer.build(built.model.trainable_variables)
+        self._notes: dict[str, tf.Variable] = {}
+        for name, dtype in (("targets", tf.int64), ("predictions", tf.float32), ("loss", tf.float32)):
+            self._notes[name] = tf.Variable(tf.zeros([], dtype), shape=tf.TensorShape(None), trainable=False)
+        self._gradients = [tf.Variable(tf.zeros_like(v.value)) for v in built.model.trainable_variables]
+        _watch(built.loss, "call", self._see_loss)
+        _watch(built.optimizer, "scale_loss", self._see_total)
+        _watch(built.optimizer, "apply", self._see_gradients)
+
+    def _see_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> None:
+        self._notes["targets"].assign(tf.cast(targets, tf.int64))
+        self._notes["predictions"].assign(tf.cast(predictions, tf.float32))
+
+    def _see_total(self, loss: tf.Tensor) -> None:
+        self._notes["loss"].assign(tf.cast(loss, tf.float32))
+
+    def _see_gradients(self, gradients: list[tf.Tensor], *_: Any) -> None:
+        for note, gradient in zip(self._gradients, gradients, strict=True):
+            note.assign(tf.cast(gradient, note.dtype))
+
+    def read(self, metrics: dict[str, float]) -> dict[str, dict[str, np.ndarray]]:
+        """Everything about the step just made, per stage and tensor, in the order in which it happens.
+
+        Args:
+            metrics: the figures after the step.
+        """
+        model, optimizer = self._built.model, self._built.optimizer
+        trainable = model.trainable_variables
+        kept = {id(variable) for variable in trainable}
+        return {
+            "batch": {"targets": self._notes["targets"].numpy()},
+            "forward output": {"predictions": self._notes["predictions"].numpy()},
+            "loss": {"total": self._notes["loss"].numpy()},
+            "gradient": {v.path: note.numpy() for v, note in zip(trainable, self._gradients, strict=True)},
+            "update": _values(trainable),
+            "optimizer state": _values(optimizer.variables),
+            "non-trainable state": _values([v for v in model.variables if id(v) not in kept]),
+            "metric": {name: np.float32(value) for name, value in metrics.items()},
+        }
+
+
+def _values(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
+    return {variable.path: np.asarray(variable) for variable in variables}
+
+
+def _watch(thing: Any, method: str, see: Any) -> None:
+    """Let `see` have the arguments of every call of `thing.method` before the call happens."""
+    original = getattr(thing, method)
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        see(*arguments, **named)
+        return original(*arguments, **named)
+
+    # Past the object's own __setattr__: Keras tracks attributes that look like layers or variables.
+    object.__setattr__(thing, method, watched)
