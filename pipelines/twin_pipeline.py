@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
@@ -31,12 +33,42 @@ def create_pipeline(config: RunConfig) -> Pipeline:
     )
 
 
-def _nodes(config: RunConfig) -> list[BaseNode]:
-    recipe = config.recipe
-    code = code_digest(recipe)
+class _Data(NamedTuple):
+    """The nodes from files to preprocessed examples."""
 
-    # Data: ingested, described, held to the schema.
-    ingest = IdxExampleGen(config.data, recipe.data.image_shape, recipe.data.limit, config.span, code)
+    ingest: IdxExampleGen
+    schema: ImportSchemaGen
+    statistics: StatisticsGen
+    validator: ExampleValidator
+    gate: BaseNode
+    transform: Transform
+
+
+class _Twins(NamedTuple):
+    """The nodes that tune and train, per twin, and the check that they were fed the same."""
+
+    tuners: dict[str, TwinTuner]
+    trainers: dict[str, Trainer]
+    check: BaseNode
+
+
+def _nodes(config: RunConfig) -> list[BaseNode]:
+    code = code_digest(config.recipe)
+    data = _data(config, code)
+    twins = _twins(config, data.transform, code)
+    return [
+        *data,
+        *twins.tuners.values(),
+        *twins.trainers.values(),
+        twins.check,
+        *_verdict(config, data, twins),
+    ]
+
+
+def _data(config: RunConfig, code: str) -> _Data:
+    """Ingested, described, held to the schema; then one preprocessing for both twins."""
+    shape, limit = config.recipe.data.image_shape, config.recipe.data.limit
+    ingest = IdxExampleGen(config.data, shape, limit, config.span, code)
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
@@ -47,18 +79,20 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         anomalies=validator.outputs["anomalies"],
         code=code,
     )
-
-    # One preprocessing for both twins.
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
         preprocessing_fn="components.preprocessing.preprocessing_fn",
-        custom_config={"image_shape": list(recipe.data.image_shape), "code": code},
+        custom_config={"image_shape": list(shape), "code": code},
         disable_statistics=True,
     )
     transform.add_upstream_node(gate)
+    return _Data(ingest, schema, statistics, validator, gate, transform)
 
-    # The twins.
+
+def _twins(config: RunConfig, transform: Transform, code: str) -> _Twins:
+    """Two tuners, two trainers, and what they must agree in."""
+    recipe = config.recipe
     tuners = {twin: _tuner(config, transform, twin, code) for twin in TWINS}
     trainers = {twin: _trainer(config, transform, tuners[twin], twin, code) for twin in TWINS}
     check = TwinCheck(
@@ -67,42 +101,42 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
         must_agree=int(recipe.twins_agree and not recipe.tuning.apply),
         code=code,
     )
+    return _Twins(tuners, trainers, check)
 
-    # The verdict.
+
+def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
+    """Compared, reported, and the blessed twin pushed."""
+    recipe = config.recipe
+    fit, loop = twins.trainers["fit"], twins.trainers["loop"]
     evaluator = twin_evaluator(
-        examples=examples,
-        schema=schema.outputs["schema"],
-        candidate=trainers["loop"].outputs["model"],
-        baseline=trainers["fit"].outputs["model"],
+        examples=data.ingest.outputs["examples"],
+        schema=data.schema.outputs["schema"],
+        candidate=loop.outputs["model"],
+        baseline=fit.outputs["model"],
         comparison=recipe.comparison,
     )
-    evaluator.add_upstream_node(check)
+    evaluator.add_upstream_node(twins.check)
     report = Report(
-        data=gate.outputs["summary"],
-        transformed_examples=transform.outputs["transformed_examples"],
-        fit_run=trainers["fit"].outputs["model_run"],
-        loop_run=trainers["loop"].outputs["model_run"],
-        fit_trials=tuners["fit"].outputs["tuner_results"],
-        loop_trials=tuners["loop"].outputs["tuner_results"],
-        agreement=check.outputs["agreement"],
+        data=data.gate.outputs["summary"],
+        transformed_examples=data.transform.outputs["transformed_examples"],
+        fit_run=fit.outputs["model_run"],
+        loop_run=loop.outputs["model_run"],
+        fit_trials=twins.tuners["fit"].outputs["tuner_results"],
+        loop_trials=twins.tuners["loop"].outputs["tuner_results"],
+        agreement=twins.check.outputs["agreement"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         recipe=recipe.model_dump_json(),
         code=code_digest(recipe, report=True),
     )
     pusher = Pusher(
-        model=trainers["loop"].outputs["model"],
+        model=loop.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.root / "pushed"))
         ),
     )
-    return [
-        *(ingest, schema, statistics, validator, gate, transform),
-        *tuners.values(),
-        *trainers.values(),
-        *(check, evaluator, report, pusher),
-    ]
+    return [evaluator, report, pusher]
 
 
 def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> TwinTuner:

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from twintrain.errors import did_you_mean
+
 TWINS = ("fit", "loop")
 TwinName = Literal["fit", "loop"]
 
@@ -241,7 +243,10 @@ class Recipe(_Section):
                 "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
                 "by the test split; set data.validation_fraction (0.1, say)"
             )
+        known = dict(_flatten(self.model_dump(exclude={"loop"})))
         for key in self.loop:
+            if key not in known:
+                raise ValueError(f"loop.{key}: no such key. {did_you_mean(key, known)}")
             if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "data", "tuning"):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
         try:

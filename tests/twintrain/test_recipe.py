@@ -39,7 +39,7 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("execution.xla=true", "exclude each other"),
         ("seeds=[1, 1]", "distinct"),
         ("seeds=[]", "at least 1"),
-        ("loop.training.shufle=false", "loop.training.shufle"),
+        ("loop.training.shufle=false", "Did you mean 'training.shuffle'?"),
         ("loop.seeds=[1]", "cannot deviate"),
         ("training.training_flag=false", "loop.training.training_flag=false"),
         ("training.epochs", "key=value"),
