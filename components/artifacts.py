@@ -23,6 +23,13 @@ class TwinAgreement(artifact.Artifact):
     FILE = "agreement.json"
 
 
+class ParityRecord(artifact.Artifact):
+    """What the first steps of the twins, side by side, showed."""
+
+    TYPE_NAME = "TwintrainParityRecord"
+    FILE = "parity.json"
+
+
 class ComparisonReport(artifact.Artifact):
     """comparison.json and report.html."""
 
@@ -30,13 +37,13 @@ class ComparisonReport(artifact.Artifact):
     FILE = "comparison.json"
 
 
-def write_json(target: DataSummary | TwinAgreement, content: Any) -> None:
+def write_json(target: DataSummary | TwinAgreement | ParityRecord, content: Any) -> None:
     """Write the artifact's JSON file."""
     folder = Path(target.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / target.FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def read_json(source: DataSummary | TwinAgreement) -> Any:
+def read_json(source: DataSummary | TwinAgreement | ParityRecord) -> Any:
     """Read the artifact's JSON file."""
     return json.loads((Path(source.uri) / source.FILE).read_text(encoding="utf-8"))

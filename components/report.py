@@ -13,9 +13,10 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, ModelBlessing, ModelEvaluation, ModelRun, TunerResults
 
-from components.artifacts import ComparisonReport, DataSummary, TwinAgreement, read_json
+from components.artifacts import ComparisonReport, DataSummary, ParityRecord, TwinAgreement, read_json
 from components.evaluator import ACCURACY
 from twintrain.agreement import SeedAgreement
+from twintrain.divergence import LockstepResult
 from twintrain.recipe import Recipe
 from twintrain.records import split_files
 from twintrain.report.build import INK_NAMES, Inputs, build_comparison
@@ -31,6 +32,7 @@ def Report(  # noqa: N802 - TFX names components like classes
     fit_trials: InputArtifact[TunerResults],
     loop_trials: InputArtifact[TunerResults],
     agreement: InputArtifact[TwinAgreement],
+    parity: InputArtifact[ParityRecord],
     evaluation: InputArtifact[ModelEvaluation],
     blessing: InputArtifact[ModelBlessing],
     report: OutputArtifact[ComparisonReport],
@@ -51,6 +53,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             loop=Path(loop_run.uri),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
+            lockstep=LockstepResult.model_validate(read_json(parity)),
             ink=_ink(split_files(transformed_examples.uri, "eval")),
             evaluator_accuracy=_evaluator_accuracy(evaluation.uri),
             blessed=(Path(blessing.uri) / "BLESSED").exists(),

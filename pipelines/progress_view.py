@@ -20,6 +20,7 @@ DOES = {
     "ExampleValidator": "hold it to the schema",
     "DataGate": "let only clean data pass",
     "Transform": "preprocess, once for both",
+    "ParityCheck": "step both twins side by side",
     "Tuner.fit": "tune the fit twin",
     "Tuner.loop": "tune the loop twin",
     "Trainer.fit": "train with model.fit",

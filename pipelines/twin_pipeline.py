@@ -13,12 +13,13 @@ from tfx.v1.components import ExampleValidator, ImportSchemaGen, Pusher, Statist
 from components.data_gate import DataGate
 from components.evaluator import twin_evaluator
 from components.example_gen import IdxExampleGen
+from components.parity_check import ParityCheck
 from components.report import Report
 from components.transformed import training_config, tuning_config
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
-from twintrain.recipe import TWINS
+from twintrain.recipe import TWINS, Comparison
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:
@@ -49,6 +50,7 @@ class _Twins(NamedTuple):
 
     tuners: dict[str, TwinTuner]
     trainers: dict[str, Trainer]
+    parity: BaseNode
     check: BaseNode
 
 
@@ -58,6 +60,7 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
     twins = _twins(config, data.transform, code)
     return [
         *data,
+        twins.parity,
         *twins.tuners.values(),
         *twins.trainers.values(),
         twins.check,
@@ -91,9 +94,17 @@ def _data(config: RunConfig, code: str) -> _Data:
 
 
 def _twins(config: RunConfig, transform: Transform, code: str) -> _Twins:
-    """Two tuners, two trainers, and what they must agree in."""
+    """A few steps side by side, two tuners, two trainers, and what they must agree in."""
     recipe = config.recipe
+    parity = ParityCheck(
+        transformed_examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        recipe=recipe.model_copy(update={"name": "-", "comparison": Comparison()}).model_dump_json(),
+        code=code,
+    )
     tuners = {twin: _tuner(config, transform, twin, code) for twin in TWINS}
+    for tuner in tuners.values():
+        tuner.add_upstream_node(parity)
     trainers = {twin: _trainer(config, transform, tuners[twin], twin, code) for twin in TWINS}
     check = TwinCheck(
         fit_run=trainers["fit"].outputs["model_run"],
@@ -101,7 +112,7 @@ def _twins(config: RunConfig, transform: Transform, code: str) -> _Twins:
         must_agree=int(recipe.twins_agree and not recipe.tuning.apply),
         code=code,
     )
-    return _Twins(tuners, trainers, check)
+    return _Twins(tuners, trainers, parity, check)
 
 
 def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
@@ -124,6 +135,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         fit_trials=twins.tuners["fit"].outputs["tuner_results"],
         loop_trials=twins.tuners["loop"].outputs["tuner_results"],
         agreement=twins.check.outputs["agreement"],
+        parity=twins.parity.outputs["parity"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         recipe=recipe.model_dump_json(),

@@ -15,59 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel
 
 from twintrain.batches import BatchSource
+from twintrain.divergence import Difference, Divergence, LockstepResult
 from twintrain.probe import Probe
-from twintrain.problem import Problem
+from twintrain.problem import Problem, find_problem
 from twintrain.recipe import Recipe
+from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.gradient_tape import Loop
 from twintrain.training.keras_fit import compile_model
 from twintrain.training.session import build, session
 
 Observation = dict[str, dict[str, np.ndarray]]
-
-
-class Difference(BaseModel):
-    """How one tensor differs between the twins.
-
-    Attributes:
-        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state' or
-            'metric'.
-        tensor: which one.
-        max_abs: largest absolute difference; infinity where shapes or NaNs differ.
-        max_rel: largest difference relative to the larger of the two values.
-        max_ulps: largest distance in units in the last place of the tensor's type; -1 where that has no meaning.
-    """
-
-    stage: str
-    tensor: str
-    max_abs: float
-    max_rel: float
-    max_ulps: int
-
-
-class Divergence(Difference):
-    """The first difference: after which step (from 0) it was seen."""
-
-    step: int
-
-
-class LockstepResult(BaseModel):
-    """What lockstep found.
-
-    Attributes:
-        steps: steps compared.
-        first: the first divergence beyond the tolerance; None when there is none.
-        curve: largest absolute difference over all weights after each step.
-        tolerance: per stage, the difference that was allowed; empty means none at all.
-    """
-
-    steps: int
-    first: Divergence | None
-    curve: list[float]
-    tolerance: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -115,17 +75,38 @@ def lockstep(
     if not recipe.execution.deterministic and twins[0] != twins[1]:
         tolerance = measure_tolerance(recipe, problem, train, seed, steps)
     first: Divergence | None = None
-    curve: list[float] = []
+    curve: list[float | None] = []
     with ExitStack() as stack:
         left, right = (_stepper(name, recipe, problem, train, seed, stack) for name in twins)
         count = min(steps, left.source.steps, right.source.steps)
         for number in range(count):
             found = compare(left.take(0, number), right.take(0, number))
-            curve.append(max(difference.max_abs for difference in found if difference.stage == "update"))
-            beyond = [d for d in found if d.max_abs > tolerance.get(d.stage, 0.0)]
+            updates = [difference.max_abs for difference in found if difference.stage == "update"]
+            measured = [value for value in updates if value is not None]
+            curve.append(max(measured) if len(measured) == len(updates) else None)
+            beyond = [difference for difference in found if difference.exceeds(tolerance.get(difference.stage, 0.0))]
             if first is None and beyond:
                 first = Divergence(step=number, **beyond[0].model_dump())
     return LockstepResult(steps=count, first=first, curve=curve, tolerance=tolerance)
+
+
+@dataclass(frozen=True)
+class LockstepJob:
+    """Lockstep over transformed examples, for a process of its own: the recipe, the data and the number of steps."""
+
+    recipe: Recipe
+    data: TransformedData
+    steps: int
+
+
+def run_job(job: LockstepJob) -> LockstepResult:
+    """Run lockstep with the recipe's first seed on the training examples the twins will get."""
+    recipe = job.recipe
+    train = job.data.store("train", recipe.data.memory_limit_mb)
+    if recipe.data.validation_fraction:
+        train, _ = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
+    problem = find_problem(recipe, job.data.image_shape, job.data.classes)
+    return lockstep(recipe, problem, train, recipe.seeds[0], job.steps)
 
 
 def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int) -> dict[str, float]:
@@ -136,7 +117,7 @@ def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, see
             one, other = (_stepper(name, recipe, problem, train, seed, stack) for _ in range(2))
             for number in range(min(steps, one.source.steps)):
                 for found in compare(one.take(0, number), other.take(0, number)):
-                    largest[found.stage] = max(largest.get(found.stage, 0.0), 2 * found.max_abs)
+                    largest[found.stage] = max(largest.get(found.stage, 0.0), 2 * (found.max_abs or 0.0))
     return largest
 
 
@@ -155,21 +136,17 @@ def compare(ours: Observation, theirs: Observation) -> list[Difference]:
 
 def _difference(stage: str, name: str, a: np.ndarray, b: np.ndarray) -> Difference:
     if a.shape != b.shape:
-        return Difference(stage=stage, tensor=name, max_abs=np.inf, max_rel=np.inf, max_ulps=-1)
+        return Difference(stage=stage, tensor=name, max_abs=None, max_rel=None, max_ulps=None)
     if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
         return Difference(stage=stage, tensor=name, max_abs=0.0, max_rel=0.0, max_ulps=0)
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     gap = np.abs(wide_a - wide_b)
     largest = np.maximum(np.abs(wide_a), np.abs(wide_b))
     relative = np.divide(gap, largest, out=np.zeros_like(gap), where=largest > 0)
-    unusual = bool(np.isnan(gap).any())
-    return Difference(
-        stage=stage,
-        tensor=name,
-        max_abs=float(np.inf if unusual else gap.max()),
-        max_rel=float(np.inf if unusual else relative.max()),
-        max_ulps=-1 if unusual or a.dtype != np.float32 else int(_ulps(a, b).max()),
-    )
+    if not np.isfinite(gap).all():
+        return Difference(stage=stage, tensor=name, max_abs=None, max_rel=None, max_ulps=None)
+    ulps = int(_ulps(a, b).max()) if a.dtype == np.float32 else None
+    return Difference(stage=stage, tensor=name, max_abs=float(gap.max()), max_rel=float(relative.max()), max_ulps=ulps)
 
 
 def _ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:

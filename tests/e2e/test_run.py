@@ -59,6 +59,8 @@ def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str
     assert found.verdict == "identical"
     assert found.gap_points == 0
     assert found.parity.max_abs_difference == 0
+    assert found.parity.lockstep.first is None
+    assert found.parity.lockstep.steps == 20
     assert all(seed.difference_points == 0 for part in found.slices for seed in part.seeds)
     assert {part.name for part in found.slices} == {
         "overall",
@@ -112,7 +114,7 @@ def test_a_second_run_takes_everything_from_the_first(first: subprocess.Complete
     done = run(root)
     assert done.returncode == 0
     nodes = [line for line in done.stdout.splitlines() if "taken from an earlier run" in line]
-    assert len(nodes) == 14
+    assert len(nodes) == 15
     assert comparison(root) == before
 
 
@@ -126,6 +128,8 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     assert not found.parity.same_batches
     assert found.parity.max_abs_difference > 0
     assert found.parity.seeds[0].first_different_batch == (0, 0)
+    assert found.parity.lockstep.first is not None
+    assert (found.parity.lockstep.first.stage, found.parity.lockstep.first.step) == ("batch", 0)
     assert "training.shuffle=false" in found.sentence
     assert "Trainer.fit: taken from an earlier run" in done.stdout
     assert "Trainer.loop: done" in done.stdout
@@ -146,6 +150,13 @@ def test_broken_data_stops_the_run_and_leaves_the_report(
     assert (root / "report" / "comparison.json").read_bytes() == before
     (log,) = {line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("log ")}
     assert "Traceback" in Path(log).read_text()
+
+
+def test_twins_that_part_under_one_recipe_stop_the_run_before_the_training(tmp_path: Path) -> None:
+    done = run(tmp_path, "--set", "model.name=tests.e2e.unseeded_model:build")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "The twins obey one recipe and yet part: after step 1 the forward output differs" in done.stdout
+    assert "Trainer" not in done.stdout
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:

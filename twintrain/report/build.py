@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.agreement import SeedAgreement
+from twintrain.divergence import LockstepResult
 from twintrain.errors import TwintrainError
 from twintrain.recipe import Recipe
 from twintrain.report.comparison import Comparison, EvaluatorResult, Parity, SeedAccuracy, Slice, TwinSummary
@@ -34,6 +35,7 @@ class Inputs:
         fit, loop: folders of records as `twintrain.training.seeds` writes them.
         trials: per twin, its tuning trials.
         agreement: per seed.
+        lockstep: the first steps, side by side.
         ink: ink bucket of each test example, int64 [n], in canonical order.
         evaluator_accuracy: per twin, what the Evaluator measured for the first seed; slice name -> share.
         blessed: the Evaluator's blessing.
@@ -45,6 +47,7 @@ class Inputs:
     loop: Path
     trials: dict[str, list[dict[str, Any]]]
     agreement: list[SeedAgreement]
+    lockstep: LockstepResult
     ink: npt.NDArray[np.int64]
     evaluator_accuracy: dict[str, dict[str, float]]
     blessed: bool
@@ -81,6 +84,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
         same_batches=all(seed.same_batches for seed in agreement),
         same_history=all(seed.same_history for seed in agreement),
         seeds=agreement,
+        lockstep=inputs.lockstep,
     )
     first = {twin: accuracies["overall"] for twin, accuracies in inputs.evaluator_accuracy.items()}
     return Comparison(

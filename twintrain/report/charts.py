@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from twintrain.report.comparison import Comparison
 
@@ -68,6 +69,21 @@ def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
                 marker="o" if len(values) == 1 else None,
                 label=twin if index == 0 else None,
             )
+
+
+def divergence(comparison: Comparison) -> str:
+    """Largest difference of any weight after each of the first steps, log scale; empty when there is none."""
+    curve = [float("nan") if value is None else value for value in comparison.parity.lockstep.curve]
+    if not any(value > 0 for value in curve):
+        return ""
+    with _figure(7.0, 2.6) as figure:
+        axes = figure.subplots()
+        axes.plot(range(1, len(curve) + 1), curve, color=LOOP, marker="o", markersize=4)
+        axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.set_ylabel("largest weight difference")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return _svg(figure, "Largest weight difference after each step")
 
 
 def tuning(comparison: Comparison) -> str:

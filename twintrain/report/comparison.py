@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from twintrain.agreement import SeedAgreement
+from twintrain.divergence import LockstepResult
 from twintrain.statistics import Verdict
 
 
@@ -62,6 +63,7 @@ class Parity(_Part):
     same_batches: bool
     same_history: bool
     seeds: list[SeedAgreement]
+    lockstep: LockstepResult = Field(description="the first steps of the first seed, side by side")
 
 
 class EvaluatorResult(_Part):

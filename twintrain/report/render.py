@@ -44,5 +44,6 @@ def render_html(comparison: Comparison) -> str:
         forest=charts.forest(comparison),
         curves=charts.learning_curves(comparison),
         tuning=charts.tuning(comparison),
+        divergence=charts.divergence(comparison),
         recipe=yaml.safe_dump(comparison.recipe, sort_keys=False),
     )

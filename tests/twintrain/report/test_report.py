@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from twintrain.agreement import SeedAgreement
+from twintrain.divergence import Divergence, LockstepResult
 from twintrain.errors import TwintrainError
 from twintrain.recipe import Recipe
 from twintrain.recipe_files import load_recipe
@@ -71,6 +72,13 @@ def inputs(
         loop=tmp_path / "loop",
         trials={"fit": [TRIAL], "loop": [TRIAL]},
         agreement=agreement,
+        lockstep=LockstepResult(
+            steps=2,
+            first=None
+            if not weights_differ_by
+            else Divergence(step=1, stage="update", tensor="<kernel>", max_abs=0.1, max_rel=0.1, max_ulps=9),
+            curve=[0.0, weights_differ_by],
+        ),
         ink=INK,
         evaluator_accuracy=accuracy,
         blessed=True,
@@ -165,6 +173,14 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path: Path) ->
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not re.search(r"url\((?!#)", page)
     assert len(page) < 3_000_000
+
+
+def test_the_page_says_where_the_twins_part(tmp_path: Path) -> None:
+    apart = render_html(build_comparison(inputs(tmp_path / "a", load_recipe("standard"), weights_differ_by=0.1)))
+    assert "after step 2 the update differs by up to 0.1 (&lt;kernel&gt;)" in apart
+    assert "Largest weight difference after each step" in apart
+    together = render_html(build_comparison(inputs(tmp_path / "b", load_recipe("standard"))))
+    assert "equal in every bit" in " ".join(together.split())
 
 
 def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Where two twins part, as values that can be stored and shown without TensorFlow."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class Difference(BaseModel):
+    """How one tensor differs between the twins.
+
+    Attributes:
+        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state' or
+            'metric'.
+        tensor: which one.
+        max_abs: largest absolute difference; None where it cannot be given: shapes differ, or one side has NaN.
+        max_rel: largest difference relative to the larger of the two values, likewise.
+        max_ulps: largest distance in units in the last place; None also where the type is not float32.
+    """
+
+    stage: str
+    tensor: str
+    max_abs: float | None
+    max_rel: float | None
+    max_ulps: int | None
+
+    def exceeds(self, tolerance: float) -> bool:
+        """Whether this is more than `tolerance`; what cannot be measured always is."""
+        return self.max_abs is None or self.max_abs > tolerance
+
+
+class Divergence(Difference):
+    """The first difference: after which step (from 0) it was seen."""
+
+    step: int
+
+    def describe(self) -> str:
+        """Where it is, in words; steps are counted from 1 there."""
+        much = "in shape or by NaN" if self.max_abs is None else f"by up to {self.max_abs:.2g}"
+        return f"after step {self.step + 1} the {self.stage} differs {much} ({self.tensor})"
+
+
+class LockstepResult(BaseModel):
+    """What lockstep found.
+
+    Attributes:
+        steps: steps compared.
+        first: the first divergence beyond the tolerance; None when there is none.
+        curve: largest absolute difference over all weights after each step.
+        tolerance: per stage, the difference that was allowed; empty means none at all.
+    """
+
+    steps: int
+    first: Divergence | None
+    curve: list[float | None]
+    tolerance: dict[str, float] = {}
