@@ -39,7 +39,7 @@ app.add_typer(data_app, name="data")
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")
 ]
-# What --quick changes in a recipe: enough to see everything at work, in under two minutes on two cores.
+# What --quick changes in a recipe: enough to see everything at work, in about two minutes on two cores.
 QUICK = ["data.limit=6000", "tuning.examples=1000", "tuning.trials=2", "seeds=[0,1]"]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated.")
@@ -75,7 +75,7 @@ def run(
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
     span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use. [default: the newest]")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, under two minutes.")
+        bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes.")
     ] = False,
     cache: Annotated[bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")] = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
