@@ -12,8 +12,10 @@ import traceback
 from pathlib import Path
 
 from twintrain.errors import TwintrainError
-from twintrain.isolation import hide_gpus
+from twintrain.isolation import expect_isolated, hide_gpus
 from twintrain.progress import tell
+
+TRAINING_NODES = 5  # ParityCheck, two Tuners, two Trainers
 
 
 def main(request: Path) -> int:
@@ -23,6 +25,7 @@ def main(request: Path) -> int:
         0 when the run went through, 2 for a foreseen problem, 1 for any other.
     """
     hide_gpus()
+    expect_isolated(TRAINING_NODES)
     from components.data_gate import load_rules
     from pipelines.config import RunConfig
     from pipelines.local_runner import ProgressDagRunner

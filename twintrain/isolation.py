@@ -44,6 +44,45 @@ def _gpus_as_before() -> Iterator[None]:
         os.environ[_VISIBLE] = hidden
 
 
+class _Spares:
+    """Processes started ahead of need: importing TensorFlow takes seconds in which another core often idles."""
+
+    def __init__(self) -> None:
+        self.wanted = 0
+        self._spare: ProcessPoolExecutor | None = None
+
+    def take(self) -> ProcessPoolExecutor:
+        """A process nobody has used yet; the next one is started as this one sets out."""
+        pool = self._spare or _new_process()
+        self._spare = None
+        self.start()
+        return pool
+
+    def start(self) -> None:
+        if self.wanted > 0 and self._spare is None:
+            self.wanted -= 1
+            self._spare = _new_process()
+            self._spare.submit(_import_tensorflow)
+
+
+_spares = _Spares()
+
+
+def _new_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _import_tensorflow() -> None:
+    import keras  # noqa: F401 - the import is the work; it takes no GPU yet
+
+
+def expect_isolated(calls: int) -> None:
+    """Announce that many calls of `run_isolated`: for each, a process is started while the one before it works."""
+    with _gpus_as_before():
+        _spares.wanted = calls
+        _spares.start()
+
+
 def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call `function(*arguments)` in a process of its own; both must be picklable.
 
@@ -51,8 +90,7 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
         TwintrainError: the process was killed (out of memory, most often).
         Exception: whatever `function` raised.
     """
-    context = multiprocessing.get_context("spawn")
-    with _gpus_as_before(), ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+    with _gpus_as_before(), _spares.take() as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
