@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,11 +12,11 @@ from twintrain.errors import TwintrainError
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.delenv("TWINTRAIN_TRAINERS_SEE_DEVICES", raising=False)
     monkeypatch.setattr(isolation, "_spares", isolation._Spares())
-    yield
+    return
 
 
 def visible() -> tuple[int, str]:
