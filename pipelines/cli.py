@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.diagnose_command import register
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+register(app)
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")

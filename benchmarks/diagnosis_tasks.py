@@ -1,0 +1,129 @@
+"""The four tasks of the diagnosis matrix: digits, a regression, a batch-norm and dropout network, a text classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.planting import Setup, planted_loop, reference_fit
+from twintrain.idx import read_images, read_labels
+
+ROWS, TEST_ROWS, BATCH = 330, 100, 32
+DATA = Path(__file__).resolve().parent.parent / "data"
+L = keras.layers
+
+
+def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any], ...]:
+    """build_model, make_dataset, keras_fit and custom_loop of a task with pitfalls planted in the loop."""
+    two = "loss_weights_ignored" in planted
+    half = "loss_scale_not_applied" in planted
+    weighted = bool(planted & {"weights_ignored", "weighted_mean_normalization"})
+    constrained = "constraints_not_applied" in planted
+
+    def build(policy: str) -> keras.Model:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            return _model(task, two, constrained)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def make_dataset(split: str) -> tf.data.Dataset:
+        x, y = _arrays(task, split)
+        parts: tuple[Any, ...] = (x, (y, x.reshape(len(x), -1).mean(1, keepdims=True).astype("float32")) if two else y)
+        if weighted:
+            parts += (np.random.default_rng(3).uniform(0.2, 3.0, len(x)).astype("float32"),)
+        return tf.data.Dataset.from_tensor_slices(parts).batch(BATCH)
+
+    loss: keras.Loss = (
+        keras.losses.MeanSquaredError() if task == "regression" else keras.losses.SparseCategoricalCrossentropy()
+    )
+    setup = Setup(
+        build=build,
+        test=lambda: make_dataset_now("test"),
+        losses=(loss, keras.losses.MeanSquaredError()) if two else (loss,),
+        optimizer=lambda: _optimizer(planted),
+        loss_weights=(1.0, 0.3) if two else (1.0,),
+        stopping=2 if planted & {"early_stopping_rule", "best_weights_not_restored"} else 0,
+        half=half,
+    )
+
+    def custom_loop(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+        return planted_loop(setup, planted)(model, ds, epochs)
+
+    # The diagnosis replaces `make_dataset` among the globals of the loop's module; the setup must see that one.
+    globals()["make_dataset"] = make_dataset
+    return lambda: build("mixed_float16" if half else "float32"), make_dataset, reference_fit(setup), custom_loop
+
+
+def make_dataset_now(split: str) -> tf.data.Dataset:
+    """Whatever `make_dataset` is at this moment."""
+    found: tf.data.Dataset = globals()["make_dataset"](split)
+    return found
+
+
+def _optimizer(planted: frozenset[str]) -> keras.Optimizer:
+    rate: Any = 1e-3
+    if "learning_rate_schedule" in planted:
+        rate = keras.optimizers.schedules.ExponentialDecay(1e-3, 4, 0.8)
+    options: dict[str, Any] = {}
+    if "clip_per_variable_vs_global" in planted:
+        options["global_clipnorm"] = 0.05
+    if "ema_not_finalized" in planted:
+        options |= {"use_ema": True, "ema_momentum": 0.9}
+    if "constraints_not_applied" in planted:
+        return keras.optimizers.SGD(0.05 if rate == 1e-3 else rate, **options)
+    return keras.optimizers.Adam(rate, **options)
+
+
+def _model(task: str, two: bool, constrained: bool) -> keras.Model:
+    regular = keras.regularizers.L2(1e-3)
+    constraint = keras.constraints.MaxNorm(0.5) if constrained else None
+    dense = lambda units, **k: L.Dense(units, kernel_regularizer=regular, **k)  # noqa: E731
+    if task == "cnn":
+        inputs = keras.Input((28, 28, 1))
+        x = L.Conv2D(8, 3, strides=2, activation="relu")(inputs)
+        x = L.Dropout(0.3)(L.Flatten()(L.MaxPooling2D()(x)))
+    elif task == "regression":
+        inputs = keras.Input((8,))
+        x = dense(32, activation="relu")(inputs)
+    elif task == "batch_norm":
+        inputs = keras.Input((12,))
+        x = L.Activation("relu")(L.BatchNormalization()(dense(32)(inputs)))
+        x = L.Dropout(0.4)(x)
+    else:
+        inputs = keras.Input((16,), dtype="int32")
+        x = L.Embedding(60, 12, mask_zero=True)(inputs)
+        x = L.Dropout(0.3)(L.GlobalAveragePooling1D()(x))
+    x = dense(16, activation="relu", kernel_constraint=constraint)(x)
+    units, activation = {
+        "cnn": (10, "softmax"),
+        "regression": (1, None),
+        "batch_norm": (3, "softmax"),
+        "text": (4, "softmax"),
+    }[task]
+    outputs = L.Dense(units, activation=activation, dtype="float32", name="main")(x)
+    return keras.Model(inputs, [outputs, L.Dense(1, dtype="float32", name="side")(x)] if two else outputs)
+
+
+def _arrays(task: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    count = ROWS if split == "train" else TEST_ROWS
+    draw = np.random.default_rng(5 if split == "train" else 6)
+    if task == "cnn":
+        name = "train" if split == "train" else "t10k"
+        pixels = b"".join(read_images(DATA / f"{name}-images-idx3-ubyte.gz", 0, count))
+        images = np.frombuffer(pixels, np.uint8).reshape(count, 28, 28, 1).astype("float32") / 255
+        return images, read_labels(DATA / f"{name}-labels-idx1-ubyte.gz")[:count].astype("int32")
+    if task == "text":
+        length = draw.integers(4, 17, count)
+        tokens = np.where(np.arange(16) < length[:, None], draw.integers(1, 60, (count, 16)), 0).astype("int32")
+        return tokens, (tokens.max(1) // 15).astype("int32").clip(0, 3)
+    x = draw.normal(size=(count, 8 if task == "regression" else 12)).astype("float32")
+    if task == "regression":
+        return x, (x[:, :1] * 2 + np.sin(x[:, 1:2]) + 0.1 * draw.normal(size=(count, 1))).astype("float32")
+    return x, ((x[:, 0] > 0).astype("int32") + (x[:, 1] > 0.5)).astype("int32")

@@ -1,0 +1,1 @@
+"""Diagnosis: why two trainings nobody of us wrote differ."""

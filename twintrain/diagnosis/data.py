@@ -1,0 +1,119 @@
+"""The user's data, held still: both sides get the same rows in the same order, and each row can be recognised again."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.errors import TwintrainError
+
+# Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a loop treats data.
+MOST_BATCHES = 40
+MOST_ROWS = 4096
+
+
+@dataclass
+class Rows:
+    """One split.
+
+    Attributes:
+        element: nest of arrays as `make_dataset` yields them, all rows together.
+        batch: rows in a batch.
+        fixed: the batch dimension is static, so a partial batch cannot occur.
+        keys: per row, what it is recognised by.
+    """
+
+    element: Any
+    batch: int
+    fixed: bool
+    keys: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def dataset(self) -> tf.data.Dataset:
+        """The rows as a batched data set like the user's own."""
+        return tf.data.Dataset.from_tensor_slices(self.element).batch(self.batch, drop_remainder=self.fixed)
+
+    def shortened(self, rows: int, shuffled_targets: bool) -> Rows:
+        """The first rows only; with targets dealt out anew, so that a validation loss soon rises."""
+        count = min(rows, len(self))
+        element = keras.tree.map_structure(lambda a: a[:count], self.element)
+        if shuffled_targets and isinstance(element, tuple) and len(element) > 1:
+            order = np.random.default_rng(0).permutation(count)
+            element = (element[0], keras.tree.map_structure(lambda a: a[order], element[1]), *element[2:])
+        return Rows(element, min(self.batch, max(1, count // 4)), self.fixed, self.keys[:count])
+
+    def part(self, number: int) -> Any:
+        """Inputs (0), targets (1) or weights (2) of all rows, None where there are none."""
+        if not isinstance(self.element, tuple):
+            return self.element if number == 0 else None
+        return self.element[number] if len(self.element) > number else None
+
+
+def hold(make_dataset: Callable[[str], Any], split: str) -> Rows:
+    """Read a split of the user's.
+
+    Raises:
+        TwintrainError: it is not a batched `tf.data.Dataset`, is empty, or its batches cannot be put together.
+    """
+    dataset = make_dataset(split)
+    where = f'make_dataset("{split}")'
+    if not isinstance(dataset, tf.data.Dataset):
+        raise TwintrainError(f"{where} returns {type(dataset).__name__}.", "Return a batched tf.data.Dataset.")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise TwintrainError(f"{where} never ends.", "Leave `.repeat()` out; each epoch makes one pass over the data.")
+    batches = []
+    for batch in itertools.islice(dataset, MOST_BATCHES + 1):
+        if any(isinstance(t, tf.RaggedTensor) for t in tf.nest.flatten(batch)):
+            raise TwintrainError(
+                f"{where} yields ragged batches.", "Pad them: `padded_batch`, or `to_tensor` in a map."
+            )
+        batches.append(keras.tree.map_structure(lambda t: np.array(t), batch))
+    if not batches:
+        raise TwintrainError(f"{where} is empty.", "It must yield at least one batch.")
+    return _joined(batches, where, dataset)
+
+
+def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset) -> Rows:
+    shapes = [[array.shape for array in keras.tree.flatten(batch)] for batch in batches]
+    if any(shape == () for shape in shapes[0]) or len({shape[0] for shape in shapes[0]}) != 1:
+        found = ", ".join(str(shape) for shape in shapes[0])
+        raise TwintrainError(
+            f"{where} does not yield batches: its tensors have the shapes {found}.",
+            "Every tensor needs the same first dimension; end with `.batch(32)`.",
+        )
+    if any([shape[1:] for shape in found] != [shape[1:] for shape in shapes[0]] for found in shapes):
+        raise TwintrainError(
+            f"{where} yields batches of different shapes: {shapes[0]} and others.",
+            "Pad all rows to one length: `padded_batch(..., padded_shapes=...)`.",
+        )
+    size = max(found[0][0] for found in shapes)
+    element = keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:MOST_ROWS], *batches)
+    static = all(spec.shape.rank and spec.shape[0] is not None for spec in tf.nest.flatten(dataset.element_spec))
+    rows = keras.tree.flatten(element)[0].shape[0]
+    if len(batches) > MOST_BATCHES and not static:
+        # Cut within a batch: whether a side drops a partial last batch must stay visible.
+        rows = rows - rows % size - size + max(1, size // 3)
+        element = keras.tree.map_structure(lambda a: a[:rows], element)
+    return Rows(element, size, static, keys_of(element[0] if isinstance(element, tuple) else element))
+
+
+def as_rows(inputs: Any) -> np.ndarray:
+    """A nest of batch tensors as one float32 matrix, a row per example."""
+    parts = [np.asarray(t) for t in keras.tree.flatten(inputs)]
+    if any(part.dtype.kind in "OSU" for part in parts):
+        parts = [np.vectorize(lambda s: float(int(hashlib.md5(bytes(s)).hexdigest()[:6], 16)))(p) for p in parts]
+    return np.concatenate([part.astype(np.float32).reshape(len(part), -1) for part in parts], axis=1)
+
+
+def keys_of(inputs: Any) -> list[bytes]:
+    """Per row, a digest of its values."""
+    return [hashlib.blake2b(row.tobytes(), digest_size=12).digest() for row in as_rows(inputs)]

@@ -1,0 +1,204 @@
+"""The whole diagnosis: runs both sides, replays each stage, and names what differs.
+
+    result = diagnose_module(Path("my_training.py"))
+    result.verdict, [cause.id for cause in result.causes]
+
+Each side is read by itself: from what it had before a stage, a correct loop's stage is replayed, and where that does
+not give what was observed, the same stage with a mistake of the catalogue planted. A mistake is named only where its
+replay reproduces the observation to float tolerance and the other side does otherwise. Since each stage starts from
+what was observed before it, mistakes do not hide one another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twintrain.diagnosis.batch_stage import check_batches, check_start
+from twintrain.diagnosis.end_stage import EPOCHS, check_average, check_ending
+from twintrain.diagnosis.evaluation_stage import check_evaluations
+from twintrain.diagnosis.forward_stage import check_forward, check_models
+from twintrain.diagnosis.loss_stage import LossReading, read_losses
+from twintrain.diagnosis.losses import Batch, LossPractice, mean_loss
+from twintrain.diagnosis.metric_stage import check_metrics
+from twintrain.diagnosis.pair import FIT, LOOP, Pair, largest, read_side, trainable_positions
+from twintrain.diagnosis.rate_stage import check_rates
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.side_by_side import first_divergence, lockstep_tables, weight_curve
+from twintrain.diagnosis.subject import SIDES, as_found, load_module, subject_of
+from twintrain.diagnosis.trace import Trace
+from twintrain.diagnosis.update_stage import check_updates
+from twintrain.errors import TwintrainError
+from twintrain.pitfalls import by_id, order
+
+Tell = Callable[[str], None]
+CLOSE = 12
+MOST_STEPS = 400
+# float32 rounding over a dozen steps of training; more than the same code differs by between two runs counts as well.
+ROUNDING = 2e-6
+
+
+def diagnose_module(path: Path, deadline: float = 120.0, tell: Tell = lambda line: None) -> Diagnosis:
+    """Diagnose the module in a file.
+
+    Args:
+        path: defines build_model, make_dataset, keras_fit and custom_loop.
+        deadline: seconds after which no new run starts; a run that does not end is stopped.
+        tell: hears what is being done.
+
+    Raises:
+        TwintrainError: the module lacks something, or its data cannot be used.
+        UserCodeError: its code raised.
+    """
+    with as_found():
+        tell(f"loading {path.name}")
+        namespace = load_module(path)
+        return _diagnose(namespace, namespace, deadline, tell)
+
+
+def diagnose(
+    build_model: Callable[..., Any],
+    make_dataset: Callable[..., Any],
+    keras_fit: Callable[..., Any],
+    custom_loop: Callable[..., Any],
+    deadline: float = 120.0,
+    tell: Tell = lambda line: None,
+) -> Diagnosis:
+    """Diagnose four functions, from Python or a notebook; see `diagnose_module`."""
+    functions = {"build_model": build_model, "make_dataset": make_dataset, FIT: keras_fit, LOOP: custom_loop}
+    with as_found():
+        return _diagnose(functions, getattr(custom_loop, "__globals__", {}), deadline, tell)
+
+
+def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: float, tell: Tell) -> Diagnosis:
+    started = time.monotonic()
+    tell("reading the data")
+    subject = subject_of(functions, namespace)
+    left = lambda: max(3.0, deadline - (time.monotonic() - started))  # noqa: E731
+    once, twice = {}, {}
+    for side in SIDES:
+        tell(f"watching {side}: one epoch, then two")
+        once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, left() / 4)
+        twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, left() / 4)
+    _need_steps(once)
+    tell("replaying the steps")
+    fit, loop = (read_side(twice[side], len(once[side].steps), subject) for side in SIDES)
+    pair = Pair(fit, loop, subject)
+    losses = _stages(pair)
+    if all(trace.complete for trace in twice.values()) and time.monotonic() - started < deadline * 0.7:
+        tell("watching a longer run of each, for early stopping")
+        _ending(pair, losses, left)
+    result = conclude(pair, once)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _need_steps(runs: dict[str, Trace]) -> None:
+    for side, trace in runs.items():
+        if not any(step.target is not None and step.after is not None for step in trace.steps):
+            why = f" ({trace.note})" if trace.note else ""
+            raise TwintrainError(
+                f"{side} made no training step that could be seen{why}.",
+                "A step is a call of a keras.Model under tf.GradientTape, and tape.gradient of a loss.",
+            )
+
+
+def _stages(pair: Pair) -> dict[str, LossReading]:
+    check_start(pair)
+    check_models(pair)
+    check_batches(pair)
+    if _first_is_nan(pair):
+        pair.notes.append("A loss is not a number from the first step on.")
+    check_forward(pair)
+    losses = read_losses(pair)
+    check_updates(pair, losses)
+    check_rates(pair)
+    check_evaluations(pair)
+    check_metrics(pair, losses)
+    check_average(pair)
+    return losses
+
+
+def _first_is_nan(pair: Pair) -> bool:
+    return any(not np.isfinite(side.steps[0].target or 0.0) for side in pair.sides)
+
+
+def _ending(pair: Pair, losses: dict[str, LossReading], left: Callable[[], float]) -> None:
+    subject = pair.subject
+    test = subject.test.shortened(64, shuffled_targets=True) if subject.test else None
+    small = subject.varied(subject.train.shortened(128, shuffled_targets=False), test)
+    reading = losses.get(FIT)
+    if reading is not None:
+        pair.spec = lambda y, p: _plain_loss(reading, y, p)
+    short, long = {}, {}
+    for side in SIDES:
+        short[side] = small.run(side, 1, 0, MOST_STEPS, left() / 4)
+        long[side] = small.run(side, EPOCHS, 0, 2 * MOST_STEPS, left() / 3)
+    check_ending(pair, short, long)
+
+
+def _plain_loss(reading: LossReading, y: Any, p: Any) -> float:
+    found = mean_loss(reading.declared, LossPractice(weighting="none"), Batch(y, p, None, 0.0, 0))
+    return float(found[0]) if found is not None else float("nan")
+
+
+def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
+    """Weigh what the stages found against what the numbers say."""
+    tolerance = max(ROUNDING, 2 * _repeat(pair, once))
+    tables = lockstep_tables(pair)
+    first = first_divergence(tables, tolerance)
+    curve = weight_curve(pair, len(tables))
+    pair.causes.sort(key=lambda cause: order(cause.id))
+    for cause in pair.causes:
+        cause.fix = by_id(cause.id).fix
+    final = _final_difference(pair)
+    same_numbers = first is None and (final is not None and final <= tolerance * 50)
+    # What no replay explains matters only where the sides differ: a loss of the user's own, used by both, does not.
+    unexplained = [] if same_numbers else pair.unexplained
+    comparable = first is None or first.stage != "batch"
+    if not pair.causes and not unexplained and not same_numbers and comparable:
+        unexplained = ["the weights differ, and every stage that was replayed agrees"]
+    verdict = "causes_found" if pair.causes else "unknown" if unexplained else "identical"
+    measured = [value for value in curve if value is not None]
+    return Diagnosis(
+        verdict=verdict,  # type: ignore[arg-type]
+        causes=pair.causes,
+        first_divergence=first,
+        max_abs_difference=measured[-1] if measured else final,
+        steps=len(tables),
+        tolerance=tolerance,
+        unexplained=unexplained,
+        ruled_out=sorted(pair.ruled_out - {cause.id for cause in pair.causes}),
+        notes=[*pair.notes, *(f"{side.name}: {side.trace.note}" for side in pair.sides if side.trace.note)],
+        curve=curve,
+        tables=tables,
+    )
+
+
+def _repeat(pair: Pair, once: dict[str, Trace]) -> float:
+    """How far the same code comes from itself in two runs (A/A), over the weights after each compared step."""
+    worst = 0.0
+    for side in pair.sides:
+        for a, b in zip(once[side.name].steps[:CLOSE], side.steps[:CLOSE], strict=False):
+            if a.after is None or b.after is None:
+                continue
+            positions = trainable_positions(a.model)
+            gap = largest([a.after[p] for p in positions], [b.after[p] for p in positions])
+            if gap is None or gap > 1e-3:
+                note = f"{side.name} does not repeat itself: it draws random numbers that no global seed governs."
+                if note not in pair.notes:
+                    pair.notes.append(note)
+                return worst
+            worst = max(worst, gap)
+    return worst
+
+
+def _final_difference(pair: Pair) -> float | None:
+    kept = [side.trace.kept for side in pair.sides]
+    if kept[0] is None or kept[1] is None:
+        return None
+    return largest(kept[0], kept[1])

@@ -1,0 +1,247 @@
+"""A correct training loop in which any pitfall of the catalogue can be planted, and the `fit` it equals without one.
+
+`planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no mistake it trains exactly
+as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is made of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+LoopFunction = Callable[[keras.Model, tf.data.Dataset, int], Any]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What both sides are asked to do.
+
+    Attributes:
+        build: makes the model under a dtype policy; its `dropout`, masks and constraints are its own.
+        test: makes the evaluation data.
+        losses: per output, a Keras loss.
+        optimizer: makes the optimizer.
+        loss_weights: per output.
+        stopping: patience of early stopping on the validation loss, best weights restored; 0 for none.
+        half: mixed float16.
+    """
+
+    build: Callable[[str], keras.Model]
+    test: Callable[[], tf.data.Dataset]
+    losses: tuple[keras.Loss, ...]
+    optimizer: Callable[[], keras.Optimizer]
+    loss_weights: tuple[float, ...] = (1.0,)
+    stopping: int = 0
+    half: bool = False
+
+
+def reference_fit(setup: Setup) -> LoopFunction:
+    """`keras_fit` of a setup."""
+
+    def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+        one = len(setup.losses) == 1
+        model.compile(
+            setup.optimizer(),
+            loss=setup.losses[0] if one else list(setup.losses),
+            loss_weights=None if one else list(setup.loss_weights),
+        )
+        stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=setup.stopping, restore_best_weights=True)
+        return model.fit(
+            shuffled(ds),
+            epochs=epochs,
+            validation_data=setup.test(),
+            verbose=0,
+            callbacks=[stop] if setup.stopping else [],
+        )
+
+    return keras_fit
+
+
+def shuffled(
+    ds: tf.data.Dataset, buffer: int | None = None, batch: int | None = None, drop: bool = False
+) -> tf.data.Dataset:
+    """Rows in a new order every epoch, batched as before unless told otherwise."""
+    rows = list(ds)
+    count, size = sum(len(keras.tree.flatten(r)[0]) for r in rows), len(keras.tree.flatten(rows[0])[0])
+    return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
+
+
+def planted_loop(setup: Setup, planted: frozenset[str]) -> LoopFunction:
+    """`custom_loop` of a setup with these pitfalls planted."""
+
+    def custom_loop(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+        return _Loop(setup, planted, _prepared(setup, planted, model)).train(ds, epochs)
+
+    return custom_loop
+
+
+def _prepared(setup: Setup, planted: frozenset[str], model: keras.Model) -> keras.Model:
+    """The model as the mistake leaves it."""
+    if "different_initial_weights" in planted:
+        keras.utils.set_random_seed(99)
+        model = setup.build("mixed_float16" if setup.half else "float32")
+    if "precision_differs" in planted:
+        half = setup.build("mixed_bfloat16")
+        half.set_weights(model.get_weights())
+        model = half
+    for layer in model.layers:
+        if "dropout_rate_inverted" in planted and isinstance(layer, keras.layers.Dropout):
+            layer.rate = 1 - layer.rate
+        if "mask_ignored" in planted and isinstance(layer, keras.layers.Embedding):
+            layer.mask_zero = layer.supports_masking = False
+    return model
+
+
+class _Loop:
+    """One training with its mistakes."""
+
+    def __init__(self, setup: Setup, planted: frozenset[str], model: keras.Model) -> None:
+        self.setup, self.planted, self.model = setup, planted, model
+        self.optimizer = self._optimizer()
+        if setup.half and not self.has("loss_scale_not_applied"):
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        self.best, self.wait, self.kept = float("inf"), 0, model.get_weights()
+        self.sums: list[np.ndarray] = []
+        self.batches: list[tuple[float, int]] = []
+
+    def has(self, id_: str) -> bool:
+        return id_ in self.planted
+
+    def _optimizer(self) -> keras.Optimizer:
+        right = self.setup.optimizer()
+        config = right.get_config()
+        if self.has("clip_per_variable_vs_global"):
+            config["clipnorm"], config["global_clipnorm"] = config["global_clipnorm"], None
+        if self.has("learning_rate_schedule"):
+            config["learning_rate"] = config["learning_rate"]["config"]["initial_learning_rate"]
+        if self.has("optimizer_differs"):
+            return keras.optimizers.RMSprop(1e-3)
+        found: keras.Optimizer = type(right).from_config(config)
+        return found
+
+    def train(self, ds: tf.data.Dataset, epochs: int) -> tuple[keras.Model, dict[str, list[float]]]:
+        log: dict[str, list[float]] = {"loss": [], "val_loss": []}
+        data = self._data(ds)
+        for _ in range(epochs):
+            if not self.has("metrics_not_reset"):
+                self.batches = []
+            for number, element in enumerate(data):
+                self._step(number, *keras.utils.unpack_x_y_sample_weight(element))
+            log["loss"].append(self._reported(data))
+            log["val_loss"].append(self._evaluate())
+            if self.setup.stopping and self._stops(log["val_loss"][-1]):
+                break
+        if not self.has("ema_not_finalized"):
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.setup.stopping and not self.has("best_weights_not_restored"):
+            self.model.set_weights(self.kept)
+        return self.model, log
+
+    def _data(self, ds: tf.data.Dataset) -> tf.data.Dataset:
+        rows = sum(len(keras.tree.flatten(element)[0]) for element in ds)
+        size = len(keras.tree.flatten(next(iter(ds)))[0])
+        buffer = max(2, rows // 10) if self.has("shuffle_buffer_too_small") else None
+        batch = size * 2 if self.has("batch_size_differs") else None
+        data = ds if self.has("shuffle_missing") else shuffled(ds, buffer, batch, self.has("last_batch_dropped"))
+        if self.has("shuffle_missing") and batch:
+            data = data.unbatch().batch(batch)
+        if self.has("shuffle_missing") and self.has("last_batch_dropped"):
+            data = data.unbatch().batch(batch or size, drop_remainder=True)
+        if self.has("epoch_truncated"):
+            data = data.take(max(1, rows // (batch or size) * 2 // 3))
+        if self.has("preprocessing_differs"):
+            data = data.map(lambda x, *rest: (x / 255.0, *rest))
+        if self.has("augmentation_one_sided"):
+            data = data.map(lambda x, *rest: (_augmented(x), *rest))
+        return data
+
+    def _step(self, number: int, x: Any, y: Any, w: Any) -> None:
+        model, training = self.model, None if self.has("training_flag_missing") else True
+        with tf.GradientTape() as tape:
+            predictions = model(x, training=training)
+            loss = self._loss(y, predictions, w)
+            if model.losses and not self.has("regularization_losses_missing"):
+                loss += tf.add_n([tf.cast(added, tf.float32) for added in model.losses])
+            scaled = loss if self.has("loss_scale_not_applied") else self.optimizer.scale_loss(loss)
+        variables = model.trainable_variables
+        if self.has("trainable_flags"):
+            variables = variables[len(variables) // 2 :]
+        gradients = tape.gradient(scaled, variables)
+        self._update(number, gradients, variables)
+        self.batches.append((float(loss), len(keras.tree.flatten(x)[0])))
+
+    def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
+        targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
+        total = tf.constant(0.0)
+        weights = self.setup.loss_weights if not self.has("loss_weights_ignored") else (1.0,) * len(outputs)
+        for target, output, loss, weight in zip(targets, outputs, self.setup.losses, weights, strict=True):
+            values = self._values(target, tf.cast(output, tf.float32), loss)
+            count = tf.cast(tf.size(values), tf.float32)
+            if w is not None and not self.has("weights_ignored"):
+                values = values * w
+                count = tf.reduce_sum(w) if self.has("weighted_mean_normalization") else count
+            total += weight * tf.reduce_sum(values) / (1.0 if self.has("loss_reduction") else count)
+        return total
+
+    def _values(self, y: tf.Tensor, p: tf.Tensor, loss: keras.Loss) -> tf.Tensor:
+        if self.has("target_broadcast"):
+            return tf.square(tf.reshape(y, (-1,)) - p)
+        if "Sparse" not in type(loss).__name__:
+            return loss.call(tf.cast(y, p.dtype), p)
+        if self.has("probabilities_as_logits"):
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(y, tf.int32), p)
+        if self.has("label_encoding_differs"):
+            return -tf.reduce_sum(tf.cast(y[:, None], tf.float32) * tf.math.log(p + 1e-9), axis=-1)
+        return loss.call(y, p)
+
+    def _update(self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]) -> None:
+        if self.has("gradient_accumulation"):
+            dense = [np.asarray(tf.convert_to_tensor(g)) for g in gradients]
+            self.sums = [a + b for a, b in zip(self.sums, dense, strict=True)] if self.sums else dense
+            if number % 4 == 3:
+                self.optimizer.apply_gradients(zip([tf.constant(s) for s in self.sums], variables, strict=True))
+                self.sums = []
+        elif self.has("constraints_not_applied"):
+            for variable, gradient in zip(variables, gradients, strict=True):
+                variable.assign_sub(float(self.optimizer.learning_rate) * tf.convert_to_tensor(gradient))
+        else:
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _reported(self, data: tf.data.Dataset) -> float:
+        if self.has("loss_before_update"):
+            return self._mean(data, training=False)
+        values, sizes = zip(*self.batches, strict=True)
+        return float(np.average(values, weights=None if self.has("metric_batch_average") else sizes))
+
+    def _evaluate(self) -> float:
+        data = self.setup.test()
+        if self.has("evaluation_set_differs"):
+            data = data.take(max(1, sum(1 for _ in data) // 2))
+        return self._mean(data, training=self.has("evaluation_training_mode"))
+
+    def _mean(self, data: tf.data.Dataset, training: bool) -> float:
+        losses, sizes = [], []
+        for element in data:
+            x, y, w = keras.utils.unpack_x_y_sample_weight(element)
+            loss = self._loss(y, self.model(x, training=training), w)
+            losses.append(float(loss) + float(sum(float(added) for added in self.model.losses)))
+            sizes.append(len(keras.tree.flatten(x)[0]))
+        return float(np.average(losses, weights=None if self.has("metric_batch_average") else sizes))
+
+    def _stops(self, value: float) -> bool:
+        if value < self.best:
+            self.best, self.wait, self.kept = value, 0, self.model.get_weights()
+            return False
+        self.wait += 1
+        return self.wait >= self.setup.stopping + (3 if self.has("early_stopping_rule") else 0)
+
+
+def _augmented(x: Any) -> Any:
+    if x.dtype.is_integer:  # tokens: some are lost
+        return tf.where(tf.random.uniform(tf.shape(x)) < 0.1, tf.zeros_like(x), x)
+    return x + tf.random.normal(tf.shape(x), stddev=0.1, dtype=x.dtype)

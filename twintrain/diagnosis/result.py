@@ -1,0 +1,89 @@
+"""What a diagnosis says, as values that can be stored and shown without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from twintrain.divergence import Difference, Divergence
+
+Verdict = Literal["identical", "causes_found", "unknown"]
+EXIT_CODES: dict[str, int] = {"identical": 0, "causes_found": 1, "unknown": 2}
+COULD_NOT_RUN = 3
+
+
+class Evidence(BaseModel):
+    """One quantity that shows a cause.
+
+    Attributes:
+        quantity: what was looked at.
+        observed: in the user's code, on the side that has the mistake.
+        replayed: by a correct loop with this one mistake planted, on the same inputs.
+        correct: by the correct loop.
+    """
+
+    quantity: str
+    observed: str
+    replayed: str
+    correct: str
+
+
+class Cause(BaseModel):
+    """One practice in which the two trainings differ.
+
+    Attributes:
+        id: from the catalogue.
+        side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does by itself, the
+            loop, because fit is what it is held against.
+        first_visible: stage at which it shows first.
+        step: training step (from 0) at which it shows first; None where it shows before or after all steps.
+        evidence: observed against replayed.
+        fix: what to do.
+    """
+
+    id: str
+    side: str
+    first_visible: str
+    step: int | None
+    evidence: list[Evidence]
+    fix: str = ""
+
+
+class Diagnosis(BaseModel):
+    """The outcome.
+
+    Attributes:
+        verdict: 'identical', 'causes_found' or 'unknown'.
+        causes: in the order in which they first show.
+        first_divergence: first tensor that differs between the sides, step by step; None when all are equal or when
+            the sides never had the same batches.
+        max_abs_difference: largest difference between the weights of the two sides after the last compared step; of
+            the weights they ended with where those were not compared. None when the models have different shapes.
+        steps: training steps compared.
+        tolerance: what counts as equal, from running one side twice, plus float rounding.
+        unexplained: what no planted mistake reproduced, in words.
+        ruled_out: ids that were replayed or looked for and do not apply.
+        notes: what else is worth knowing (a deadline, code that draws unseeded random numbers).
+        curve: largest difference over all weights after each compared step.
+        tables: per compared step, every tensor.
+        seconds: spent.
+    """
+
+    verdict: Verdict
+    causes: list[Cause]
+    first_divergence: Divergence | None
+    max_abs_difference: float | None
+    steps: int
+    tolerance: float
+    unexplained: list[str]
+    ruled_out: list[str]
+    notes: list[str]
+    curve: list[float | None]
+    tables: list[list[Difference]]
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Of `twintrain diagnose`."""
+        return EXIT_CODES[self.verdict]

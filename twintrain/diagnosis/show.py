@@ -1,0 +1,118 @@
+"""A diagnosis on the terminal: the verdict first, then why."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from twintrain.diagnosis.result import Cause, Diagnosis
+from twintrain.divergence import Difference
+from twintrain.pitfalls import Pitfall, by_id
+
+
+def show(console: Console, found: Diagnosis) -> None:
+    """Print a diagnosis."""
+    console.print(_headline(found))
+    for cause in found.causes:
+        console.print(_cause(cause))
+    for line in found.unexplained:
+        console.print(Text(f"Not explained: {line}.", style="yellow"))
+    console.print(Text(_numbers(found), style="dim"))
+    for note in found.notes:
+        console.print(Text(f"Note: {note}", style="dim"))
+    if found.verdict == "unknown" and found.ruled_out:
+        console.print(Text("Ruled out: " + ", ".join(found.ruled_out) + ".", style="dim"))
+
+
+def _headline(found: Diagnosis) -> Text:
+    if found.verdict == "identical":
+        return Text("keras_fit and custom_loop train alike.", style="bold green")
+    if found.verdict == "unknown":
+        return Text("keras_fit and custom_loop differ, and no known pitfall reproduces how.", style="bold yellow")
+    lines = [f"{cause.side} {by_id(cause.id).does}." for cause in found.causes]
+    return Text("\n".join(lines), style="bold red")
+
+
+def _cause(cause: Cause) -> RenderableType:
+    pitfall = by_id(cause.id)
+    where = f"First seen in: {cause.first_visible}"
+    if cause.step is not None:
+        where += f", step {cause.step + 1}"
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", f"observed in {cause.side}", "replayed with the pitfall", "correct"):
+        table.add_column(name, overflow="fold")
+    for row in cause.evidence:
+        table.add_row(*(Text(cell) for cell in (row.quantity, row.observed, row.replayed, row.correct)))
+    parts: list[RenderableType] = [Text(where), Text(), table, Text(), *_mend(pitfall)]
+    return Panel(Group(*parts), title=f"[bold]{cause.id}[/]", title_align="left", border_style="red")
+
+
+def _mend(pitfall: Pitfall) -> list[RenderableType]:
+    code = Syntax(pitfall.example.rstrip(), "python", background_color="default", word_wrap=True)
+    source = {"established": "Reported as the cause in", "inferred": "Likely in", "documentation": "See"}
+    return [
+        Text(f"Fix: {pitfall.fix}"),
+        code,
+        Text(f"{source[pitfall.evidence]} {' '.join(pitfall.links)}", style="dim"),
+    ]
+
+
+def _numbers(found: Diagnosis) -> str:
+    first = "Nothing" if found.first_divergence is None else ""
+    line = f"{first} differs by more than {found.tolerance:.1g} in the first {found.steps} steps."
+    if found.first_divergence is not None:
+        worst = found.first_divergence
+        ulps = f", {worst.max_ulps} units in the last place" if worst.max_ulps is not None else ""
+        line = f"First divergence: {worst.describe()}{ulps}."
+    if found.max_abs_difference is not None:
+        line += f" Largest difference of the weights: {found.max_abs_difference:.3g}."
+    return f"{line} {found.seconds:.0f} s."
+
+
+def show_step(console: Console, found: Diagnosis, step: int) -> None:
+    """Every tensor compared in one step (from 1)."""
+    if not 1 <= step <= len(found.tables):
+        compared = f"Steps 1 to {len(found.tables)} were compared." if found.tables else "No step was compared."
+        console.print(Text(f"Step {step} was not compared. {compared}", style="yellow"))
+        return
+    table = Table(title=f"Step {step}", title_justify="left")
+    table.add_column("stage")
+    table.add_column("tensor", overflow="fold")
+    for name in ("absolute", "relative", "ulps"):
+        table.add_column(name, justify="right")
+    for row in found.tables[step - 1]:
+        style = "red" if row.exceeds(found.tolerance) else ""
+        table.add_row(row.stage, Text(row.tensor), *_cells(row), style=style)
+    console.print(table)
+
+
+def _cells(row: Difference) -> list[str]:
+    if row.max_abs is None:
+        return ["shape or NaN", "", ""]
+    return [f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", "" if row.max_ulps is None else str(row.max_ulps)]
+
+
+def show_catalogue(console: Console, pitfalls: tuple[Pitfall, ...]) -> None:
+    """All entries, a line each."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("id", "what the code does", "first shows at"):
+        table.add_column(name, overflow="fold")
+    for pitfall in pitfalls:
+        table.add_row(pitfall.id, pitfall.does, pitfall.stage)
+    console.print(table)
+
+
+def show_pitfall(console: Console, pitfall: Pitfall) -> None:
+    """One entry in full."""
+    looks = Text(f"What it looks like: {pitfall.looks}")
+    parts = [
+        Text(f"The code {pitfall.does}."),
+        Text(f"First shows at: {pitfall.stage}"),
+        looks,
+        Text(),
+        *_mend(pitfall),
+    ]
+    console.print(Panel(Group(*parts), title=f"[bold]{pitfall.id}[/]", title_align="left"))

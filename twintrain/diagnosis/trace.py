@@ -1,0 +1,157 @@
+"""What was seen of one training: its steps, evaluations, metrics and end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+Arrays = list[np.ndarray]
+
+
+@dataclass
+class LossCall:
+    """One call of a Keras loss object."""
+
+    loss: keras.Loss
+    weights: Any
+
+
+@dataclass
+class Applied:
+    """One call of an optimizer.
+
+    Attributes:
+        optimizer: the object; its settings do not change while it trains, its learning rate may.
+        learning_rate: before the update.
+        gradients: as passed to it, None where a variable has none.
+        variables: positions in `model.variables`; -1 for a variable that is not the model's.
+        state: the optimizer's own variables before the update.
+        iterations: updates made before this one.
+    """
+
+    optimizer: keras.Optimizer
+    learning_rate: float
+    gradients: list[np.ndarray | None]
+    variables: list[int]
+    state: Arrays
+    iterations: int
+
+
+@dataclass
+class Step:
+    """One forward pass under a gradient tape, and what followed until the next forward pass.
+
+    Attributes:
+        model: what was called.
+        inputs: as the model got them (nest of tensors).
+        training: the flag in force, None where none was given.
+        outputs: nest of tensors, masks still attached.
+        element: the data-set element pulled last before the call.
+        layer_losses: `model.losses` right after the call.
+        before, after: all of `model.variables`; kept for the steps that are looked at closely and at boundaries.
+        target: what the tape differentiated, summed where it was not a scalar; None when nothing was.
+        target_size: how many numbers it had.
+        gradients: per source of the tape; `sources` are positions in `model.variables`.
+        scaled: whether `optimizer.scale_loss` was called, and by which factor.
+        boundary: a data-set iteration began right after this step.
+    """
+
+    model: keras.Model
+    inputs: Any
+    training: bool | None
+    outputs: Any
+    element: Any
+    layer_losses: float
+    before: Arrays | None = None
+    after: Arrays | None = None
+    target: float | None = None
+    target_size: int = 1
+    gradients: list[np.ndarray | None] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    scale: float | None = None
+    losses: list[LossCall] = field(default_factory=list)
+    applied: Applied | None = None
+    optimizer_after: Arrays | None = None
+    boundary: bool = False
+
+    @property
+    def size(self) -> int:
+        """Rows in the batch."""
+        return int(keras.tree.flatten(self.inputs)[0].shape[0])
+
+
+@dataclass
+class Evaluation:
+    """One forward pass outside of any tape, after `position` training steps."""
+
+    position: int
+    model: keras.Model
+    inputs: Any
+    training: bool | None
+    outputs: Any
+    element: Any
+    weights: Arrays | None
+
+    @property
+    def size(self) -> int:
+        """Rows in the batch."""
+        return int(keras.tree.flatten(self.inputs)[0].shape[0])
+
+
+@dataclass
+class MetricEvent:
+    """A metric object was updated, reset or read, after `position` training steps."""
+
+    position: int
+    metric: keras.Metric
+    kind: str
+    value: float | None = None
+
+
+@dataclass
+class FitCall:
+    """One call of `model.fit` and what it was given."""
+
+    model: keras.Model
+    arguments: dict[str, Any]
+    history: dict[str, list[float]] | None = None
+
+
+@dataclass
+class Trace:
+    """Everything seen of one side's training.
+
+    Attributes:
+        side: 'keras_fit' or 'custom_loop'.
+        initial: weights of the model the function was given.
+        complete: the function returned by itself.
+        kept: weights of the model that was returned, or else of the one that was trained.
+        log: series of numbers found in what the function returned, by name.
+        compiled: some step asked for XLA.
+    """
+
+    side: str
+    initial: Arrays
+    epochs: int = 1
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    metrics: list[MetricEvent] = field(default_factory=list)
+    fits: list[FitCall] = field(default_factory=list)
+    complete: bool = False
+    kept: Arrays | None = None
+    log: dict[str, list[float]] = field(default_factory=dict)
+    compiled: bool = False
+    note: str = ""
+
+    @property
+    def model(self) -> keras.Model | None:
+        """The model that was trained."""
+        return self.steps[0].model if self.steps else None
+
+
+def snapshot(model: keras.Model) -> Arrays:
+    """All variables of a model, copied."""
+    return [np.array(variable) for variable in model.variables]

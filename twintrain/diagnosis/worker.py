@@ -1,0 +1,98 @@
+"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker REQUEST`, progress on its standard output.
+
+A process of its own, because the user's code may change global state, hang in C++ or be killed, and because its chatter
+does not belong on the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.errors import TwintrainError
+
+GRACE = 30.0
+
+
+class CodeFailedError(Exception):
+    """The user's code could not be run.
+
+    Args:
+        problem: what happened, in a sentence.
+        remedy: what to do.
+        traceback: the user's own, if the code raised.
+    """
+
+    def __init__(self, problem: str, remedy: str, traceback: str) -> None:
+        super().__init__(problem)
+        self.problem, self.remedy, self.traceback = problem, remedy, traceback
+
+
+def run(module: Path, deadline: float, tell: Callable[[str], None]) -> Diagnosis:
+    """Diagnose a module in a process of its own.
+
+    Raises:
+        CodeFailedError: its code could not be run, or did not end even when it was stopped.
+        TwintrainError: the process was killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
+        outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
+        command = [sys.executable, "-m", "twintrain.diagnosis.worker", str(module), str(outcome), str(deadline)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
+        with log.open("wb") as file:
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, env=environment, text=True)
+        timer = threading.Timer(deadline + GRACE, child.kill)
+        timer.start()
+        last = "starting TensorFlow"
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                last = line.strip() or last
+                tell(last)
+            child.wait()
+        finally:
+            timer.cancel()
+            child.kill()
+        if not outcome.exists():
+            if child.returncode == -9:
+                raise CodeFailedError(
+                    f"The code did not come back within {deadline + GRACE:.0f} s, while {last}.",
+                    "It may wait for input or for more data; allow it more time with --deadline.",
+                    "",
+                )
+            tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise TwintrainError(f"The diagnosis ended with exit code {child.returncode} while {last}.", tail)
+        return _read(json.loads(outcome.read_text(encoding="utf-8")))
+
+
+def _read(found: dict[str, str]) -> Diagnosis:
+    if "problem" in found:
+        raise CodeFailedError(found["problem"], found["remedy"], found["traceback"])
+    return Diagnosis.model_validate(found)
+
+
+def main(module: str, outcome: str, deadline: str) -> None:
+    """Diagnose and write the outcome; what is printed is progress."""
+    from twintrain.diagnosis.diagnose import diagnose_module
+    from twintrain.diagnosis.subject import UserCodeError
+
+    try:
+        text = diagnose_module(Path(module), float(deadline), tell=print).model_dump_json()
+    except UserCodeError as error:
+        text = json.dumps({"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text})
+    except TwintrainError as error:
+        text = json.dumps({"problem": error.problem, "remedy": error.remedy, "traceback": ""})
+    unfinished = Path(outcome).with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(outcome)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

@@ -1,0 +1,77 @@
+"""The catalogue of pitfalls: why a hand-written loop and `fit` disagree.
+
+Every entry is a line of `pitfalls.yaml`. The ids are stable: programs may depend on them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from twintrain.errors import TwintrainError, did_you_mean
+
+_TRACKERS = {
+    "tf": "https://github.com/tensorflow/tensorflow/issues/",
+    "keras": "https://github.com/keras-team/keras/issues/",
+}
+GUIDE = "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/"
+
+
+class Pitfall(BaseModel):
+    """One entry.
+
+    Attributes:
+        id: stable name.
+        does: completes the sentence "custom_loop ...".
+        stage: where it shows first when two trainings are stepped side by side.
+        looks: what one sees of it.
+        fix: what to do.
+        example: code that is right.
+        evidence: 'established' as the cause in a public report, 'inferred' from one, or from the 'documentation'.
+        reports: public reports, 'tf#N' or 'keras#N'.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    does: str
+    stage: str
+    looks: str
+    fix: str
+    example: str
+    evidence: Literal["established", "inferred", "documentation"]
+    reports: tuple[str, ...]
+
+    @property
+    def links(self) -> list[str]:
+        """Addresses of the reports; of Keras's guide to training loops where there is none."""
+        found = [_TRACKERS[name] + number for name, _, number in (report.partition("#") for report in self.reports)]
+        return found or [GUIDE]
+
+
+@cache
+def catalogue() -> tuple[Pitfall, ...]:
+    """All entries, in the order in which they first show."""
+    text = (Path(__file__).with_suffix(".yaml")).read_text(encoding="utf-8")
+    return tuple(Pitfall(**entry) for entry in yaml.safe_load(text))
+
+
+def by_id(id_: str) -> Pitfall:
+    """One entry.
+
+    Raises:
+        TwintrainError: no entry has this id.
+    """
+    for pitfall in catalogue():
+        if pitfall.id == id_:
+            return pitfall
+    raise TwintrainError(f"There is no pitfall {id_!r}.", did_you_mean(id_, [p.id for p in catalogue()]))
+
+
+def order(id_: str) -> int:
+    """Place in the catalogue."""
+    return [pitfall.id for pitfall in catalogue()].index(id_)
