@@ -18,6 +18,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from twintrain.errors import TwintrainError
+
 TASKS = ("cnn", "regression", "batch_norm", "text")
 # What cannot show on a task, and why.
 _NO_SOFTMAX = "needs class probabilities"
@@ -60,11 +62,15 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
     from diagnosis_tasks import functions_of
 
     from twintrain.diagnosis.diagnose import diagnose
+    from twintrain.diagnosis.subject import UserCodeError
 
-    result = diagnose(*functions_of(task, frozenset(planted)), deadline=300)
-    return {
-        "task": task,
-        "planted": planted,
+    job_of = {"task": task, "planted": planted}
+    try:
+        result = diagnose(*functions_of(task, frozenset(planted)), deadline=300)
+    except (TwintrainError, UserCodeError) as error:
+        text = getattr(error, "text", str(error))
+        return job_of | {"verdict": "error", "named": [], "sides": [], "unexplained": [text], "seconds": 0.0}
+    return job_of | {
         "verdict": result.verdict,
         "named": [cause.id for cause in result.causes],
         "sides": [cause.side for cause in result.causes],

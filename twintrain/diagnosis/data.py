@@ -15,7 +15,7 @@ import tensorflow as tf
 from twintrain.errors import TwintrainError
 
 # Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a loop treats data.
-MOST_BATCHES = 40
+MOST_BATCHES = 32
 MOST_ROWS = 4096
 
 

@@ -23,7 +23,6 @@ from twintrain.diagnosis.end_stage import EPOCHS, check_average, check_ending
 from twintrain.diagnosis.evaluation_stage import check_evaluations
 from twintrain.diagnosis.forward_stage import check_forward, check_models
 from twintrain.diagnosis.loss_stage import LossReading, read_losses
-from twintrain.diagnosis.losses import Batch, LossPractice, mean_loss
 from twintrain.diagnosis.metric_stage import check_metrics
 from twintrain.diagnosis.pair import FIT, LOOP, Pair, largest, read_side, trainable_positions
 from twintrain.diagnosis.rate_stage import check_rates
@@ -68,7 +67,22 @@ def diagnose(
     deadline: float = 120.0,
     tell: Tell = lambda line: None,
 ) -> Diagnosis:
-    """Diagnose four functions, from Python or a notebook; see `diagnose_module`."""
+    """Diagnose four functions, from Python or a notebook: `twintrain.diagnose(build_model, make_dataset, ...)`.
+
+    They run in this process; its global state (seeds, dtype policy, eager mode) is put back in the end.
+
+    Args:
+        build_model: makes a keras.Model.
+        make_dataset: of 'train' or 'test', makes a batched tf.data.Dataset.
+        keras_fit: of model, data set and epochs, trains with compile and fit.
+        custom_loop: of the same, trains in a way of its own.
+        deadline: seconds, as for `diagnose_module`.
+        tell: hears what is being done.
+
+    Raises:
+        TwintrainError: as `diagnose_module`.
+        UserCodeError: as `diagnose_module`.
+    """
     functions = {"build_model": build_model, "make_dataset": make_dataset, FIT: keras_fit, LOOP: custom_loop}
     with as_found():
         return _diagnose(functions, getattr(custom_loop, "__globals__", {}), deadline, tell)
@@ -131,19 +145,14 @@ def _ending(pair: Pair, losses: dict[str, LossReading], left: Callable[[], float
     subject = pair.subject
     test = subject.test.shortened(64, shuffled_targets=True) if subject.test else None
     small = subject.varied(subject.train.shortened(128, shuffled_targets=False), test)
-    reading = losses.get(FIT)
-    if reading is not None:
-        pair.spec = lambda y, p: _plain_loss(reading, y, p)
-    short, long = {}, {}
+    runs = {}
     for side in SIDES:
-        short[side] = small.run(side, 1, 0, MOST_STEPS, left() / 4)
-        long[side] = small.run(side, EPOCHS, 0, 2 * MOST_STEPS, left() / 3)
-    check_ending(pair, short, long)
-
-
-def _plain_loss(reading: LossReading, y: Any, p: Any) -> float:
-    found = mean_loss(reading.declared, LossPractice(weighting="none"), Batch(y, p, None, 0.0, 0))
-    return float(found[0]) if found is not None else float("nan")
+        found = small.run_plain(side, EPOCHS, left() / 3)
+        if found is None:
+            pair.notes.append(f"{side} did not end a longer run in time: early stopping was not compared.")
+            return
+        runs[side] = found
+    check_ending(pair, runs, test, losses[FIT].declared if FIT in losses else None)
 
 
 def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
@@ -173,10 +182,20 @@ def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
         tolerance=tolerance,
         unexplained=unexplained,
         ruled_out=sorted(pair.ruled_out - {cause.id for cause in pair.causes}),
-        notes=[*pair.notes, *(f"{side.name}: {side.trace.note}" for side in pair.sides if side.trace.note)],
+        notes=[*pair.notes, *_notes(pair)],
         curve=curve,
         tables=tables,
     )
+
+
+def _notes(pair: Pair) -> list[str]:
+    notes = [f"{side.name} was {side.trace.note}." for side in pair.sides if side.trace.note]
+    compiled = [side.name for side in pair.sides if side.trace.compiled]
+    if len(compiled) == 1:
+        notes.append(
+            f"Only {compiled[0]} asks for XLA. Both were watched without it: what it rounds differently is not counted."
+        )
+    return notes
 
 
 def _repeat(pair: Pair, once: dict[str, Trace]) -> float:

@@ -9,15 +9,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.data import Rows
+from twintrain.diagnosis.forward_stage import call_model, weights_of
+from twintrain.diagnosis.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.milestones import Milestones
 from twintrain.diagnosis.pair import FIT, LOOP, Pair, Side, largest, shown, trainable_positions
-from twintrain.diagnosis.trace import Evaluation, Trace
 from twintrain.diagnosis.updates import inner
 
 STAGE = "end of run"
 EPOCHS = 24
 _PATIENCE = (*range(16), 20)
 _DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
-_MONITORS = ("val_loss", "val_accuracy", "loss")
+_MONITORS = ("val_loss", "val_accuracy")
 
 
 def check_average(pair: Pair) -> None:
@@ -28,12 +31,9 @@ def check_average(pair: Pair) -> None:
     pair.ruled_out.add("ema_not_finalized")
     if kept[FIT] != kept[LOOP]:
         guilty = FIT if kept[FIT] == "last" else LOOP
+        last, average = "last of the training", "moving average"
         pair.name_cause(
-            "ema_not_finalized",
-            guilty,
-            "evaluation",
-            None,
-            shown("weights at the end", "last of the training", "last of the training", "moving average"),
+            "ema_not_finalized", guilty, "evaluation", None, shown("weights at the end", last, last, average)
         )
 
 
@@ -62,7 +62,7 @@ class Ending:
     Attributes:
         epochs: trained.
         kept: the epoch (from 1) whose weights it ended with; 0 when none of them.
-        series: per monitor, its values per epoch as this side's own evaluations gave them.
+        series: per monitor, its value on the test rows after each epoch.
     """
 
     epochs: int
@@ -70,134 +70,95 @@ class Ending:
     series: dict[str, list[float]]
 
 
-def check_ending(pair: Pair, short: dict[str, Trace], long: dict[str, Trace]) -> None:
+def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -> Ending | None:
+    """Read a longer training; None when its epochs could not be told apart."""
+    if run.epochs < 2:
+        return None
+    positions = trainable_positions(run.model)
+    kept = 0
+    for epoch, state in enumerate(run.states[1:], start=1):
+        if len(run.kept) == len(state) and all(np.array_equal(run.kept[p], state[p]) for p in positions):
+            kept = epoch
+    series: dict[str, list[float]] = {name: [] for name in _MONITORS}
+    if test is not None and declared is not None:
+        for state in run.states[1:]:
+            for name, value in zip(_MONITORS, _judge(run.model, state, test, declared), strict=True):
+                series[name].append(value)
+    return Ending(run.epochs, kept, {name: s for name, s in series.items() if s and np.isfinite(s).all()})
+
+
+def _judge(model: keras.Model, state: list[np.ndarray], test: Rows, declared: Declared) -> tuple[float, float]:
+    """Loss (with regularization) and accuracy of a state on the test rows."""
+    y = test.part(1)
+    with weights_of(model, state):
+        outputs = call_model(model, keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0)), False)
+        added = float(sum(float(loss) for loss in model.losses))
+    found = mean_loss(declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, len(test)))
+    loss = float(found[0]) + added if found is not None else float("nan")
+    flat = keras.tree.flatten(outputs)
+    if len(flat) != 1 or len(keras.tree.flatten(y)) != 1:
+        return loss, float("nan")
+    p, labels = np.asarray(keras.ops.cast(flat[0], "float32")), np.asarray(y)
+    if p.shape[-1] == 1:
+        return loss, float(((p.reshape(-1) > 0.5) == (labels.reshape(-1) > 0.5)).mean())
+    labels = labels.argmax(-1) if labels.shape == p.shape else labels.reshape(p.shape[:-1])
+    return loss, float((labels == p.argmax(-1)).mean())
+
+
+def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None, declared: Declared | None) -> None:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
 
     Args:
         pair: findings go here.
-        short: per side, a training of one epoch on little data whose test targets were dealt out anew, so that the
-            validation loss soon rises.
-        long: the same of `EPOCHS` epochs.
+        runs: per side, a training of `EPOCHS` epochs.
+        test: what it evaluated on; its targets were dealt out anew, so that the validation loss soon rises.
+        declared: the loss.
     """
-    endings = {name: _ending(pair, short[name], long[name]) for name in (FIT, LOOP)}
-    fit, loop = endings[FIT], endings[LOOP]
+    fit, loop = (read_ending(runs[name], test, declared) for name in (FIT, LOOP))
     if fit is None or loop is None:
         return
     pair.ruled_out |= {"early_stopping_rule", "best_weights_not_restored"}
-    if fit.epochs != loop.epochs or EPOCHS not in (fit.epochs, loop.epochs):
-        _check_rule(pair, long[FIT], fit, loop)
-    if (fit.kept == fit.epochs) != (loop.kept == loop.epochs) and fit.kept and loop.kept:
-        guilty = FIT if fit.kept == fit.epochs else LOOP
-        bad, good = (fit, loop) if guilty == FIT else (loop, fit)
-        if _best_is_last(bad):
-            return
-        observed = f"of epoch {bad.kept} of {bad.epochs}"
+    callback = _callback(pair.fit)
+    if callback is not None or fit.epochs != loop.epochs:
+        _check_rule(pair, callback, fit, loop)
+    if (fit.kept == fit.epochs) == (loop.kept == loop.epochs) or not fit.kept or not loop.kept:
+        return
+    guilty = FIT if fit.kept == fit.epochs else LOOP
+    bad, good = (fit, loop) if guilty == FIT else (loop, fit)
+    if not _best_is_last(bad):
         pair.name_cause(
             "best_weights_not_restored",
             guilty,
             STAGE,
             None,
             shown(
-                "weights kept", observed, f"of the last epoch, {bad.epochs}", f"of epoch {good.kept} of {good.epochs}"
+                "weights kept",
+                f"of epoch {bad.kept} of {bad.epochs}",
+                f"of the last epoch, {bad.epochs}",
+                f"of epoch {good.kept} of {good.epochs}",
             ),
         )
 
 
 def _best_is_last(ending: Ending) -> bool:
-    losses = ending.series.get("val_loss") or ending.series.get("loss") or [0.0]
-    return int(np.argmin(losses)) == len(losses) - 1
+    losses = ending.series.get("val_loss")
+    return losses is not None and int(np.argmin(losses)) == len(losses) - 1
 
 
-def _ending(pair: Pair, short: Trace, long: Trace) -> Ending | None:
-    per_epoch = len(short.steps)
-    if not per_epoch or not long.complete or not long.steps:
-        return None
-    epochs = round(len(long.steps) / per_epoch)
-    kept = 0
-    for epoch in range(1, epochs + 1):
-        after = long.steps[min(epoch * per_epoch, len(long.steps)) - 1].after
-        if (
-            after is not None
-            and long.kept is not None
-            and (largest(after, long.kept) or 0.0) < 1e-7
-            and len(after) == len(long.kept)
-        ):
-            kept = epoch
-    return Ending(epochs, kept, _series(pair, long, per_epoch, epochs))
-
-
-def _series(pair: Pair, trace: Trace, per_epoch: int, epochs: int) -> dict[str, list[float]]:
-    series: dict[str, list[float]] = {name: [] for name in _MONITORS}
-    for epoch in range(1, epochs + 1):
-        block = [e for e in trace.evaluations if e.position == epoch * per_epoch]
-        losses, hits, sizes = [], [], []
-        for evaluation in block:
-            loss, accuracy = _figures(pair, evaluation)
-            losses.append(loss)
-            hits.append(accuracy)
-            sizes.append(evaluation.size)
-        if block:
-            series["val_loss"].append(float(np.average(losses, weights=sizes)))
-            series["val_accuracy"].append(float(np.average(hits, weights=sizes)))
-        steps = trace.steps[(epoch - 1) * per_epoch : epoch * per_epoch]
-        series["loss"].append(float(np.average([s.target or 0.0 for s in steps], weights=[s.size for s in steps])))
-    return {name: values for name, values in series.items() if len(values) == epochs}
-
-
-def _figures(pair: Pair, evaluation: Evaluation) -> tuple[float, float]:
-    """Loss and accuracy of one evaluated batch by the targets that were pulled with it."""
-    element = evaluation.element
-    y = element[1] if isinstance(element, tuple) and len(element) > 1 else None
-    if y is None or len(keras.tree.flatten(y)) != 1 or len(keras.tree.flatten(evaluation.outputs)) != 1:
-        return float("nan"), float("nan")
-    p, labels = np.asarray(keras.tree.flatten(evaluation.outputs)[0], np.float64), np.asarray(y)
-    if len(labels) != len(p):
-        return float("nan"), float("nan")
-    if p.shape[-1] == 1:
-        loss = (
-            pair.spec(y, evaluation.outputs)
-            if pair.spec
-            else float(np.square(labels.reshape(-1) - p.reshape(-1)).mean())
-        )
-        return loss, float(((p.reshape(-1) > 0.5) == (labels.reshape(-1) > 0.5)).mean())
-    if labels.shape == p.shape:
-        labels = labels.argmax(-1)
-    accuracy = float((labels.reshape(p.shape[:-1]) == p.argmax(-1)).mean())
-    return (pair.spec(y, evaluation.outputs) if pair.spec else float("nan")), accuracy
-
-
-def _check_rule(pair: Pair, trace: Trace, fit: Ending, loop: Ending) -> None:
+def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     """Does fit's rule, applied to the loop's own figures, stop where the loop stopped?"""
-    callback = _callback(trace)
-    if callback is None:
-        if fit.epochs == loop.epochs:
-            return
-        rule = _rule(loop if fit.epochs == EPOCHS else fit)
-        if rule is None:
-            pair.unexplained.append(
-                f"fit trains {fit.epochs} epochs, the loop {loop.epochs}, and no rule that was tried gives that"
-            )
-            return
-        pair.name_cause(
-            "early_stopping_rule", LOOP, STAGE, None, shown("epochs trained", loop.epochs, rule, fit.epochs)
-        )
-        return
-    wanted = stop_epoch(
-        loop.series.get(str(callback.monitor), []),
-        callback.patience,
-        abs(float(callback.min_delta)),
-        _maximise(callback),
-        EPOCHS,
-    )
-    if callback.monitor not in loop.series:
-        wanted = fit.epochs
+    wanted = fit.epochs
+    right = f"{wanted} ({_rule(fit) or 'by a rule of its own'})"
+    if callback is not None:
+        right = f"{wanted} (monitor {callback.monitor}, patience {callback.patience}, min_delta {abs(float(callback.min_delta)):g})"
+        if _stops(callback, fit) == fit.epochs and (replayed := _stops(callback, loop)) is not None:
+            wanted = replayed
     if wanted == loop.epochs:
         return
-    rule = _rule(loop) or ("no early stopping" if loop.epochs == EPOCHS else None)
-    right = f"{wanted} (monitor {callback.monitor}, patience {callback.patience}, min_delta {abs(float(callback.min_delta)):g})"
+    rule = _rule(loop)
     if rule is None:
         pair.unexplained.append(
-            f"the loop stops after {loop.epochs} epochs, where fit's rule stops after {wanted}, and no rule that was tried gives that"
+            f"the loop trains {loop.epochs} epochs, where fit's rule gives {wanted}, and no rule that was tried gives that"
         )
         return
     pair.name_cause(
@@ -205,8 +166,19 @@ def _check_rule(pair: Pair, trace: Trace, fit: Ending, loop: Ending) -> None:
     )
 
 
-def _callback(trace: Trace) -> Any:
-    for call in trace.fits:
+def _stops(callback: Any, ending: Ending) -> int | None:
+    """Where fit's callback stops on a side's figures; None where they do not reach as far, or are not known."""
+    values = ending.series.get(str(callback.monitor))
+    if not values:
+        return None
+    found = stop_epoch(values, callback.patience, abs(float(callback.min_delta)), _maximise(callback))
+    if found is None and len(values) < EPOCHS:
+        return EPOCHS  # it would have gone on
+    return found or EPOCHS
+
+
+def _callback(side: Side) -> Any:
+    for call in side.trace.fits:
         found = call.arguments.get("callbacks") or []
         for callback in found if isinstance(found, (list, tuple)) else [found]:
             if isinstance(callback, keras.callbacks.EarlyStopping):
@@ -221,28 +193,27 @@ def _maximise(callback: Any) -> bool:
 
 
 def _rule(ending: Ending) -> str | None:
-    """The first rule that stops a side where it stopped, on its own figures; smallest patience first."""
+    """The first rule that stops a side where it stopped, on its own figures."""
     if ending.epochs == EPOCHS:
         return "no early stopping"
     for delta, monitor, patience in itertools.product(_DELTA, _MONITORS, _PATIENCE):
         for maximise in (monitor.endswith("accuracy"), not monitor.endswith("accuracy")):
             values = ending.series.get(monitor)
-            # A series ends where the training stopped, so a rule that would go on beyond it does not fit.
-            if values and stop_epoch(values, patience, delta, maximise, EPOCHS) == ending.epochs:
-                mode = "max" if maximise else "min"
-                return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
+            if values and stop_epoch(values, patience, delta, maximise) == ending.epochs:
+                return (
+                    f"monitor {monitor}, mode {'max' if maximise else 'min'}, patience {patience}, min_delta {delta:g}"
+                )
     return None
 
 
-def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: bool, most: int) -> int:
-    """After how many epochs Keras's EarlyStopping stops on these figures; `most` if it does not."""
+def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: bool) -> int | None:
+    """After how many epochs Keras's EarlyStopping stops on these figures; None if it does not."""
     best, wait = float("-inf") if maximise else float("inf"), 0
     for epoch, value in enumerate(values, start=1):
-        better = value - min_delta > best if maximise else value + min_delta < best
-        if better:
+        if value - min_delta > best if maximise else value + min_delta < best:
             best, wait = value, 0
             continue
         wait += 1
         if wait >= patience and epoch > 1:
             return epoch
-    return most
+    return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
@@ -60,7 +58,6 @@ class Pair:
         unexplained: what differs and no planted mistake reproduced.
         ruled_out: ids that were looked for.
         notes: what else is worth knowing.
-        spec: the loss fit declares, of targets and outputs.
     """
 
     fit: Side
@@ -70,7 +67,6 @@ class Pair:
     unexplained: list[str] = field(default_factory=list)
     ruled_out: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
-    spec: Callable[[Any, Any], float] | None = None
 
     @property
     def sides(self) -> tuple[Side, Side]:

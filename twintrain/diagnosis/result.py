@@ -83,6 +83,12 @@ class Diagnosis(BaseModel):
     tables: list[list[Difference]]
     seconds: float = 0.0
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from twintrain.diagnosis.show import as_html
+
+        return as_html(self)
+
     @property
     def exit_code(self) -> int:
         """Of `twintrain diagnose`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -25,6 +27,13 @@ def show(console: Console, found: Diagnosis) -> None:
         console.print(Text(f"Note: {note}", style="dim"))
     if found.verdict == "unknown" and found.ruled_out:
         console.print(Text("Ruled out: " + ", ".join(found.ruled_out) + ".", style="dim"))
+
+
+def as_html(found: Diagnosis) -> str:
+    """The same for a notebook."""
+    console = Console(record=True, width=110, file=io.StringIO())
+    show(console, found)
+    return console.export_html(inline_styles=True, code_format="<pre style='line-height:1.2'>{code}</pre>")
 
 
 def _headline(found: Diagnosis) -> Text:

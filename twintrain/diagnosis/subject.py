@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.data import Rows, hold
 from twintrain.diagnosis.logs import read_log
+from twintrain.diagnosis.milestones import Milestones
 from twintrain.diagnosis.trace import Trace, snapshot
 from twintrain.diagnosis.watching import Enough, Watch
 from twintrain.errors import TwintrainError
@@ -79,7 +80,7 @@ class Subject:
         watch = Watch(trace, close, most, until)
         returned: Any = None
         with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
-            _seed()
+            _seed(SEED + 1)  # not the one of build_model: a model built anew must get weights of its own
             try:
                 with alarm(seconds + 2):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
@@ -95,6 +96,30 @@ class Subject:
             trace.kept = snapshot(trained or trace.model or model)
             trace.log = read_log(log)
         return trace
+
+    def run_plain(self, side: str, epochs: int, seconds: float) -> Milestones | None:
+        """Run one side as it is, in graphs, and note only the weights it has whenever it begins a pass over data.
+
+        Returns:
+            None when it did not come to its end in time.
+
+        Raises:
+            UserCodeError: it raised.
+        """
+        _seed()
+        model = self._model()
+        milestones = Milestones(model)
+        with as_found(), self._frozen(), milestones.on(), contextlib.redirect_stdout(io.StringIO()):
+            _seed(SEED + 1)
+            try:
+                with alarm(seconds):
+                    returned = self.functions[side](model, self.train.dataset(), epochs)
+            except Enough:
+                return None
+            except Exception as error:
+                raise UserCodeError(side, user_traceback(error)) from None
+        milestones.end(_unpack(returned)[0])
+        return milestones
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
         """The same functions on other data."""
@@ -225,16 +250,17 @@ def alarm(seconds: float) -> Iterator[None]:
         raise Enough
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again every second: raised inside of a __del__, it would be lost.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-def _seed() -> None:
-    keras.utils.set_random_seed(SEED)
+def _seed(seed: int = SEED) -> None:
+    keras.utils.set_random_seed(seed)
 
 
 def _check(name: str, function: Any, parameters: tuple[str, ...]) -> None:

@@ -51,7 +51,7 @@ class Watch:
             eager = tf.config.functions_run_eagerly()
             stack.callback(tf.config.run_functions_eagerly, eager)
             for owner, method, seam in self._seams():
-                stack.enter_context(_wrapped(owner, method, seam))
+                stack.enter_context(wrapped(owner, method, seam))
             tf.config.run_functions_eagerly(True)
             try:
                 yield
@@ -80,6 +80,7 @@ class Watch:
             (tf.GradientTape, "__exit__", self._close_tape),
             (tf.GradientTape, "gradient", self._gradient),
             (_owner(keras.Model, "fit"), "fit", self._fit),
+            (type(tf.function(lambda: None)), "__call__", self._function),
             (OwnedIterator, "_next_internal", self._next),
             (OwnedIterator, "get_next_as_optional", self._next_optional),
             (OwnedIterator, "__init__", self._iteration),
@@ -235,6 +236,10 @@ class Watch:
 
         return seam
 
+    def _function(self, original: Callable[..., Any], function: Any, *arguments: Any, **named: Any) -> Any:
+        self.trace.compiled |= bool(getattr(function, "_jit_compile", None))
+        return original(function, *arguments, **named)
+
     def _fit(self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any) -> Any:
         given = inspect.signature(original).bind(model, *arguments, **named).arguments
         call = FitCall(model, given)
@@ -304,7 +309,8 @@ def _family(kind: type) -> list[type]:
 
 
 @contextmanager
-def _wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None]:
+def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None]:
+    """Let `seam(original, *arguments)` stand for a method of a class, until the context ends."""
     original = owner.__dict__[method]
 
     @functools.wraps(original)
