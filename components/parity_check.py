@@ -6,9 +6,10 @@ from tfx.types.standard_artifacts import Examples, TransformGraph
 
 from components.artifacts import ParityRecord, write_json
 from components.transformed import transformed_data
+from twintrain.diagnosis.twins import run_and_explain
 from twintrain.errors import TwintrainError
 from twintrain.isolation import run_isolated
-from twintrain.lockstep import LockstepJob, run_job
+from twintrain.lockstep import LockstepJob
 from twintrain.recipe import Recipe
 
 STEPS = 20
@@ -31,10 +32,11 @@ def ParityCheck(  # noqa: N802 - TFX names components like classes
     """
     wanted = Recipe.model_validate_json(recipe)
     data = transformed_data(transformed_examples.uri, transform_graph.uri)
-    result = run_isolated(run_job, LockstepJob(wanted, data, STEPS))
+    result = run_isolated(run_and_explain, LockstepJob(wanted, data, STEPS))
     if wanted.twins_agree and result.first is not None:
         raise TwintrainError(
-            f"The twins obey one recipe and yet part: {result.first.describe()}.",
+            f"The twins obey one recipe and yet part: {result.first.describe()}."
+            + "".join(f" The {cause}." for cause in result.causes),
             "Their trainings would not be comparable. If model.name is your own, look for randomness or state in it "
             "that no seed governs.",
         )

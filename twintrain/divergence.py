@@ -47,9 +47,11 @@ class LockstepResult(BaseModel):
         first: the first divergence beyond the tolerance; None when there is none.
         curve: largest absolute difference over all weights after each step.
         tolerance: per stage, the difference that was allowed; empty means none at all.
+        causes: why the twins part, in sentences, each with the id of its pitfall.
     """
 
     steps: int
     first: Divergence | None
     curve: list[float | None]
     tolerance: dict[str, float] = {}
+    causes: list[str] = []

@@ -1,0 +1,68 @@
+"""Diagnosis of the pipeline's own two twins, where lockstep found that they part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.diagnose import diagnose
+from twintrain.diagnosis.pair import FIT
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.divergence import LockstepResult
+from twintrain.lockstep import LockstepJob, run_job
+from twintrain.pitfalls import by_id
+from twintrain.problem import Problem, find_problem
+from twintrain.recipe import Recipe, TwinName
+from twintrain.store import ExampleStore
+from twintrain.training.registry import twin_named
+from twintrain.training.twin import TwinJob
+
+ROWS = 330
+DEADLINE = 240.0
+
+
+def run_and_explain(job: LockstepJob) -> LockstepResult:
+    """Lockstep of the twins, and the causes where they part."""
+    result = run_job(job)
+    if result.first is None:
+        return result
+    recipe = job.recipe
+    store = job.data.store("train", recipe.data.memory_limit_mb)
+    found = diagnose_twins(recipe, find_problem(recipe, job.data.image_shape, job.data.classes), store)
+    causes = [f"{'fit' if c.side == FIT else 'loop'} {by_id(c.id).does} ({c.id})" for c in found.causes]
+    return result.model_copy(update={"causes": causes})
+
+
+def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Diagnosis:
+    """Diagnose the two twins of a recipe on a few rows of its own data, with its first seed."""
+    rows = np.unique(np.linspace(0, len(store) - 1, min(len(store), ROWS + ROWS // 3)).astype(int))
+    train, test = store.subset(rows[:ROWS]), store.subset(rows[ROWS:] if len(rows) > ROWS else rows[:ROWS])
+
+    def trainer(name: TwinName) -> Callable[..., Any]:
+        def train_twin(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+            own = _with_epochs(recipe.for_twin(name), epochs)
+            result = twin_named(name).train(TwinJob(own, problem, train, test, recipe.seeds[0]))
+            return result.model, result.history
+
+        return train_twin
+
+    def make_dataset(split: str) -> tf.data.Dataset:
+        return _dataset(train if split == "train" else test, recipe.for_twin("fit").training.batch_size)
+
+    def build_model() -> keras.Model:
+        return problem.build_model(recipe.for_twin("fit"), problem.input_shape, problem.classes)
+
+    return diagnose(build_model, make_dataset, trainer("fit"), trainer("loop"), DEADLINE)
+
+
+def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": epochs})})
+
+
+def _dataset(store: ExampleStore, batch: int) -> tf.data.Dataset:
+    every = np.arange(len(store))
+    return tf.data.Dataset.from_tensor_slices((store.images(every), store.labels.astype(np.int64))).batch(batch)
