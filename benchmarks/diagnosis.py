@@ -10,7 +10,6 @@ import json
 import random
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -118,8 +117,9 @@ def main() -> None:
     clean = [] if options.only else [(t, ()) for t in options.task or TASKS]
     jobs = [*clean, *singles, *(pairs(options.pairs, ids) if len(ids) > 1 else [])]
     console, found = Console(), []
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=12) as pool:
-        for number, result in enumerate(pool.map(case, jobs), start=1):
+    # Not ProcessPoolExecutor: on Python 3.11 it hangs when a process reaches its last task.
+    with get_context("spawn").Pool(2, maxtasksperchild=12) as pool:
+        for number, result in enumerate(pool.imap(case, jobs), start=1):
             found.append(result | {"outcome": outcome(result)})
             planted = " + ".join(result["planted"]) or "nothing"
             line = f"{number}/{len(jobs)} {result['task']}: {planted} -> {found[-1]['outcome']}"

@@ -9,8 +9,8 @@ class Difference(BaseModel):
     """How one tensor differs between the twins.
 
     Attributes:
-        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state' or
-            'metric'.
+        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state',
+            'metric', 'evaluation' or 'end of run'.
         tensor: which one.
         max_abs: largest absolute difference; None where it cannot be given: shapes differ, or one side has NaN.
         max_rel: largest difference relative to the larger of the two values, likewise.

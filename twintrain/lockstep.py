@@ -25,8 +25,12 @@ from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.gradient_tape import Loop
 from twintrain.training.keras_fit import compile_model
+from twintrain.training.registry import twin_named
 from twintrain.training.session import build, session
+from twintrain.training.twin import TwinJob, TwinResult
 
+# Examples of the short trainings that are compared to their end.
+SHORT = 330
 Observation = dict[str, dict[str, np.ndarray]]
 
 
@@ -106,7 +110,40 @@ def run_job(job: LockstepJob) -> LockstepResult:
     if recipe.data.validation_fraction:
         train, _ = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
     problem = find_problem(recipe, job.data.image_shape, job.data.classes)
-    return lockstep(recipe, problem, train, recipe.seeds[0], job.steps)
+    result = lockstep(recipe, problem, train, recipe.seeds[0], job.steps)
+    if result.first is None and recipe.execution.deterministic:
+        rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), 2 * SHORT)).astype(int))
+        result.first = compare_ends(recipe, problem, train.subset(rows[::2]), train.subset(rows[1::2]), recipe.seeds[0])
+    return result
+
+
+def compare_ends(
+    recipe: Recipe, problem: Problem, train: ExampleStore, validation: ExampleStore, seed: int
+) -> Divergence | None:
+    """Train both twins to their end on few examples, and compare each epoch's evaluation, the epochs and the weights.
+
+    Returns:
+        the first difference of stage 'evaluation' or 'end of run', None when there is none.
+    """
+    fit, loop = (
+        twin_named(name).train(TwinJob(recipe.for_twin(name), problem, train, validation, seed))
+        for name in ("fit", "loop")
+    )
+    found = compare(_end_of(fit), _end_of(loop))
+    steps = fit.fingerprints.size
+    beyond = [difference for difference in found if difference.exceeds(0.0)]
+    return Divergence(step=max(0, steps - 1), **beyond[0].model_dump()) if beyond else None
+
+
+def _end_of(result: TwinResult) -> Observation:
+    return {
+        "evaluation": {name: np.asarray(values, np.float32) for name, values in sorted(result.history.items())},
+        "end of run": {
+            "epochs trained": np.asarray(result.epochs),
+            "epoch whose weights are kept": np.asarray(result.best_epoch),
+            **{f"weights[{number}]": value for number, value in enumerate(result.weights)},
+        },
+    }
 
 
 def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.twintrain.training.test_parity import RECIPES
 from twintrain.divergence import LockstepResult
-from twintrain.lockstep import compare, lockstep
+from twintrain.lockstep import compare, compare_ends, lockstep
 from twintrain.problem import find_problem
 from twintrain.recipe_files import load_recipe
 from twintrain.store import ExampleStore
@@ -72,3 +72,22 @@ def test_differences_are_counted_in_units_in_the_last_place() -> None:
     assert found.exceeds(1e9)
     (found,) = compare({"update": {"w": one}}, {"update": {"w": one[:2]}})
     assert found.max_abs is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "stage", "tensor"),
+    [
+        ([], None, None),
+        (["loop.early_stopping.restore_best=false"], "end of run", "weights[0]"),
+        (["loop.early_stopping.patience=4"], "evaluation", "accuracy"),
+    ],
+)
+def test_trainings_are_compared_to_their_end(
+    overrides: list[str], stage: str | None, tensor: str | None, small_train: ExampleStore, small_test: ExampleStore
+) -> None:
+    stopping = ["early_stopping.enabled=true", "early_stopping.patience=1", "data.validation_fraction=0.1"]
+    shape = [*stopping, "early_stopping.monitor=val_loss", "training.epochs=8", "optimizer.learning_rate=0.02"]
+    recipe = load_recipe("standard", [*shape, *overrides])
+    wrong = ExampleStore(**{**vars(small_test), "labels": (small_test.labels + 1) % 10})
+    found = compare_ends(recipe, find_problem(recipe, small_train.shape, 10), small_train, wrong, seed=0)
+    assert (found and (found.stage, found.tensor)) == (stage and (stage, tensor))

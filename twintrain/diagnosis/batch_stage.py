@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from twintrain.diagnosis.data import as_rows, keys_of
 from twintrain.diagnosis.pair import FIT, LOOP, Pair, Side, largest, shown, weight_positions
-from twintrain.diagnosis.streams import Stream
+from twintrain.diagnosis.streams import Stream, read_stream
+
+OTHER_SEED = 77
 
 
 def check_start(pair: Pair) -> None:
@@ -98,7 +101,7 @@ def _check_count(pair: Pair) -> None:
 
 def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
     """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown', and the buffer."""
-    first, second = stream.part(0, epoch), stream.part(epoch, len(stream.rows))
+    first, second = stream.part(0, epoch), stream.part(epoch, 2 * epoch)
     if not len(first) or (first < 0).any():
         return "unknown", 0
     positions = np.arange(len(first))
@@ -155,6 +158,9 @@ def _ratio(a: int, b: int) -> float:
 
 def _check_change(pair: Pair) -> None:
     pair.ruled_out |= {"preprocessing_differs", "augmentation_one_sided"}
+    for side in pair.sides:
+        if side.stream.change == "fixed" and _is_random(pair, side):
+            side.stream.change = "random"
     fit, loop = pair.fit.stream, pair.loop.stream
     if fit.change == loop.change and (fit.change in ("none", "fixed", "random") or _same_detail(fit, loop)):
         if fit.change == "fixed" and not _same_sets(fit, loop):
@@ -165,7 +171,7 @@ def _check_change(pair: Pair) -> None:
         changed = _changed_share(side.stream, pair)
         pair.name_cause(
             "augmentation_one_sided",
-            side.name,
+            LOOP,
             "batch contents",
             0,
             shown("rows that differ between two epochs", changed, "random change of rows", "none"),
@@ -187,6 +193,29 @@ def _check_change(pair: Pair) -> None:
         for side in pair.sides
     }
     _name_preprocessing(pair, FIT if far[FIT] > far[LOOP] + 0.3 else LOOP)
+
+
+def _is_random(pair: Pair, side: Side) -> bool:
+    """Whether a row is changed otherwise under another seed or at another place in the data.
+
+    A data set's random map repeats itself in every epoch under one seed, so epochs alone do not show it.
+    """
+    moved, order = pair.subject.train.reordered()
+    other = pair.subject.varied(moved, pair.subject.test).run(side.name, 1, 0, 3, 20.0, seed=OTHER_SEED)
+    rows = read_stream(other.steps, moved, len(other.steps)).rows
+    known: dict[int, np.ndarray] = {}
+    for ids, values in zip(side.stream.rows, side.stream.values, strict=True):
+        known |= {int(row): value for row, value in zip(ids, values, strict=True) if row >= 0}
+    pairs = [
+        (known[int(order[row])], value)
+        for ids, step in zip(rows, other.steps, strict=True)
+        for row, value in zip(ids, as_rows(step.inputs), strict=True)
+        if row >= 0 and int(order[row]) in known
+    ]
+    if pairs:
+        return any(not np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in pairs)
+    seen = {row.tobytes() for values in side.stream.values for row in values}
+    return not any(row.tobytes() in seen for step in other.steps for row in as_rows(step.inputs))
 
 
 def _name_preprocessing(pair: Pair, guilty: str) -> None:
@@ -221,7 +250,5 @@ def _same_sets(a: Stream, b: Stream) -> bool:
 
 def _changed_share(stream: Stream, pair: Pair) -> str:
     known = set(pair.subject.train.keys)
-    from twintrain.diagnosis.data import keys_of
-
     keys = [key for batch in stream.values for key in keys_of(batch)]
     return f"{sum(key not in known for key in keys) / max(1, len(keys)):.0%} of rows are not in the data"

@@ -16,7 +16,8 @@ from twintrain.errors import TwintrainError
 
 # Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a loop treats data.
 MOST_BATCHES = 32
-MOST_ROWS = 4096
+# For code that only runs on all of its data.
+MOST_ROWS = 20_000
 
 
 @dataclass
@@ -28,12 +29,14 @@ class Rows:
         batch: rows in a batch.
         fixed: the batch dimension is static, so a partial batch cannot occur.
         keys: per row, what it is recognised by.
+        cut: the user's data goes on behind these rows.
     """
 
     element: Any
     batch: int
     fixed: bool
     keys: list[bytes]
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -51,6 +54,12 @@ class Rows:
             element = (element[0], keras.tree.map_structure(lambda a: a[order], element[1]), *element[2:])
         return Rows(element, min(self.batch, max(1, count // 4)), self.fixed, self.keys[:count])
 
+    def reordered(self) -> tuple[Rows, np.ndarray]:
+        """The same rows at other places, and which of these rows stands at each."""
+        order = np.roll(np.arange(len(self)), self.batch + self.batch // 2 + 1)
+        element = keras.tree.map_structure(lambda a: a[order], self.element)
+        return Rows(element, self.batch, self.fixed, [self.keys[i] for i in order], self.cut), order
+
     def part(self, number: int) -> Any:
         """Inputs (0), targets (1) or weights (2) of all rows, None where there are none."""
         if not isinstance(self.element, tuple):
@@ -58,8 +67,8 @@ class Rows:
         return self.element[number] if len(self.element) > number else None
 
 
-def hold(make_dataset: Callable[[str], Any], split: str) -> Rows:
-    """Read a split of the user's.
+def hold(make_dataset: Callable[[str], Any], split: str, most: int | None = None) -> Rows:
+    """Read a split of the user's: a few dozen batches of it, or that many rows.
 
     Raises:
         TwintrainError: it is not a batched `tf.data.Dataset`, is empty, or its batches cannot be put together.
@@ -70,8 +79,10 @@ def hold(make_dataset: Callable[[str], Any], split: str) -> Rows:
         raise TwintrainError(f"{where} returns {type(dataset).__name__}.", "Return a batched tf.data.Dataset.")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise TwintrainError(f"{where} never ends.", "Leave `.repeat()` out; each epoch makes one pass over the data.")
-    batches = []
-    for batch in itertools.islice(dataset, MOST_BATCHES + 1):
+    batches: list[Any] = []
+    for batch in itertools.islice(dataset, MOST_BATCHES + 1 if most is None else None):
+        if most is not None and len(batches) * len(keras.tree.flatten(batches[0])[0] if batches else []) > most:
+            break
         if any(isinstance(t, tf.RaggedTensor) for t in tf.nest.flatten(batch)):
             raise TwintrainError(
                 f"{where} yields ragged batches.", "Pad them: `padded_batch`, or `to_tensor` in a map."
@@ -79,10 +90,10 @@ def hold(make_dataset: Callable[[str], Any], split: str) -> Rows:
         batches.append(keras.tree.map_structure(lambda t: np.array(t), batch))
     if not batches:
         raise TwintrainError(f"{where} is empty.", "It must yield at least one batch.")
-    return _joined(batches, where, dataset)
+    return _joined(batches, where, dataset, cut=most is None and len(batches) > MOST_BATCHES)
 
 
-def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset) -> Rows:
+def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset, cut: bool) -> Rows:
     shapes = [[array.shape for array in keras.tree.flatten(batch)] for batch in batches]
     if any(shape == () for shape in shapes[0]) or len({shape[0] for shape in shapes[0]}) != 1:
         found = ", ".join(str(shape) for shape in shapes[0])
@@ -96,14 +107,14 @@ def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset) -> Rows:
             "Pad all rows to one length: `padded_batch(..., padded_shapes=...)`.",
         )
     size = max(found[0][0] for found in shapes)
-    element = keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:MOST_ROWS], *batches)
+    element = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     static = all(spec.shape.rank and spec.shape[0] is not None for spec in tf.nest.flatten(dataset.element_spec))
     rows = keras.tree.flatten(element)[0].shape[0]
-    if len(batches) > MOST_BATCHES and not static:
+    if cut and not static:
         # Cut within a batch: whether a side drops a partial last batch must stay visible.
         rows = rows - rows % size - size + max(1, size // 3)
         element = keras.tree.map_structure(lambda a: a[:rows], element)
-    return Rows(element, size, static, keys_of(element[0] if isinstance(element, tuple) else element))
+    return Rows(element, size, static, keys_of(element[0] if isinstance(element, tuple) else element), cut)
 
 
 def as_rows(inputs: Any) -> np.ndarray:

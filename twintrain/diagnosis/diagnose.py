@@ -28,7 +28,7 @@ from twintrain.diagnosis.pair import FIT, LOOP, Pair, largest, read_side, traina
 from twintrain.diagnosis.rate_stage import check_rates
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.side_by_side import first_divergence, lockstep_tables, weight_curve
-from twintrain.diagnosis.subject import SIDES, as_found, load_module, subject_of
+from twintrain.diagnosis.subject import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
 from twintrain.diagnosis.trace import Trace
 from twintrain.diagnosis.update_stage import check_updates
 from twintrain.errors import TwintrainError
@@ -93,14 +93,17 @@ def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: fl
     tell("reading the data")
     subject = subject_of(functions, namespace)
     left = lambda: max(3.0, deadline - (time.monotonic() - started))  # noqa: E731
-    once, twice = {}, {}
-    for side in SIDES:
-        tell(f"watching {side}: one epoch, then two")
-        once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, left() / 4)
-        twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, left() / 4)
+    try:
+        once, twice = _watch(subject, left, tell)
+    except UserCodeError:
+        if not subject.cut:
+            raise
+        tell("the code needs all of its data; once more with it")
+        subject = subject.whole()
+        once, twice = _watch(subject, left, tell)
     _need_steps(once)
     tell("replaying the steps")
-    fit, loop = (read_side(twice[side], len(once[side].steps), subject) for side in SIDES)
+    fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
     losses = _stages(pair)
     if all(trace.complete for trace in twice.values()) and time.monotonic() - started < deadline * 0.7:
@@ -109,6 +112,22 @@ def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: fl
     result = conclude(pair, once)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _watch(subject: Subject, left: Callable[[], float], tell: Tell) -> tuple[dict[str, Trace], dict[str, Trace]]:
+    once, twice = {}, {}
+    for side in SIDES:
+        tell(f"watching {side}: one epoch, then two")
+        once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, left() / 4)
+        twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, left() / 4)
+    return once, twice
+
+
+def _first_epoch(once: Trace) -> int:
+    """Steps in a training of one epoch; for one that did not end, those before the data began anew."""
+    if once.complete:
+        return len(once.steps)
+    return next((number for number, step in enumerate(once.steps, start=1) if step.boundary), len(once.steps))
 
 
 def _need_steps(runs: dict[str, Trace]) -> None:
@@ -147,7 +166,11 @@ def _ending(pair: Pair, losses: dict[str, LossReading], left: Callable[[], float
     small = subject.varied(subject.train.shortened(128, shuffled_targets=False), test)
     runs = {}
     for side in SIDES:
-        found = small.run_plain(side, EPOCHS, left() / 3)
+        try:
+            found = small.run_plain(side, EPOCHS, left() / 3)
+        except UserCodeError:
+            pair.notes.append(f"{side} does not run on little data: early stopping was not compared.")
+            return
         if found is None:
             pair.notes.append(f"{side} did not end a longer run in time: early stopping was not compared.")
             return
@@ -165,7 +188,7 @@ def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
     for cause in pair.causes:
         cause.fix = by_id(cause.id).fix
     final = _final_difference(pair)
-    same_numbers = first is None and (final is not None and final <= tolerance * 50)
+    same_numbers = first is None and bool(tables) and (final is None or final <= tolerance * 50)
     # What no replay explains matters only where the sides differ: a loss of the user's own, used by both, does not.
     unexplained = [] if same_numbers else pair.unexplained
     comparable = first is None or first.stage != "batch"

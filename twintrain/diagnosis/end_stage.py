@@ -45,8 +45,8 @@ def _kept_average(side: Side) -> str | None:
         return None
     averages = [np.array(v) for v in inner(applied.optimizer)._model_variables_moving_average]
     positions = trainable_positions(side.steps[0].model)
-    last = side.steps[-1].after
-    if last is None or len(averages) != len(positions) or len(trace.kept) != len(last):
+    last = applied.after
+    if not last or len(averages) != len(positions) or len(trace.kept) != len(last):
         return None
     kept = [trace.kept[p] for p in positions]
     to_average, to_last = largest(kept, averages), largest(kept, [last[p] for p in positions])

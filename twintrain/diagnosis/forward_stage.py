@@ -29,7 +29,9 @@ def check_models(pair: Pair) -> None:
         wanted = reference[number][1] if number < len(reference) and reference[number][0] == kind else {}
         for key in sorted(set(ours) | set(theirs)):
             if ours.get(key) != theirs.get(key):
-                guilty = FIT if theirs.get(key) == wanted.get(key) else LOOP
+                # Freezing is no mistake by itself: the loop is held against fit.
+                departs = theirs.get(key) == wanted.get(key) and key != "trainable"
+                guilty = FIT if departs else LOOP
                 values = (ours.get(key), theirs.get(key)) if guilty == FIT else (theirs.get(key), ours.get(key))
                 _name_setting(pair, f"{kind}.{key}", key, guilty, *values)
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.trace import Arrays, snapshot
-from twintrain.diagnosis.watching import wrapped
+from twintrain.diagnosis.watching import family, wrapped
 
 
 class Milestones:
@@ -32,6 +32,7 @@ class Milestones:
         self.kept: Arrays = []
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
         self._inside = False
+        self._averaged = False
         self._follow(model)
 
     @contextmanager
@@ -42,11 +43,15 @@ class Milestones:
         with ExitStack() as stack:
             stack.enter_context(wrapped(OwnedIterator, "__init__", self._pass))
             stack.enter_context(wrapped(keras.layers.Layer, "__call__", self._call))
+            for owner in family(keras.optimizers.Optimizer):
+                if "finalize_variable_values" in owner.__dict__:
+                    stack.enter_context(wrapped(owner, "finalize_variable_values", self._finalize))
             yield
 
     def end(self, returned: keras.Model | None) -> None:
         """Take the last state, and choose the model that moved most often."""
-        self._note()
+        if not self._averaged:
+            self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
         self.kept = snapshot(returned or self.model)
 
@@ -72,6 +77,11 @@ class Milestones:
         finally:
             self._inside = before
 
+    def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
+        self._note()
+        self._averaged = bool(getattr(optimizer, "use_ema", False))  # what follows is no epoch's own state
+        return original(optimizer, variables)
+
     def _note(self) -> None:
         for model, states in self._seen.values():
             now = _values(model)
@@ -88,4 +98,4 @@ def _same(a: Arrays, b: Arrays, model: keras.Model) -> bool:
     """Whether the trainable variables are equal."""
     kept = {id(variable) for variable in model.trainable_variables}
     chosen = [i for i, variable in enumerate(model.variables) if id(variable) in kept]
-    return len(a) == len(b) and all(np.array_equal(a[i], b[i]) for i in chosen)
+    return len(a) == len(b) and all(np.array_equal(a[i], b[i], equal_nan=a[i].dtype.kind == "f") for i in chosen)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.data import Rows, hold
+from twintrain.diagnosis.data import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.logs import read_log
 from twintrain.diagnosis.milestones import Milestones
 from twintrain.diagnosis.trace import Trace, snapshot
@@ -60,7 +60,17 @@ class Subject:
     train: Rows
     test: Rows | None
 
-    def run(self, side: str, epochs: int, close: int, most: int, seconds: float) -> Trace:
+    @property
+    def cut(self) -> bool:
+        """Whether not all of the data is used."""
+        return self.train.cut or (self.test is not None and self.test.cut)
+
+    def whole(self) -> Subject:
+        """The same on all of the data."""
+        make = self.functions["make_dataset"]
+        return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
+
+    def run(self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = SEED) -> Trace:
         """Run one side from its start, watched.
 
         Args:
@@ -69,6 +79,7 @@ class Subject:
             close: steps after each boundary of which everything is kept.
             most: steps after which it is stopped.
             seconds: time after which it is stopped.
+            seed: of the training; the model is always the same.
 
         Raises:
             UserCodeError: it raised, or its model is not a Keras model.
@@ -80,7 +91,7 @@ class Subject:
         watch = Watch(trace, close, most, until)
         returned: Any = None
         with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
-            _seed(SEED + 1)  # not the one of build_model: a model built anew must get weights of its own
+            _seed(seed + 1)  # not the one of build_model: a model built anew must get weights of its own
             try:
                 with alarm(seconds + 2):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
@@ -136,6 +147,11 @@ class Subject:
                 f"build_model() returns {kind}, which is not a Keras 3 model.",
                 "Return a keras.Model (tf_keras and other frameworks cannot be watched).",
             )
+        if len(model.variables) == 0 or not model.built or not _all_built(model):
+            # Weights that are made at the first call would be drawn at another moment on each side.
+            with contextlib.suppress(Exception):
+                first = keras.tree.map_structure(lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0))
+                model(first, training=False)
         return model
 
     @contextmanager
@@ -261,6 +277,10 @@ def alarm(seconds: float) -> Iterator[None]:
 
 def _seed(seed: int = SEED) -> None:
     keras.utils.set_random_seed(seed)
+
+
+def _all_built(model: keras.Model) -> bool:
+    return all(layer.built for layer in model._flatten_layers(include_self=False))
 
 
 def _check(name: str, function: Any, parameters: tuple[str, ...]) -> None:

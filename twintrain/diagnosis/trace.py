@@ -30,6 +30,7 @@ class Applied:
         variables: positions in `model.variables`; -1 for a variable that is not the model's.
         state: the optimizer's own variables before the update.
         iterations: updates made before this one.
+        after: `model.variables` right after the update.
     """
 
     optimizer: keras.Optimizer
@@ -38,6 +39,7 @@ class Applied:
     variables: list[int]
     state: Arrays
     iterations: int
+    after: Arrays = field(default_factory=list)
 
 
 @dataclass

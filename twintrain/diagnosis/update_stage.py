@@ -221,17 +221,14 @@ def _check_trainable(pair: Pair) -> None:
     fit, loop = (_moved(side) for side in pair.sides)
     if fit == loop or not fit or not loop:
         return
-    wanted = set(trainable_positions(pair.subject.functions["build_model"]()))
-    guilty = FIT if loop == wanted else LOOP
-    model = (pair.fit if guilty == FIT else pair.loop).steps[0].model
-    observed, correct = (fit, loop) if guilty == FIT else (loop, fit)
-    names = ", ".join(model.variables[p].path for p in sorted(observed ^ correct) if 0 <= p < len(model.variables))
+    model = pair.loop.steps[0].model
+    names = ", ".join(model.variables[p].path for p in sorted(fit ^ loop) if 0 <= p < len(model.variables))
     pair.name_cause(
         "trainable_flags",
-        guilty,
+        LOOP,
         UPDATE,
         0,
-        shown("variables that move", len(observed), len(observed), len(correct)),
+        shown("variables that move", len(loop), len(loop), len(fit)),
         shown("the difference", names, names, ""),
     )
 

@@ -121,7 +121,7 @@ def clipped_by_hand(raw: list[np.ndarray | None], applied: list[np.ndarray | Non
     pairs = [(r, a) for r, a in zip(raw, applied, strict=True) if r is not None and a is not None]
     if len(raw) != len(applied) or any(r.shape != a.shape for r, a in pairs):
         return None
-    if all(np.allclose(r, a, rtol=1e-5, atol=1e-9) for r, a in pairs):
+    if all(np.allclose(r, a, rtol=1e-5, atol=1e-9, equal_nan=True) for r, a in pairs):
         return "none", 0.0
     top = max(float(np.abs(a).max()) for _, a in pairs)
     limits = {

@@ -85,9 +85,9 @@ class Watch:
             (OwnedIterator, "get_next_as_optional", self._next_optional),
             (OwnedIterator, "__init__", self._iteration),
         ]
-        for owner in _family(keras.optimizers.Optimizer):
+        for owner in family(keras.optimizers.Optimizer):
             seams += [(owner, name, seam) for name, seam in (("apply", self._apply), ("scale_loss", self._scale))]
-        for owner in _family(keras.metrics.Metric):
+        for owner in family(keras.metrics.Metric):
             seams += [(owner, name, self._metric(name)) for name in ("update_state", "reset_state", "result")]
         return [seam for seam in seams if seam[1] in seam[0].__dict__]
 
@@ -139,7 +139,9 @@ class Watch:
             outputs = original(layer, *arguments, **named)
         finally:
             self._depth["layer"] -= 1
-        self._seen(layer, inputs, _flag(layer, arguments, named), outputs, before or snapshot(layer))
+        if before is None or len(before) != len(layer.variables):
+            before = snapshot(layer)  # its weights were made by this very call
+        self._seen(layer, inputs, _flag(layer, arguments, named), outputs, before)
         return outputs
 
     def _seen(self, model: keras.Model, inputs: Any, flag: bool | None, outputs: Any, before: Any) -> None:
@@ -199,10 +201,10 @@ class Watch:
             self.trace.steps[-1].scale = float(tf.reduce_sum(tf.cast(scaled, tf.float32))) / value if value else 1.0
         return scaled
 
-    def _apply(self, original: Callable[..., Any], optimizer: Any, grads: Any, variables: Any = None) -> Any:
+    def _apply(self, original: Callable[..., Any], optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
         outermost = self._depth["optimizer"] == 0 and bool(self.trace.steps) and tf.executing_eagerly()
         grads = list(grads)
-        variables = list(variables) if variables is not None else None
+        variables = list(trainable_variables) if trainable_variables is not None else None
         if outermost and self.trace.steps[-1].applied is None:
             step = self.trace.steps[-1]
             if not optimizer.built:
@@ -218,7 +220,12 @@ class Watch:
                 int(optimizer.iterations),
             )
         with self._deeper("optimizer"):
-            return original(optimizer, grads, variables)
+            done = original(optimizer, grads, variables)
+        if outermost and (applied := self.trace.steps[-1].applied) is not None:
+            applied.after = snapshot(self.trace.steps[-1].model)
+            if len(self.trace.steps) > 1 and (previous := self.trace.steps[-2].applied) is not None:
+                previous.after = []  # only the last is asked for
+        return done
 
     # Metrics and fit
 
@@ -297,7 +304,7 @@ def _owner(kind: type, method: str) -> type:
     return next(base for base in kind.__mro__ if method in base.__dict__)
 
 
-def _family(kind: type) -> list[type]:
+def family(kind: type) -> list[type]:
     """A class, its bases below `object`, and all its subclasses."""
     found: dict[type, None] = {base: None for base in kind.__mro__ if base.__module__.startswith("keras")}
     queue = [kind]

@@ -1,0 +1,26 @@
+"""Correct loops in many styles: none of them may be accused of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.diagnosed import Diagnoses
+
+HERE = Path(__file__).parent
+FILES = sorted(path for path in HERE.glob("*.py") if path.stem not in ("__init__", "test_correct"))
+
+
+@pytest.fixture(scope="module")
+def diagnoses() -> Iterator[Diagnoses]:
+    found = Diagnoses(FILES)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> None:
+    found = diagnoses.of(file)
+    assert found.verdict == "identical", ([cause.id for cause in found.causes], found.unexplained, found.notes)
