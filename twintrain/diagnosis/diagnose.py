@@ -37,8 +37,11 @@ from twintrain.pitfalls import by_id, order
 Tell = Callable[[str], None]
 CLOSE = 12
 MOST_STEPS = 400
-# float32 rounding over a dozen steps of training; more than the same code differs by between two runs counts as well.
-ROUNDING = 2e-6
+# What float32 rounding makes of two dozen steps; more, where the same code differs by more between two runs.
+ROUNDING = 2e-5
+# And of two epochs, where every stage was replayed and agrees: Adam turns the last digit of a gradient near zero into a
+# step of full length.
+GROWN = 1e-3
 
 
 def diagnose_module(path: Path, deadline: float = 120.0, tell: Tell = lambda line: None) -> Diagnosis:
@@ -106,6 +109,7 @@ def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: fl
     fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
     losses = _stages(pair)
+    pair.replayed = len(losses) == len(SIDES) and not pair.unexplained
     if all(trace.complete for trace in twice.values()) and time.monotonic() - started < deadline * 0.7:
         tell("watching a longer run of each, for early stopping")
         _ending(pair, losses, left)
@@ -192,7 +196,8 @@ def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
     # What no replay explains matters only where the sides differ: a loss of the user's own, used by both, does not.
     unexplained = [] if same_numbers else pair.unexplained
     comparable = first is None or first.stage != "batch"
-    if not pair.causes and not unexplained and not same_numbers and comparable:
+    small = first is not None and first.stage != "batch" and (first.max_abs or 1.0) < GROWN
+    if not pair.causes and not unexplained and not same_numbers and comparable and not (small and pair.replayed):
         unexplained = ["the weights differ, and every stage that was replayed agrees"]
     verdict = "causes_found" if pair.causes else "unknown" if unexplained else "identical"
     measured = [value for value in curve if value is not None]

@@ -58,6 +58,7 @@ class Pair:
         unexplained: what differs and no planted mistake reproduced.
         ruled_out: ids that were looked for.
         notes: what else is worth knowing.
+        replayed: forward pass, loss, gradients and updates of both sides were reproduced.
     """
 
     fit: Side
@@ -67,6 +68,7 @@ class Pair:
     unexplained: list[str] = field(default_factory=list)
     ruled_out: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    replayed: bool = False
 
     @property
     def sides(self) -> tuple[Side, Side]:

@@ -86,7 +86,8 @@ class Watch:
             (OwnedIterator, "__init__", self._iteration),
         ]
         for owner in family(keras.optimizers.Optimizer):
-            seams += [(owner, name, seam) for name, seam in (("apply", self._apply), ("scale_loss", self._scale))]
+            seams += [(owner, "apply", self._apply), (owner, "scale_loss", self._scale)]
+            seams += [(owner, "finalize_variable_values", self._finalize)]
         for owner in family(keras.metrics.Metric):
             seams += [(owner, name, self._metric(name)) for name in ("update_state", "reset_state", "result")]
         return [seam for seam in seams if seam[1] in seam[0].__dict__]
@@ -226,6 +227,10 @@ class Watch:
             if len(self.trace.steps) > 1 and (previous := self.trace.steps[-2].applied) is not None:
                 previous.after = []  # only the last is asked for
         return done
+
+    def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
+        self.finish_step()  # averaging the weights is no part of the last step
+        return original(optimizer, variables)
 
     # Metrics and fit
 

@@ -1,0 +1,24 @@
+"""The pipeline's own twins under diagnosis."""
+
+from __future__ import annotations
+
+import pytest
+
+from twintrain.diagnosis.twins import diagnose_twins
+from twintrain.problem import find_problem
+from twintrain.recipe_files import load_recipe
+from twintrain.store import ExampleStore
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ids"),
+    [
+        ([], []),
+        (["regularization.dropout=0.5", "loop.training.training_flag=false"], ["training_flag_missing"]),
+    ],
+)
+def test_what_the_loop_does_otherwise_is_named(overrides: list[str], ids: list[str], small_train: ExampleStore) -> None:
+    recipe = load_recipe("standard", overrides)
+    found = diagnose_twins(recipe, find_problem(recipe, small_train.shape, 10), small_train)
+    assert [cause.id for cause in found.causes] == ids
+    assert found.verdict == ("causes_found" if ids else "identical")
