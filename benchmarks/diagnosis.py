@@ -1,6 +1,8 @@
 """Plants every pitfall of the catalogue, one at a time and in pairs, and counts what the diagnosis names.
 
-python benchmarks/diagnosis.py [--pairs 30] [--only ID] [--task TASK] [--json FILE]
+Correct loops (tests/correct) are diagnosed as well: none of them may be accused of anything.
+
+python benchmarks/diagnosis.py [--pairs 30] [--only ID] [--task TASK] [--no-correct] [--json FILE]
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from rich.table import Table
 from twintrain.errors import TwintrainError
 
 TASKS = ("cnn", "regression", "batch_norm", "text")
+CORRECT = Path(__file__).resolve().parent.parent / "tests" / "correct"
 # What cannot show on a task, and why.
 _NO_SOFTMAX = "needs class probabilities"
 _NO_DROPOUT = "the model has neither dropout nor batch normalization"
@@ -60,12 +63,15 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
     started = time.perf_counter()
     from diagnosis_tasks import functions_of
 
-    from twintrain.diagnosis.diagnose import diagnose
+    from twintrain.diagnosis.diagnose import diagnose, diagnose_module
     from twintrain.diagnosis.subject import UserCodeError
 
     job_of = {"task": task, "planted": planted}
     try:
-        result = diagnose(*functions_of(task, frozenset(planted)), deadline=300)
+        if task == "correct":
+            result = diagnose_module(CORRECT / planted[0], deadline=300)
+        else:
+            result = diagnose(*functions_of(task, frozenset(planted)), deadline=300)
     except (TwintrainError, UserCodeError) as error:
         text = getattr(error, "text", str(error))
         return job_of | {"verdict": "error", "named": [], "sides": [], "unexplained": [text], "seconds": 0.0}
@@ -81,7 +87,7 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
 def outcome(found: dict[str, Any]) -> str:
     """'named', 'wrong' or 'unknown' for a loop with one mistake; for pairs 'both', 'one', 'wrong' or 'unknown'."""
     planted, named = list(found["planted"]), found["named"]
-    if not planted:
+    if not planted or found["task"] == "correct":
         return "identical" if found["verdict"] == "identical" else "false alarm"
     if len(planted) == 2:
         if set(planted) <= set(named):
@@ -108,6 +114,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--only", action="append", help="these pitfalls only")
     parser.add_argument("--task", action="append", choices=TASKS)
+    parser.add_argument("--no-correct", action="store_true", help="leave tests/correct out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     from twintrain.pitfalls import catalogue
@@ -115,7 +122,9 @@ def main() -> None:
     ids = options.only or [pitfall.id for pitfall in catalogue()]
     singles = [(t, (i,)) for t in options.task or TASKS for i in ids if (t, i) not in NOT_APPLICABLE]
     clean = [] if options.only else [(t, ()) for t in options.task or TASKS]
-    jobs = [*clean, *singles, *(pairs(options.pairs, ids) if len(ids) > 1 else [])]
+    files = sorted(path.name for path in CORRECT.glob("*.py") if not path.stem.startswith(("_", "test_")))
+    correct = [] if options.no_correct or options.only else [("correct", (name,)) for name in files]
+    jobs = [*clean, *correct, *singles, *(pairs(options.pairs, ids) if len(ids) > 1 else [])]
     console, found = Console(), []
     # Not ProcessPoolExecutor: on Python 3.11 it hangs when a process reaches its last task.
     with get_context("spawn").Pool(2, maxtasksperchild=12) as pool:
@@ -133,7 +142,7 @@ def report(console: Console, found: list[dict[str, Any]], file: Path | None) -> 
     """Print the matrix and the counts; keep them in a file."""
     from machine import describe
 
-    single = [r for r in found if len(r["planted"]) == 1]
+    single = [r for r in found if len(r["planted"]) == 1 and r["task"] != "correct"]
     table = Table("pitfall", *TASKS)
     for id_ in dict.fromkeys(r["planted"][0] for r in single):
         cells = {r["task"]: r["outcome"] for r in single if r["planted"][0] == id_}
@@ -144,7 +153,7 @@ def report(console: Console, found: list[dict[str, Any]], file: Path | None) -> 
     groups = {
         "single": single,
         "pairs": [r for r in found if len(r["planted"]) == 2],
-        "clean": [r for r in found if not r["planted"]],
+        "correct loops": [r for r in found if not r["planted"] or r["task"] == "correct"],
     }
     counts = {
         name: {o: sum(r["outcome"] == o for r in group) for o in dict.fromkeys(r["outcome"] for r in group)}

@@ -55,7 +55,6 @@ class Step:
         layer_losses: `model.losses` right after the call.
         before, after: all of `model.variables`; kept for the steps that are looked at closely and at boundaries.
         target: what the tape differentiated, summed where it was not a scalar; None when nothing was.
-        target_size: how many numbers it had.
         gradients: per source of the tape; `sources` are positions in `model.variables`.
         scaled: whether `optimizer.scale_loss` was called, and by which factor.
         boundary: a data-set iteration began right after this step.
@@ -70,7 +69,6 @@ class Step:
     before: Arrays | None = None
     after: Arrays | None = None
     target: float | None = None
-    target_size: int = 1
     gradients: list[np.ndarray | None] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
     scale: float | None = None

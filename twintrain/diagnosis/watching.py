@@ -180,18 +180,22 @@ class Watch:
 
     def _gradient(self, original: Callable[..., Any], tape: Any, target: Any, sources: Any, **named: Any) -> Any:
         gradients = original(tape, target, sources, **named)
-        if not self.trace.steps or self.trace.steps[-1].target is not None or not tf.executing_eagerly():
+        if not self.trace.steps or not tf.executing_eagerly():
             return gradients
         step = self.trace.steps[-1]
-        positions = self._positions(step.model)
-        tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(target)]
-        step.target = float(sum(float(tf.reduce_sum(tf.cast(t, tf.float32))) for t in tensors))
-        step.target_size = sum(int(tf.size(t)) for t in tensors)
         flat = tf.nest.flatten(sources)
-        step.sources = [positions.get(_identity(source), -1) for source in flat]
-        step.gradients = [_array(gradient) for gradient in _flatten_gradients(gradients, len(flat))]
-        if step.scale is not None:
-            step.target /= step.scale
+        found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(flat))]
+        known = self._positions(step.model)
+        positions = [known.get(_identity(source), -1) for source in flat]
+        if max(positions, default=-1) < 0 or step.applied is not None:
+            return gradients  # by the inputs, say, for a penalty
+        tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(target)]
+        value = float(sum(float(tf.reduce_sum(tf.cast(t, tf.float32))) for t in tensors)) / (step.scale or 1.0)
+        if step.target is None:
+            step.target, step.sources, step.gradients = value, positions, found
+        elif step.sources == positions:  # a loss in parts, each differentiated by itself
+            step.target += value
+            step.gradients = [_sum(a, b) for a, b in zip(step.gradients, found, strict=True)]
         return gradients
 
     def _scale(self, original: Callable[..., Any], optimizer: Any, loss: Any) -> Any:
@@ -291,6 +295,10 @@ def _concrete(value: Any) -> bool:
 
 def _identity(variable: Any) -> int:
     return id(getattr(variable, "_value", variable))
+
+
+def _sum(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    return b if a is None else a if b is None else a + b
 
 
 def _array(gradient: Any) -> np.ndarray | None:
