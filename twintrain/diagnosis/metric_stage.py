@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.evaluation_stage import blocks_of
+from twintrain.diagnosis.evaluation_stage import blocks_of, held_out
 from twintrain.diagnosis.figures import (
     AFTER,
     BATCHES,
@@ -34,6 +34,7 @@ def check_metrics(pair: Pair, losses: dict[str, LossReading]) -> None:
     """Read how each side averages its figures, and name where they differ."""
     if not all(side.trace.complete and 0 < side.first_epoch < len(side.steps) for side in pair.sides):
         return
+    _check_resets(pair)
     found = {side.name: _read(pair, side, losses.get(side.name)) for side in pair.sides}
     if any(found.values()):
         pair.ruled_out |= {"metrics_not_reset", "metric_batch_average", "loss_before_update"}
@@ -56,6 +57,30 @@ def check_metrics(pair: Pair, losses: dict[str, LossReading]) -> None:
                             right[epoch],
                         ),
                     )
+
+
+def _check_resets(pair: Pair) -> None:
+    """A metric object read after both epochs, and never reset between: seen directly, whatever it measures."""
+    for side in pair.sides:
+        ends = (side.first_epoch, len(side.steps))
+        for metric in {id(event.metric): event.metric for event in side.trace.metrics}.values():
+            events = [event for event in side.trace.metrics if event.metric is metric]
+            reads = [
+                max((i for i, e in enumerate(events) if e.kind == "result" and e.position == end), default=-1)
+                for end in ends
+            ]
+            between = [event.kind for event in events[reads[0] + 1 : reads[1]]]
+            if min(reads) < 0 or "reset_state" in between or "update_state" not in between:
+                continue
+            before = sum(event.kind == "update_state" for event in events[: reads[0]])
+            count = between.count("update_state")
+            pair.name_cause(
+                "metrics_not_reset",
+                side.name,
+                "metric",
+                _end(side, 1),
+                shown(f"updates in {metric.name} when it is read in epoch 2", before + count, before + count, count),
+            )
 
 
 def _end(side: Side, epoch: int) -> int:
@@ -88,7 +113,7 @@ def _quantities(pair: Pair, side: Side, reading: LossReading | None) -> list[Qua
     if any(y is None for y in targets):
         return []
     quantities = training_quantities(side.steps, targets, side.first_epoch, declared)
-    blocks = blocks_of(side)
+    blocks = [held_out(pair, block) for block in blocks_of(side)]
     if declared is None or not all(blocks):
         return quantities
     true: list[list[Any]] = []
