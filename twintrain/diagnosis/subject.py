@@ -198,17 +198,18 @@ def load_module(path: Path) -> dict[str, Any]:
             "Name a Python module with build_model, make_dataset, "
             "keras_fit and custom_loop; `twintrain diagnose --help` shows one.",
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Dataclasses and pickle look a module up by its name; another one of that name stays what it is.
+    name = path.stem if path.stem not in sys.modules else f"{path.stem}_under_diagnosis"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TwintrainError(f"{path} is not a Python file.", "Its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # `as_found` takes it away; functions may import later
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UserCodeError(str(path), user_traceback(error)) from None
-    finally:
-        sys.path.pop(0)
     return vars(module)
 
 
@@ -224,7 +225,7 @@ def as_found() -> Iterator[None]:
     filtering = keras.config.is_traceback_filtering_enabled()
     from tensorflow.python.eager import context  # the one place where the global seed can be read
 
-    seed = context.global_seed()
+    seed, path = context.global_seed(), list(sys.path)
     keras.config.disable_traceback_filtering()
     try:
         yield
@@ -235,6 +236,7 @@ def as_found() -> Iterator[None]:
         if filtering:
             keras.config.enable_traceback_filtering()
         context.set_global_seed(seed)
+        sys.path[:] = path
         random.setstate(python)
         np.random.set_state(numpy_state)
 

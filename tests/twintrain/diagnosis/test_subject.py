@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import keras
@@ -74,6 +75,19 @@ def test_a_good_module_is_identical(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(change: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(TwintrainError, match=message):
         diagnose_module(module(tmp_path, change))
+
+
+def test_a_module_may_have_dataclasses_and_import_its_neighbour_late(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("RATE = 0.001", encoding="utf-8")
+    late = (
+        "import dataclasses\n"
+        "_loop = custom_loop\n"
+        "@dataclasses.dataclass\nclass Settings:\n    rate: 'float' = 1.0\n"
+        "def custom_loop(model, ds, epochs):\n    import neighbour\n    Settings(neighbour.RATE)\n    return _loop(model, ds, epochs)"
+    )
+    before = list(sys.path)
+    assert diagnose_module(module(tmp_path, late)).verdict == "identical"
+    assert sys.path == before
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
