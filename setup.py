@@ -21,6 +21,7 @@ LIBRARY = [
     "numpy>=1.26",
     "scipy>=1.11",
     "statsmodels>=0.14",
+    "pyDOE3>=1.3,<2",
     "pydantic>=2.7,<3",
     "pyyaml>=6",
     "jinja2>=3.1",
@@ -44,6 +45,8 @@ DEV = [
     "types-PyYAML",
     "jsonschema>=4.20",
     "psutil>=5.9",  # benchmarks
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
 ]
 
 setup(

@@ -6,7 +6,6 @@ ours. The work is cut into ranges of images that workers read and encode side by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ class IdxExampleGen(component.FileBasedExampleGen):
 
 def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
     folder = ""
-    spans = find_spans(data)
+    spans = idx.find_spans(data)
     if spans:
         chosen = max(spans) if span is None else span
         if chosen not in spans:
@@ -86,12 +85,6 @@ def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
             for split, prefix in idx.SPLIT_PREFIXES.items()
         ]
     )
-
-
-def find_spans(data: Path) -> dict[int, Path]:
-    """The `span-N` sub-directories of a data directory, by number."""
-    found = ((re.fullmatch(r"span-(\d+)", path.name), path) for path in data.glob("span-*") if path.is_dir())
-    return {int(match.group(1)): path for match, path in found if match}
 
 
 @beam.ptransform_fn

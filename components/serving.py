@@ -8,8 +8,10 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from twintrain.batches import scaled
 
-def export(model: keras.Model, transform_graph: str, folder: Path) -> None:
+
+def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: str) -> None:
     """Write the SavedModel and, beside it, `twin.keras`.
 
     Signatures, both on serialized raw tf.Examples, string [batch]:
@@ -20,9 +22,10 @@ def export(model: keras.Model, transform_graph: str, folder: Path) -> None:
         model: takes preprocessed images.
         transform_graph: uri of the TransformGraph artifact.
         folder: the SavedModel's directory.
+        input_scale: the range of pixels it was trained on (`training.input_scale`).
     """
     graph = tft.TFTransformOutput(transform_graph)
-    exported = _Serving(model, graph)
+    exported = _Serving(model, graph, input_scale)
     signatures = {
         "serving_default": exported.predict.get_concrete_function(),
         "transform_features": exported.transform_features.get_concrete_function(),
@@ -32,9 +35,9 @@ def export(model: keras.Model, transform_graph: str, folder: Path) -> None:
 
 
 class _Serving(tf.Module):
-    def __init__(self, model: keras.Model, graph: tft.TFTransformOutput) -> None:
+    def __init__(self, model: keras.Model, graph: tft.TFTransformOutput, input_scale: str) -> None:
         super().__init__()
-        self._model = model
+        self._model, self._input_scale = model, input_scale
         # Keras 3 models are no trackables of tf.Module; their variables are named here so that they are saved.
         self._tracked = [variable.value for variable in model.variables]
         self._transform = graph.transform_features_layer()
@@ -46,7 +49,8 @@ class _Serving(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def predict(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._transform(tf.io.parse_example(examples, self._asked))
-        return {"probabilities": self._model(features["image"], training=False)}
+        images = scaled(features["image"], self._input_scale)
+        return {"probabilities": self._model(images, training=False)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

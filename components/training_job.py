@@ -22,5 +22,6 @@ def run(request: TrainingRequest) -> None:
     model = train_seeds(request.seeds)
     from components.serving import export  # tensorflow_transform is not needed before
 
-    export(model, request.transform_graph, request.serving_folder)
+    scale = request.seeds.recipe.training.input_scale
+    export(model, request.transform_graph, request.serving_folder, scale)
     forget_state(request.seeds)

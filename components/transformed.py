@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
-from twintrain.recipe import Comparison, Recipe, Tuning
+from twintrain.recipe import Recipe
 from twintrain.records import TransformedData, split_files
 from twintrain.tuning import with_values
 
@@ -25,16 +25,13 @@ def transformed_data(examples_uri: str, transform_graph_uri: str) -> Transformed
 
 def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
     """A Trainer's custom_config: only what decides its result, so that nothing else costs a cached training."""
-    deciding = recipe.for_twin(twin).model_copy(update={"name": "-", "comparison": Comparison()})
-    if not recipe.tuning.apply:
-        deciding = deciding.model_copy(update={"tuning": Tuning()})
-    return {"twin": twin, "recipe": deciding.model_dump_json(), "state_dir": state_dir}
+    return {"twin": twin, "recipe": recipe.for_twin(twin).for_training().model_dump_json(), "state_dir": state_dir}
 
 
 def tuning_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
     """A Tuner's custom_config, likewise."""
-    deciding = recipe.for_twin(twin).model_copy(update={"name": "-", "comparison": Comparison(), "seeds": (0,)})
-    tuning = deciding.tuning.model_copy(update={"apply": False})
+    tuning = recipe.tuning.model_copy(update={"apply": False})
+    deciding = recipe.for_twin(twin).for_training().model_copy(update={"seeds": (0,)})
     # `search` trains for tuning.epochs; the trainings' own number must not cost a cached search.
     training = deciding.training.model_copy(update={"epochs": tuning.epochs})
     deciding = deciding.model_copy(update={"tuning": tuning, "training": training})

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.diagnose_command import register
+from pipelines import diagnose_command, explain_command
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -36,7 +36,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-register(app)
+diagnose_command.register(app)
+explain_command.register(app)
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twintrain.provenance import digest_of
 from twintrain.recipe import Recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -90,15 +89,10 @@ def code_digest(recipe: Recipe, repository: Path = REPOSITORY, *, report: bool =
     It is handed to every node that runs such code, and names the folder of unfinished trainings, so that a change of
     code is never hidden by an earlier result. The report's own code counts for the report alone (`report=True`).
     """
-    sha = hashlib.sha256()
-    for path in sorted((*repository.glob("twintrain/**/*"), *repository.glob("components/*.py"))):
-        name = path.relative_to(repository)
-        if path.suffix in (".py", ".html") and (report or not {"report", "report.py"} & set(name.parts)):
-            sha.update(name.as_posix().encode() + b"\0" + path.read_bytes())
-    module = recipe.model.name.partition(":")[0]
-    spec = importlib.util.find_spec(module) if ":" in recipe.model.name else None
-    if spec is not None and spec.origin is not None:
-        sha.update(Path(spec.origin).read_bytes())
-    for package in ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "tensorflow-transform"):
-        sha.update(f"{package}=={importlib.metadata.version(package)}\0".encode())
-    return sha.hexdigest()
+    sources = (
+        path
+        for path in (*repository.glob("twintrain/**/*"), *repository.glob("components/*.py"))
+        if path.suffix in (".py", ".html", ".md")
+        and (report or not {"report", "report.py"} & set(path.relative_to(repository).parts))
+    )
+    return digest_of(sources, repository, recipe, ("tfx", "tensorflow-transform"))

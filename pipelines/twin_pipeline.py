@@ -19,7 +19,7 @@ from components.transformed import training_config, tuning_config
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
-from twintrain.recipe import TWINS, Comparison
+from twintrain.recipe import TWINS
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:
@@ -99,7 +99,7 @@ def _twins(config: RunConfig, transform: Transform, code: str) -> _Twins:
     parity = ParityCheck(
         transformed_examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        recipe=recipe.model_copy(update={"name": "-", "comparison": Comparison()}).model_dump_json(),
+        recipe=recipe.for_training().model_dump_json(),
         code=code,
     )
     tuners = {twin: _tuner(config, transform, twin, code) for twin in TWINS}

@@ -43,7 +43,7 @@ class BatchSource:
         self._augmentation = recipe.augmentation
         self._on_cpu = recipe.execution.deterministic
         self._keys = _fingerprint_keys(int(np.prod(store.shape)))
-        self._examples = _Examples(store)
+        self._examples = _Examples(store, recipe.training.input_scale)
 
     @property
     def steps(self) -> int:
@@ -152,17 +152,25 @@ class Feed:
         return np.bool_(True)
 
 
-def evaluation_dataset(store: ExampleStore, batch_size: int) -> tf.data.Dataset:
+def evaluation_dataset(store: ExampleStore, recipe: Recipe) -> tf.data.Dataset:
     """(images, labels) in canonical order, without augmentation, for validation."""
-    examples = _Examples(store)
-    return tf.data.Dataset.range(len(store)).batch(batch_size).map(examples.gather).prefetch(1)
+    examples = _Examples(store, recipe.training.input_scale)
+    indices = tf.data.Dataset.range(len(store)).batch(recipe.training.evaluation_batch_size)
+    return indices.map(examples.gather).prefetch(1)
+
+
+def scaled(images: tf.Tensor, scale: str) -> tf.Tensor:
+    """Images in 0..1 brought to the range of `training.input_scale`; float32, any shape."""
+    if scale == "raw":
+        return images * 255.0
+    return images * 2.0 - 1.0 if scale == "centred" else images
 
 
 class _Examples:
     """A store's examples, gathered by index inside a graph."""
 
-    def __init__(self, store: ExampleStore) -> None:
-        self._store = store
+    def __init__(self, store: ExampleStore, scale: str) -> None:
+        self._store, self._scale = store, scale
         # As integers: a quarter of the floats' size on the device.
         self._pixels = tf.constant(store.pixels) if store.in_memory else None
         self._palette = None if store.palette is None else tf.constant(store.palette)
@@ -175,7 +183,7 @@ class _Examples:
             pixels = tf.numpy_function(self._read, [indices], self._store.pixels.dtype, stateful=False)
             pixels.set_shape([None, *self._store.shape])
         images = pixels if self._palette is None else tf.gather(self._palette, tf.cast(pixels, tf.int32))
-        return images, tf.gather(self._labels, indices)
+        return scaled(images, self._scale), tf.gather(self._labels, indices)
 
     def _read(self, indices: npt.NDArray[np.integer]) -> np.ndarray:
         return np.ascontiguousarray(self._store.pixels[indices])

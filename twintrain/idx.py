@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from twintrain.errors import TwintrainError
 # The given split's name in the pipeline, and how the original files call it.
 SPLIT_PREFIXES = {"train": "train", "eval": "t10k"}
 CHECKSUMS = "SHA256SUMS"
+WHITE = 255.0  # the largest value of a pixel; preprocessing divides by it
 _BLOCK = 1 << 20
 _RESTORE = "Restore the file, or fetch it again with `twintrain data fetch`."
 
@@ -139,6 +141,12 @@ def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArra
         take[np.argmax(fitting)] += step
     chosen = [np.nonzero(labels == name)[0][:n] for name, n in zip(names, take, strict=True)]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def find_spans(data: Path) -> dict[int, Path]:
+    """The `span-N` sub-directories of a data directory, by number."""
+    found = ((re.fullmatch(r"span-(\d+)", path.name), path) for path in data.glob("span-*") if path.is_dir())
+    return {int(match.group(1)): path for match, path in found if match}
 
 
 def split_limits(limit: int | None, sizes: dict[str, int]) -> dict[str, int]:

@@ -30,7 +30,8 @@ def hide_gpus() -> None:
 
 
 @contextmanager
-def _gpus_as_before() -> Iterator[None]:
+def gpus_as_before() -> Iterator[None]:
+    """Processes started inside see the GPUs that `hide_gpus` has hidden."""
     before = os.environ.get(_HIDDEN_FROM)
     if before is None:
         yield
@@ -78,7 +79,7 @@ def _import_tensorflow() -> None:
 
 def expect_isolated(calls: int) -> None:
     """Announce that many calls of `run_isolated`: for each, a process is started while the one before it works."""
-    with _gpus_as_before():
+    with gpus_as_before():
         _spares.wanted = calls
         _spares.start()
 
@@ -90,7 +91,7 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
         TwintrainError: the process was killed (out of memory, most often).
         Exception: whatever `function` raised.
     """
-    with _gpus_as_before(), _spares.take() as pool:
+    with gpus_as_before(), _spares.take() as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 VARIABLE = "TWINTRAIN_PROGRESS_FILE"
@@ -21,3 +22,14 @@ def tell(event: str, **fields: Any) -> None:
         line = json.dumps({"event": event, "time": time.time(), **fields}) + "\n"
         with open(path, "a", encoding="utf-8") as file:
             file.write(line)
+
+
+def last_text(file: Path) -> str:
+    """What was told last, for a person; empty when nothing was."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    for line in reversed(lines):
+        try:
+            return str(json.loads(line).get("text", ""))
+        except json.JSONDecodeError:
+            continue  # half written
+    return ""

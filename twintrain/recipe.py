@@ -22,6 +22,7 @@ from twintrain.errors import did_you_mean
 
 TWINS = ("fit", "loop")
 TwinName = Literal["fit", "loop"]
+SliceKey = Literal["label", "ink"]
 
 # Which of the fields of `Optimizer` each Keras optimizer takes, beside those that all of them take.
 OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
@@ -120,6 +121,9 @@ class Training(_Section):
     shuffle: bool = True
     training_flag: bool = Field(True, description="Call the model with training=True. Only a loop can get this wrong.")
     compiled: bool = Field(True, description="Run steps in tf.function graphs; false runs them eagerly.")
+    input_scale: Literal["unit", "raw", "centred"] = Field(
+        "unit", description="Range of the pixels the model sees: 0 to 1, 0 to 255, or -1 to 1."
+    )
     evaluation_batch_size: int = Field(500, ge=1, le=65536)
 
 
@@ -203,6 +207,26 @@ class Comparison(_Section):
 
     margin_points: float = Field(0.1, gt=0, description="Gaps inside this margin count as equivalent.")
     accuracy_floor: float = Field(0.9, ge=0, le=1, description="A twin below this is never blessed.")
+    slices: tuple[tuple[SliceKey, ...], ...] = Field(
+        (("label",), ("ink",)), description="What to look at apart; two keys in one entry are crossed."
+    )
+    label_names: tuple[str, ...] = Field((), description="What the report calls labels 0, 1, 2 …; none: the numbers.")
+
+    @field_validator("slices")
+    @classmethod
+    def _slices_are_distinct(cls, slices: tuple[tuple[SliceKey, ...], ...]) -> tuple[tuple[SliceKey, ...], ...]:
+        if any(not keys or len(set(keys)) != len(keys) for keys in slices):
+            raise ValueError("a slice names one key, or different keys to be crossed")
+        if len({frozenset(keys) for keys in slices}) != len(slices):
+            raise ValueError("a slice is named twice")
+        return slices
+
+
+class Attribution(_Section):
+    """Which practice is worth how many points: an experiment of many trainings, made only when asked for."""
+
+    enabled: bool = False
+    budget_minutes: float | None = Field(None, gt=0, description="Take the best design that fits; null takes the full.")
 
 
 class Recipe(_Section):
@@ -220,6 +244,7 @@ class Recipe(_Section):
     execution: Execution = Execution()
     tuning: Tuning = Tuning()
     comparison: Comparison = Comparison()
+    attribution: Attribution = Attribution()
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="One training of each twin per seed.")
     loop: dict[str, Any] = Field({}, description="Dotted fields in which the loop twin deviates on purpose.")
 
@@ -243,11 +268,11 @@ class Recipe(_Section):
                 "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
                 "by the test split; set data.validation_fraction (0.1, say)"
             )
-        known = dict(_flatten(self.model_dump(exclude={"loop"})))
+        known = self.fields()
         for key in self.loop:
             if key not in known:
                 raise ValueError(f"loop.{key}: no such key. {did_you_mean(key, known)}")
-            if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "data", "tuning"):
+            if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "attribution", "data", "tuning"):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
         try:
             if self.loop:
@@ -273,10 +298,19 @@ class Recipe(_Section):
                 put(tree, key, value)
         return Recipe.model_validate(tree)
 
+    def for_training(self) -> Recipe:
+        """Only what decides the result of a training: the rest is put back to its default."""
+        idle = {"name": "-", "comparison": Comparison(), "attribution": Attribution()}
+        return self.model_copy(update=idle if self.tuning.apply else idle | {"tuning": Tuning()})
+
     @property
     def twins_agree(self) -> bool:
         """Whether both twins are asked to do the same thing."""
         return self.for_twin("fit") == self.for_twin("loop")
+
+    def fields(self) -> dict[str, Any]:
+        """Every decision by its dotted name, the loop's deviations left out."""
+        return dict(_flatten(self.model_dump(exclude={"loop"})))
 
     @property
     def hash(self) -> str:

@@ -88,6 +88,6 @@ def test_augmentation_changes_images_and_keeps_labels(small_train: ExampleStore,
 
 
 def test_evaluation_is_in_order_and_plain(small_test: ExampleStore) -> None:
-    batches = list(evaluation_dataset(small_test, 64))
+    batches = list(evaluation_dataset(small_test, load_recipe("standard", ["training.evaluation_batch_size=64"])))
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), small_test.labels)
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), small_test.images(np.arange(200)))

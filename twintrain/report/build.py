@@ -20,7 +20,7 @@ from twintrain.errors import TwintrainError
 from twintrain.recipe import Recipe
 from twintrain.report.comparison import Comparison, EvaluatorResult, Parity, SeedAccuracy, Slice, TwinSummary
 from twintrain.report.sentence import sentence
-from twintrain.statistics import PairedEstimate, holm, paired_estimate, verdict
+from twintrain.statistics import PairedEstimate, holm, paired_estimate, paired_table, verdict
 
 INK_NAMES = ("light", "medium", "heavy")
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")
@@ -176,7 +176,7 @@ def _slice(
         difference_points=100 * estimate.difference,
         ci95_points=interval,
         p_value=p_value,
-        mcnemar_p=estimate.mcnemar_p,
+        mcnemar_p=paired_table(*(predictions.correct[twin][0, mask] for twin in ("fit", "loop"))).mcnemar_p,
         verdict=word,
         seeds=[
             SeedAccuracy(seed=seed, fit_accuracy=float(f), loop_accuracy=float(g), difference_points=100 * float(g - f))

@@ -35,7 +35,7 @@ class GradientTapeTwin:
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             stopper = BestWeights(job.recipe.early_stopping)
             stopper.load(stopper_state)
-            validation = evaluation_dataset(job.validation, job.recipe.training.evaluation_batch_size)
+            validation = evaluation_dataset(job.validation, job.recipe)
             loop = Loop(built, source, job.recipe)
             for epoch in range(progress.epochs, job.recipe.training.epochs):
                 if progress.stopped:

@@ -41,7 +41,7 @@ class KerasFitTwin:
                         source.dataset(feed),
                         epochs=recipe.training.epochs,
                         initial_epoch=progress.epochs,
-                        validation_data=evaluation_dataset(job.validation, recipe.training.evaluation_batch_size),
+                        validation_data=evaluation_dataset(job.validation, recipe),
                         callbacks=[opening, *([stopper] if stopper else []), closing],
                         verbose=0,
                     )

@@ -69,7 +69,7 @@ def train_seeds(job: SeedsJob) -> keras.Model:
         state = job.state and job.state / _state_name(job, train, seed)
         hook = _hook(job, seed, folder)
         result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
-        probabilities = predict(result.model, test, recipe.training.evaluation_batch_size)
+        probabilities = predict(result.model, test, recipe)
         write_record(folder, result, test, probabilities)
         first = first or result.model
     assert first is not None  # a recipe has at least one seed
@@ -83,10 +83,10 @@ def forget_state(job: SeedsJob) -> None:
             path.unlink()
 
 
-def predict(model: keras.Model, store: ExampleStore, batch_size: int) -> npt.NDArray[np.float32]:
+def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDArray[np.float32]:
     """Probabilities for every example of a store, float32 [n, classes], in canonical order."""
     run = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, batch_size)])
+    return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, recipe)])
 
 
 def write_record(folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32]) -> None:

@@ -1,0 +1,91 @@
+"""An explanation on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from twintrain.attribution.explain import Bill
+from twintrain.attribution.result import Explanation, Share
+
+_KINDS = {
+    "full": "every combination",
+    "pairs": "a fraction in which any two practices may interact",
+    "mains": "a fraction that takes the practices to add up",
+}
+_WIDTH = 24
+
+
+def duration(seconds: float) -> str:
+    """'45 s', '12 min', '3.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def show_bill(console: Console, bill: Bill) -> None:
+    """What it will cost, before it starts."""
+    for name, why in bill.idle.items():
+        console.print(Text.assemble(("not varied  ", "dim"), (name, "bold"), f": {why}"), soft_wrap=True)
+    varied = ", ".join(practice.name for practice in bill.practices) or "nothing"
+    console.print(Text.assemble(("varied      ", "dim"), (varied, "bold")), soft_wrap=True)
+    todo = bill.trainings - bill.done
+    text = (
+        f"{bill.trainings} trainings: {len(bill.design.runs)} combinations ({_KINDS[bill.design.kind]}) with "
+        f"{len(bill.seeds)} seed{'s' if len(bill.seeds) > 1 else ''}; "
+    )
+    text += f"{bill.done} are there already, the other {todo} take" if bill.done else "they take"
+    text = f"{text} about {duration(bill.seconds)}" if todo else f"{text.split(';')[0]}; all are there already"
+    console.print(Text.assemble(("the bill    ", "dim"), text), soft_wrap=True)
+    if bill.cut:
+        console.print(Text.assemble(("the budget  ", "dim"), bill.cut), soft_wrap=True)
+
+
+def show(console: Console, found: Explanation) -> None:
+    """The sentence, the shares as bars, and what stands behind them."""
+    console.print(Text(found.sentence, style="bold"), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("practice", "points", "95 % interval", "p", ""):
+        table.add_column(column, justify="left" if column in ("practice", "") else "right")
+    largest = max([abs(found.gap_points), *(abs(share.points) for share in found.shares), 1e-9])
+    for share in sorted(found.shares, key=lambda share: -abs(share.points)):
+        table.add_row(
+            share.practice,
+            f"{share.points:+.2f}",
+            "exactly 0" if share.idle else f"{share.ci95[0]:+.2f} to {share.ci95[1]:+.2f}",
+            "" if share.idle else f"{share.p_value:.2g}",
+            _bar(share, largest),
+        )
+    interval = f"{found.gap_ci95[0]:+.2f} to {found.gap_ci95[1]:+.2f}"
+    table.add_row("the whole gap", f"{found.gap_points:+.2f}", interval, "", "", style="bold")
+    console.print(table)
+    for pair in found.interactions:
+        if pair.p_value < 0.05:
+            one, other = pair.practices
+            console.print(f"{one} and {other} together: {pair.points:+.2f} points more than apart.", soft_wrap=True)
+    if found.restored is not None and found.restored.gap_points:
+        left = found.restored
+        console.print(
+            f"With {', '.join(left.practices)} as in {found.start}, {left.gap_points:+.2f} points are left "
+            f"({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f}).",
+            soft_wrap=True,
+        )
+    if not found.framework:
+        console.print(
+            f"Framework: fit and the loop, both obeying {found.start}, are equal bit for bit.", soft_wrap=True
+        )
+    for note in found.notes:
+        console.print(f"Note: {note}.", style="yellow", soft_wrap=True)
+    console.print(
+        f"{found.trainings} trainings ({found.reused} from before), {duration(found.training_seconds)} of training, "
+        f"{duration(found.seconds)} this time.",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def _bar(share: Share, largest: float) -> Text:
+    length = round(_WIDTH * abs(share.points) / largest)
+    colour = "red" if share.points < 0 else "green"
+    return Text("█" * length or "·", style=colour if share.named else "dim")
