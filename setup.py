@@ -58,7 +58,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["twintrain*", "components*", "pipelines*"]),
-    package_data={"twintrain": ["pitfalls.yaml", "recipes/*.yaml", "report/*.html", "report/*.json", "py.typed"]},
+    package_data={"twintrain": ["pitfalls.yaml", "recipes/*.yaml", "report/*.html", "report/*.md", "py.typed"]},
     install_requires=LIBRARY,
     extras_require={
         "pipeline": PIPELINE,

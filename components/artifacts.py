@@ -30,20 +30,30 @@ class ParityRecord(artifact.Artifact):
     FILE = "parity.json"
 
 
+class AttributionRecord(artifact.Artifact):
+    """Which practice is worth how many points."""
+
+    TYPE_NAME = "TwintrainAttribution"
+    FILE = "attribution.json"
+
+
 class ComparisonReport(artifact.Artifact):
-    """comparison.json and report.html."""
+    """comparison.json, report.html, summary.md and model_card.md."""
 
     TYPE_NAME = "TwintrainComparisonReport"
     FILE = "comparison.json"
 
 
-def write_json(target: DataSummary | TwinAgreement | ParityRecord, content: Any) -> None:
+_Record = DataSummary | TwinAgreement | ParityRecord | AttributionRecord
+
+
+def write_json(target: _Record, content: Any) -> None:
     """Write the artifact's JSON file."""
     folder = Path(target.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / target.FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def read_json(source: DataSummary | TwinAgreement | ParityRecord) -> Any:
+def read_json(source: _Record) -> Any:
     """Read the artifact's JSON file."""
     return json.loads((Path(source.uri) / source.FILE).read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 
+from components.paired_metric import PairedAccuracy
 from twintrain.recipe import Comparison
 
 ACCURACY = "accuracy"
@@ -49,15 +50,15 @@ def eval_config(comparison: Comparison) -> tfma.EvalConfig:
             config_pb2.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
         ],
     )
+    paired = tfma.MetricConfig(class_name=PairedAccuracy.__name__, module=PairedAccuracy.__module__)
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(name="candidate", **model),
             tfma.ModelSpec(name="baseline", is_baseline=True, **model),
         ],
-        slicing_specs=[
-            tfma.SlicingSpec(),
-            tfma.SlicingSpec(feature_keys=["label"]),
-            tfma.SlicingSpec(feature_keys=["ink"]),
+        slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices)],
+        metrics_specs=[
+            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy]),
+            tfma.MetricsSpec(metrics=[paired], model_names=["candidate"]),
         ],
-        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy])],
     )

@@ -1,7 +1,6 @@
-"""Report: gathers what the run found into comparison.json and report.html."""
+"""Report: gathers what the run found into comparison.json, the page, a summary and a model card."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,32 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, ModelBlessing, ModelEvaluation, ModelRun, TunerResults
 
-from components.artifacts import ComparisonReport, DataSummary, ParityRecord, TwinAgreement, read_json
-from components.evaluator import ACCURACY
+from components.artifacts import (
+    AttributionRecord,
+    ComparisonReport,
+    DataSummary,
+    ParityRecord,
+    TwinAgreement,
+    read_json,
+)
+from components.paired_metric import PREFIX, table_from
+from components.push_gate import FILE
 from twintrain.agreement import SeedAgreement
+from twintrain.attribution.result import Explanation
 from twintrain.divergence import LockstepResult
+from twintrain.pushing import PushDecision
 from twintrain.recipe import Recipe
 from twintrain.records import split_files
-from twintrain.report.build import INK_NAMES, Inputs, build_comparison
+from twintrain.report.build import Inputs, build_comparison
 from twintrain.report.render import write_report
+from twintrain.report.slices import slice_name
+from twintrain.statistics import PairedTable
 
 
 @component
 def Report(  # noqa: N802 - TFX names components like classes
     data: InputArtifact[DataSummary],
+    examples: InputArtifact[Examples],
     transformed_examples: InputArtifact[Examples],
     fit_run: InputArtifact[ModelRun],
     loop_run: InputArtifact[ModelRun],
@@ -35,32 +47,41 @@ def Report(  # noqa: N802 - TFX names components like classes
     parity: InputArtifact[ParityRecord],
     evaluation: InputArtifact[ModelEvaluation],
     blessing: InputArtifact[ModelBlessing],
+    decision: InputArtifact[ModelBlessing],
     report: OutputArtifact[ComparisonReport],
     recipe: Parameter[str],
     code: Parameter[str],
+    attribution: InputArtifact[AttributionRecord] = None,  # type: ignore[assignment]
 ) -> None:
-    """Write comparison.json and report.html.
+    """Write comparison.json, report.html, summary.md and model_card.md.
 
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: the parts contradict each other; see `build_comparison`.
     """
+    wanted = Recipe.model_validate_json(recipe)
+    counts = read_json(data)
     comparison = build_comparison(
         Inputs(
-            recipe=Recipe.model_validate_json(recipe),
+            recipe=wanted,
             fit=Path(fit_run.uri),
             loop=Path(loop_run.uri),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
             lockstep=LockstepResult.model_validate(read_json(parity)),
             ink=_ink(split_files(transformed_examples.uri, "eval")),
-            evaluator_accuracy=_evaluator_accuracy(evaluation.uri),
+            classes=len(counts["train"]["labels"]),
+            evaluator=_evaluator_tables(evaluation.uri, wanted),
             blessed=(Path(blessing.uri) / "BLESSED").exists(),
-            data=read_json(data),
+            push=PushDecision.model_validate_json((Path(decision.uri) / FILE).read_text(encoding="utf-8")),
+            data=counts,
+            attribution=Explanation.model_validate(read_json(attribution)) if attribution else None,
         )
     )
-    write_report(comparison, Path(report.uri))
+    shown = {example.example_id for example in comparison.disagreements}
+    images = _images(split_files(examples.uri, "eval"), shown, wanted.data.image_shape)
+    write_report(comparison, Path(report.uri), images)
 
 
 def _trials(uri: str) -> list[dict[str, Any]]:
@@ -78,20 +99,24 @@ def _ink(files: tuple[str, ...]) -> npt.NDArray[np.int64]:
     return ink[np.argsort(ids, kind="stable")]
 
 
-def _evaluator_accuracy(uri: str) -> dict[str, dict[str, float]]:
-    """Accuracy per twin and slice as TFMA measured it; the baseline's is the candidate's less the difference."""
-    found: dict[str, dict[str, float]] = {"fit": {}, "loop": {}}
-    for key, value, difference in _slice_metrics(uri):
-        found["loop"][key] = value
-        found["fit"][key] = value - difference
+def _evaluator_tables(uri: str, recipe: Recipe) -> dict[str, PairedTable]:
+    """Per slice, what TFMA's paired metric counted."""
+    found = {}
+    for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
+        (metrics,) = (by_class[""] for by_class in outputs.values())
+        values = {name: value["doubleValue"] for name, value in metrics.items() if name.startswith(PREFIX)}
+        found[slice_name(dict(key), recipe.comparison.label_names)] = table_from(values)
     return found
 
 
-def _slice_metrics(uri: str) -> Iterator[tuple[str, float, float]]:
-    for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
-        (metrics,) = (by_class[""] for by_class in outputs.values())
-        name = "overall"
-        if key:
-            ((feature, value),) = key
-            name = f"{feature}={INK_NAMES[value] if feature == 'ink' else value}"
-        yield name, metrics[ACCURACY]["doubleValue"], metrics[f"{ACCURACY}_diff"]["doubleValue"]
+def _images(files: tuple[str, ...], wanted: set[str], shape: tuple[int, int, int]) -> dict[str, bytes]:
+    """Some raw images as PNG, by example id."""
+    found: dict[str, bytes] = {}
+    features = {"image": tf.io.FixedLenFeature([], tf.string), "example_id": tf.io.FixedLenFeature([], tf.string)}
+    for record in tf.data.TFRecordDataset(list(files), compression_type="GZIP") if wanted else ():
+        parsed = tf.io.parse_single_example(record, features)
+        name = parsed["example_id"].numpy().decode(errors="replace")
+        if name in wanted:
+            pixels = tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), shape)
+            found[name] = tf.io.encode_png(pixels).numpy()
+    return found

@@ -51,6 +51,11 @@ class RunConfig(BaseModel):
         return self.root / "report"
 
     @property
+    def pushed(self) -> Path:
+        """Where blessed twins are pushed to."""
+        return self.root / "pushed"
+
+    @property
     def state(self) -> Path:
         """Where unfinished trainings keep their state."""
         return self.root / "state"

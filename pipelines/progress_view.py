@@ -27,6 +27,8 @@ DOES = {
     "Trainer.loop": "train with GradientTape",
     "TwinCheck": "compare batches and weights",
     "Evaluator": "compare slice by slice",
+    "PushGate": "hold it to the thresholds",
+    "Attribution": "find what the gap comes from",
     "Report": "write the report",
     "Pusher": "push the blessed twin",
 }

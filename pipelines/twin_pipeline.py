@@ -10,10 +10,12 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.v1.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer, Transform
 
+from components.attribution import Attribution
 from components.data_gate import DataGate
 from components.evaluator import twin_evaluator
 from components.example_gen import IdxExampleGen
 from components.parity_check import ParityCheck
+from components.push_gate import PushGate
 from components.report import Report
 from components.transformed import training_config, tuning_config
 from components.tuner import TwinTuner
@@ -127,8 +129,20 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         comparison=recipe.comparison,
     )
     evaluator.add_upstream_node(twins.check)
+    gate = PushGate(
+        examples=data.ingest.outputs["examples"],
+        candidate=loop.outputs["model"],
+        fit_run=fit.outputs["model_run"],
+        loop_run=loop.outputs["model_run"],
+        blessing=evaluator.outputs["blessing"],
+        destination=str(config.pushed),
+        recipe=recipe.model_dump_json(),
+        code=code_digest(recipe),
+    )
+    explained = _attribution(config, data, twins)
     report = Report(
         data=data.gate.outputs["summary"],
+        examples=data.ingest.outputs["examples"],
         transformed_examples=data.transform.outputs["transformed_examples"],
         fit_run=fit.outputs["model_run"],
         loop_run=loop.outputs["model_run"],
@@ -138,17 +152,35 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         parity=twins.parity.outputs["parity"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
+        decision=gate.outputs["decision"],
         recipe=recipe.model_dump_json(),
         code=code_digest(recipe, report=True),
+        **({} if explained is None else {"attribution": explained.outputs["attribution"]}),
     )
     pusher = Pusher(
         model=loop.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        model_blessing=gate.outputs["decision"],
         push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.root / "pushed"))
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.pushed))
         ),
     )
-    return [evaluator, report, pusher]
+    return [evaluator, gate, *([] if explained is None else [explained]), report, pusher]
+
+
+def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | None:
+    """The experiment, where the recipe asks for it and the twins are told to differ."""
+    recipe = config.recipe
+    if not recipe.attribution.enabled or recipe.twins_agree:
+        return None
+    return Attribution(
+        transformed_examples=data.transform.outputs["transformed_examples"],
+        transform_graph=data.transform.outputs["transform_graph"],
+        fit_run=twins.trainers["fit"].outputs["model_run"],
+        loop_run=twins.trainers["loop"].outputs["model_run"],
+        recipe=recipe.model_dump_json(),
+        state=str(config.root / "attribution"),
+        code=code_digest(recipe),
+    )
 
 
 def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> TwinTuner:

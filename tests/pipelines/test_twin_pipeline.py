@@ -26,7 +26,7 @@ def nodes(run: RunConfig) -> list[str]:
 
 def test_it_compiles_with_every_node_in_order(tmp_path: Path) -> None:
     names = nodes(config(tmp_path))
-    assert set(names) == set(DOES)  # every node has words for the progress view
+    assert set(names) == set(DOES) - {"Attribution"}  # every node has words for the progress view
     for earlier, later in (
         ("IdxExampleGen", "StatisticsGen"),
         ("DataGate", "Transform"),
@@ -35,9 +35,19 @@ def test_it_compiles_with_every_node_in_order(tmp_path: Path) -> None:
         ("Trainer.loop", "TwinCheck"),
         ("TwinCheck", "Evaluator"),
         ("Evaluator", "Report"),
-        ("Evaluator", "Pusher"),
+        ("Evaluator", "PushGate"),
+        ("PushGate", "Report"),
+        ("PushGate", "Pusher"),
     ):
         assert names.index(earlier) < names.index(later)
+
+
+def test_the_experiment_is_a_node_only_where_it_is_asked_for_and_the_twins_differ(tmp_path: Path) -> None:
+    assert "Attribution" not in nodes(config(tmp_path, "bare"))
+    assert "Attribution" not in nodes(config(tmp_path, "standard", "attribution.enabled=true"))
+    names = nodes(config(tmp_path, "bare", "attribution.enabled=true"))
+    assert set(names) == set(DOES)
+    assert names.index("Trainer.loop") < names.index("Attribution") < names.index("Report")
 
 
 def test_beam_uses_the_cores_unless_the_data_is_small(tmp_path: Path) -> None:

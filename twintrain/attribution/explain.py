@@ -111,6 +111,8 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
             training failed.
     """
     started, listener = time.monotonic(), listener or Silent()
+    if not (question.start.tuning.apply or question.end.tuning.apply):
+        _differences(question, question.start.for_twin("fit"), question.end.for_twin("loop"))  # fails before it costs
     at = [0, 0]
 
     def tell(text: str) -> None:
@@ -144,12 +146,7 @@ class _Experiment:
         start, end = question.start.for_twin("fit"), question.end.for_twin("loop")
         start = shop.call(workshop.tuned, start, question.cache) if start.tuning.apply else start
         end = shop.call(workshop.tuned, end, question.cache) if end.tuning.apply else end
-        practices = practices_between(start, end)
-        if not practices:
-            raise TwintrainError(
-                f"Nothing to explain: {question.start.name} and {question.end.name} ask for the same training.",
-                "Name two recipes that differ, or let the loop deviate: --to bare",
-            )
+        practices = _differences(question, start, end)
         checked = [practice for practice in practices if practice.name in PER_STEP]
         pairs = [pair for practice in checked for pair in _toggled(start, end, practices, practice.name)]
         ends = [start, mixed(start, practices, {p.name for p in practices} - {"graph execution"})]
@@ -313,6 +310,16 @@ class _Experiment:
                 self.cache.adopt(
                     Training("loop", mixed(self.start, self.practices, [p.name for p in self.practices]), seed), record
                 )
+
+
+def _differences(question: Question, start: Recipe, end: Recipe) -> list[Practice]:
+    practices = practices_between(start, end)
+    if not practices:
+        raise TwintrainError(
+            f"Nothing to explain: {question.start.name} and {question.end.name} ask for the same training.",
+            "Name two recipes that differ, or let the loop deviate: --to bare",
+        )
+    return practices
 
 
 def _toggled(start: Recipe, end: Recipe, practices: list[Practice], name: str) -> list[tuple[Recipe, Recipe]]:

@@ -15,14 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.agreement import SeedAgreement
+from twintrain.attribution.result import Explanation
 from twintrain.divergence import LockstepResult
-from twintrain.errors import TwintrainError
+from twintrain.pushing import PushDecision
 from twintrain.recipe import Recipe
-from twintrain.report.comparison import Comparison, EvaluatorResult, Parity, SeedAccuracy, Slice, TwinSummary
+from twintrain.report.comparison import (
+    Comparison,
+    EvaluatorResult,
+    Outperforming,
+    Parity,
+    Slice,
+    Table,
+    TwinSummary,
+)
+from twintrain.report.mistakes import confusion, disagreements
+from twintrain.report.predictions import load_predictions
 from twintrain.report.sentence import sentence
-from twintrain.statistics import PairedEstimate, holm, paired_estimate, paired_table, verdict
+from twintrain.report.slices import OVERALL, check_against_evaluator, compare_slices, remarks
+from twintrain.statistics import PairedTable, outperformance
 
-INK_NAMES = ("light", "medium", "heavy")
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")
 
 
@@ -37,8 +48,11 @@ class Inputs:
         agreement: per seed.
         lockstep: the first steps, side by side.
         ink: ink bucket of each test example, int64 [n], in canonical order.
-        evaluator_accuracy: per twin, what the Evaluator measured for the first seed; slice name -> share.
+        classes: number of labels.
+        evaluator: slice name -> what the Evaluator counted for the first seed.
         blessed: the Evaluator's blessing.
+        push: what came of the thresholds.
+        attribution: the experiment's result; None when it was not asked for.
         data: examples per split and label.
     """
 
@@ -49,19 +63,12 @@ class Inputs:
     agreement: list[SeedAgreement]
     lockstep: LockstepResult
     ink: npt.NDArray[np.int64]
-    evaluator_accuracy: dict[str, dict[str, float]]
+    classes: int
+    evaluator: dict[str, PairedTable]
     blessed: bool
+    push: PushDecision
     data: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Predictions:
-    labels: npt.NDArray[np.int64]
-    correct: dict[str, npt.NDArray[np.bool_]]  # per twin, [seeds, examples]
-
-    @property
-    def differences(self) -> npt.NDArray[np.int8]:
-        return self.correct["loop"].astype(np.int8) - self.correct["fit"].astype(np.int8)
+    attribution: Explanation | None = None
 
 
 def build_comparison(inputs: Inputs) -> Comparison:
@@ -72,12 +79,12 @@ def build_comparison(inputs: Inputs) -> Comparison:
             the recorded predictions.
     """
     recipe = inputs.recipe
-    predictions = _predictions(inputs)
+    predictions = load_predictions(recipe, inputs.fit, inputs.loop)
     agreement = sorted(inputs.agreement, key=lambda seed: recipe.seeds.index(seed.seed))
     identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in agreement)
     identical = identical and not predictions.differences.any()
-    slices = _slices(inputs, predictions, identical)
-    _check_against_evaluator(slices, inputs.evaluator_accuracy, recipe.seeds[0])
+    slices = compare_slices(recipe, predictions, inputs.ink, identical)
+    check_against_evaluator(slices, inputs.evaluator)
     overall = slices[0]
     parity = Parity(
         max_abs_difference=max(seed.max_abs_difference for seed in agreement),
@@ -86,7 +93,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
         seeds=agreement,
         lockstep=inputs.lockstep,
     )
-    first = {twin: accuracies["overall"] for twin, accuracies in inputs.evaluator_accuracy.items()}
+    count, apart = disagreements(recipe, predictions)
     return Comparison(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         verdict=overall.verdict,
@@ -99,12 +106,18 @@ def build_comparison(inputs: Inputs) -> Comparison:
             "fit": _summary(inputs.fit, recipe, predictions.correct["fit"], inputs.trials["fit"]),
             "loop": _summary(inputs.loop, recipe, predictions.correct["loop"], inputs.trials["loop"]),
         },
+        outperforming=_outperforming(overall),
         slices=slices,
         parity=parity,
-        evaluator=EvaluatorResult(
-            seed=recipe.seeds[0], fit_accuracy=first["fit"], loop_accuracy=first["loop"], blessed=inputs.blessed
-        ),
+        evaluator=_evaluator(inputs),
+        push=inputs.push,
+        attribution=inputs.attribution,
+        confusion=confusion(predictions, inputs.classes),
+        disagreement_count=count,
+        disagreements=apart,
         data=inputs.data,
+        label_names=list(recipe.comparison.label_names),
+        notes=list(remarks(recipe, slices, inputs.data)),
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
         recipe=recipe.model_dump(mode="json"),
@@ -113,76 +126,22 @@ def build_comparison(inputs: Inputs) -> Comparison:
     )
 
 
-def _predictions(inputs: Inputs) -> _Predictions:
-    correct: dict[str, list[npt.NDArray[np.bool_]]] = {"fit": [], "loop": []}
-    ids: npt.NDArray[np.bytes_] | None = None
-    labels = np.empty(0, np.int64)
-    for seed in inputs.recipe.seeds:
-        for twin, folder in (("fit", inputs.fit), ("loop", inputs.loop)):
-            path = folder / f"seed-{seed}" / "predictions.npz"
-            if not path.exists():
-                raise TwintrainError(f"The {twin} twin left no predictions for seed {seed}.", "Run the pipeline again.")
-            with np.load(path) as saved:
-                if ids is None:
-                    ids, labels = saved["ids"], saved["labels"]
-                if not np.array_equal(ids, saved["ids"]) or not np.array_equal(labels, saved["labels"]):
-                    raise TwintrainError(
-                        f"{path} was made from other test examples than the rest.", "Compare results of the same data."
-                    )
-                probabilities = saved["probabilities"]
-            if not np.isfinite(probabilities).all():
-                bad = int((~np.isfinite(probabilities)).any(axis=1).sum())
-                raise TwintrainError(
-                    f"The {twin} twin with seed {seed} predicts NaN or infinity for {bad:,} of {len(labels):,} examples.",
-                    "Its training diverged: lower optimizer.learning_rate, or clip gradients (optimizer.clipnorm).",
-                )
-            correct[twin].append(probabilities.argmax(axis=1) == labels)
-    return _Predictions(labels, {twin: np.stack(rows) for twin, rows in correct.items()})
-
-
-def _slices(inputs: Inputs, predictions: _Predictions, identical: bool) -> list[Slice]:
-    masks = {"overall": np.ones(len(predictions.labels), bool)}
-    masks |= {f"label={label}": predictions.labels == label for label in np.unique(predictions.labels)}
-    masks |= {f"ink={INK_NAMES[bucket]}": inputs.ink == bucket for bucket in np.unique(inputs.ink)}
-    estimates = {name: paired_estimate(predictions.differences[:, mask]) for name, mask in masks.items()}
-    adjusted = [estimates["overall"].p_value, *holm([e.p_value for n, e in estimates.items() if n != "overall"])]
-    margin = inputs.recipe.comparison.margin_points / 100
-    return [
-        _slice(
-            name, masks[name], predictions, estimate, p, verdict(estimate, p, margin, identical), inputs.recipe.seeds
-        )
-        for (name, estimate), p in zip(estimates.items(), adjusted, strict=True)
-    ]
-
-
-def _slice(
-    name: str,
-    mask: npt.NDArray[np.bool_],
-    predictions: _Predictions,
-    estimate: PairedEstimate,
-    p_value: float,
-    word: Any,
-    seeds: tuple[int, ...],
-) -> Slice:
-    fit = predictions.correct["fit"][:, mask].mean(axis=1)
-    loop = predictions.correct["loop"][:, mask].mean(axis=1)
-    # Twins with the same weights differ by zero for certain; an interval would claim a doubt there is not.
-    interval = (0.0, 0.0) if word == "identical" else (100 * estimate.low, 100 * estimate.high)
-    return Slice(
-        name=name,
-        n=int(mask.sum()),
-        fit_accuracy=float(fit.mean()),
-        loop_accuracy=float(loop.mean()),
-        difference_points=100 * estimate.difference,
-        ci95_points=interval,
-        p_value=p_value,
-        mcnemar_p=paired_table(*(predictions.correct[twin][0, mask] for twin in ("fit", "loop"))).mcnemar_p,
-        verdict=word,
-        seeds=[
-            SeedAccuracy(seed=seed, fit_accuracy=float(f), loop_accuracy=float(g), difference_points=100 * float(g - f))
-            for seed, f, g in zip(seeds, fit, loop, strict=True)
-        ],
+def _evaluator(inputs: Inputs) -> EvaluatorResult:
+    whole = inputs.evaluator[OVERALL]
+    return EvaluatorResult(
+        seed=inputs.recipe.seeds[0],
+        fit_accuracy=(whole.both_right + whole.only_fit) / whole.n,
+        loop_accuracy=(whole.both_right + whole.only_loop) / whole.n,
+        slices={name: Table(**vars(table)) for name, table in inputs.evaluator.items()},
+        blessed=inputs.blessed,
     )
+
+
+def _outperforming(overall: Slice) -> Outperforming | None:
+    if len(overall.seeds) < 2:
+        return None
+    found = outperformance(np.array([seed.difference_points for seed in overall.seeds]))
+    return Outperforming(probability=found.probability, ci95=(found.low, found.high))
 
 
 def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]) -> TwinSummary:
@@ -207,20 +166,6 @@ def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trial
 def _finite(values: list[Any]) -> list[Any]:
     """JSON has no NaN and no infinity: a figure that is none of the numbers is None."""
     return [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
-
-
-def _check_against_evaluator(slices: list[Slice], measured: dict[str, dict[str, float]], seed: int) -> None:
-    """The Evaluator ran the exported models on raw examples; the records hold what the trainers predicted."""
-    for part in slices:
-        (own,) = (row for row in part.seeds if row.seed == seed)
-        for twin, ours in (("fit", own.fit_accuracy), ("loop", own.loop_accuracy)):
-            theirs = measured[twin].get(part.name)
-            # One example may tip over where serving computes in another batch size.
-            if theirs is None or abs(theirs - ours) > 1.5 / part.n:
-                raise TwintrainError(
-                    f"The exported {twin} model scores {theirs} on slice {part.name}, its trainer measured {ours:.4f}.",
-                    "Preprocessing at serving differs from training, or the artifacts are mixed up.",
-                )
 
 
 def _versions() -> dict[str, str]:

@@ -1,49 +1,42 @@
-"""The report's charts, drawn by matplotlib as SVG that takes the page's own text colour (light or dark)."""
+"""The report's charts."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from twintrain.attribution.result import Explanation
 from twintrain.report.comparison import Comparison
-
-FIT, LOOP, BAD = "#0072b2", "#d55e00", "#cc3311"  # Okabe-Ito: told apart by colour-blind readers too
-_INK = "#123457"  # stands for the page's text colour until the SVG is written
+from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_svg, figure
 
 
 def forest(comparison: Comparison) -> str:
     """Difference per slice with its 95 % interval, and the margin."""
-    slices = comparison.slices[::-1]
-    with _figure(7.0, 0.9 + 0.3 * len(slices)) as figure:
-        axes = figure.subplots()
+    slices, tips = comparison.slices[::-1], Tips()
+    with figure(7.0, 0.9 + 0.3 * len(slices)) as drawn:
+        axes = drawn.subplots()
         margin = comparison.margin_points
-        axes.axvspan(-margin, margin, color=_INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}")
-        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.axvspan(-margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}")
+        axes.axvline(0, color=INK, linewidth=0.8)
         for row, part in enumerate(slices):
             low, high = part.ci95_points
             colour = {"fit_better": BAD, "loop_better": LOOP}.get(part.verdict, FIT)
             axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(part.difference_points, row, "o", color=colour, markersize=7 if part.name == "overall" else 5)
+            size = 7 if part.name == "overall" else 5
+            (mark,) = axes.plot(part.difference_points, row, "o", color=colour, markersize=size)
+            tips.put(mark, f"{part.name}: {part.difference_points:+.2f} points ({low:+.2f} to {high:+.2f})")
         axes.set_yticks(range(len(slices)), [f"{part.name}  (n={part.n:,})" for part in slices])
         widest = max([margin, *(abs(bound) for part in slices for bound in part.ci95_points)])
         axes.set_xlim(-1.08 * widest, 1.08 * widest)
         axes.set_xlabel("loop − fit, percentage points      ← fit better · loop better →")
         axes.legend(loc="lower right", frameon=False, fontsize=9)
-        return _svg(figure, "Difference in accuracy per slice with 95 % intervals")
+        return as_svg(drawn, "Difference in accuracy per slice with 95 % intervals", tips)
 
 
 def learning_curves(comparison: Comparison) -> str:
     """Validation accuracy and training loss of both twins over epochs, one line per seed."""
-    with _figure(7.0, 3.0) as figure:
-        panels = figure.subplots(1, 2)
+    with figure(7.0, 3.0) as drawn:
+        panels = drawn.subplots(1, 2)
         for axes, figure_name, title in zip(
             panels, ("val_accuracy", "loss"), ("validation accuracy", "training loss"), strict=True
         ):
@@ -52,7 +45,7 @@ def learning_curves(comparison: Comparison) -> str:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
         panels[0].legend(frameon=False, fontsize=9)
-        return _svg(figure, "Learning curves of both twins")
+        return as_svg(drawn, "Learning curves of both twins")
 
 
 def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
@@ -76,59 +69,135 @@ def divergence(comparison: Comparison) -> str:
     curve = [float("nan") if value is None else value for value in comparison.parity.lockstep.curve]
     if not any(value > 0 for value in curve):
         return ""
-    with _figure(7.0, 2.6) as figure:
-        axes = figure.subplots()
+    with figure(7.0, 2.6) as drawn:
+        axes = drawn.subplots()
         axes.plot(range(1, len(curve) + 1), curve, color=LOOP, marker="o", markersize=4)
         axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.set_ylabel("largest weight difference")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _svg(figure, "Largest weight difference after each step")
+        return as_svg(drawn, "Largest weight difference after each step")
 
 
 def tuning(comparison: Comparison) -> str:
     """Every trial of both searches: learning rate against validation loss."""
-    with _figure(7.0, 2.8) as figure:
-        axes = figure.subplots()
+    tips = Tips()
+    with figure(7.0, 2.8) as drawn:
+        axes = drawn.subplots()
         for twin, colour, marker, size in (("fit", FIT, "o", 10), ("loop", LOOP, "x", 7)):
-            trials = comparison.twins[twin].trials  # type: ignore[index]
-            axes.plot(
-                [trial["learning_rate"] for trial in trials],
-                [float("nan") if trial["val_loss"] is None else trial["val_loss"] for trial in trials],
-                marker,
-                color=colour,
-                markersize=size,
-                markeredgewidth=2,
-                fillstyle="none",
-                label=twin,
-            )
+            for number, trial in enumerate(comparison.twins[twin].trials):  # type: ignore[index]
+                loss = float("nan") if trial["val_loss"] is None else trial["val_loss"]
+                (mark,) = axes.plot(
+                    trial["learning_rate"],
+                    loss,
+                    marker,
+                    color=colour,
+                    markersize=size,
+                    markeredgewidth=2,
+                    fillstyle="none",
+                    label="_" if number else twin,
+                )
+                batch = f"batch size {trial['batch_size']}"
+                tips.put(
+                    mark, f"{twin}: learning rate {trial['learning_rate']:.5f}, {batch}, validation loss {loss:.4f}"
+                )
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
         axes.set_ylabel("best validation loss")
         axes.legend(frameon=False, fontsize=9)
-        return _svg(figure, "Tuning trials of both twins")
+        return as_svg(drawn, "Tuning trials of both twins", tips)
 
 
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "twintrain",
-        "font.family": "sans-serif",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
-    }
-    with matplotlib.rc_context(style):
-        yield Figure(figsize=(width, height), layout="constrained")
+def parity(comparison: Comparison) -> str:
+    """Accuracy of fit against accuracy of the loop, every slice of every seed; equal twins lie on the diagonal."""
+    tips = Tips()
+    with figure(4.6, 4.2) as drawn:
+        axes = drawn.subplots()
+        values = [100 * seed.fit_accuracy for part in comparison.slices for seed in part.seeds]
+        values += [100 * seed.loop_accuracy for part in comparison.slices for seed in part.seeds]
+        ends = min(values), max(values)
+        room = 0.05 * (ends[1] - ends[0]) or 0.5
+        ends = ends[0] - room, ends[1] + room
+        axes.plot(ends, ends, color=INK, linewidth=0.8)
+        for part in comparison.slices:
+            for seed in part.seeds:
+                whole = part.name == "overall"
+                x, y = 100 * seed.fit_accuracy, 100 * seed.loop_accuracy
+                style = {"color": LOOP if whole else FIT, "markersize": 7 if whole else 4, "zorder": 3 if whole else 2}
+                (mark,) = axes.plot(x, y, "o", markeredgewidth=0, **style)  # type: ignore[arg-type]
+                tips.put(mark, f"{part.name}, seed {seed.seed}: fit {x:.2f} %, loop {y:.2f} %")
+        axes.set_xlim(ends)
+        axes.set_ylim(ends)
+        axes.set_aspect("equal")
+        axes.set_xlabel("fit, accuracy %")
+        axes.set_ylabel("loop, accuracy %")
+        return as_svg(drawn, "Accuracy of the loop against accuracy of fit, per slice and seed", tips)
 
 
-def _svg(figure: Figure, title: str) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rf'\1 role="img" aria-label="{title}"', svg, count=1)
-    return re.sub(r'(<svg[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"', r"\1\2", svg, count=1).replace(
-        _INK, "currentColor"
-    )
+def waterfall(explanation: Explanation) -> str:
+    """From the accuracy of fit to that of the loop, one practice after the other."""
+    shares = sorted((s for s in explanation.shares if not s.idle), key=lambda share: -abs(share.points))
+    rows = ["fit", *(share.practice for share in shares), "loop"]
+    tips, level = Tips(), 0.0
+    with figure(7.0, 0.9 + 0.36 * len(rows)) as drawn:
+        axes = drawn.subplots()
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for row, share in enumerate(shares, start=1):
+            colour = BAD if share.points < 0 else FIT
+            (bar,) = axes.barh(
+                row, share.points, left=level, height=0.56, color=colour, alpha=1 if share.named else 0.45
+            )
+            low, high = (level + bound for bound in share.ci95)
+            axes.plot([low, high], [row, row], color=INK, linewidth=1.2)
+            tips.put(
+                bar, f"{share.practice}: {share.points:+.2f} points ({share.ci95[0]:+.2f} to {share.ci95[1]:+.2f})"
+            )
+            level += share.points
+            axes.plot([level, level], [row, row + 1], color=INK, linewidth=0.6, linestyle=":")
+        axes.barh(len(rows) - 1, explanation.gap_points, height=0.56, color=INK, alpha=0.35)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.invert_yaxis()
+        axes.set_xlabel("percentage points against fit")
+        return as_svg(drawn, "Share of every practice in the gap, with 95 % intervals", tips)
+
+
+def confusion(comparison: Comparison) -> str:
+    """Mistakes of both twins, label against choice, and their difference; the diagonal is left out."""
+    matrices = (comparison.confusion.fit, comparison.confusion.loop)
+    count, tips = len(matrices[0]), Tips()
+    names = comparison.label_names or [str(label) for label in range(count)]
+    difference = [[b - a for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
+    panels = zip((*matrices, difference), ("fit", "loop", "loop − fit"), (FIT, LOOP, None), strict=True)
+    with figure(9.6, 3.7) as drawn:
+        for axes, (matrix, title, colour) in zip(drawn.subplots(1, 3), panels, strict=True):
+            _mistakes(axes, matrix, names, colour, tips)
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("chosen")
+        return as_svg(drawn, "Mistakes of both twins and their difference, label against choice", tips)
+
+
+def _mistakes(axes: Axes, matrix: list[list[int]], names: list[str], colour: str | None, tips: Tips) -> None:
+    cells = [(row, column, value) for row, line in enumerate(matrix) for column, value in enumerate(line)]
+    cells = [cell for cell in cells if cell[0] != cell[1] and cell[2]]
+    largest = max((abs(value) for _, _, value in cells), default=1)
+    for row, column, value in cells:
+        fill = colour or (LOOP if value > 0 else FIT)
+        strength = 0.1 + 0.5 * abs(value) / largest
+        (mark,) = axes.bar(column, 1, bottom=row - 0.5, width=1, color=fill, alpha=strength, linewidth=0)
+        tips.put(
+            mark,
+            f"{names[row]} taken for {names[column]}: {value:+d}"
+            if colour is None
+            else (f"{names[row]} taken for {names[column]}: {value}"),
+        )
+        if len(names) <= 12:
+            shown = f"{value:+d}" if colour is None else str(value)
+            axes.text(column, row, shown, ha="center", va="center", fontsize=6)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_aspect("equal")
+    for place, ticks in (("x", axes.set_xticks), ("y", axes.set_yticks)):
+        shown_names = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+        ticks(
+            range(len(names)), shown_names, fontsize=7, rotation=90 if place == "x" and max(map(len, names)) > 2 else 0
+        )

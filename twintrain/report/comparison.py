@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from twintrain.agreement import SeedAgreement
+from twintrain.attribution.result import Explanation
 from twintrain.divergence import LockstepResult
+from twintrain.pushing import PushDecision
 from twintrain.statistics import Verdict
 
 
@@ -24,16 +26,27 @@ class SeedAccuracy(_Part):
     difference_points: float
 
 
+class Table(_Part):
+    """On how many examples of a slice which twin of the first seed is right."""
+
+    both_right: int
+    only_fit: int
+    only_loop: int
+    both_wrong: int
+
+
 class Slice(_Part):
     """One slice of the test examples, all seeds together."""
 
-    name: str = Field(description="'overall', 'label=3', 'ink=light'")
+    name: str = Field(description="'overall', 'label=3', 'ink=light', 'label=3 ink=light'")
     n: int = Field(description="test examples in the slice")
     fit_accuracy: float = Field(description="mean over seeds, share of 1")
     loop_accuracy: float = Field(description="mean over seeds, share of 1")
     difference_points: float = Field(description="loop minus fit, percentage points, mean over seeds")
     ci95_points: tuple[float, float] = Field(description="95 % interval of the difference, percentage points")
     p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
+    equivalence_p: float = Field(description="two one-sided tests against the margin, not adjusted")
+    table: Table
     mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
     verdict: Verdict
     seeds: list[SeedAccuracy]
@@ -67,18 +80,45 @@ class Parity(_Part):
 
 
 class EvaluatorResult(_Part):
-    """What the TFX Evaluator said of the first seed's models."""
+    """What the TFX Evaluator said of the first seed's models, run from raw examples."""
 
     seed: int
     fit_accuracy: float
     loop_accuracy: float
+    slices: dict[str, Table]
     blessed: bool
+
+
+class Outperforming(_Part):
+    """How probable it is that the loop is the better one with a new seed; null with one seed."""
+
+    probability: float = Field(description="share of seeds, ties count half")
+    ci95: tuple[float, float]
+
+
+class Confusion(_Part):
+    """Per twin, [label][choice], all seeds added up."""
+
+    fit: list[list[int]]
+    loop: list[list[int]]
+
+
+class Disagreement(_Part):
+    """A test example for which the twins of one seed choose different labels."""
+
+    example_id: str
+    seed: int
+    label: int
+    fit: int
+    loop: int
+    fit_confidence: float
+    loop_confidence: float
 
 
 class Comparison(_Part):
     """A whole comparison."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     created: str = Field(description="ISO 8601, UTC")
     verdict: Verdict
     sentence: str
@@ -87,10 +127,20 @@ class Comparison(_Part):
     margin_points: float
     seeds: list[int]
     twins: dict[Literal["fit", "loop"], TwinSummary]
+    outperforming: Outperforming | None
     slices: list[Slice]
     parity: Parity
     evaluator: EvaluatorResult
+    push: PushDecision
+    attribution: Explanation | None = Field(
+        description="which practice is worth how many points; null if not asked for"
+    )
+    confusion: Confusion
+    disagreement_count: int = Field(description="(seed, test example) for which the twins choose different labels")
+    disagreements: list[Disagreement] = Field(description="the surest ones")
     data: dict[str, Any] = Field(description="examples per split and label")
+    label_names: list[str] = Field(description="empty: the numbers are the names")
+    notes: list[str] = Field(description="what to know before believing the rest")
     recipe_name: str
     recipe_hash: str
     recipe: dict[str, Any]

@@ -1,10 +1,14 @@
-"""Writes a comparison as comparison.json and as one self-contained HTML page."""
+"""Writes a comparison as comparison.json, as one self-contained HTML page, and in Markdown."""
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,13 +16,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from twintrain.report import charts
 from twintrain.report.comparison import Comparison
 
-FILES = ("comparison.json", "report.html")
+FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
+_MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable
+Images = Mapping[str, bytes]
 
 
-def write_report(comparison: Comparison, folder: Path) -> None:
-    """Write both files into `folder`; a file of that name stands until the new one is whole."""
+def write_report(comparison: Comparison, folder: Path, images: Images | None = None) -> None:
+    """Write all files into `folder`; a file of that name stands until the new one is whole.
+
+    Args:
+        comparison: what was found.
+        folder: made when missing.
+        images: PNG of the examples on which the twins disagree, by example id.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = (comparison.model_dump_json(indent=1), render_html(comparison))
+    notable = [part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")]
+    texts = (
+        comparison.model_dump_json(indent=1),
+        render_html(comparison, images),
+        _render("summary.md", comparison, notable=notable),
+        _render("model_card.md", comparison),
+    )
     for name, text in zip(FILES, texts, strict=True):
         write_whole(folder / name, text)
 
@@ -32,18 +50,40 @@ def write_whole(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def render_html(comparison: Comparison) -> str:
+def render_html(comparison: Comparison, images: Images | None = None) -> str:
     """The page; every string from data or recipe is escaped."""
-    environment = Environment(
-        loader=PackageLoader("twintrain", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["points"] = lambda value: f"{value:+.2f}"
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
-    return environment.get_template("page.html").render(
-        c=comparison,
+    shown = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in (images or {}).items()}
+    explained = comparison.attribution
+    return _render(
+        "page.html",
+        comparison,
         forest=charts.forest(comparison),
+        parity=charts.parity(comparison),
         curves=charts.learning_curves(comparison),
         tuning=charts.tuning(comparison),
         divergence=charts.divergence(comparison),
+        confusion=charts.confusion(comparison) if len(comparison.confusion.fit) <= _MOST_LABELS else "",
+        waterfall=charts.waterfall(explained) if explained and any(not s.idle for s in explained.shares) else "",
+        images=shown,
         recipe=yaml.safe_dump(comparison.recipe, sort_keys=False),
     )
+
+
+def _render(template: str, comparison: Comparison, **parts: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("twintrain", "report"),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    names = comparison.label_names
+    environment.filters["points"] = lambda value: f"{value:+.2f}"
+    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
+    environment.filters["named"] = lambda label: names[label] if label < len(names) else str(label)
+    environment.filters["plain"] = _plain
+    return environment.get_template(template).render(c=comparison, **parts)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it stands: no tag, no table cell, no link."""
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", " ".join(text.split()))

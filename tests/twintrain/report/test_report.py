@@ -13,11 +13,14 @@ from tests.conftest import REPOSITORY
 from twintrain.agreement import SeedAgreement
 from twintrain.divergence import Divergence, LockstepResult
 from twintrain.errors import TwintrainError
+from twintrain.pushing import decide
 from twintrain.recipe import Recipe
 from twintrain.recipe_files import load_recipe
-from twintrain.report.build import INK_NAMES, Inputs, build_comparison
+from twintrain.report.build import Inputs, build_comparison
 from twintrain.report.comparison import Comparison
-from twintrain.report.render import render_html, write_report
+from twintrain.report.render import FILES, render_html, write_report
+from twintrain.report.slices import masks
+from twintrain.statistics import PairedTable, paired_table
 
 LABELS = np.arange(200) % 10
 INK = np.arange(200) % 3
@@ -47,14 +50,13 @@ def inputs(
     weights_differ_by: float = 0.0,
 ) -> Inputs:
     wrong = {"fit": fit_wrong or {}, "loop": loop_wrong or {}}
-    accuracy: dict[str, dict[str, float]] = {}
+    right: dict[str, np.ndarray] = {}
     for twin, missed in wrong.items():
         write_twin(tmp_path / twin, twin, recipe.seeds, missed)
-        right = np.ones(200)
-        right[missed.get(recipe.seeds[0], [])] = 0
-        accuracy[twin] = {"overall": right.mean()}
-        accuracy[twin] |= {f"label={label}": right[label == LABELS].mean() for label in range(10)}
-        accuracy[twin] |= {f"ink={INK_NAMES[bucket]}": right[bucket == INK].mean() for bucket in range(3)}
+        right[twin] = np.ones(200, bool)
+        right[twin][missed.get(recipe.seeds[0], [])] = False
+    chosen = masks(recipe, {"label": LABELS, "ink": INK})
+    evaluator = {name: paired_table(right["fit"][mask], right["loop"][mask]) for name, mask in chosen.items()}
     agreement = [
         SeedAgreement(
             seed=seed,
@@ -80,8 +82,10 @@ def inputs(
             curve=[0.0, weights_differ_by],
         ),
         ink=INK,
-        evaluator_accuracy=accuracy,
+        classes=10,
+        evaluator=evaluator,
         blessed=True,
+        push=decide(recipe.comparison, right["loop"], right["fit"], None, blessed=True),
         data={"train": summary, "eval": summary},
     )
 
@@ -135,7 +139,7 @@ def test_nan_a_missing_twin_and_contradictions_are_refused(tmp_path: Path) -> No
     with pytest.raises(TwintrainError, match="no predictions for seed 1"):
         build_comparison(given)
     path.write_bytes(whole)
-    given.evaluator_accuracy["fit"]["label=3"] = 0.5
+    given.evaluator["label=3"] = PairedTable(10, 0, 0, 10)
     with pytest.raises(TwintrainError, match=r"slice label=3"):
         build_comparison(given)
 
@@ -169,7 +173,7 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path: Path) ->
     tags = Tags()
     tags.feed(page)
     assert tags.scripts == 0
-    assert all(target.startswith("#") for target in tags.loads)
+    assert all(target.startswith(("#", "data:image/png;base64,")) for target in tags.loads)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not re.search(r"url\((?!#)", page)
     assert len(page) < 3_000_000
@@ -187,4 +191,4 @@ def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard")))
     for _ in range(2):
         write_report(comparison, tmp_path / "report")
-    assert {path.name for path in (tmp_path / "report").iterdir()} == {"comparison.json", "report.html"}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == set(FILES)

@@ -1,0 +1,90 @@
+"""PushGate: the loop twin is pushed only when the recipe's thresholds hold, also against the twin pushed last.
+
+A component and not a Resolver: open-source Kubeflow Pipelines cannot run Resolver nodes.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
+
+from twintrain.pushing import PushDecision, decide
+from twintrain.recipe import Recipe
+from twintrain.records import split_files
+from twintrain.report.predictions import load_predictions
+
+FILE = "push.json"
+
+
+@component
+def PushGate(  # noqa: N802 - TFX names components like classes
+    examples: InputArtifact[Examples],
+    candidate: InputArtifact[Model],
+    fit_run: InputArtifact[ModelRun],
+    loop_run: InputArtifact[ModelRun],
+    blessing: InputArtifact[ModelBlessing],
+    decision: OutputArtifact[ModelBlessing],
+    destination: Parameter[str],
+    recipe: Parameter[str],
+    code: Parameter[str],
+) -> None:
+    """Decide about the push, and write why.
+
+    Args:
+        examples: raw, as ingested.
+        candidate: the loop twin of the first seed.
+        fit_run: records of the fit twin.
+        loop_run: records of the loop twin.
+        blessing: the Evaluator's.
+        decision: what the Pusher obeys; push.json in it has the reasons.
+        destination: where twins are pushed to; the newest there is the one to hold against.
+        recipe: as JSON; its thresholds decide.
+        code: not read; it keeps a result of other code from being taken for this one's.
+    """
+    wanted = Recipe.model_validate_json(recipe)
+    one_seed = wanted.model_copy(update={"seeds": wanted.seeds[:1]})
+    predictions = load_predictions(one_seed, Path(fit_run.uri), Path(loop_run.uri))
+    newest = last_pushed(Path(destination))
+    found = decide(
+        wanted.comparison,
+        loop=predictions.correct["loop"][0],
+        fit=predictions.correct["fit"][0],
+        last=None if newest is None else correct_of(newest, split_files(examples.uri, "eval")),
+        blessed=(Path(blessing.uri) / "BLESSED").exists(),
+    )
+    _write(decision, candidate, found)
+
+
+def last_pushed(destination: Path) -> Path | None:
+    """The model pushed last: the Pusher names folders by the time of the push."""
+    versions = [path for path in destination.glob("*") if path.name.isdigit() and (path / "saved_model.pb").exists()]
+    return max(versions, key=lambda path: int(path.name), default=None)
+
+
+def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Whether an exported twin is right on each raw example, bool [examples], in canonical order (by example id)."""
+    serve = tf.saved_model.load(str(model)).signatures["serving_default"]
+    spec = {"label": tf.io.FixedLenFeature([], tf.int64), "example_id": tf.io.FixedLenFeature([], tf.string)}
+    ids, correct = [], []
+    for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
+        parsed = tf.io.parse_example(batch, spec)
+        probabilities = serve(examples=batch)["probabilities"]
+        ids.append(parsed["example_id"].numpy().astype(np.bytes_))
+        correct.append((tf.argmax(probabilities, axis=1) == parsed["label"]).numpy())
+    return np.concatenate(correct)[np.argsort(np.concatenate(ids), kind="stable")]
+
+
+def _write(decision: ModelBlessing, candidate: Model, found: PushDecision) -> None:
+    folder = Path(decision.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(json.dumps(found.model_dump(mode="json"), indent=1), encoding="utf-8")
+    (folder / ("BLESSED" if found.pushed else "NOT_BLESSED")).touch()
+    # What TFX's own Evaluator sets, and its Pusher reads.
+    decision.set_int_custom_property("blessed", int(found.pushed))
+    decision.set_string_custom_property("current_model", candidate.uri)
+    decision.set_int_custom_property("current_model_id", candidate.id)
