@@ -104,7 +104,9 @@ def _evaluator_tables(uri: str, recipe: Recipe) -> dict[str, PairedTable]:
     found = {}
     for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
         (metrics,) = (by_class[""] for by_class in outputs.values())
-        values = {name: value["doubleValue"] for name, value in metrics.items() if name.startswith(PREFIX)}
+        # TFMA adds the suffix to every metric that looks at two models.
+        figures = ((name.removesuffix("_diff"), value) for name, value in metrics.items() if name.startswith(PREFIX))
+        values = {name: value["doubleValue"] for name, value in figures}
         found[slice_name(dict(key), recipe.comparison.label_names)] = table_from(values)
     return found
 

@@ -36,7 +36,14 @@ def main(request: Path) -> int:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
         rules = load_rules(config.schema_file)
         (label,) = (feature for feature in rules.feature if feature.name == "label")
-        find_problem(config.recipe, config.recipe.data.image_shape, label.int_domain.max + 1)
+        classes = label.int_domain.max + 1
+        find_problem(config.recipe, config.recipe.data.image_shape, classes)
+        names = config.recipe.comparison.label_names
+        if names and len(names) != classes:
+            raise TwintrainError(
+                f"comparison.label_names has {len(names)} names, the schema has {classes} labels.",
+                "Give every label a name, or none.",
+            )
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
         (report,) = runner.outputs["Report"]["report"]

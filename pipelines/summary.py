@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -21,10 +21,15 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
     comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
     console.print(slice_table(comparison))
     console.print(Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}"))
+    if comparison.attribution is not None:
+        console.print(Text(comparison.attribution.sentence))
+    if not comparison.push.pushed:
+        console.print(Text(f"Not pushed: {'; '.join(comparison.push.reasons)}.", style="yellow"))
     console.print()
     for label, target in (
         ("report", config.report / "report.html"),
         ("numbers", path),
+        ("summary", config.report / "summary.md"),
         ("log", outcome.log),
     ):
         console.print(f"  {label:<8}{target}", soft_wrap=True, markup=False)
@@ -34,8 +39,11 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
 def slice_table(comparison: Comparison) -> Table:
     """The slices with both accuracies and their difference; seeds in columns of their own for the whole."""
     table = Table(box=None, header_style="dim", padding=(0, 1), title_justify="left")
-    for heading in ("slice", "n", "fit %", "loop %", "difference", "95 % interval", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("slice", "verdict") else "right")
+    # In a narrow terminal only the slices' names give way.
+    widths = {"slice": 7, "n": 6, "fit %": 6, "loop %": 6, "difference": 10, "95 % interval": 16, "verdict": 12}
+    for heading, width in widths.items():
+        justify: JustifyMethod = "left" if heading in ("slice", "verdict") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
     for part in comparison.slices:
         low, high = part.ci95_points
         table.add_row(

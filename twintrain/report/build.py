@@ -31,7 +31,7 @@ from twintrain.report.comparison import (
 from twintrain.report.mistakes import confusion, disagreements
 from twintrain.report.predictions import load_predictions
 from twintrain.report.sentence import sentence
-from twintrain.report.slices import OVERALL, check_against_evaluator, compare_slices, remarks
+from twintrain.report.slices import OVERALL, check_against_evaluator, compare_slices, remarks, value_name
 from twintrain.statistics import PairedTable, outperformance
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")
@@ -116,7 +116,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
         disagreement_count=count,
         disagreements=apart,
         data=inputs.data,
-        label_names=list(recipe.comparison.label_names),
+        label_names=[value_name("label", label, recipe.comparison.label_names) for label in range(inputs.classes)],
         notes=list(remarks(recipe, slices, inputs.data)),
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from twintrain.attribution.result import Explanation
 from twintrain.report.comparison import Comparison
-from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_svg, figure
+from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_it_stands, as_svg, figure
 
 
 def forest(comparison: Comparison) -> str:
@@ -25,10 +25,10 @@ def forest(comparison: Comparison) -> str:
             size = 7 if part.name == "overall" else 5
             (mark,) = axes.plot(part.difference_points, row, "o", color=colour, markersize=size)
             tips.put(mark, f"{part.name}: {part.difference_points:+.2f} points ({low:+.2f} to {high:+.2f})")
-        axes.set_yticks(range(len(slices)), [f"{part.name}  (n={part.n:,})" for part in slices])
+        axes.set_yticks(range(len(slices)), [as_it_stands(f"{part.name}  (n={part.n:,})") for part in slices])
         widest = max([margin, *(abs(bound) for part in slices for bound in part.ci95_points)])
         axes.set_xlim(-1.08 * widest, 1.08 * widest)
-        axes.set_xlabel("loop − fit, percentage points      ← fit better · loop better →")
+        drawn.supxlabel("← fit better · loop − fit, percentage points · loop better →", fontsize=10)
         axes.legend(loc="lower right", frameon=False, fontsize=9)
         return as_svg(drawn, "Difference in accuracy per slice with 95 % intervals", tips)
 
@@ -155,7 +155,7 @@ def waterfall(explanation: Explanation) -> str:
             level += share.points
             axes.plot([level, level], [row, row + 1], color=INK, linewidth=0.6, linestyle=":")
         axes.barh(len(rows) - 1, explanation.gap_points, height=0.56, color=INK, alpha=0.35)
-        axes.set_yticks(range(len(rows)), rows)
+        axes.set_yticks(range(len(rows)), [as_it_stands(row) for row in rows])
         axes.invert_yaxis()
         axes.set_xlabel("percentage points against fit")
         return as_svg(drawn, "Share of every practice in the gap, with 95 % intervals", tips)
@@ -164,8 +164,8 @@ def waterfall(explanation: Explanation) -> str:
 def confusion(comparison: Comparison) -> str:
     """Mistakes of both twins, label against choice, and their difference; the diagonal is left out."""
     matrices = (comparison.confusion.fit, comparison.confusion.loop)
-    count, tips = len(matrices[0]), Tips()
-    names = comparison.label_names or [str(label) for label in range(count)]
+    tips = Tips()
+    names = comparison.label_names
     difference = [[b - a for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
     panels = zip((*matrices, difference), ("fit", "loop", "loop − fit"), (FIT, LOOP, None), strict=True)
     with figure(9.6, 3.7) as drawn:
@@ -197,7 +197,7 @@ def _mistakes(axes: Axes, matrix: list[list[int]], names: list[str], colour: str
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_aspect("equal")
     for place, ticks in (("x", axes.set_xticks), ("y", axes.set_yticks)):
-        shown_names = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+        shown_names = [as_it_stands(name if len(name) <= 12 else f"{name[:11]}…") for name in names]
         ticks(
             range(len(names)), shown_names, fontsize=7, rotation=90 if place == "x" and max(map(len, names)) > 2 else 0
         )

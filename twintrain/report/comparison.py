@@ -139,7 +139,7 @@ class Comparison(_Part):
     disagreement_count: int = Field(description="(seed, test example) for which the twins choose different labels")
     disagreements: list[Disagreement] = Field(description="the surest ones")
     data: dict[str, Any] = Field(description="examples per split and label")
-    label_names: list[str] = Field(description="empty: the numbers are the names")
+    label_names: list[str] = Field(description="of every label, in order; the number where no name was given")
     notes: list[str] = Field(description="what to know before believing the rest")
     recipe_name: str
     recipe_hash: str

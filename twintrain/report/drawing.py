@@ -36,6 +36,11 @@ class Tips:
         return svg
 
 
+def as_it_stands(text: str) -> str:
+    """A text in which matplotlib sees no formula."""
+    return text.replace("$", r"\$")
+
+
 @contextmanager
 def figure(width: float, height: float) -> Iterator[Figure]:
     """A figure of that many inches in the charts' style."""
@@ -43,7 +48,6 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         "svg.fonttype": "none",
         "svg.hashsalt": "twintrain",
         "font.family": "sans-serif",
-        "text.parse_math": False,  # a label's name may hold a dollar sign
         "axes.spines.top": False,
         "axes.spines.right": False,
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
@@ -60,6 +64,7 @@ def as_svg(drawn: Figure, title: str, tips: Tips | None = None) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rf'\1 role="img" aria-label="{title}"', svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"', r"\1\2", svg, count=1)
+    svg = svg.replace("<svg", f'<svg style="max-width: {6.5 * drawn.get_figwidth():.1f}rem"', 1)
     # Every chart numbers its parts alike; on one page the numbers must differ.
     prefix = re.sub(r"\W+", "-", title.lower())
     svg = (tips or Tips()).into(svg)

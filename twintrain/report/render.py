@@ -79,7 +79,7 @@ def _render(template: str, comparison: Comparison, **parts: Any) -> str:
     names = comparison.label_names
     environment.filters["points"] = lambda value: f"{value:+.2f}"
     environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
-    environment.filters["named"] = lambda label: names[label] if label < len(names) else str(label)
+    environment.filters["named"] = lambda label: names[label]
     environment.filters["plain"] = _plain
     return environment.get_template(template).render(c=comparison, **parts)
 

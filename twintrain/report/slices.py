@@ -29,12 +29,13 @@ FEW = 30  # examples below which a slice's note says that it tells little
 
 def slice_name(key: Mapping[str, int], label_names: tuple[str, ...] = ()) -> str:
     """'overall', 'label=3', 'label=3 ink=light'; label names in place of numbers where they are given."""
-    named = {feature: _value_name(feature, int(value), label_names) for feature, value in sorted(key.items())}
+    named = {feature: value_name(feature, int(value), label_names) for feature, value in sorted(key.items())}
     order = [feature for feature in ("label", "ink") if feature in named]
     return " ".join(f"{feature}={named[feature]}" for feature in order) or OVERALL
 
 
-def _value_name(feature: str, value: int, label_names: tuple[str, ...]) -> str:
+def value_name(feature: str, value: int, label_names: tuple[str, ...] = ()) -> str:
+    """What a value is called: a label's name or number, an ink bucket's name."""
     if feature == "ink":
         return INK_NAMES[value]
     return label_names[value] if value < len(label_names) else str(value)
