@@ -1,8 +1,9 @@
 """How many seeds and test examples a comparison needs to see a gap of a given size.
 
-Beyond the effect itself, the gap of one seed varies because the test examples are a sample (twins that disagree on a
-share q of n examples: variance about q / n) and because seeds differ (variance tau^2). Several seeds are a paired
-t-test over the seeds' gaps; one seed is a normal test on the examples alone, and speaks for these two models only.
+The gap of one seed varies because the test examples are a sample (twins that disagree on a share q of n examples:
+variance about q / n) and because seeds differ (variance tau^2). Part of the former is examples that go wrong in every
+seed alike: more seeds do not average it away. The test is that of `twintrain.statistics`; one seed speaks for its two
+models only.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ import math
 from dataclasses import dataclass
 
 from scipy import stats
-from statsmodels.stats.power import TTestPower
 
 from twintrain.errors import TwintrainError
-from twintrain.statistics import LEVEL
+from twintrain.statistics import LEVEL, MeanDifference
 
 MOST_SEEDS = 1000
 
@@ -27,12 +27,14 @@ class Assumptions:
         gap_points: the true gap that should be found.
         disagreement_percent: test examples on which exactly one twin of a seed is right.
         seed_sd_points: standard deviation of the true gap over seeds.
+        shared: share of the examples' variance that all seeds have in common.
         power: probability of finding it.
     """
 
     gap_points: float
     disagreement_percent: float
     seed_sd_points: float
+    shared: float = 0.0
     power: float = 0.8
 
     def __post_init__(self) -> None:
@@ -44,23 +46,38 @@ class Assumptions:
                 "points apart.",
                 "The disagreement is at least as large as the gap, and at most 100.",
             )
-        if self.seed_sd_points < 0 or not LEVEL < self.power < 1:
-            raise TwintrainError("The plan is not possible.", "seed-sd is at least 0, power between 0.05 and 1.")
+        if self.seed_sd_points < 0 or not 0 <= self.shared <= 1 or not LEVEL < self.power < 1:
+            raise TwintrainError(
+                "The plan is not possible.", "seed-sd is at least 0, shared from 0 to 1, power between 0.05 and 1."
+            )
 
-    def sd_of_one_seed(self, examples: int) -> float:
-        """Standard deviation of one seed's measured gap on that many test examples, percentage points."""
+    def error(self, seeds: int, examples: int) -> MeanDifference:
+        """The error of the mean gap over that many seeds, percentage points."""
         share, gap = self.disagreement_percent / 100, self.gap_points / 100
-        return math.sqrt(self.seed_sd_points**2 + 1e4 * (share - gap**2) / examples)
+        sampled = 1e4 * (share - gap**2) / examples
+        own = (self.seed_sd_points**2 + (1 - self.shared) * sampled) / seeds
+        return MeanDifference(0.0, own, self.shared * sampled, seeds - 1)
+
+
+def power_of(assumed: Assumptions, seeds: int, examples: int) -> float:
+    """Probability that so many seeds (two or more) and test examples show the gap at 5 %, two-sided; approximate."""
+    error = assumed.error(seeds, examples)
+    variance = error.seeds + error.examples
+    # Satterthwaite: only the seeds' part is uncertain.
+    freedom = error.freedom * variance**2 / error.seeds**2 if error.seeds else 1e9
+    sd = math.sqrt(variance)
+    return float(stats.nct.sf(error.reach(LEVEL) / sd, min(freedom, 1e9), assumed.gap_points / sd))
 
 
 def seeds_needed(assumed: Assumptions, examples: int) -> int | None:
-    """Seeds of each twin for a two-sided 5 % test over seeds; None when more than `MOST_SEEDS`."""
-    effect = assumed.gap_points / assumed.sd_of_one_seed(examples)
-    power = TTestPower()
-    if power.power(effect, MOST_SEEDS, LEVEL) < assumed.power:
+    """Seeds of each twin; None when `MOST_SEEDS` are not enough, for lack of test examples most often."""
+    if power_of(assumed, MOST_SEEDS, examples) < assumed.power:
         return None
-    # Not solve_power: near two seeds its root finding leaves the range where a t-test exists.
-    return next(n for n in range(2, MOST_SEEDS + 1) if power.power(effect, n, LEVEL) >= assumed.power)
+    low, high = 1, MOST_SEEDS  # too few, enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(assumed, middle, examples) >= assumed.power else (middle, high)
+    return high
 
 
 def examples_needed(assumed: Assumptions) -> int:

@@ -36,6 +36,9 @@ def test_one_pair_of_models_needs_the_examples_it_is_said_to() -> None:
 
 def test_more_examples_need_fewer_seeds_and_hopeless_plans_say_so() -> None:
     assumed = Assumptions(0.15, 1.3, 0.04)
+    shared = Assumptions(0.15, 1.3, 0.04, shared=0.5)
+    assert seeds_needed(shared, 10_000) is None  # what all seeds have in common is too much already
+    assert (seeds_needed(shared, 40_000) or 0) > (seeds_needed(assumed, 40_000) or 0)
     few, many = seeds_needed(assumed, 10_000), seeds_needed(assumed, 100_000)
     assert few is not None
     assert many is not None

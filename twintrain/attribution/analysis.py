@@ -63,14 +63,14 @@ def estimate_interactions(answers: Answers, design: Design, practices: Sequence[
 
 
 def restore(answers: Answers, design: Design, shares: Sequence[Share]) -> Restored | None:
-    """What is left of the gap with the named practices put right; None where that combination was not trained."""
-    named = np.array([share.named for share in shares])
+    """What is left of the gap with the named practices (or the only one) put right; None where that combination was not trained."""
+    named = np.array([share.named or len(shares) == 1 for share in shares])
     if not named.any():
         return None
     (column,) = np.nonzero((design.runs == ~named).all(axis=1))
     if not len(column):
         return None
-    names = [share.practice for share in shares if share.named]
+    names = [share.practice for share, is_named in zip(shares, named, strict=True) if is_named]
     if named.all():
         return Restored(practices=names, gap_points=0.0, ci95=(0.0, 0.0))
     weights = np.zeros(len(design.runs))
@@ -86,6 +86,14 @@ def sentence(gap: float, gap_interval: Interval, shares: Sequence[Share], seeds:
     whole = f"Of a gap of {gap:+.2f} points (95 % interval {_span(gap_interval)}; {basis}, {examples:,} test examples)"
     if not shares:
         return f"{whole} nothing is due to the recipes: every practice in which they differ was without effect."
+    if len(shares) == 1:
+        only = shares[0].practice
+        told = (
+            ""
+            if named
+            else ", though the gap itself cannot be told from chance; more seeds or test examples would tell"
+        )
+        return f"{whole} everything is due to {only}, the only practice that changes the training at all{told}."
     if not named:
         largest = max(shares, key=lambda share: abs(share.points))
         return (

@@ -64,13 +64,11 @@ def show(console: Console, found: Explanation) -> None:
         if pair.p_value < 0.05:
             one, other = pair.practices
             console.print(f"{one} and {other} together: {pair.points:+.2f} points more than apart.", soft_wrap=True)
-    if found.restored is not None and found.restored.gap_points:
+    if found.restored is not None:
         left = found.restored
-        console.print(
-            f"With {', '.join(left.practices)} as in {found.start}, {left.gap_points:+.2f} points are left "
-            f"({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f}).",
-            soft_wrap=True,
-        )
+        rest = f"{left.gap_points:+.2f} points are left ({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f})"
+        rest = "nothing is left of it" if left.ci95 == (0.0, 0.0) else rest
+        console.print(f"With {', '.join(left.practices)} as in {found.start}, {rest}.", soft_wrap=True)
     if not found.framework:
         console.print(
             f"Framework: fit and the loop, both obeying {found.start}, are equal bit for bit.", soft_wrap=True
