@@ -137,7 +137,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         blessing=evaluator.outputs["blessing"],
         destination=str(config.pushed),
         recipe=recipe.model_dump_json(),
-        code=code_digest(recipe),
+        code=code_digest(recipe, report=True),
     )
     explained = _attribution(config, data, twins)
     report = Report(

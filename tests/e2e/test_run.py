@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import DATA, REPOSITORY
 from twintrain.report.comparison import Comparison
+from twintrain.report.render import FILES
 
 pytestmark = pytest.mark.e2e
 SMALL = [
@@ -71,6 +72,11 @@ def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str
     assert found.twins["fit"].trials[0]["learning_rate"] == found.twins["loop"].trials[0]["learning_rate"]
     assert "the gap is exactly 0" in " ".join(first.stdout.split())
     assert str(root / "report" / "report.html") in first.stdout
+    assert {path.name for path in (root / "report").iterdir()} == set(FILES)
+    assert found.push.pushed
+    assert "nothing has been pushed before" in {check.text for check in found.push.checks}
+    assert found.disagreement_count == 0
+    assert found.attribution is None
 
 
 def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedProcess[str], root: Path) -> None:
@@ -114,14 +120,15 @@ def test_a_second_run_takes_everything_from_the_first(first: subprocess.Complete
     done = run(root)
     assert done.returncode == 0
     nodes = [line for line in done.stdout.splitlines() if "taken from an earlier run" in line]
-    assert len(nodes) == 15
+    assert len(nodes) == 16
     assert comparison(root) == before
 
 
 def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     first: subprocess.CompletedProcess[str], root: Path
 ) -> None:
-    done = run(root, "--set", "loop.training.shuffle=false")
+    crossed = ["--set", "attribution.enabled=true", "--set", "comparison.slices=[[label],[label,ink]]"]
+    done = run(root, "--set", "loop.training.shuffle=false", *crossed)
     assert done.returncode == 0, done.stdout + done.stderr
     found = comparison(root)
     assert found.verdict != "identical"
@@ -133,6 +140,18 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     assert "training.shuffle=false" in found.sentence
     assert "Trainer.fit: taken from an earlier run" in done.stdout
     assert "Trainer.loop: done" in done.stdout
+    last = next(check for check in found.push.checks if check.name == "against the last pushed")
+    assert last.value is not None
+    crosses = {part.name: part.n for part in found.slices if part.name.startswith("label=3 ")}
+    assert sum(crosses.values()) == next(part.n for part in found.slices if part.name == "label=3")
+    explained = found.attribution
+    assert explained is not None
+    assert [share.practice for share in explained.shares] == ["shuffling"]
+    assert explained.shares[0].points == pytest.approx(found.gap_points, abs=1e-9)
+    assert explained.reused == explained.trainings == 4  # both twins' trainings were taken over
+    page = (root / "report" / "report.html").read_text()
+    assert "Where the gap comes from" in page
+    assert page.count("data:image/png;base64,") == len(found.disagreements) > 0
 
 
 def test_broken_data_stops_the_run_and_leaves_the_report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.engine import foreseen
+from pipelines.explain_command import parse_duration
 from pipelines.launch import own_root
 from pipelines.progress_view import LiveView, PlainView
 from tests.conftest import REPOSITORY
@@ -39,6 +41,19 @@ def test_recipe_is_printed_in_full() -> None:
     assert shown.startswith("# hash ")
 
 
+def test_a_plan_is_made_as_a_table_and_as_json() -> None:
+    shown = twintrain("power", "--gap", "0.5", "--examples", "10000").stdout
+    assert "To see a gap of 0.5 points with probability 80%" in shown
+    plan = json.loads(twintrain("power", "--gap", "0.5", "--examples", "10000", "--json").stdout)
+    assert plan["seeds"] == {"10000": 3}
+    assert twintrain("power", "--gap", "0.01").stdout.count("no number of seeds is enough") == 5
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5 h", 5400)])
+def test_budgets_are_lengths_of_time(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -48,6 +63,10 @@ def test_recipe_is_printed_in_full() -> None:
         (["run", "--set", "training.epoch=3"], "Did you mean 'epochs'?"),
         (["run", "--root", "/proc/nothing/here"], "cannot be written"),
         (["run", "--schema", "/nowhere.pbtxt"], "cannot be read"),
+        (["explain", "--budget", "soon"], "is no length of time"),
+        (["explain", "--to", "standard", "--set", "data.limit=500"], "Nothing to explain"),
+        (["explain", "--span", "3"], "has no span 3"),
+        (["power", "--gap", "3", "--disagreement", "1"], "cannot be 3 points apart"),
         (["data", "fetch", "minst", "--to", "/tmp/never"], "Did you mean 'mnist'?"),
     ],
 )

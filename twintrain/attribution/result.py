@@ -76,3 +76,8 @@ class Explanation(_Part):
         "short training, as a share of the largest weight; 0 is bit for bit"
     )
     notes: list[str]
+
+    def _repr_html_(self) -> str:
+        from twintrain.report.notebook import explanation_html
+
+        return explanation_html(self)

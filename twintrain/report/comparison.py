@@ -147,6 +147,11 @@ class Comparison(_Part):
     deviations: dict[str, Any] = Field(description="fields in which the loop was told to differ from fit")
     versions: dict[str, str]
 
+    def _repr_html_(self) -> str:
+        from twintrain.report.notebook import comparison_html
+
+        return comparison_html(self)
+
 
 if __name__ == "__main__":
     import json

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from twintrain.agreement import SeedAgreement
+from twintrain.attribution.result import Explanation
 from twintrain.divergence import Divergence, LockstepResult
 from twintrain.errors import TwintrainError
 from twintrain.pushing import decide
@@ -192,3 +194,99 @@ def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
     for _ in range(2):
         write_report(comparison, tmp_path / "report")
     assert {path.name for path in (tmp_path / "report").iterdir()} == set(FILES)
+
+
+def explanation(**changes: object) -> Explanation:
+    share = {"points": -1.0, "ci95": (-2.0, -0.5), "p_value": 0.01, "named": True, "changes": {"x.y": (1, 2)}}
+    content = {
+        "sentence": "Of a gap of -1.00 points <b>shuffling</b> accounts for all.",
+        "start": "fit",
+        "end": "loop",
+        "gap_points": -1.0,
+        "gap_ci95": (-2.0, -0.5),
+        "start_accuracy": [0.9],
+        "end_accuracy": [0.89],
+        "shares": [{"practice": "shuffling", **share}, {"practice": "<i>own</i>", **share, "idle": "changes no bit"}],
+        "interactions": [
+            {"practices": ("shuffling", "augmentation"), "points": 0.5, "ci95": (0.1, 0.9), "p_value": 0.01}
+        ],
+        "restored": {"practices": ["shuffling"], "gap_points": 0.0, "ci95": (0.0, 0.0)},
+        "design": "full",
+        "combinations": [],
+        "seeds": [0],
+        "test_examples": 200,
+        "trainings": 2,
+        "reused": 0,
+        "seconds": 1.0,
+        "training_seconds": 1.0,
+        "framework": 0.0,
+        "notes": ["seeds were not varied"],
+    }
+    return Explanation.model_validate(content | changes)
+
+
+def test_the_attribution_is_on_the_page_and_in_the_summary(tmp_path: Path) -> None:
+    given = replace(inputs(tmp_path, load_recipe("bare"), {}, {0: [1, 2]}, 0.1), attribution=explanation())
+    write_report(build_comparison(given), tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Where the gap comes from" in page
+    assert 'aria-label="Share of every practice in the gap, with 95 % intervals"' in page
+    assert "nothing of the" in page
+    assert "<b>shuffling</b>" not in page
+    assert "<i>own</i>" not in page
+    assert "Shuffling and augmentation together are worth +0.50 points more than apart" in " ".join(page.split())
+    summary = (tmp_path / "report" / "summary.md").read_text()
+    assert r"\<b\>shuffling\</b\> accounts for all" in summary
+
+
+def test_label_names_are_shown_as_text_everywhere(tmp_path: Path) -> None:
+    names = ["<script>alert(1)</script>", "$x$ | `y`", *"cdefghij"]
+    recipe = load_recipe("bare", [f"comparison.label_names={json.dumps(names)}"])
+    comparison = build_comparison(inputs(tmp_path, recipe, {}, {0: list(range(40))}, 0.1))
+    images = {example.example_id: b"png" for example in comparison.disagreements}
+    write_report(comparison, tmp_path / "report", images)
+    page = (tmp_path / "report" / "report.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.scripts == 0
+    assert page.count("data:image/png;base64,") == len(comparison.disagreements) == 24
+    assert "label=&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "$x$ | `y`" in page
+    for name in ("summary.md", "model_card.md"):
+        text = (tmp_path / "report" / name).read_text()
+        assert "<script>" not in text
+        assert "`y`" not in text.replace(r"\`", "")
+
+
+def test_crosses_small_slices_and_absent_classes_are_said(tmp_path: Path) -> None:
+    recipe = load_recipe("bare", ["comparison.slices=[[label, ink]]"])
+    given = inputs(tmp_path, recipe, {}, {0: [4]}, 0.1)
+    given.data["train"] = {"examples": 205, "labels": given.data["train"]["labels"] | {"10": 5}}
+    comparison = build_comparison(given)
+    assert [part.name for part in comparison.slices[1:3]] == ["label=0 ink=light", "label=0 ink=medium"]
+    assert sum(part.n for part in comparison.slices[1:]) == 200
+    assert comparison.notes[0] == "No test example has label=10: nothing can be said about it."
+    assert comparison.notes[1].startswith("Slices of fewer than 30 test examples tell little by themselves")
+    assert "No test example has label=10" in render_html(comparison)
+
+
+def test_mistakes_are_counted_over_all_seeds(tmp_path: Path) -> None:
+    comparison = build_comparison(inputs(tmp_path, load_recipe("bare"), {0: [3]}, {0: [3], 1: [3, 13], 2: [5]}, 0.1))
+    assert sum(map(sum, comparison.confusion.loop)) == 600
+    assert comparison.confusion.loop[3][4] == 3
+    assert comparison.confusion.fit[3][4] == 1
+    assert comparison.disagreement_count == 3
+    assert {(d.example_id, d.seed, d.fit, d.loop) for d in comparison.disagreements} == {
+        ("eval-00000003", 1, 3, 4),
+        ("eval-00000013", 1, 3, 4),
+        ("eval-00000005", 2, 5, 6),
+    }
+
+
+def test_why_nothing_is_pushed_is_said(tmp_path: Path) -> None:
+    worse = {seed: list(range(60)) for seed in (0, 1, 2)}
+    write_report(build_comparison(inputs(tmp_path, load_recipe("bare"), {}, worse, 0.1)), tmp_path / "report")
+    for name in ("report.html", "summary.md", "model_card.md"):
+        text = (tmp_path / "report" / name).read_text()
+        assert "Not pushed" in text
+        assert "accuracy 70.00%, the floor is 90.00%" in text

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import twintrain
+from tests.conftest import REPOSITORY
+from twintrain.errors import TwintrainError
+
+EXAMPLE = REPOSITORY / "docs" / "example"
+
+
+def test_a_root_a_folder_and_a_file_are_read_alike(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    text = (EXAMPLE / "comparison.json").read_text()
+    (tmp_path / "report" / "comparison.json").write_text(text)
+    found = twintrain.load(tmp_path)
+    assert found == twintrain.load(EXAMPLE) == twintrain.load(EXAMPLE / "comparison.json")
+    page = found._repr_html_()
+    assert found.sentence.split(",")[0] in page
+    assert found.attribution is not None
+    assert found.attribution._repr_html_() in page
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 1}', "\xff"])
+def test_what_is_no_comparison_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "comparison.json").write_text(text, encoding="latin-1")
+    with pytest.raises(TwintrainError, match="not a comparison of this version"):
+        twintrain.load(tmp_path)
+
+
+def test_an_older_one_is_refused_by_its_version(tmp_path: Path) -> None:
+    content = json.loads((EXAMPLE / "comparison.json").read_text()) | {"schema_version": 1}
+    (tmp_path / "comparison.json").write_text(json.dumps(content))
+    with pytest.raises(TwintrainError, match="schema_version"):
+        twintrain.load(tmp_path)
+
+
+def test_a_folder_without_one_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(TwintrainError, match=r"neither .*report.*comparison\.json"):
+        twintrain.load(tmp_path)
