@@ -5,10 +5,10 @@ from typing import get_args
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types.standard_artifacts import Examples, ModelRun, TransformGraph
+from tfx.types.standard_artifacts import Examples, HyperParameters, ModelRun, TransformGraph
 
 from components.artifacts import AttributionRecord, write_json
-from components.transformed import transformed_data
+from components.transformed import read_best, transformed_data, with_best
 from twintrain.attribution.explain import Bill, Question, explain
 from twintrain.progress import tell
 from twintrain.recipe import Recipe, TwinName
@@ -42,6 +42,8 @@ def Attribution(  # noqa: N802 - TFX names components like classes
     recipe: Parameter[str],
     state: Parameter[str],
     code: Parameter[str],
+    fit_best: InputArtifact[HyperParameters] = None,  # type: ignore[assignment]
+    loop_best: InputArtifact[HyperParameters] = None,  # type: ignore[assignment]
 ) -> None:
     """Vary the practices in which the loop deviates, and find each one's share of the gap.
 
@@ -54,16 +56,25 @@ def Attribution(  # noqa: N802 - TFX names components like classes
         recipe: of the comparison, as JSON.
         state: folder for the experiment's trainings, so that an interrupted one goes on.
         code: not read; it keeps a result of other code from being taken for this one's.
+        fit_best: what the fit twin's tuner found, where the recipe applies it.
+        loop_best: likewise.
     """
     wanted = Recipe.model_validate_json(recipe)
     minutes = wanted.attribution.budget_minutes
     folders = {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
     question = Question(
-        start=wanted.model_copy(update={"name": "fit"}),
-        end=wanted.model_copy(update={"name": "the loop"}),
+        start=_tuned(wanted, "fit", fit_best),
+        end=_tuned(wanted, "the loop", loop_best),
         data=transformed_data(transformed_examples.uri, transform_graph.uri),
         cache=Path(state),
         budget_seconds=None if minutes is None else 60 * minutes,
         known={(twin, seed): folders[twin] / f"seed-{seed}" for twin in get_args(TwinName) for seed in wanted.seeds},
     )
     write_json(attribution, explain(question, _Teller()).model_dump(mode="json"))
+
+
+def _tuned(recipe: Recipe, name: str, best: HyperParameters | None) -> Recipe:
+    """The recipe with the tuner's values in place; nothing is left to be searched."""
+    values = read_best(best.uri) if best else None
+    tuning = recipe.tuning.model_copy(update={"apply": False})
+    return with_best(recipe, values).model_copy(update={"name": name, "tuning": tuning})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import tensorflow_transform as tft
@@ -43,3 +45,9 @@ def with_best(recipe: Recipe, best: dict[str, Any] | None) -> Recipe:
     if not recipe.tuning.apply or best is None:
         return recipe
     return with_values(recipe, HyperParameters.from_config(best).values)
+
+
+def read_best(uri: str) -> dict[str, Any]:
+    """keras-tuner's configuration of the best hyperparameters, from a HyperParameters artifact."""
+    best: dict[str, Any] = json.loads((Path(uri) / "best_hyperparameters.txt").read_text(encoding="utf-8"))
+    return best

@@ -172,6 +172,7 @@ def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | No
     recipe = config.recipe
     if not recipe.attribution.enabled or recipe.twins_agree:
         return None
+    tuners = twins.tuners if recipe.tuning.apply else {}
     return Attribution(
         transformed_examples=data.transform.outputs["transformed_examples"],
         transform_graph=data.transform.outputs["transform_graph"],
@@ -180,6 +181,7 @@ def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | No
         recipe=recipe.model_dump_json(),
         state=str(config.root / "attribution"),
         code=code_digest(recipe),
+        **{f"{twin}_best": tuner.outputs["best_hyperparameters"] for twin, tuner in tuners.items()},
     )
 
 

@@ -230,5 +230,7 @@ def tuned(recipe: Recipe, folder: Path) -> Recipe:
 
     from twintrain.tuning import TuningJob, search, with_values
 
-    job = TuningJob("loop", recipe, _here["data"], folder / f"tuning-{recipe.hash[:16]}")
+    # Unfinished searches go on, but only on the very same examples.
+    data = _store("train", recipe).digest
+    job = TuningJob("loop", recipe, _here["data"], folder / f"tuning-{recipe.hash[:16]}-{data[:16]}")
     return with_values(recipe, HyperParameters.from_config(search(job).best).values)

@@ -260,7 +260,7 @@ def test_label_names_are_shown_as_text_everywhere(tmp_path: Path) -> None:
 
 def test_crosses_small_slices_and_absent_classes_are_said(tmp_path: Path) -> None:
     recipe = load_recipe("bare", ["comparison.slices=[[label, ink]]"])
-    given = inputs(tmp_path, recipe, {}, {0: [4]}, 0.1)
+    given = replace(inputs(tmp_path, recipe, {}, {0: [4]}, 0.1), classes=11)
     given.data["train"] = {"examples": 205, "labels": given.data["train"]["labels"] | {"10": 5}}
     comparison = build_comparison(given)
     assert [part.name for part in comparison.slices[1:3]] == ["label=0 ink=light", "label=0 ink=medium"]
