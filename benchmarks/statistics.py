@@ -1,6 +1,6 @@
 """Simulations: do intervals cover, do verdicts err as seldom as they say, do shares of a known surface come out?
 
-python benchmarks/statistics.py [--runs 2000] [--json FILE]
+python benchmarks/statistics.py [--runs 2000] [--only PART] [--json FILE]
 
 Every simulated example has a difficulty of its own, so that twins agree on most examples, as real ones do; seeds shift
 a model's skill. Populations are beta-distributed difficulties with a mean of the accuracy asked for.
@@ -174,7 +174,7 @@ def jobs(runs: int) -> Iterator[tuple[str, Any, tuple]]:
     for seeds in (1, 3, 5):
         for n in (1000, 10_000):
             for accuracy in (0.9, 0.98):
-                yield "equivalence at the margin", equivalence, (seeds, n, accuracy, runs // 2)
+                yield "equivalence at the margin", equivalence, (seeds, n, accuracy, 2 * runs)
     for practices, kind in ((1, "full"), (3, "full"), (5, "pairs"), (7, "mains")):
         for seeds in (3, 5):
             yield "coverage of shares", shares, (practices, kind, seeds, runs // 4)
@@ -188,20 +188,25 @@ def work(job: tuple[str, Any, tuple]) -> tuple[str, dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--only", action="append", help="parts whose names begin so; FILE keeps the others")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     started, found = time.perf_counter(), {}
-    todo = list(jobs(options.runs))
+    todo = [job for job in jobs(options.runs) if not options.only or job[0].startswith(tuple(options.only))]
+    kept = json.loads(options.json.read_text(encoding="utf-8")) if options.only and options.json else {}
     with get_context("spawn").Pool(2) as pool:
         for number, (name, row) in enumerate(pool.imap(work, todo), start=1):
             found.setdefault(name, []).append(row)
             print(f"{number}/{len(todo)} {name}: {json.dumps(row)}", flush=True)
+    found = {name: rows for name, rows in kept.items() if isinstance(rows, list)} | found
+    if len(found) < len({name for name, _, _ in jobs(options.runs)}):
+        return
     summary = summarize(found)
     print(json.dumps(summary, indent=1))
     if options.json:
         from machine import describe
 
-        seconds = round(time.perf_counter() - started)
+        seconds = round(time.perf_counter() - started + kept.get("seconds", 0))
         content = {"runs": options.runs, "seconds": seconds, "summary": summary, "machine": describe(), **found}
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

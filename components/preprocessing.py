@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from twintrain.idx import WHITE
+from twintrain.idx import UNIT
 
 INK_BUCKETS = 3
 
@@ -27,7 +27,7 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
     raw = tf.reshape(tf.io.decode_raw(inputs["image"], tf.uint8), [-1, *shape])
     brightness = tf.reduce_sum(tf.cast(raw, tf.int64), axis=[1, 2, 3])
     return {
-        "image": tf.cast(raw, tf.float32) / WHITE,
+        "image": tf.cast(raw, tf.float32) * UNIT,
         "label": inputs["label"],
         "example_id": inputs["example_id"],
         # A small epsilon, so that the boundaries do not depend on how Beam bundled the examples.

@@ -28,7 +28,9 @@ from twintrain.errors import TwintrainError
 # The given split's name in the pipeline, and how the original files call it.
 SPLIT_PREFIXES = {"train": "train", "eval": "t10k"}
 CHECKSUMS = "SHA256SUMS"
-WHITE = 255.0  # the largest value of a pixel; preprocessing divides by it
+# What a pixel is multiplied by to lie in 0..1. Not divided by 255: TensorFlow turns the division into this anyway,
+# and NumPy does not, which would differ in the last bit.
+UNIT = np.float32(1 / 255)
 _BLOCK = 1 << 20
 _RESTORE = "Restore the file, or fetch it again with `twintrain data fetch`."
 

@@ -54,7 +54,7 @@ class IdxData:
             chosen = np.nonzero(wanted[start : start + _CHUNK])[0]
             ids = np.array([f"{split}-{start + position:08d}" for position in chosen], np.bytes_)
             if len(chosen):
-                values = pixels[chosen].astype(np.float32) / np.float32(idx.WHITE)
+                values = pixels[chosen].astype(np.float32) * idx.UNIT
                 yield values, labels[split][start + chosen], ids
 
 

@@ -6,7 +6,8 @@ each from -1 to 1. Differences and intervals are shares (0.01 is one percentage 
 Sources: Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on
 paired data", J. Educ. Behav. Stat. 37; Bouthillier et al. (2021), "Accounting for variance in machine learning
 benchmarks", MLSys; Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution to the two means
-problem", Ann. Statist. 4; Schuirmann (1987) for the two one-sided tests; Holm (1979).
+problem", Ann. Statist. 4; Schuirmann (1987) for the two one-sided tests, Tango (1998), "Equivalence test and confidence interval for the
+difference in proportions for the paired-sample design", Stat. Med. 17; Holm (1979).
 How well intervals cover and verdicts err was simulated: benchmarks/statistics.py.
 """
 
@@ -81,9 +82,10 @@ class PairedEstimate:
     Attributes:
         difference: mean of d, loop minus fit.
         low, high: 95 % interval.
-        inner_low, inner_high: 90 % interval, which decides equivalence (two one-sided tests at 5 %).
+        inner_low, inner_high: 90 % interval; where it reaches beyond the margin, equivalence is not shown.
         p_value: of no difference, two-sided.
         mean: the distribution these come from.
+        worse, better, trials: how often only fit was right, only the loop, and all cases, over all seeds.
     """
 
     difference: float
@@ -93,11 +95,31 @@ class PairedEstimate:
     inner_high: float
     p_value: float
     mean: MeanDifference
+    worse: int
+    better: int
+    trials: int
 
     def equivalence_p(self, margin: float) -> float:
-        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a share)."""
+        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a share).
+
+        The variance is what it would be if the difference were the margin (Tango 1998): twins that seem closer than
+        they are also seem to vary less, and by their own variance too many would pass (up to 7 % of those that differ
+        by exactly the margin, instead of 5).
+        """
         centre = self.mean.centre
-        return max(1 - self.mean.below(margin - centre), 1 - self.mean.below(margin + centre))
+        above = (margin - centre) / self._widening(margin)
+        below = (centre + margin) / self._widening(-margin)
+        return max(1 - self.mean.below(above), 1 - self.mean.below(below))
+
+    def _widening(self, difference: float) -> float:
+        """Standard error if the true difference were that, as a multiple of the estimated one; at least 1."""
+        better, worse, trials = self.better + 1, self.worse + 1, self.trials + 2
+        slope = -better - worse + (2 * trials - better + worse) * difference
+        product = -worse * difference * (1 - difference)
+        only_fit = (np.sqrt(max(slope**2 - 8 * trials * product, 0.0)) - slope) / (4 * trials)
+        assumed = 2 * only_fit + difference * (1 - difference)
+        observed = (better + worse) / trials - ((better - worse) / trials) ** 2
+        return float(np.sqrt(max(1.0, assumed / observed)))
 
 
 def paired_estimate(differences: Differences) -> PairedEstimate:
@@ -129,6 +151,9 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
         inner_high=min(1.0, mean.centre + inner),
         p_value=2 * (1 - mean.below(abs(mean.centre))),
         mean=mean,
+        worse=int((d < 0).sum()),
+        better=int((d > 0).sum()),
+        trials=d.size,
     )
 
 
@@ -238,7 +263,7 @@ def verdict(estimate: PairedEstimate, adjusted_p: float, margin: float, identica
     """
     if identical:
         return "identical"
-    if -margin < estimate.inner_low and estimate.inner_high < margin:
+    if estimate.equivalence_p(margin) < LEVEL:
         return "equivalent"
     if adjusted_p < LEVEL:
         return "fit_better" if estimate.difference < 0 else "loop_better"

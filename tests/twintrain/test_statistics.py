@@ -48,11 +48,26 @@ def test_the_p_value_is_small_exactly_where_the_interval_leaves_zero_out(differe
 
 
 @given(DIFFERENCES, st.floats(0.001, 0.999))
-def test_equivalence_is_two_one_sided_tests_on_the_90_percent_interval(differences: np.ndarray, margin: float) -> None:
+def test_equivalence_is_never_shown_where_the_90_percent_interval_leaves_the_margin(
+    differences: np.ndarray, margin: float
+) -> None:
     estimate = paired_estimate(differences)
     reach = max(abs(estimate.inner_low), abs(estimate.inner_high))
-    if abs(reach - margin) > 1e-9 and reach < 1:
-        assert (estimate.equivalence_p(margin) < 0.05) == (reach < margin)
+    if reach > margin + 1e-9:
+        assert estimate.equivalence_p(margin) > 0.05
+
+
+def test_equivalence_uses_tangos_variance_at_the_margin() -> None:
+    """The constrained estimate of Tango (1998) maximizes the likelihood of the counts with the difference held."""
+    estimate = PairedTable(900, 12, 30, 58).estimate()
+    better, worse, n, difference = 31, 13, 1002, 0.03
+    shares = np.linspace(1e-6, 0.1, 2_000_001)
+    likelihood = better * np.log(shares + difference) + worse * np.log(shares)
+    likelihood += (n - better - worse) * np.log(1 - 2 * shares - difference)
+    best = shares[likelihood.argmax()]
+    assumed = 2 * best + difference - difference**2
+    observed = (better + worse) / n - ((better - worse) / n) ** 2
+    assert estimate._widening(difference) == pytest.approx(np.sqrt(assumed / observed), rel=1e-4)
 
 
 @given(CELLS, CELLS, CELLS, CELLS)
@@ -151,7 +166,9 @@ def test_outperformance_counts_seeds_with_an_exact_interval() -> None:
 def estimate(low: float, high: float) -> PairedEstimate:
     middle = (low + high) / 2
     inner = low * 0.9 + middle * 0.1, high * 0.9 + middle * 0.1
-    return PairedEstimate(middle, low, high, *inner, 0.5, MeanDifference(middle, 0.0, 1.0, 0))
+    spread = ((high - low) / 2 / stats.norm.ppf(0.975)) ** 2
+    counts = (100, 100, 10_000)
+    return PairedEstimate(middle, low, high, *inner, 0.5, MeanDifference(middle, 0.0, spread, 0), *counts)
 
 
 @pytest.mark.parametrize(

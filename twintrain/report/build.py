@@ -154,6 +154,7 @@ def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trial
         mean_accuracy=float(accuracy.mean()),
         history=[{name: _finite(values) for name, values in record["history"].items()} for record in records],
         epochs=[record["epochs"] for record in records],
+        trained_on=records[0]["trained_on"],
         best_epoch=[record["best_epoch"] for record in records],
         train_seconds=[sum(record["epoch_seconds"]) for record in records],
         images_per_second=[record["images_per_second"] for record in records],

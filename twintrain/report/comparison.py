@@ -62,6 +62,7 @@ class TwinSummary(_Part):
     )
     epochs: list[int]
     best_epoch: list[int] = Field(description="counted from 0")
+    trained_on: str = Field(description="SHA-256 of the training examples: ids, labels and pixels, in order")
     train_seconds: list[float] = Field(description="all epochs, validation and tracing included")
     images_per_second: list[float] = Field(description="over the epochs after the first")
     peak_memory_mb: float = Field(description="of the training process")

@@ -62,15 +62,16 @@ def train_seeds(job: SeedsJob) -> keras.Model:
     if recipe.data.validation_fraction:
         train, validation = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
     problem = find_problem(recipe, job.data.image_shape, job.data.classes)
+    digest = train.digest
     first: keras.Model | None = None
     for seed in recipe.seeds:
         folder = job.folder / f"seed-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        state = job.state and job.state / _state_name(job, train, seed)
+        state = job.state and job.state / _state_name(job, digest, seed)
         hook = _hook(job, seed, folder)
         result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
         probabilities = predict(result.model, test, recipe)
-        write_record(folder, result, test, probabilities)
+        write_record(folder, result, test, probabilities, digest)
         first = first or result.model
     assert first is not None  # a recipe has at least one seed
     return first
@@ -89,8 +90,18 @@ def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDAr
     return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, recipe)])
 
 
-def write_record(folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32]) -> None:
-    """Write one seed's record; see the module's text for the files."""
+def write_record(
+    folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32], trained_on: str
+) -> None:
+    """Write one seed's record; see the module's text for the files.
+
+    Args:
+        folder: of this seed.
+        result: what the training left.
+        test: the test examples.
+        probabilities: of each of them, [examples, classes].
+        trained_on: digest of the training examples.
+    """
     np.savez(folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities)
     np.save(folder / "fingerprints.npy", result.fingerprints)
     kept: dict[str, Any] = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
@@ -99,6 +110,7 @@ def write_record(folder: Path, result: TwinResult, test: ExampleStore, probabili
     record = {
         "twin": result.twin,
         "seed": result.seed,
+        "trained_on": trained_on,
         "history": result.history,
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
@@ -135,7 +147,7 @@ def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
     return hook
 
 
-def _state_name(job: SeedsJob, train: ExampleStore, seed: int) -> str:
+def _state_name(job: SeedsJob, digest: str, seed: int) -> str:
     """A name that only the very same training shares."""
-    key = hashlib.sha256(f"{job.recipe.hash} {train.digest} {job.twin}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{job.recipe.hash} {digest} {job.twin}".encode()).hexdigest()[:16]
     return f"{job.twin}-{key}-seed{seed}.npz"

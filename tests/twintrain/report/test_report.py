@@ -39,7 +39,7 @@ def write_twin(folder: Path, twin: str, seeds: tuple[int, ...], wrong: dict[int,
         ids = np.array([f"eval-{i:08d}" for i in range(200)], np.bytes_)
         np.savez(target / "predictions.npz", ids=ids, labels=LABELS, probabilities=np.eye(10, dtype=np.float32)[chosen])
         history = {name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        record = {"twin": twin, "seed": seed, "history": history, "epochs": 2, "best_epoch": 1}
+        record = {"twin": twin, "seed": seed, "trained_on": "00ff", "history": history, "epochs": 2, "best_epoch": 1}
         record |= {"epoch_seconds": [1.0, 0.5], "images_per_second": 1e4, "peak_memory_mb": 900.0, "devices": ["CPU"]}
         (target / "record.json").write_text(json.dumps(record))
 
