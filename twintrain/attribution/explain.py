@@ -166,7 +166,7 @@ class _Experiment:
     def training(self, row: Any, seed: int) -> Training:
         """The training of one combination: the first recipe with nothing switched is trained by fit itself."""
         switched = {p.name for p, on in zip(self.varied, row, strict=True) if on}
-        # What only moves the rounding is not varied; as graphs it is quicker.
+        # What was found idle stays as the first recipe has it.
         recipe = mixed(self.start, self.practices, switched)
         return Training("loop" if switched else "fit", recipe, seed)
 
@@ -285,6 +285,11 @@ class _Experiment:
         notes = [bill.cut] if bill.cut else []
         if len(seeds) < len(bill.seeds):
             notes.append(f"the budget ran out after {len(seeds)} of {len(bill.seeds)} seeds")
+        if self.prepared.framework:
+            size = f"{self.prepared.framework:.0e} of the largest weight"
+            notes.append(
+                f"fit and the loop, both obeying the first recipe, differ by {size}: it is counted to the shares"
+            )
         if len(seeds) == 1:
             notes.append("seeds were not varied: intervals hold for these models only")
         if bill.design.kind == "mains":
