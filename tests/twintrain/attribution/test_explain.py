@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.conftest import DATA
@@ -108,3 +112,33 @@ def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
         (place / "training.json").write_text(json.dumps({"seconds": 1.0}))
     with pytest.raises(TwintrainError, match="predicts NaN"):
         cache.load(training)
+
+
+def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from twintrain.attribution.workshop import Workshop\n"
+        "import os, time\n"
+        "if __name__ == '__main__':\n"
+        f"    shop = Workshop(None, Path({str(tmp_path / 'log')!r}), print)\n"
+        "    print(shop.call(os.getpid), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    (tmp_path / "parent.py").write_text(script)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    assert psutil.pid_exists(child)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
