@@ -30,11 +30,15 @@ LIBRARY = [
     "rich>=13",
     "httpx>=0.27",
     "tenacity>=8",
+    "fsspec>=2024.6",
 ]
 PIPELINE = [
     "tfx==1.21.0",
     "kfp>=2.14,<2.17",
     "kfp-kubernetes>=2.14,<2.17",
+    "docker>=7",  # containers of a rehearsal
+    "croniter>=3",
+    "s3fs>=2024.6",  # records of comparisons on s3:// and minio://
 ]
 DEV = [
     "pytest>=8,<9",
@@ -43,10 +47,12 @@ DEV = [
     "mypy>=1.13",
     "import-linter>=2.1",
     "types-PyYAML",
+    "types-croniter",
     "jsonschema>=4.20",
     "psutil>=5.9",  # benchmarks
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    "kubernetes-validate>=1.31",
 ]
 
 setup(
@@ -58,7 +64,17 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["twintrain*", "components*", "pipelines*"]),
-    package_data={"twintrain": ["pitfalls.yaml", "recipes/*.yaml", "report/*.html", "report/*.md", "py.typed"]},
+    package_data={
+        "twintrain": [
+            "pitfalls.yaml",
+            "recipes/*.yaml",
+            "report/*.html",
+            "report/*.css",
+            "report/*.md",
+            "trend/*.html",
+            "py.typed",
+        ]
+    },
     install_requires=LIBRARY,
     extras_require={
         "pipeline": PIPELINE,

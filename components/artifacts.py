@@ -1,4 +1,7 @@
-"""Artifact types of our own: each is a directory with one JSON file, named beside it."""
+"""Artifact types of our own: each is a directory with one JSON file, named beside it.
+
+Kubeflow Pipelines allows no longer names than `word.Word`; pipelines.kubeflow_entrypoint turns them into import paths.
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,46 @@ from tfx.types import artifact
 class DataSummary(artifact.Artifact):
     """What DataGate let pass: examples and labels per split."""
 
-    TYPE_NAME = "TwintrainDataSummary"
+    TYPE_NAME = "twintrain.DataSummary"
     FILE = "data.json"
 
 
 class TwinAgreement(artifact.Artifact):
     """Whether the twins consumed the same batches and ended with the same weights."""
 
-    TYPE_NAME = "TwintrainTwinAgreement"
+    TYPE_NAME = "twintrain.TwinAgreement"
     FILE = "agreement.json"
 
 
 class ParityRecord(artifact.Artifact):
     """What the first steps of the twins, side by side, showed."""
 
-    TYPE_NAME = "TwintrainParityRecord"
+    TYPE_NAME = "twintrain.ParityRecord"
     FILE = "parity.json"
 
 
 class AttributionRecord(artifact.Artifact):
     """Which practice is worth how many points."""
 
-    TYPE_NAME = "TwintrainAttribution"
+    TYPE_NAME = "twintrain.AttributionRecord"
     FILE = "attribution.json"
 
 
 class ComparisonReport(artifact.Artifact):
     """comparison.json, report.html, summary.md and model_card.md."""
 
-    TYPE_NAME = "TwintrainComparisonReport"
+    TYPE_NAME = "twintrain.ComparisonReport"
     FILE = "comparison.json"
 
 
-_Record = DataSummary | TwinAgreement | ParityRecord | AttributionRecord
+class TrendEntry(artifact.Artifact):
+    """This span's record, and where it is kept."""
+
+    TYPE_NAME = "twintrain.TrendEntry"
+    FILE = "entry.json"
+
+
+_Record = DataSummary | TwinAgreement | ParityRecord | AttributionRecord | TrendEntry
 
 
 def write_json(target: _Record, content: Any) -> None:

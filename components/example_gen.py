@@ -1,7 +1,7 @@
 """IdxExampleGen: IDX pairs become tf.Examples of `image` (bytes), `label` and `example_id`.
 
-A standard file-based ExampleGen, so TFX's driver resolves the span and fingerprints the files; only the reading is
-ours. The work is cut into ranges of images that workers read and encode side by side.
+A standard file-based ExampleGen, so TFX's driver numbers the span and fingerprints the files; which span is taken and
+the reading are ours. The work is cut into ranges of images that workers read and encode side by side.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from google.protobuf import struct_pb2
 from tfx.components.example_gen import component
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.components.base import executor_spec
-from tfx.proto import example_gen_pb2
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 
 from twintrain import idx
 from twintrain.errors import TwintrainError
+from twintrain.spans import choose_span, span_pattern
 
 RANGE = 5000  # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
 
@@ -35,7 +36,7 @@ class IdxExampleGenExecutor(BaseExampleGenExecutor):
 
 
 class IdxExampleGen(component.FileBasedExampleGen):
-    """Ingests a directory of IDX pairs, or its newest `span-N` sub-directory.
+    """Ingests a directory of IDX pairs, or its newest complete `span-N` sub-directory.
 
     Args:
         data: the directory.
@@ -43,9 +44,10 @@ class IdxExampleGen(component.FileBasedExampleGen):
         limit: keep a stratified sample of this many examples over all splits.
         span: take this span instead of the newest; only for a directory of spans.
         code: not read; it keeps examples made by other code from being taken for this one's.
+        look: whether the data can be looked at here; without, nothing is checked and no span is chosen.
 
     Raises:
-        TwintrainError: `span` is asked for and not there, or the newest span is not complete.
+        TwintrainError: `span` is asked for and not there or not complete, or no span is complete.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(IdxExampleGenExecutor)
@@ -57,33 +59,35 @@ class IdxExampleGen(component.FileBasedExampleGen):
         limit: int | None = None,
         span: int | None = None,
         code: str = "",
+        look: bool = True,
     ) -> None:
         settings = struct_pb2.Struct()
         settings.update({"image_shape": list(image_shape), "limit": limit, "code": code})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
-        super().__init__(input_base=str(data), input_config=_input_config(data, span), custom_config=custom)
+        chosen = choose_span(data, span)[0] if look else None
+        super().__init__(
+            input_base=str(data),
+            input_config=_input_config(data, chosen),
+            range_config=None if chosen is None else _only(chosen),
+            custom_config=custom,
+        )
 
 
 def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
-    folder = ""
-    spans = idx.find_spans(data)
-    if spans:
-        chosen = max(spans) if span is None else span
-        if chosen not in spans:
-            known = ", ".join(map(str, sorted(spans)))
-            raise TwintrainError(f"{data} has no span {chosen}.", f"It has: {known}.")
-        for split in idx.SPLIT_PREFIXES:
-            idx.find_pair(spans[chosen], split)  # a half-written span is said here, by name
-        folder = "span-{SPAN}/" if span is None else f"{spans[chosen].name}/"
-    elif span is not None:
-        raise TwintrainError(f"{data} has no span-N directories, so no span {span} either.", "Leave --span out.")
+    folder = "" if span is None else span_pattern(data, span) + "/"
     return example_gen_pb2.Input(
         splits=[
             # Images and labels both: the fingerprint that decides about caching must cover the two.
             example_gen_pb2.Input.Split(name=split, pattern=f"{folder}{prefix}-*")
             for split, prefix in idx.SPLIT_PREFIXES.items()
         ]
+    )
+
+
+def _only(span: int) -> range_config_pb2.RangeConfig:
+    return range_config_pb2.RangeConfig(
+        static_range=range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
     )
 
 

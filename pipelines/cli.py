@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import diagnose_command, explain_command
+from pipelines import diagnose_command, explain_command, trend_command
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -38,6 +38,7 @@ data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 diagnose_command.register(app)
 explain_command.register(app)
+trend_command.register(app)
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")
@@ -76,7 +77,14 @@ def run(
     ] = None,
     schema: Annotated[Path | None, typer.Option(help="Curated schema. [default: data/schema.pbtxt]")] = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
-    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use. [default: the newest]")] = None,
+    span: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|latest",
+            help="Which span-N to use. With `latest` nothing is done where the newest complete one has been compared "
+            "with this recipe on this root. [default: the newest complete one]",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes.")
     ] = False,
@@ -89,6 +97,7 @@ def run(
     from pipelines.launch import own_root
     from pipelines.launch import run as launch
     from pipelines.progress_view import view_for
+    from pipelines.span_choice import span_to_run
     from pipelines.summary import print_outcome
     from twintrain.recipe_files import load_recipe
 
@@ -100,11 +109,11 @@ def run(
         data=data,
         schema_file=_readable(schema or REPOSITORY / "data" / "schema.pbtxt"),
         root=root.resolve(),
-        span=span,
         cache=cache,
         workers=workers,
     )
     with own_root(config.root) as lock:
+        config = config.model_copy(update={"span": span_to_run(config, span)})
         title = f"[bold]Twintrain[/] recipe {escape(chosen.name)}, seeds {escape(str(list(chosen.seeds)))}"
         console.print(f"{title}, data {escape(str(data))}", soft_wrap=True)
         try:

@@ -13,6 +13,7 @@ from twintrain.recipe import Recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE_NAME = "twintrain"
+_SHOWN = {"report", "report.py", "trend", "trend_record.py"}  # what shows results and decides none
 SMALL = 20_000  # examples; below, one Beam stage ends sooner in one process (a worker starts in about 10 seconds)
 
 
@@ -28,6 +29,9 @@ class RunConfig(BaseModel):
         cache: reuse results of earlier runs on this root whose inputs are the same.
         workers: processes for Beam stages; 0 takes as many as there are cores, or one where the recipe's limit makes
             the data so small that starting workers costs more than they save.
+        records: directory or URL that keeps one record per span and recipe; None for `records` below the root.
+        ingest_later: do not look at the data while the pipeline is put together: only the step that ingests can
+            see it, and puts the pipeline together again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +43,8 @@ class RunConfig(BaseModel):
     span: int | None = None
     cache: bool = True
     workers: int = Field(0, ge=0)
+    records: str | None = None
+    ingest_later: bool = False
 
     @property
     def metadata_db(self) -> Path:
@@ -56,15 +62,24 @@ class RunConfig(BaseModel):
         return self.root / "pushed"
 
     @property
+    def record_place(self) -> str:
+        """Where this comparison's record goes."""
+        return self.records or str(self.root / "records")
+
+    @property
     def state(self) -> Path:
         """Where unfinished trainings keep their state."""
         return self.root / "state"
 
     @property
     def beam_arguments(self) -> list[str]:
-        """Arguments of every Beam stage."""
+        """Arguments of every Beam stage on this machine."""
+        return self.beam_on(len(os.sched_getaffinity(0)))
+
+    def beam_on(self, cores: int) -> list[str]:
+        """Arguments of a Beam stage on a machine with that many cores."""
         small = self.recipe.data.limit is not None and self.recipe.data.limit <= SMALL
-        workers = self.workers or (1 if small else len(os.sched_getaffinity(0)))
+        workers = self.workers or (1 if small else cores)
         mode = "in_memory" if workers == 1 else "multi_processing"
         return [
             "--runner=DirectRunner",
@@ -97,7 +112,7 @@ def code_digest(recipe: Recipe, repository: Path = REPOSITORY, *, report: bool =
     sources = (
         path
         for path in (*repository.glob("twintrain/**/*"), *repository.glob("components/*.py"))
-        if path.suffix in (".py", ".html", ".md")
-        and (report or not {"report", "report.py"} & set(path.relative_to(repository).parts))
+        if path.suffix in (".py", ".html", ".css", ".md")
+        and (report or not _SHOWN & set(path.relative_to(repository).parts))
     )
     return digest_of(sources, repository, recipe, ("tfx", "tensorflow-transform"))

@@ -18,6 +18,7 @@ from components.parity_check import ParityCheck
 from components.push_gate import PushGate
 from components.report import Report
 from components.transformed import training_config, tuning_config
+from components.trend_record import TrendRecord
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
@@ -73,7 +74,7 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
 def _data(config: RunConfig, code: str) -> _Data:
     """Ingested, described, held to the schema; then one preprocessing for both twins."""
     shape, limit = config.recipe.data.image_shape, config.recipe.data.limit
-    ingest = IdxExampleGen(config.data, shape, limit, config.span, code)
+    ingest = IdxExampleGen(config.data, shape, limit, config.span, code, look=not config.ingest_later)
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
@@ -157,6 +158,13 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         code=code_digest(recipe, report=True),
         **({} if explained is None else {"attribution": explained.outputs["attribution"]}),
     )
+    record = TrendRecord(
+        report=report.outputs["report"],
+        examples=data.ingest.outputs["examples"],
+        schema=data.schema.outputs["schema"],
+        destination=config.record_place,
+        code=code_digest(recipe, report=True),
+    )
     pusher = Pusher(
         model=loop.outputs["model"],
         model_blessing=gate.outputs["decision"],
@@ -164,7 +172,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.pushed))
         ),
     )
-    return [evaluator, gate, *([] if explained is None else [explained]), report, pusher]
+    return [evaluator, gate, *([] if explained is None else [explained]), report, record, pusher]
 
 
 def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | None:
@@ -190,7 +198,7 @@ def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> Twi
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         custom_config=tuning_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
-    ).with_id(f"Tuner.{twin}")
+    ).with_id(f"Tuner-{twin}")
 
 
 def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str, code: str) -> Trainer:
@@ -200,6 +208,6 @@ def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: st
         hyperparameters=tuner.outputs["best_hyperparameters"] if config.recipe.tuning.apply else None,
         run_fn="components.trainer.run_fn",
         custom_config=training_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
-    ).with_id(f"Trainer.{twin}")
+    ).with_id(f"Trainer-{twin}")
     trainer.add_upstream_node(tuner)
     return trainer

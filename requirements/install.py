@@ -7,6 +7,7 @@ afresh; a finished one is never half replaced.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import platform
@@ -22,6 +23,7 @@ PROJECT = HERE.parent
 VENV = PROJECT / ".venv"
 STAMP = VENV / "twintrain-environment"
 NEEDED_GB = 6
+CUDA = HERE / "cuda.txt"
 UV = "uv==0.13.9"
 # Locked set -> lowest C library and the Python versions for which all its wheels exist.
 SETS = {
@@ -32,13 +34,17 @@ SETS = {
 
 def main() -> int:
     """Set up the environment; 0 when it is ready, 1 with a message when it cannot be."""
+    parser = argparse.ArgumentParser(description="Set up .venv with everything Twintrain needs, at locked versions.")
+    parser.add_argument("--dependencies-only", action="store_true", help="without this project itself (for images)")
+    parser.add_argument("--cuda", action="store_true", help="with NVIDIA's libraries, for GPUs")
+    asked = parser.parse_args()
     problem = check_platform()
     if problem:
         return fail(*problem)
     name, remedy = choose_set(glibc(), sys.version_info[:2])
     if name is None:
         return fail(*remedy)
-    stamp = fingerprint(name)
+    stamp = fingerprint(name) + " cuda" * asked.cuda
     if STAMP.is_file() and STAMP.read_text() == stamp:
         return 0
     problem = check_host()
@@ -48,7 +54,7 @@ def main() -> int:
     print(f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set {name}", flush=True)
     started = time.monotonic()
     try:
-        build(HERE / f"{name}.txt")
+        build([HERE / f"{name}.txt", *([CUDA] if asked.cuda else [])], project=not asked.dependencies_only)
     except subprocess.CalledProcessError as error:
         return fail(f"This step failed: {' '.join(map(str, error.cmd))}", "Its output above says why.")
     STAMP.write_text(stamp)
@@ -118,16 +124,18 @@ def fingerprint(name: str) -> str:
     return f"{name} {platform.python_version()} {sha.hexdigest()}"
 
 
-def build(locked: Path) -> None:
+def build(locked: list[Path], project: bool) -> None:
     """Make the environment from nothing."""
     shutil.rmtree(VENV, ignore_errors=True)
     python = VENV / "bin" / "python"
     run(sys.executable, "-m", "venv", str(VENV))
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
     uv = [str(part) for part in (python, "-m", "uv", "pip", "install", "--python", python, "--no-deps")]
-    # Byte code is made now: with it TFX is imported in a third of the time, in each of the many processes of a run.
-    run(*uv, "--require-hashes", "--compile-bytecode", "-r", locked)
-    run(*uv, "--quiet", "--editable", PROJECT)
+    for file in locked:
+        # Byte code is made now: with it TFX is imported in a third of the time, in each of a run's many processes.
+        run(*uv, "--require-hashes", "--compile-bytecode", "-r", file)
+    if project:
+        run(*uv, "--quiet", "--editable", PROJECT)
 
 
 def run(*command: str | Path) -> None:

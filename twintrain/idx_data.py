@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from twintrain import idx
-from twintrain.errors import TwintrainError
+from twintrain.spans import choose_span, span_folder
 from twintrain.store import Chunk, ExampleStore, build_store
 
 _CHUNK = 5000
@@ -59,16 +59,5 @@ class IdxData:
 
 
 def find_folder(data: Path, span: int | None) -> Path:
-    """The directory that holds the files: `data` itself, or one of its `span-N`, the newest unless one is asked for.
-
-    Raises:
-        TwintrainError: that span is not there.
-    """
-    spans = idx.find_spans(data)
-    if not spans and span is None:
-        return data
-    chosen = max(spans) if spans and span is None else span
-    if chosen not in spans:
-        known = ", ".join(map(str, sorted(spans))) or "no span-N directories"
-        raise TwintrainError(f"{data} has no span {chosen}.", f"It has: {known}.")
-    return spans[chosen]
+    """The directory that holds the files: `data` itself, or one of its `span-N`; see `choose_span`."""
+    return span_folder(data, choose_span(data, span)[0])

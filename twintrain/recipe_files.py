@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.errors import TwintrainError, did_you_mean, explained
 from twintrain.recipe import Recipe, put
 
 
@@ -31,6 +31,22 @@ def load_recipe(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
         TwintrainError: the recipe is missing, is not YAML, has an unknown key, or a value of wrong type or range.
     """
     tree = _read(source, seen=())
+    _override(tree, overrides)
+    return _checked(tree, str(source))
+
+
+def with_overrides(recipe: Recipe, overrides: list[str] | tuple[str, ...]) -> Recipe:
+    """A recipe with some fields changed, checked again; `overrides` as for `load_recipe`.
+
+    Raises:
+        TwintrainError: as `load_recipe`.
+    """
+    tree = recipe.model_dump(mode="json")
+    _override(tree, overrides)
+    return _checked(tree, recipe.name)
+
+
+def _override(tree: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> None:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
@@ -41,12 +57,14 @@ def load_recipe(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
             raise TwintrainError(f"--set {override!r}: the value is not YAML ({error}).", "Quote it.") from error
         except ValueError as error:
             raise TwintrainError(f"--set {override!r}: {error}.", "`twintrain recipe` prints every key.") from error
+
+
+def _checked(tree: dict[str, Any], source: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise TwintrainError(
-            _explain(error, str(source)), "`twintrain recipe` prints every key with its value."
-        ) from None
+        problem = explained(error, Recipe, f"The recipe ({source})")
+        raise TwintrainError(problem, "`twintrain recipe` prints every key with its value.") from None
     if not recipe.training.training_flag:
         raise TwintrainError(
             "training.training_flag cannot be false for both twins: fit always calls the model with training=True.",
@@ -110,26 +128,3 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
-
-
-def _explain(error: ValidationError, source: str) -> str:
-    lines = [f"The recipe ({source}) is not valid:"]
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            lines.append(
-                f"  {where}: no such key. {did_you_mean(str(problem['loc'][-1]), _keys_at(problem['loc'][:-1]))}"
-            )
-            continue
-        text = problem["msg"].removeprefix("Value error, ")
-        given = problem["input"]
-        shown = "" if isinstance(given, (dict, BaseModel)) else f" (given: {given!r})"
-        lines.append(f"  {where or 'recipe'}: {text}{shown}")
-    return "\n".join(lines)
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = Recipe
-    for part in location:
-        section = section.model_fields[str(part)].annotation
-    return list(section.model_fields)

@@ -111,6 +111,10 @@ class PairedEstimate:
         below = (centre + margin) / self._widening(-margin)
         return max(1 - self.mean.below(above), 1 - self.mean.below(below))
 
+    def beyond_p(self, margin: float) -> float:
+        """p-value, two-sided, of the difference being within +- `margin` (a share): small when it is beyond."""
+        return min(1.0, 2 * (1 - self.mean.below(abs(self.mean.centre) - margin)))
+
     def _widening(self, difference: float) -> float:
         """Standard error if the true difference were that, as a multiple of the estimated one; at least 1."""
         better, worse, trials = self.better + 1, self.worse + 1, self.trials + 2

@@ -86,7 +86,7 @@ class TwinHyperModel(keras_tuner.HyperModel):
         figures = {name: values[best] for name, values in result.history.items()}
         self._trials += 1
         text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
-        tell("progress", node=f"Tuner.{self._twin}", done=self._trials, total=tuning.trials, text=text)
+        tell("progress", node=f"Tuner-{self._twin}", done=self._trials, total=tuning.trials, text=text)
         return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 import tensorflow as tf
-from tfx.proto import example_gen_pb2
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import proto_utils
 
 from components.example_gen import IdxExampleGen, IdxExampleGenExecutor, _read_split
@@ -53,12 +53,21 @@ def test_the_limit_is_shared_out_and_stratified(idx_folder: Path) -> None:
     assert len(read(idx_folder, "eval", "t10k-*", limit=45)) == 15
 
 
+def span_of(ingest: IdxExampleGen) -> int:
+    """The only span it may take."""
+    chosen = range_config_pb2.RangeConfig()
+    proto_utils.json_to_proto(ingest.exec_properties["range_config"], chosen)
+    assert chosen.static_range.start_span_number == chosen.static_range.end_span_number
+    return chosen.static_range.start_span_number
+
+
 def test_spans_are_found_and_the_newest_is_taken_by_pattern(tmp_path: Path) -> None:
     for span in (1, 2):
         (tmp_path / f"span-{span}").mkdir()
         write_idx(tmp_path / f"span-{span}", {"train": 40, "eval": 20}, start=100 * span)
-    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1))) == ["span-{SPAN}/train-*", "span-{SPAN}/t10k-*"]
-    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1), span=1)) == ["span-1/train-*", "span-1/t10k-*"]
+    by_span = ["span-{SPAN}/train-*", "span-{SPAN}/t10k-*"]
+    assert (patterns(newest := IdxExampleGen(tmp_path, (28, 28, 1))), span_of(newest)) == (by_span, 2)
+    assert (patterns(first := IdxExampleGen(tmp_path, (28, 28, 1), span=1)), span_of(first)) == (by_span, 1)
     examples = read(tmp_path, "eval", "span-2/t10k-*")
     pair = idx.find_pair(tmp_path / "span-2", "eval")
     assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
@@ -69,12 +78,13 @@ def test_a_span_that_is_not_there_or_not_whole_is_named(tmp_path: Path, idx_fold
         IdxExampleGen(idx_folder, (28, 28, 1), span=3)
     (tmp_path / "span-01").mkdir()
     write_idx(tmp_path / "span-01", {"train": 40, "eval": 20})
-    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1), span=1))[0] == "span-01/train-*"
+    assert patterns(IdxExampleGen(tmp_path, (28, 28, 1), span=1))[0] == "span-{SPAN:2}/train-*"
     with pytest.raises(TwintrainError, match="has no span 2"):
         IdxExampleGen(tmp_path, (28, 28, 1), span=2)
     (tmp_path / "span-02").mkdir()
-    with pytest.raises(TwintrainError, match=r"No file train-images\* in .*span-02"):
-        IdxExampleGen(tmp_path, (28, 28, 1))
+    with pytest.raises(TwintrainError, match=r"Span 2 is not complete: No file train-images\* in .*span-02"):
+        IdxExampleGen(tmp_path, (28, 28, 1), span=2)
+    assert span_of(IdxExampleGen(tmp_path, (28, 28, 1))) == 1  # the newest that is complete
 
 
 def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -> None:

@@ -93,7 +93,7 @@ def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedP
     pixels = np.frombuffer(b"".join(raw), np.uint8).reshape(20, 28, 28, 1).astype(np.float32) / np.float32(255)
     answers = []
     for twin in ("fit", "loop"):
-        (folder,) = (root / "artifacts" / f"Trainer.{twin}" / "model").glob("*/Format-Serving")
+        (folder,) = (root / "artifacts" / f"Trainer-{twin}" / "model").glob("*/Format-Serving")
         served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(serialized))[
             "probabilities"
         ]
@@ -105,7 +105,7 @@ def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedP
 
 def test_records_logs_and_the_blessed_twin_are_left(first: subprocess.CompletedProcess[str], root: Path) -> None:
     for twin in ("fit", "loop"):
-        (records,) = (root / "artifacts" / f"Trainer.{twin}" / "model_run").glob("*")
+        (records,) = (root / "artifacts" / f"Trainer-{twin}" / "model_run").glob("*")
         assert {path.name for path in records.iterdir()} >= {"seed-0", "seed-1"}
         assert list(records.glob("seed-*/tensorboard/events*"))
     assert list((root / "pushed").glob("*/saved_model.pb"))
@@ -138,8 +138,8 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     assert found.parity.lockstep.first is not None
     assert (found.parity.lockstep.first.stage, found.parity.lockstep.first.step) == ("batch", 0)
     assert "training.shuffle=false" in found.sentence
-    assert "Trainer.fit: taken from an earlier run" in done.stdout
-    assert "Trainer.loop: done" in done.stdout
+    assert "Trainer-fit: taken from an earlier run" in done.stdout
+    assert "Trainer-loop: done" in done.stdout
     last = next(check for check in found.push.checks if check.name == "against the last pushed")
     assert last.value is not None
     crosses = {part.name: part.n for part in found.slices if part.name.startswith("label=3 ")}
@@ -212,7 +212,7 @@ def test_a_closed_terminal_ends_everything(tmp_path: Path) -> None:
 def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
     started = start(tmp_path, *longer)
-    wait_for(started, "Trainer.fit: 2/6")
+    wait_for(started, "Trainer-fit: 2/6")
     os.killpg(started.pid, signal.SIGINT)
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 130
@@ -220,7 +220,7 @@ def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     assert nothing_works_on(tmp_path)
     again = run(tmp_path, *longer)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "Trainer.fit: 1/6" not in again.stdout
-    assert "Trainer.fit: 6/6" in again.stdout
+    assert "Trainer-fit: 1/6" not in again.stdout
+    assert "Trainer-fit: 6/6" in again.stdout
     assert comparison(tmp_path).verdict == "identical"
     assert json.loads((tmp_path / "report" / "comparison.json").read_text())["twins"]["fit"]["epochs"] == [6]

@@ -111,11 +111,11 @@ def test_a_foreseen_problem_is_found_behind_what_wraps_it() -> None:
 
 
 EVENTS = [
-    {"event": "plan", "time": 0.0, "nodes": ["Transform", "Trainer.fit"]},
+    {"event": "plan", "time": 0.0, "nodes": ["Transform", "Trainer-fit"]},
     {"event": "node_started", "time": 0.0, "node": "Transform"},
     {"event": "node_finished", "time": 1.0, "node": "Transform", "seconds": 1.0, "cached": True},
-    {"event": "node_started", "time": 1.0, "node": "Trainer.fit"},
-    {"event": "progress", "time": 2.0, "node": "Trainer.fit", "done": 1, "total": 3, "text": "seed 0, [epoch] 1/3"},
+    {"event": "node_started", "time": 1.0, "node": "Trainer-fit"},
+    {"event": "progress", "time": 2.0, "node": "Trainer-fit", "done": 1, "total": 3, "text": "seed 0, [epoch] 1/3"},
     {"event": "failed", "time": 3.0, "problem": "x", "remedy": "", "foreseen": True},
 ]
 
@@ -128,6 +128,6 @@ def test_views_show_nodes_progress_and_cache(kind: type) -> None:
             view.take(event)
             view.tick()
     text = output.getvalue()
-    assert "Trainer.fit" in text
+    assert "Trainer-fit" in text
     assert "seed 0, [epoch] 1/3" in text
     assert "cached" in text or "earlier run" in text

@@ -102,6 +102,7 @@ def _slice(
         difference_points=100 * estimate.difference,
         ci95_points=interval,
         p_value=1.0 if word == "identical" else p_value,
+        beyond_p=1.0 if word == "identical" else estimate.beyond_p(margin),
         equivalence_p=0.0 if word == "identical" else estimate.equivalence_p(margin),
         table=Table(**vars(table)),
         mcnemar_p=table.mcnemar_p,

@@ -142,7 +142,7 @@ def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
         writer.flush()
         done = seeds.index(seed) * epochs + epoch + 1
         text = f"seed {seed}, epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
-        tell("progress", node=f"Trainer.{job.twin}", done=done, total=epochs * len(seeds), text=text)
+        tell("progress", node=f"Trainer-{job.twin}", done=done, total=epochs * len(seeds), text=text)
 
     return hook
 

@@ -1,0 +1,46 @@
+"""TrendRecord: keeps this span's comparison beside those of the spans before."""
+
+from pathlib import Path
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, Schema
+
+from components.artifacts import ComparisonReport, TrendEntry, write_json
+from components.data_gate import LABEL, load_rules
+from components.staging import unstaged
+from twintrain.report.comparison import Comparison
+from twintrain.trend.record import record_from
+from twintrain.trend.shelf import Shelf
+
+
+@component
+def TrendRecord(  # noqa: N802 - TFX names components like classes
+    report: InputArtifact[ComparisonReport],
+    examples: InputArtifact[Examples],
+    schema: InputArtifact[Schema],
+    entry: OutputArtifact[TrendEntry],
+    destination: Parameter[str],
+    code: Parameter[str],
+) -> None:
+    """Write the record; one of the same span and recipe is replaced.
+
+    Args:
+        report: holds comparison.json.
+        examples: knows its span.
+        schema: says how far a label's share may move from span to span.
+        entry: a copy of the record, and where it is kept.
+        destination: a directory or a URL that fsspec knows.
+        code: not read; it keeps a result of other code from being taken for this one's.
+
+    Raises:
+        TwintrainError: the record cannot be written.
+    """
+    text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
+    (label,) = (feature for feature in rules.feature if feature.name == LABEL)
+    # A schema without a comparator means that no change of a share is drift.
+    allowed = label.drift_comparator.infinity_norm.threshold or 1.0
+    found = record_from(Comparison.model_validate_json(text), int(examples.span), allowed, unstaged(report.uri))
+    place = Shelf(destination).put(found)
+    write_json(entry, {"place": place, "record": found.model_dump(mode="json")})

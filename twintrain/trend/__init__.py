@@ -1,0 +1,1 @@
+"""Comparisons over spans: records of retrainings, what they show together, and when to be told."""

@@ -1,0 +1,225 @@
+"""What records show together, and which of them to be alarmed at.
+
+Looking again after every span must not multiply false alarms. Two devices keep them at 5 % over any number of spans:
+
+- Alarms of one span spend a share of that 5 %: the t-th look may spend 6 / (pi t)^2 of it, which sums up to the whole
+  over all looks to come (alpha spending: Lan and DeMets 1983, "Discrete sequential boundaries for clinical trials",
+  Biometrika 70; by the union bound, so that nothing is assumed of how spans depend on each other). A third each goes
+  to the gap over all examples, to the gap per slice, and to the accuracy per slice; slices share theirs by Holm's
+  method.
+- The mean gap over all spans so far has a confidence sequence, an interval that holds at all times at once: Robbins's
+  normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence
+  sequences", Ann. Statist. 49, equation 14), with variances as estimated per span.
+
+Drift of the data is a distance with a threshold of the user's, not a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import special, stats
+
+from twintrain.statistics import holm
+from twintrain.trend.record import SpanRecord
+
+ALPHA = 0.05
+DROP_POINTS = 2.0
+_Z = float(stats.norm.isf(0.025))
+Kind = Literal["gap", "slice gap", "slice accuracy", "drift"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Alert(_Part):
+    """One reason to look."""
+
+    kind: Kind
+    where: str = Field(description="the slice, or the label that drifted")
+    points: float = Field(description="how far, in percentage points")
+    text: str
+
+
+class Look(_Part):
+    """One span as the trend sees it."""
+
+    record: SpanRecord
+    drift_points: float | None = Field(
+        description="largest change of a label's share against the reference, percentage points; null for the first"
+    )
+    reference: int | None = Field(description="the span it was held against")
+    mean_gap_points: float = Field(description="over all spans so far")
+    mean_gap_ci95_points: tuple[float, float] = Field(description="confidence sequence: holds at every span at once")
+    recipe_changed: bool = Field(description="against the span before")
+    alerts: list[Alert]
+
+
+class Trend(_Part):
+    """All spans of one recipe name, oldest first."""
+
+    recipe_name: str
+    looks: list[Look]
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """Of the newest span."""
+        return self.looks[-1].alerts if self.looks else []
+
+
+def spent(look: int, alpha: float = ALPHA) -> float:
+    """The share of `alpha` that the look-th look may spend, counted from 1; all looks together spend `alpha`."""
+    return alpha * 6 / (math.pi * look) ** 2
+
+
+def confidence_sequence(
+    values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], alpha: float = ALPHA
+) -> npt.NDArray[np.float64]:
+    """An interval of the mean after each value, all of which hold together with probability 1 - `alpha`.
+
+    Args:
+        values: independent, approximately normal, [looks].
+        variances: of each, [looks].
+        alpha: probability that any of the intervals fails.
+
+    Returns:
+        [looks, 2]. Values that are known for certain (variance 0) from the first on give intervals of no width.
+    """
+    count = np.arange(1, len(values) + 1)
+    total, variance = np.cumsum(values), np.cumsum(variances)
+    # Narrowest after about ten spans; any choice made beforehand is valid.
+    intended = 10 * variances[np.argmax(variances > 0)] if len(variances) else 0.0
+    if not intended:
+        return np.stack([total / count, total / count], axis=1)
+    rho = intended / (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1)
+    reach = np.sqrt((variance + rho) * np.log((variance + rho) / (rho * alpha**2)))
+    return np.stack([(total - reach) / count, (total + reach) / count], axis=1)
+
+
+def judge(records: Sequence[SpanRecord], drop_points: float = DROP_POINTS) -> list[Trend]:
+    """Every recipe name's trend. Of several records of one span and name, the newest counts.
+
+    Args:
+        records: in any order.
+        drop_points: by how much a slice's accuracy may fall below what it was before anyone is alarmed.
+    """
+    named: dict[str, dict[int, SpanRecord]] = {}
+    for record in sorted(records, key=lambda record: (record.span, record.created)):
+        named.setdefault(record.recipe_name, {})[record.span] = record
+    return [_trend(name, [spans[span] for span in sorted(spans)], drop_points) for name, spans in sorted(named.items())]
+
+
+def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
+    gaps = np.array([record.overall.gap_points for record in records])
+    errors = np.array([_standard_error(record.overall.ci95_points) for record in records])
+    bounds = confidence_sequence(gaps, errors**2)
+    looks: list[Look] = []
+    reference: SpanRecord | None = None
+    for position, record in enumerate(records):
+        before = records[position - 1] if position else None
+        drift, alert = _drift(record, reference, before)
+        alpha = spent(position + 1) / 3
+        alerts = [*_gap_alerts(record, alpha), *_drops(record, records[:position], drop_points, alpha)]
+        looks.append(
+            Look(
+                record=record,
+                drift_points=drift,
+                reference=None if reference is None else reference.span,
+                mean_gap_points=float(gaps[: position + 1].mean()),
+                mean_gap_ci95_points=(float(bounds[position, 0]), float(bounds[position, 1])),
+                recipe_changed=before is not None and before.recipe_hash != record.recipe_hash,
+                alerts=[*alerts, *([alert] if alert else [])],
+            )
+        )
+        reference = reference if alert else record
+    return Trend(recipe_name=name, looks=looks)
+
+
+def _standard_error(interval: tuple[float, float]) -> float:
+    return (interval[1] - interval[0]) / 2 / _Z
+
+
+def _gap_alerts(record: SpanRecord, alpha: float) -> list[Alert]:
+    """Gaps beyond the margin, all examples first; the slices share `alpha`, all examples have as much for their own."""
+    whole, *parts = record.slices
+    found = [whole] if whole.beyond_p < alpha else []
+    found += [part for part, p in zip(parts, holm([part.beyond_p for part in parts]), strict=True) if p < alpha]
+    return [
+        Alert(
+            kind="gap" if part is whole else "slice gap",
+            where=part.name,
+            points=part.gap_points,
+            text=f"{part.name}: the loop is {abs(part.gap_points):.2f} points "
+            f"{'below' if part.gap_points < 0 else 'above'} fit, beyond the margin of {record.margin_points:g}",
+        )
+        for part in found
+    ]
+
+
+def _drops(record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float) -> list[Alert]:
+    """Slices whose accuracy fell, of either twin, by more than `drop_points` below its mean so far."""
+    found = []
+    for part in record.slices[1:]:
+        earlier = [other for past in before for other in past.slices if other.name == part.name]
+        for twin in ("fit", "loop") if earlier else ():
+            now = getattr(part, f"{twin}_accuracy")
+            past = np.array([getattr(other, f"{twin}_accuracy") for other in earlier])
+            error = _prediction_error(now, part.n, past, [other.n for other in earlier])
+            drop = float(past.mean()) - now
+            found.append((part, twin, drop, float(stats.norm.sf((drop - drop_points / 100) / error))))
+    adjusted = holm([p for *_, p in found])
+    return [
+        Alert(
+            kind="slice accuracy",
+            where=part.name,
+            points=-100 * drop,
+            text=f"{part.name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its mean so far",
+        )
+        for (part, twin, drop, _), p in zip(found, adjusted, strict=True)
+        if p < alpha
+    ]
+
+
+def _prediction_error(now: float, n: int, past: npt.NDArray[np.float64], sizes: list[int]) -> float:
+    """Standard error of a new span's accuracy against the mean of the earlier ones.
+
+    Spans differ for more reasons than which examples were drawn (each has its own training data), so that the scatter
+    seen so far counts where it is the larger.
+    """
+    pooled = float(np.average([*past, now], weights=[*sizes, n]))
+    share = (pooled * n + 1) / (n + 2)  # never 0 or 1: an accuracy of 100 % so far does not make an error impossible
+    drawn = share * (1 - share) / n
+    seen = float(past.var(ddof=1)) if len(past) > 1 else 0.0
+    return math.sqrt(max(drawn, seen) * (1 + 1 / len(past)))
+
+
+def _drift(
+    record: SpanRecord, reference: SpanRecord | None, before: SpanRecord | None
+) -> tuple[float | None, Alert | None]:
+    """How far the labels are from the last span that had not drifted, and an alert where that is news.
+
+    A span like the drifted one before it is no news: a change that lasts is told once and then is the new reference.
+    """
+    if reference is None or before is None:
+        return None, None
+    label, distance = label_distance(record, reference)
+    lasting = before is not reference and label_distance(record, before)[1] <= record.drift_threshold
+    if distance <= record.drift_threshold or lasting:
+        return 100 * distance, None
+    share, was = record.label_shares.get(label, 0.0), reference.label_shares.get(label, 0.0)
+    text = f"label {label} is {share:.1%} of the training examples, {was:.1%} in span {reference.span}"
+    return 100 * distance, Alert(kind="drift", where=label, points=100 * (share - was), text=text)
+
+
+def label_distance(record: SpanRecord, other: SpanRecord) -> tuple[str, float]:
+    """The label whose share changed most and by how much (TFDV's infinity norm)."""
+    labels = sorted({*record.label_shares, *other.label_shares})
+    changes = {label: abs(record.label_shares.get(label, 0.0) - other.label_shares.get(label, 0.0)) for label in labels}
+    label = max(changes, key=lambda name: changes[name])
+    return label, changes[label]
