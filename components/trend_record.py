@@ -41,6 +41,8 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     (label,) = (feature for feature in rules.feature if feature.name == LABEL)
     # A schema without a comparator means that no change of a share is drift.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
-    found = record_from(Comparison.model_validate_json(text), int(examples.span), allowed, unstaged(report.uri))
+    # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's own.
+    span = examples.get_int_custom_property("span")
+    found = record_from(Comparison.model_validate_json(text), span, allowed, unstaged(report.uri))
     place = Shelf(destination).put(found)
     write_json(entry, {"place": place, "record": found.model_dump(mode="json")})

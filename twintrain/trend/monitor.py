@@ -30,6 +30,7 @@ from twintrain.trend.record import SpanRecord
 
 ALPHA = 0.05
 DROP_POINTS = 2.0
+_CERTAIN = 1e-12  # a variance that small (in points) is rounding
 _Z = float(stats.norm.isf(0.025))
 Kind = Literal["gap", "slice gap", "slice accuracy", "drift"]
 
@@ -94,10 +95,10 @@ def confidence_sequence(
     count = np.arange(1, len(values) + 1)
     total, variance = np.cumsum(values), np.cumsum(variances)
     # Narrowest after about ten spans; any choice made beforehand is valid.
-    intended = 10 * variances[np.argmax(variances > 0)] if len(variances) else 0.0
-    if not intended:
+    doubtful = variances[variances > _CERTAIN]
+    if not len(doubtful):
         return np.stack([total / count, total / count], axis=1)
-    rho = intended / (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1)
+    rho = 10 * doubtful[0] / (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1)
     reach = np.sqrt((variance + rho) * np.log((variance + rho) / (rho * alpha**2)))
     return np.stack([(total - reach) / count, (total + reach) / count], axis=1)
 

@@ -1,0 +1,85 @@
+"""schedule.yaml: when the pipeline runs by itself."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from croniter import croniter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from twintrain.errors import TwintrainError, explained
+
+KNOWN_PARAMETERS = ("data", "span", "overrides")
+
+
+class Schedule(BaseModel):
+    """A recurring run. Runs never overlap and missed ones are not caught up: the newest span is all that counts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100, description="Unique; there is one schedule of a name.")
+    cron: str = Field(description="Five fields, or six with seconds first.")
+    timezone: str = Field(description="In which zone cron is meant, 'UTC' or 'Europe/Berlin'.")
+    experiment: str = "twintrain"
+    namespace: str | None = Field(None, description="Of the user, on a multi-user installation.")
+    parameters: dict[str, Any] = Field({}, description="data, span, overrides; as compiled where left out.")
+
+    @field_validator("cron")
+    @classmethod
+    def _cron_is_valid(cls, cron: str) -> str:
+        fields = cron.split()
+        if len(fields) not in (5, 6):
+            raise ValueError(f"has {len(fields)} fields; cron has 5 (minute first) or 6 (second first)")
+        if not croniter.is_valid(" ".join(fields).replace("?", "*"), second_at_beginning=len(fields) == 6):
+            raise ValueError("is no cron expression")
+        return " ".join(fields)
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is no time zone; write 'UTC' or 'Europe/Berlin'") from None
+        return name
+
+    @field_validator("parameters")
+    @classmethod
+    def _parameters_exist(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        for name in parameters:
+            if name not in KNOWN_PARAMETERS:
+                raise ValueError(f"{name!r} is no parameter of the pipeline; it has {', '.join(KNOWN_PARAMETERS)}")
+        return parameters
+
+    @property
+    def kfp_cron(self) -> str:
+        """Six fields, as Kubeflow Pipelines wants it."""
+        return self.cron if len(self.cron.split()) == 6 else f"0 {self.cron}"
+
+    def next_runs(self, count: int, after: datetime.datetime | None = None) -> list[datetime.datetime]:
+        """The next times, in the schedule's own zone."""
+        start = after or datetime.datetime.now(ZoneInfo(self.timezone))
+        times = croniter(self.kfp_cron.replace("?", "*"), start, second_at_beginning=True)
+        return [times.get_next(datetime.datetime) for _ in range(count)]
+
+
+def load_schedule(path: Path) -> Schedule:
+    """Read and check a schedule.yaml.
+
+    Raises:
+        TwintrainError: it cannot be read, is not YAML, or has a key or value that cannot be.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Schedule.model_validate({} if tree is None else tree)
+    except OSError as error:
+        raise TwintrainError(f"{path} cannot be read: {error.strerror}.", "Name another with --schedule.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TwintrainError(f"{path} is not YAML: {error}", "Mend the line it names.") from error
+    except ValidationError as error:
+        problem = explained(error, Schedule, str(path))
+        raise TwintrainError(problem, "kubeflow/schedule.yaml explains every key.") from None
