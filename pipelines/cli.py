@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import diagnose_command, explain_command, trend_command
+from pipelines import diagnose_command, explain_command, kubeflow_command, trend_command
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(kubeflow_command.app, name="kubeflow")
 diagnose_command.register(app)
 explain_command.register(app)
 trend_command.register(app)

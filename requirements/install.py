@@ -44,7 +44,7 @@ def main() -> int:
     name, remedy = choose_set(glibc(), sys.version_info[:2])
     if name is None:
         return fail(*remedy)
-    stamp = fingerprint(name) + " cuda" * asked.cuda
+    stamp = fingerprint(name, project=not asked.dependencies_only) + " cuda" * asked.cuda
     if STAMP.is_file() and STAMP.read_text() == stamp:
         return 0
     problem = check_host()
@@ -116,10 +116,10 @@ def check_host() -> tuple[str, str] | None:
     return None
 
 
-def fingerprint(name: str) -> str:
+def fingerprint(name: str, project: bool = True) -> str:
     """What a finished environment is stamped with; another stamp means it must be made again."""
     sha = hashlib.sha256()
-    for path in (HERE / f"{name}.txt", PROJECT / "setup.py", Path(__file__)):
+    for path in (HERE / f"{name}.txt", Path(__file__), *([PROJECT / "setup.py"] if project else [])):
         sha.update(path.read_bytes())
     return f"{name} {platform.python_version()} {sha.hexdigest()}"
 
