@@ -82,14 +82,16 @@ def rehearse(
 ) -> None:
     """Run the compiled pipeline on this machine in containers, step by step, without GPUs."""
     from pipelines.quiet import quiet
-    from pipelines.rehearsal import for_rehearsal
-    from pipelines.rehearsal import rehearse as run
 
-    root = root.resolve()
-    cluster_here = for_rehearsal(_cluster(cluster), root)
-    with _compiled(recipe, overrides, cluster_here) as package, quiet():
-        spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
-        made = run(spec, cluster_here, root, {"span": span}, lambda line: typer.echo(line, err=True))
+    root, settings = root.resolve(), _cluster(cluster)
+    with quiet() as tell:
+        from pipelines.rehearsal import for_rehearsal
+        from pipelines.rehearsal import rehearse as run
+
+        here = for_rehearsal(settings, root)
+        with _compiled(recipe, overrides, here) as package:
+            spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+        made = run(spec, here, root, {"span": span}, tell)
     typer.echo(f"report {made / 'report' / 'report' / 'report.html'}")
 
 
@@ -235,7 +237,8 @@ def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output:
 
     nowhere = Path("/nowhere")  # every path is the cluster's
     config = RunConfig(recipe=load_recipe(recipe, overrides or []), data=nowhere, schema_file=nowhere, root=nowhere)
-    with quiet(), Console(stderr=True).status("compiling: TFX takes some seconds to load …"):
+    typer.echo("compiling; TFX takes some seconds to load …", err=True)
+    with quiet():
         from pipelines.kubeflow_runner import compile_pipeline, on_cluster
 
         compiled = compile_pipeline(on_cluster(config, cluster), cluster)

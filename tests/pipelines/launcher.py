@@ -1,0 +1,106 @@
+"""What KFP's launcher does around a container, replayed on this machine with directories in place of a bucket.
+
+From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutputs`: names, URIs, the added logs output,
+the place of the output file), metadata/client.go (an input's instance schema arrives empty), component/launcher_v2.go
+(inputs are downloaded to, and outputs uploaded from, the local path of their URI; metadata is merged).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorOutput
+
+from components import staging
+from pipelines import kubeflow_entrypoint
+
+
+class Launcher:
+    """Runs a compiled pipeline's tasks one by one.
+
+    Args:
+        spec: the PipelineSpec.
+        root: the pipeline root, a minio:// or s3:// URI.
+        folder: `bucket` below it holds what was uploaded; staged files must be below `folder` too (`staging.FOLDERS`).
+        parameters: this run's values of the pipeline's parameters.
+    """
+
+    def __init__(self, spec: dict[str, Any], root: str, folder: Path, parameters: dict[str, Any]) -> None:
+        self.dag, self.spec, self.root = spec["root"]["dag"]["tasks"], spec, root
+        self.bucket, self.folder = folder / "bucket", folder
+        declared = spec["root"]["inputDefinitions"]["parameters"]
+        self.parameters = {name: one["defaultValue"] for name, one in declared.items()} | parameters
+        self.outputs: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def order(self) -> list[str]:
+        """Every task after those it depends on."""
+        done: list[str] = []
+        while len(done) < len(self.dag):
+            done += [
+                name
+                for name, task in sorted(self.dag.items())
+                if name not in done and set(task.get("dependentTasks", [])) <= set(done)
+            ]
+        return done
+
+    def run(self, name: str) -> int:
+        """One task; the exit status of its container."""
+        task = self.dag[name]
+        component = self.spec["components"][task["componentRef"]["name"]]
+        container = self.spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        for scheme in staging.FOLDERS.values():
+            shutil.rmtree(scheme, ignore_errors=True)  # a pod starts with nothing
+        given = self._executor_input(name, task, component)
+        assert container["command"] == ["python", "-m", "pipelines.kubeflow_entrypoint"]
+        arguments = [json.dumps(given) if part == "{{$}}" else part for part in container["args"]]
+        status = kubeflow_entrypoint.main(arguments)
+        if status == 0:
+            self._upload(name, given)
+        return status
+
+    def _executor_input(self, name: str, task: dict[str, Any], component: dict[str, Any]) -> dict[str, Any]:
+        inputs = {}
+        for key, source in task.get("inputs", {}).get("artifacts", {}).items():
+            wanted = source["taskOutputArtifact"]
+            artifact = self.outputs[wanted["producerTask"], wanted["outputArtifactKey"]]
+            shutil.copytree(self._object(artifact["uri"]), staging.staged(artifact["uri"]))
+            inputs[key] = {"artifacts": [artifact | {"type": {"instanceSchema": ""}}]}
+        home = f"{self.root}/{name}/3f2a"
+        outputs = {
+            key: {"artifacts": [{"name": key, "uri": f"{home}/{key}", "type": one["artifactType"], "metadata": {}}]}
+            for key, one in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+        }
+        logs = {"name": "executor-logs", "uri": f"{home}/executor-logs", "type": {"schemaTitle": "system.Artifact"}}
+        outputs["executor-logs"] = {"artifacts": [logs]}
+        local = Path(staging.staged(home))
+        local.mkdir(parents=True)
+        handed = {
+            key: self.parameters[source["componentInputParameter"]]
+            for key, source in task["inputs"]["parameters"].items()
+        }
+        return {
+            "inputs": {"artifacts": inputs, "parameterValues": handed},
+            "outputs": {"artifacts": outputs, "outputFile": str(local / "output_metadata.json")},
+        }
+
+    def _upload(self, name: str, given: dict[str, Any]) -> None:
+        text = Path(given["outputs"]["outputFile"]).read_text(encoding="utf-8")
+        left = json_format.MessageToDict(json_format.Parse(text, ExecutorOutput()))  # KFP parses as strictly
+        for key, artifacts in given["outputs"]["artifacts"].items():
+            if key == "executor-logs":
+                assert key not in left["artifacts"]
+                continue
+            (artifact,) = artifacts["artifacts"]
+            (told,) = left["artifacts"][key]["artifacts"]
+            assert told["uri"] == artifact["uri"]
+            local = Path(staging.staged(artifact["uri"]))
+            assert local.is_dir(), f"{name} left nothing for {key}"
+            shutil.copytree(local, self._object(artifact["uri"]))
+            self.outputs[name, key] = artifact | {"metadata": artifact["metadata"] | told.get("metadata", {})}
+
+    def _object(self, uri: str) -> Path:
+        return self.bucket / uri.split("://")[1]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import staging
+from pipelines import kubeflow_entrypoint
+from pipelines.cluster import Cluster
+from pipelines.config import REPOSITORY, RunConfig
+from pipelines.kubeflow_runner import compile_pipeline, on_cluster
+from tests.conftest import write_idx
+from tests.pipelines.launcher import Launcher
+from twintrain.recipe_files import load_recipe
+
+SMALL = ["seeds=[0]", "training.epochs=1", "tuning.trials=1", "tuning.examples=100", "comparison.accuracy_floor=0.1"]
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging directories below the test's own folder, and no trace of hidden GPUs afterwards."""
+    for scheme in staging.FOLDERS:
+        monkeypatch.setitem(staging.FOLDERS, scheme, f"{tmp_path}/{scheme.removesuffix('://')}/")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    monkeypatch.setenv("TWINTRAIN_TRAINERS_SEE_DEVICES", "unset")
+
+
+def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) -> dict[str, Any]:
+    """The pipeline for a cluster whose volume is the test's folder, with two spans of data on it."""
+    for span, start in ((1, 0), (2, 600)):
+        folder = tmp_path / "data" / f"span-{span}"
+        folder.mkdir(parents=True)
+        write_idx(folder, {"train": 600, "eval": 120}, start=start)
+    settings = {
+        "image": "registry/twintrain:1",
+        "pipeline_root": root,
+        "data": str(tmp_path / "data"),
+        "schema": str(REPOSITORY / "data" / "schema.pbtxt"),
+        "work": str(tmp_path / "work"),
+        "records": str(tmp_path / "records"),
+        **cluster,
+    }
+    nowhere = Path("/nowhere")
+    config = RunConfig(recipe=load_recipe("standard", overrides), data=nowhere, schema_file=nowhere, root=nowhere)
+    chosen = Cluster.model_validate(settings)
+    return compile_pipeline(on_cluster(config, chosen), chosen).spec
+
+
+@pytest.mark.e2e
+def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
+    """The whole pipeline, minio:// in and out, with one recipe field changed for this run alone."""
+    spec = compiled(tmp_path, "minio://mlpipeline/v2/artifacts", SMALL)
+    launcher = Launcher(spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]})
+    order = launcher.order()
+    assert len(order) == 17
+    assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
+    examples = launcher.outputs["IdxExampleGen", "examples"]
+    assert examples["metadata"]["custom:span"] == 2  # the newest
+    assert examples["metadata"]["fingerprint"]
+    report = tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    comparison = json.loads((report / "comparison.json").read_text())
+    assert comparison["verdict"] == "identical"
+    assert comparison["recipe"]["training"]["batch_size"] == 50
+    (record,) = (tmp_path / "records").iterdir()
+    kept = json.loads(record.read_text())
+    assert kept["span"] == 2
+    assert kept["report"] == launcher.outputs["Report", "report"]["uri"]
+
+
+def test_s3_an_older_span_and_its_statistics(tmp_path: Path) -> None:
+    spec = compiled(tmp_path, "s3://bucket/twintrain", SMALL)
+    launcher = Launcher(spec, "s3://bucket/twintrain", tmp_path, {"span": 1})
+    assert [launcher.run(name) for name in ("IdxExampleGen", "ImportSchemaGen", "StatisticsGen")] == [0, 0, 0]
+    assert launcher.outputs["IdxExampleGen", "examples"]["metadata"]["custom:span"] == 1
+    assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith("s3://bucket/twintrain/StatisticsGen/")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"span": 7}, "has no span 7"),
+        ({"overrides": ["tuning.apply=true"]}, "change which steps there are"),
+        ({"overrides": ["training.epoch=1"]}, "Did you mean 'epochs'"),
+        ({"overrides": "training.epochs=1"}, "must be a list of texts"),
+        ({"data": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
+    ],
+)
+def test_parameters_that_do_not_fit_end_the_step(
+    tmp_path: Path, parameters: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = compiled(tmp_path, "minio://bucket", SMALL)
+    assert Launcher(spec, "minio://bucket", tmp_path, parameters).run("IdxExampleGen") == 2
+    error = capfd.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_promised_gpu_that_is_not_there_ends_the_step_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = compiled(tmp_path, "minio://bucket", SMALL, training={"gpu": {"count": 2}})
+    (arguments,) = (
+        one["container"]["args"]
+        for label, one in spec["deploymentSpec"]["executors"].items()
+        if label == "exec-trainer-fit"
+    )
+    given = ["{}" if part == "{{$}}" else part for part in arguments]
+    assert kubeflow_entrypoint.main(given) == 2
+    error = capfd.readouterr().err
+    assert "2 GPUs promised, 0 found" in error
+    for looked_for in ("driver:", "devices:", "libcuda.so.1:", "CUDA_VISIBLE_DEVICES:", "NVIDIA_VISIBLE_DEVICES:"):
+        assert looked_for in error
