@@ -2,10 +2,10 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help install run quick test test-fast lint lock schema clean
+.PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema clean
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install:  ## make .venv with the twintrain command in it (again only when its locked set changed)
 	@$(PYTHON) requirements/install.py
@@ -21,6 +21,14 @@ test: install  ## all tests
 
 test-fast: install  ## the tests that take seconds
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+IMAGE ?= localhost/twintrain:e2e
+BUILD ?=
+
+e2e-kubeflow: install  ## build the image, run the whole pipeline in containers (docker or podman; ten minutes)
+	sed 's#^image:.*#image: $(IMAGE)#' kubeflow/cluster.yaml > .venv/e2e-cluster.yaml
+	.venv/bin/twintrain kubeflow build --cluster .venv/e2e-cluster.yaml --no-cuda $(BUILD)
+	TWINTRAIN_IMAGE=$(IMAGE) .venv/bin/python -m pytest -s tests/e2e/test_containers.py
 
 lint: install  ## style, types, layers
 	.venv/bin/ruff check .
