@@ -117,7 +117,6 @@ class Cluster(_Part):
     data_schema: PurePosixPath = Field(PurePosixPath("/opt/twintrain/data/schema.pbtxt"), alias="schema")
     work: PurePosixPath = PurePosixPath("/tmp/twintrain")
     records: str | None = None
-    parallel_seeds: int = Field(1, ge=1, le=64, description="Seeds a Trainer trains side by side, on its GPUs.")
     volumes: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
     alert_on_exit: bool = Field(False, description="A last step that alerts when the run failed or the trend is off.")

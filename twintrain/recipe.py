@@ -169,6 +169,9 @@ class Execution(_Section):
     xla: bool = False
     steps_per_execution: int = Field(64, ge=1, le=100000, description="fit twin: steps per call from Python.")
     deterministic: bool = Field(True, description="Op determinism, and no graph rewrites that regroup arithmetic.")
+    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
+        "none", description="One device, or all of this machine's (mirrored). multi_worker: Keras 3 cannot."
+    )
 
     @model_validator(mode="after")
     def _xla_is_possible(self) -> Execution:
@@ -178,6 +181,16 @@ class Execution(_Section):
                 "has no deterministic max-pooling gradient; set execution.deterministic=false to measure with XLA"
             )
         return self
+
+    @field_validator("strategy")
+    @classmethod
+    def _fit_can_do_it(cls, strategy: str) -> str:
+        if strategy == "multi_worker":
+            raise ValueError(
+                "Keras 3's fit does not run under MultiWorkerMirroredStrategy (keras-team/keras#20585), so there is "
+                "nothing to compare a loop with; use mirrored, on one machine with several devices"
+            )
+        return strategy
 
 
 class Tuning(_Section):

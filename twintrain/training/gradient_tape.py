@@ -18,6 +18,7 @@ from twintrain.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe import Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
+from twintrain.training.distribution import distributed
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -29,7 +30,7 @@ class GradientTapeTwin:
 
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
-        with session(job.recipe, job.seed):
+        with session(job.recipe, job.seed), distributed(job.recipe):
             source = BatchSource(job.train, job.recipe, job.seed)
             built = build(job.recipe, job.problem, source.steps)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
@@ -88,10 +89,14 @@ class Loop:
         )
         self._run_epoch = tf.function(self._epoch_in_graph) if compiled else self._epoch_in_graph
         self._run_test = tf.function(self._test_in_graph) if compiled else self._test_in_graph
+        self._strategy = tf.distribute.get_strategy()
+        self._run_shared = tf.function(self._each_batch) if compiled else self._each_batch
 
     def train_epoch(self, epoch: int) -> list[int]:
         """One pass over the training examples; the fingerprint of each batch."""
         self._reset()
+        if self._shared:
+            return self._train_shared(epoch)
         if self._source.device_resident:
             order = tf.constant(self._source.epoch_order(epoch))
             return self._run_epoch(order, tf.constant(self._source.epoch_transforms(epoch))).numpy().tolist()
@@ -110,7 +115,10 @@ class Loop:
     def evaluate(self, validation: tf.data.Dataset) -> dict[str, float]:
         """Loss and accuracy on the validation examples."""
         self._reset()
-        self._run_test(validation)
+        if self._shared:
+            self._run_shared(self._strategy.experimental_distribute_dataset(validation), self._test)
+        else:
+            self._run_test(validation)
         return self.results()
 
     def results(self) -> dict[str, float]:
@@ -137,9 +145,15 @@ class Loop:
     def _total_loss(self, labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
         loss = self._loss(labels, predictions)
         added = self._model.losses
+        if self._shared:
+            # Gradients are summed over replicas, so that each counts by its share of the global batch. Keras's loss
+            # objects see to that themselves; what layers add, they do not.
+            added = [part * (1.0 / self._strategy.num_replicas_in_sync) for part in added]
         return tf.reduce_sum([loss, *added]) if added else loss
 
     def _update_metrics(self, labels: tf.Tensor, predictions: tf.Tensor, loss: tf.Tensor) -> None:
+        if self._shared:
+            loss = loss * float(self._strategy.num_replicas_in_sync)
         self._mean_loss.update_state(loss, sample_weight=tf.shape(labels)[0])
         self._accuracy.update_state(labels, predictions)
 
@@ -151,6 +165,22 @@ class Loop:
             fingerprints = fingerprints.write(step, self._source.fingerprint(images, labels))
             self._step(images, labels)
         return fingerprints.stack()
+
+    @property
+    def _shared(self) -> bool:
+        return self._strategy.num_replicas_in_sync > 1
+
+    def _train_shared(self, epoch: int) -> list[int]:
+        """One epoch over several replicas, on the very parts of each batch that `fit` would give them."""
+        feed = Feed()
+        feed.start(epoch)
+        batches = self._strategy.experimental_distribute_dataset(self._source.dataset(feed))
+        self._run_shared(batches, self._step)
+        return feed.fingerprints[epoch]
+
+    def _each_batch(self, batches: tf.distribute.DistributedDataset, step: Callable[..., None]) -> None:
+        for images, labels in batches:
+            self._strategy.run(step, args=(images, labels))
 
     def _test_in_graph(self, validation: tf.data.Dataset) -> None:
         for images, labels in validation:

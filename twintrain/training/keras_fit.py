@@ -12,6 +12,7 @@ from twintrain.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
+from twintrain.training.distribution import distributed
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -24,10 +25,10 @@ class KerasFitTwin:
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
         recipe = job.recipe
-        with session(recipe, job.seed):
+        with session(recipe, job.seed), distributed(recipe):
             source = BatchSource(job.train, recipe, job.seed)
             built = build(recipe, job.problem, source.steps)
-            compile_model(built, recipe, min(recipe.execution.steps_per_execution, source.steps))
+            compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             feed = Feed()
             stopper = _stopper(recipe.early_stopping)
@@ -59,6 +60,11 @@ class KerasFitTwin:
             best_epoch=closing.best_epoch,
             train_size=len(job.train),
         )
+
+
+def _steps_per_execution(recipe: Recipe, steps: int) -> int:
+    # TensorFlow 2.21 cannot loop over a distributed iterator in a graph ("must feed a value for placeholder").
+    return min(recipe.execution.steps_per_execution, steps) if recipe.execution.strategy == "none" else 1
 
 
 def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> None:
