@@ -31,6 +31,7 @@ LIBRARY = [
     "httpx>=0.27",
     "tenacity>=8",
     "fsspec>=2024.6",
+    "grpcio>=1.60",  # keras-tuner: several workers
 ]
 PIPELINE = [
     "tfx==1.21.0",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -75,6 +76,21 @@ def _new_process() -> ProcessPoolExecutor:
 
 def _import_tensorflow() -> None:
     import keras  # noqa: F401 - the import is the work; it takes no GPU yet
+
+
+def end_with_parent() -> None:
+    """Have this process end when the one that started it does: a parent that was killed cannot clean up.
+
+    Without this its child would keep the GPU for ever.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def expect_isolated(calls: int) -> None:

@@ -203,6 +203,10 @@ class Tuning(_Section):
     seed: int = Field(0, ge=0, lt=2**31)
     learning_rate: tuple[float, float] = Field((0.0003, 0.003), description="Range searched, logarithmically.")
     batch_size: tuple[int, ...] = (32, 64)
+    workers: int = Field(1, ge=1, le=64, description="Processes that search together, each on a GPU of its own.")
+    stall_minutes: float = Field(
+        30.0, gt=0, description="Several workers: give them up when no trial ends for so long."
+    )
     apply: bool = Field(False, description="Train with the best values found instead of the recipe's own.")
 
     @model_validator(mode="after")

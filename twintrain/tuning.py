@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
+from twintrain.tuning_workers import finished, in_a_crew, run_workers
+
+_LOST = "a worker ended early; what it left is run now"
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class TwinHyperModel(keras_tuner.HyperModel):
             raise FatalError from error
         best = int(np.argmin(result.history["val_loss"]))
         figures = {name: values[best] for name, values in result.history.items()}
+        if in_a_crew():
+            return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
         self._trials += 1
         text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
         tell("progress", node=f"Tuner-{self._twin}", done=self._trials, total=tuning.trials, text=text)
@@ -108,6 +114,21 @@ def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
 
 def search(job: TuningJob) -> TuningResult:
     """Run the recipe's search for one twin; an interrupted search goes on with the trial it was at."""
+    tuning, folder = job.recipe.tuning, job.folder / job.twin
+    if tuning.workers > 1 and finished(folder) < tuning.trials:
+        ended = run_workers(
+            partial(_search, job), folder, tuning.workers, 60 * tuning.stall_minutes, partial(_tell_of, job)
+        )
+        if any(ended):
+            tell("progress", node=f"Tuner-{job.twin}", done=finished(folder), total=tuning.trials, text=_LOST)
+    # Alone, or for what the workers left: trials that were cut off are run again.
+    tuner = _search(job)
+    best = tuner.get_best_hyperparameters()[0]
+    return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
+
+
+def _search(job: TuningJob) -> keras_tuner.Tuner:
+    """Make the tuner and run trials until none is left."""
     tuning = job.recipe.tuning
     whole = job.data.store("train", job.recipe.data.memory_limit_mb)
     if tuning.examples is not None and tuning.examples < len(whole):
@@ -126,8 +147,12 @@ def search(job: TuningJob) -> TuningResult:
         tuner.search(verbose=0)
     except FatalError as error:
         raise (error.__cause__ or error) from None
-    best = tuner.get_best_hyperparameters()[0]
-    return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
+    return tuner
+
+
+def _tell_of(job: TuningJob, done: int) -> None:
+    total = job.recipe.tuning.trials
+    tell("progress", node=f"Tuner-{job.twin}", done=done, total=total, text=f"trial {done}/{total}")
 
 
 def _row(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:

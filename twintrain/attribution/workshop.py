@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 
 from twintrain.attribution.trainings import Cache, DataSource, Training, write_training
 from twintrain.errors import TwintrainError
-from twintrain.isolation import gpus_as_before
+from twintrain.isolation import end_with_parent, gpus_as_before
 from twintrain.progress import VARIABLE, last_text
 from twintrain.recipe import Recipe
 
@@ -104,19 +103,11 @@ _here: dict[str, Any] = {}
 
 def _begin(data: DataSource, progress_file: str, log: Path) -> None:
     os.environ[VARIABLE] = progress_file
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     # TensorFlow's native code writes to the descriptor, past Python.
     with log.open("ab") as file:
         os.dup2(file.fileno(), 2)
     _here["data"] = data
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot clean up; without this its child would keep the GPU for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _store(split: str, recipe: Recipe) -> Any:

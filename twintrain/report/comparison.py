@@ -46,7 +46,9 @@ class Slice(_Part):
     ci95_points: tuple[float, float] = Field(description="95 % interval of the difference, percentage points")
     p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
     equivalence_p: float = Field(description="two one-sided tests against the margin, not adjusted")
-    beyond_p: float = Field(1.0, description="two-sided test of a difference beyond the margin, not adjusted")
+    beyond_p: float = Field(
+        1.0, description="two-sided test of a difference beyond the margin for the models at hand, not adjusted"
+    )
     table: Table
     mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
     verdict: Verdict

@@ -74,6 +74,9 @@ def compare_slices(
             estimate,
             p,
             margin,
+            # Of the models at hand, whatever other seeds would give: two or three seeds could never tell at the levels
+            # that a trend over many spans asks for.
+            paired_estimate(differences[:, chosen[name]].mean(axis=0, keepdims=True)).beyond_p(margin),
             verdict(estimate, p, margin, identical),
             recipe.seeds,
         )
@@ -87,6 +90,7 @@ def _slice(
     estimate: PairedEstimate,
     p_value: float,
     margin: float,
+    beyond: float,
     word: Verdict,
     seeds: tuple[int, ...],
 ) -> Slice:
@@ -102,7 +106,7 @@ def _slice(
         difference_points=100 * estimate.difference,
         ci95_points=interval,
         p_value=1.0 if word == "identical" else p_value,
-        beyond_p=1.0 if word == "identical" else estimate.beyond_p(margin),
+        beyond_p=1.0 if word == "identical" else beyond,
         equivalence_p=0.0 if word == "identical" else estimate.equivalence_p(margin),
         table=Table(**vars(table)),
         mcnemar_p=table.mcnemar_p,

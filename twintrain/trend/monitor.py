@@ -11,6 +11,9 @@ Looking again after every span must not multiply false alarms. Two devices keep 
   normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence
   sequences", Ann. Statist. 49, equation 14), with variances as estimated per span.
 
+Gaps are those of the models a span left, tested over their test examples: whether other seeds would show them too is the
+report's question, and with two or three seeds no gap however large would pass for certain there.
+
 Drift of the data is a distance with a threshold of the user's, not a test.
 """
 

@@ -23,7 +23,7 @@ class SliceRecord(_Part):
     loop_accuracy: float = Field(ge=0, le=1)
     gap_points: float = Field(description="loop minus fit, percentage points")
     ci95_points: tuple[float, float]
-    beyond_p: float = Field(ge=0, le=1, description="two-sided test of a gap beyond the margin")
+    beyond_p: float = Field(ge=0, le=1, description="two-sided test of a gap beyond the margin, for the models at hand")
     verdict: Verdict
 
 
