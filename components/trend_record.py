@@ -21,7 +21,7 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     schema: InputArtifact[Schema],
     entry: OutputArtifact[TrendEntry],
     destination: Parameter[str],
-    code: Parameter[str],
+    moment: Parameter[str],
 ) -> None:
     """Write the record; one of the same span and recipe is replaced.
 
@@ -31,7 +31,8 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
         schema: says how far a label's share may move from span to span.
         entry: a copy of the record, and where it is kept.
         destination: a directory or a URL that fsspec knows.
-        code: not read; it keeps a result of other code from being taken for this one's.
+        moment: not read; a new one in each run, so that none takes this step from an earlier one: the record may have
+            been removed since.
 
     Raises:
         TwintrainError: the record cannot be written.

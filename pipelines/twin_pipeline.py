@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import NamedTuple
 
 from tfx.dsl.components.base.base_node import BaseNode
@@ -163,7 +164,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         examples=data.ingest.outputs["examples"],
         schema=data.schema.outputs["schema"],
         destination=config.record_place,
-        code=code_digest(recipe, report=True),
+        moment=datetime.datetime.now(datetime.timezone.utc).isoformat(),
     )
     pusher = Pusher(
         model=loop.outputs["model"],

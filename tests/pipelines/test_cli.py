@@ -65,7 +65,7 @@ def test_budgets_are_lengths_of_time(text: str, seconds: float) -> None:
         (["run", "--schema", "/nowhere.pbtxt"], "cannot be read"),
         (["explain", "--budget", "soon"], "is no length of time"),
         (["explain", "--to", "standard", "--set", "data.limit=500"], "Nothing to explain"),
-        (["explain", "--span", "3"], "has no span 3"),
+        (["explain", "--span", "3"], "so no span 3 either"),
         (["power", "--gap", "3", "--disagreement", "1"], "cannot be 3 points apart"),
         (["data", "fetch", "minst", "--to", "/tmp/never"], "Did you mean 'mnist'?"),
     ],
