@@ -44,7 +44,8 @@ def main() -> int:
     parser.add_argument("--html", type=Path, help="write the page here")
     asked = parser.parse_args()
     data, root = asked.work / "data", asked.work / "root"
-    seconds: list[int] = []
+    kept = asked.work / "seconds.json"
+    seconds: dict[str, int] = json.loads(kept.read_text()) if kept.exists() else {}
     write_schema(asked.work)
     done = [record.span for record in Shelf(str(root / "records")).all()]
     for span in range(1 + max(done, default=0), SPANS + 1):
@@ -58,9 +59,10 @@ def main() -> int:
         if span == KILLED:
             kill_in_the_middle(data, root, span)
         expect(retrain(data, root, span), "records", span)
-        seconds.append(round(time.monotonic() - started))
+        seconds[str(span)] = round(time.monotonic() - started)
+        kept.write_text(json.dumps(seconds))
         expect(retrain(data, root, span), "Nothing to do", span)
-        print(f"span {span}: {seconds[-1]} s", flush=True)
+        print(f"span {span}: {seconds[str(span)]} s", flush=True)
     (trend,) = judge(Shelf(str(root / "records")).all())
     flagged = {look.record.span: [f"{a.kind}: {a.text}" for a in look.alerts] for look in trend.looks if look.alerts}
     found = {

@@ -33,7 +33,6 @@ from twintrain.trend.record import SpanRecord
 
 ALPHA = 0.05
 DROP_POINTS = 2.0
-_CERTAIN = 1e-12  # a variance that small (in points) is rounding
 _Z = float(stats.norm.isf(0.025))
 Kind = Literal["gap", "slice gap", "slice accuracy", "drift"]
 
@@ -83,26 +82,24 @@ def spent(look: int, alpha: float = ALPHA) -> float:
 
 
 def confidence_sequence(
-    values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], alpha: float = ALPHA
+    values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], intended: float, alpha: float = ALPHA
 ) -> npt.NDArray[np.float64]:
     """An interval of the mean after each value, all of which hold together with probability 1 - `alpha`.
 
     Args:
         values: independent, approximately normal, [looks].
-        variances: of each, [looks].
+        variances: of each, [looks]; 0 for a value that is known for certain.
+        intended: the sum of variances at which the intervals are to be narrowest; any choice made beforehand is valid.
         alpha: probability that any of the intervals fails.
 
     Returns:
-        [looks, 2]. Values that are known for certain (variance 0) from the first on give intervals of no width.
+        [looks, 2]; of no width as long as every value was certain.
     """
     count = np.arange(1, len(values) + 1)
     total, variance = np.cumsum(values), np.cumsum(variances)
-    # Narrowest after about ten spans; any choice made beforehand is valid.
-    doubtful = variances[variances > _CERTAIN]
-    if not len(doubtful):
-        return np.stack([total / count, total / count], axis=1)
-    rho = 10 * doubtful[0] / (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1)
+    rho = intended / (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1)
     reach = np.sqrt((variance + rho) * np.log((variance + rho) / (rho * alpha**2)))
+    reach[variance == 0] = 0.0
     return np.stack([(total - reach) / count, (total + reach) / count], axis=1)
 
 
@@ -122,7 +119,8 @@ def judge(records: Sequence[SpanRecord], drop_points: float = DROP_POINTS) -> li
 def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
     gaps = np.array([record.overall.gap_points for record in records])
     errors = np.array([_standard_error(record.overall.ci95_points) for record in records])
-    bounds = confidence_sequence(gaps, errors**2)
+    # Ten spans of twins that disagree on 2 % of their examples, which is what good and not quite equal twins do.
+    bounds = confidence_sequence(gaps, errors**2, 10 * 0.02 * 100**2 / max(records[0].overall.n, 1))
     looks: list[Look] = []
     reference: SpanRecord | None = None
     for position, record in enumerate(records):

@@ -86,13 +86,13 @@ def test_all_looks_together_spend_alpha() -> None:
 
 
 def test_identical_twins_have_no_doubt() -> None:
-    assert confidence_sequence(np.zeros(5), np.zeros(5)).tolist() == [[0.0, 0.0]] * 5
+    assert confidence_sequence(np.zeros(5), np.zeros(5), 1.0).tolist() == [[0.0, 0.0]] * 5
 
 
 def test_the_sequence_is_howards_equation() -> None:
     """With rho from `lambertw`, the bound at the intended variance is the narrowest there can be."""
     values, variances = np.zeros(10), np.ones(10)
-    at_ten = confidence_sequence(values, variances)[-1, 1] * 10
+    at_ten = confidence_sequence(values, variances, 10.0)[-1, 1] * 10
 
     def reach(rho: float, variance: float = 10.0) -> float:
         return math.sqrt((variance + rho) * math.log((variance + rho) / (rho * 0.05**2)))
@@ -106,7 +106,7 @@ def test_looking_after_every_span_errs_as_seldom_as_it_says() -> None:
     missed = 0
     for _ in range(400):
         variances = rng.uniform(0.5, 2.0, 60)
-        bounds = confidence_sequence(0.3 + rng.normal(0, np.sqrt(variances)), variances)
+        bounds = confidence_sequence(0.3 + rng.normal(0, np.sqrt(variances)), variances, 10.0)
         missed += bool(((bounds[:, 0] > 0.3) | (bounds[:, 1] < 0.3)).any())
     assert missed <= 400 * 0.05 + 2 * math.sqrt(400 * 0.05 * 0.95)
 
@@ -114,7 +114,7 @@ def test_looking_after_every_span_errs_as_seldom_as_it_says() -> None:
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 4)), min_size=1, max_size=30))
 def test_the_band_holds_the_mean_so_far(pairs: list[tuple[float, float]]) -> None:
     values, variances = (np.array(column) for column in zip(*pairs, strict=True))
-    bounds = confidence_sequence(values, variances)
+    bounds = confidence_sequence(values, variances, 5.0)
     means = np.cumsum(values) / np.arange(1, len(values) + 1)
     assert np.isfinite(bounds).all()
     assert (bounds[:, 0] <= means + 1e-9).all()
