@@ -30,7 +30,7 @@ def dying_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> k
 
 
 def run(folder: Path, *overrides: str) -> TuningResult:
-    return search(TuningJob("loop", load_recipe("standard", [*OVERRIDES, "tuning.trials=4", *overrides]), DATA, folder))
+    return search(TuningJob("loop", load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", *overrides]), DATA, folder))
 
 
 def trials(result: TuningResult) -> list[dict[str, Any]]:
