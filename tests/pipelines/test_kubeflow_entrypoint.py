@@ -12,7 +12,7 @@ from pipelines import kubeflow_entrypoint
 from pipelines.cluster import Cluster
 from pipelines.config import REPOSITORY, RunConfig
 from pipelines.kubeflow_runner import compile_pipeline, on_cluster
-from tests.conftest import write_idx
+from tests.conftest import DATA, write_idx
 from tests.pipelines.launcher import Launcher
 from twintrain.recipe_files import load_recipe
 
@@ -30,10 +30,11 @@ def as_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) -> dict[str, Any]:
     """The pipeline for a cluster whose volume is the test's folder, with two spans of data on it."""
-    for span, start in ((1, 0), (2, 600)):
-        folder = tmp_path / "data" / f"span-{span}"
-        folder.mkdir(parents=True)
-        write_idx(folder, {"train": 600, "eval": 120}, start=start)
+    (tmp_path / "data" / "span-1").mkdir(parents=True)
+    write_idx(tmp_path / "data" / "span-1", {"train": 60, "eval": 30})
+    (tmp_path / "data" / "span-2").mkdir()
+    for path in DATA.glob("*-ubyte.gz"):
+        (tmp_path / "data" / "span-2" / path.name).symlink_to(path)
     settings = {
         "image": "registry/twintrain:1",
         "pipeline_root": root,
@@ -52,7 +53,7 @@ def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) ->
 @pytest.mark.e2e
 def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     """The whole pipeline, minio:// in and out, with one recipe field changed for this run alone."""
-    spec = compiled(tmp_path, "minio://mlpipeline/v2/artifacts", SMALL)
+    spec = compiled(tmp_path, "minio://mlpipeline/v2/artifacts", [*SMALL, "data.limit=700"])
     launcher = Launcher(spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]})
     order = launcher.order()
     assert len(order) == 17
