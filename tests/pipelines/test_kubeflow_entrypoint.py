@@ -60,7 +60,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
     examples = launcher.outputs["IdxExampleGen", "examples"]
     assert examples["metadata"]["custom:span"] == 2  # the newest
-    assert examples["metadata"]["fingerprint"]
+    assert examples["metadata"]["input_fingerprint"]
     report = tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
     comparison = json.loads((report / "comparison.json").read_text())
     assert comparison["verdict"] == "identical"
