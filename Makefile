@@ -1,6 +1,8 @@
 # `make run` and `make test` set everything up on their first call.
 PYTHON ?= python3
 ARGS ?=
+# A process per core, at most four: each holds TensorFlow.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema clean
 
@@ -17,10 +19,10 @@ quick: install  ## the same on a sample of 6,000 examples
 	.venv/bin/twintrain run --quick $(ARGS)
 
 test: install  ## all tests
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: install  ## the tests that take seconds
-	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) -m "not e2e" $(ARGS)
 
 IMAGE ?= localhost/twintrain:e2e
 BUILD ?=

@@ -43,6 +43,7 @@ PIPELINE = [
 ]
 DEV = [
     "pytest>=8,<9",
+    "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100",
     "ruff>=0.8",
     "mypy>=1.13",

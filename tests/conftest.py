@@ -19,6 +19,21 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / "data"
 
 
+SPREAD = ("test_cases.py", "test_correct.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests run in one process, in order (they share costly fixtures), unless each stands alone.
+
+    Whole runs come first, so that no process is left with one while the others have nothing to do.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    for item in items:
+        if item.path.name not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))
+
+
 def mnist_store(split: str, count: int, memory_limit: int = 1 << 30) -> ExampleStore:
     """The first examples of a split of the bundled MNIST, scaled to 0..1, as the pipeline would hold them."""
     pair = idx.find_pair(DATA, split)

@@ -1,16 +1,14 @@
-"""Many diagnoses at once: two processes work through the files while the tests wait for theirs."""
+"""Diagnoses in a process of their own, so that what a user's file leaves behind does not reach the tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from multiprocessing import get_context
-from multiprocessing.pool import AsyncResult
 from pathlib import Path
 
 from twintrain.diagnosis.result import Diagnosis
 
 # A fresh process after a few files: what they leave in memory is theirs.
-FILES_PER_PROCESS = 15
+FILES_PER_PROCESS = 8
 
 
 def diagnose_file(path: Path) -> str:
@@ -28,17 +26,14 @@ def diagnose_file(path: Path) -> str:
 
 
 class Diagnoses:
-    """Starts on all files at once; `of` waits for one."""
+    """One process that diagnoses file after file, replaced now and then."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self) -> None:
         # Not ProcessPoolExecutor: on Python 3.11 it hangs when a process reaches its last task.
-        self._pool = get_context("spawn").Pool(2, maxtasksperchild=FILES_PER_PROCESS)
-        self._found: dict[Path, AsyncResult[str]] = {
-            path: self._pool.apply_async(diagnose_file, (path,)) for path in files
-        }
+        self._pool = get_context("spawn").Pool(1, maxtasksperchild=FILES_PER_PROCESS)
 
     def of(self, path: Path) -> Diagnosis:
-        return Diagnosis.model_validate_json(self._found[path].get())
+        return Diagnosis.model_validate_json(self._pool.apply(diagnose_file, (path,)))
 
     def close(self) -> None:
         self._pool.terminate()

@@ -19,7 +19,7 @@ CHOSEN = FILES[::5]
 
 @pytest.fixture(scope="module")
 def diagnoses() -> Iterator[Diagnoses]:
-    found = Diagnoses(CHOSEN)
+    found = Diagnoses()
     yield found
     found.close()
 

@@ -120,7 +120,7 @@ def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> N
         "from twintrain.attribution.workshop import Workshop\n"
         "import os, time\n"
         "if __name__ == '__main__':\n"
-        f"    shop = Workshop(None, Path({str(tmp_path / 'log')!r}), print)\n"
+        f"    shop = Workshop(None, Path({str(tmp_path / 'log')!r}), lambda text: None)\n"
         "    print(shop.call(os.getpid), flush=True)\n"
         "    time.sleep(60)\n"
     )
