@@ -8,6 +8,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.training_job import TrainingRequest, run
 from components.transformed import transformed_data, with_best
+from twintrain.crew import Crew, run_as_crew
 from twintrain.isolation import run_isolated
 from twintrain.recipe import Recipe
 from twintrain.training.seeds import SeedsJob
@@ -24,4 +25,8 @@ def run_fn(fn_args: FnArgs) -> None:
     data = transformed_data(str(Path(fn_args.train_files[0]).parent.parent), fn_args.transform_graph_path)
     recipe = with_best(Recipe.model_validate_json(config["recipe"]), fn_args.hyperparameters)
     seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
-    run_isolated(run, TrainingRequest(seeds, fn_args.transform_graph_path, Path(fn_args.serving_model_dir)))
+    request = TrainingRequest(seeds, fn_args.transform_graph_path, Path(fn_args.serving_model_dir))
+    if recipe.execution.strategy == "multi_worker" and Crew.of_this_process() is None:
+        run_as_crew(run, (request,), recipe.execution.machines)
+    else:
+        run_isolated(run, request)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from twintrain.crew import Crew
+from twintrain.training.distribution import join_cluster
 from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
 
 
@@ -18,7 +21,20 @@ class TrainingRequest:
 
 
 def run(request: TrainingRequest) -> None:
-    """Train and export; runs in a process of its own."""
+    """Train and export; runs in a process of its own. Of several that train together, the first leaves the result."""
+    crew = Crew.of_this_process()
+    if crew is None:
+        _train_and_export(request)
+        return
+    join_cluster(crew, request.seeds.recipe.execution.join_minutes)
+    if crew.member == 0:
+        _train_and_export(request)
+        return
+    with TemporaryDirectory() as scratch:
+        train_seeds(replace(request.seeds, folder=Path(scratch)))
+
+
+def _train_and_export(request: TrainingRequest) -> None:
     model = train_seeds(request.seeds)
     from components.serving import export  # tensorflow_transform is not needed before
 

@@ -83,6 +83,10 @@ class BatchSource:
             images = self._augment(images, tf.gather(transforms, indices))
         return images, labels
 
+    def example_batch(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images and labels of the first examples in canonical order, as `gather` gives them; not augmented."""
+        return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
+
     def _augment(self, images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
         # A GPU interpolates with other roundings than a CPU, where tf.data always works: pinned when bits must agree.
         with tf.device("/CPU:0" if self._on_cpu else None):

@@ -104,8 +104,8 @@ class LockstepJob:
 
 
 def run_job(job: LockstepJob) -> LockstepResult:
-    """Run lockstep with the recipe's first seed on the training examples the twins will get."""
-    recipe = job.recipe
+    """Run lockstep with the recipe's first seed on the training examples the twins will get, on one device."""
+    recipe = job.recipe.on_one_device()
     train = job.data.store("train", recipe.data.memory_limit_mb)
     if recipe.data.validation_fraction:
         train, _ = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)

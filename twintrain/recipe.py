@@ -170,8 +170,10 @@ class Execution(_Section):
     steps_per_execution: int = Field(64, ge=1, le=100000, description="fit twin: steps per call from Python.")
     deterministic: bool = Field(True, description="Op determinism, and no graph rewrites that regroup arithmetic.")
     strategy: Literal["none", "mirrored", "multi_worker"] = Field(
-        "none", description="One device, or all of this machine's (mirrored). multi_worker: Keras 3 cannot."
+        "none", description="One device, all of one machine's (mirrored), or all of several machines' (multi_worker)."
     )
+    machines: int = Field(2, ge=2, le=64, description="multi_worker only: how many train one model together.")
+    join_minutes: float = Field(30.0, gt=0, description="multi_worker only: how long they wait for each other.")
 
     @model_validator(mode="after")
     def _xla_is_possible(self) -> Execution:
@@ -181,16 +183,6 @@ class Execution(_Section):
                 "has no deterministic max-pooling gradient; set execution.deterministic=false to measure with XLA"
             )
         return self
-
-    @field_validator("strategy")
-    @classmethod
-    def _fit_can_do_it(cls, strategy: str) -> str:
-        if strategy == "multi_worker":
-            raise ValueError(
-                "Keras 3's fit does not run under MultiWorkerMirroredStrategy (keras-team/keras#20585), so there is "
-                "nothing to compare a loop with; use mirrored, on one machine with several devices"
-            )
-        return strategy
 
 
 class Tuning(_Section):
@@ -319,6 +311,12 @@ class Recipe(_Section):
         """Only what decides the result of a training: the rest is put back to its default."""
         idle = {"name": "-", "comparison": Comparison(), "attribution": Attribution()}
         return self.model_copy(update=idle if self.tuning.apply else idle | {"tuning": Tuning()})
+
+    def on_one_device(self) -> Recipe:
+        """The same without a strategy: the batches, and the arithmetic but for the order of sums, are the same."""
+        execution = self.execution.model_copy(update={"strategy": "none"})
+        loop = {key: value for key, value in self.loop.items() if key != "execution.strategy"}
+        return self.model_copy(update={"execution": execution, "loop": loop})
 
     @property
     def twins_agree(self) -> bool:

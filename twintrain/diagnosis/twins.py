@@ -30,7 +30,7 @@ def run_and_explain(job: LockstepJob) -> LockstepResult:
     result = run_job(job)
     if result.first is None:
         return result
-    recipe = job.recipe
+    recipe = job.recipe.on_one_device()
     store = job.data.store("train", recipe.data.memory_limit_mb)
     found = diagnose_twins(recipe, find_problem(recipe, job.data.image_shape, job.data.classes), store)
     causes = [f"{'fit' if c.side == FIT else 'loop'} {by_id(c.id).does} ({c.id})" for c in found.causes]

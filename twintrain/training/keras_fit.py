@@ -12,7 +12,7 @@ from twintrain.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
-from twintrain.training.distribution import distributed
+from twintrain.training.distribution import distributed, let_fit_work_on_several
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -29,6 +29,7 @@ class KerasFitTwin:
             source = BatchSource(job.train, recipe, job.seed)
             built = build(recipe, job.problem, source.steps)
             compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
+            let_fit_work_on_several(built.model, source.example_batch())
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             feed = Feed()
             stopper = _stopper(recipe.early_stopping)

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from twintrain.training.checkpoints import StopperState
+from twintrain.training.distribution import leads
 
 
 @dataclass
@@ -62,6 +63,8 @@ def save(
         "stopped": progress.stopped,
         "stopper": {k: v for k, v in asdict(stopper).items() if k != "weights"},
     }
+    if not leads():
+        return  # only now: reading some variables takes all workers
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:

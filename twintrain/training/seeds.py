@@ -21,12 +21,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from twintrain.batches import evaluation_dataset
-from twintrain.problem import find_problem
+from twintrain.problem import Problem, find_problem
 from twintrain.progress import tell
 from twintrain.recipe import Recipe, TwinName
 from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.registry import twin_named
+from twintrain.training.session import build, session
 from twintrain.training.twin import EpochHook, TwinJob, TwinResult
 
 
@@ -70,11 +71,22 @@ def train_seeds(job: SeedsJob) -> keras.Model:
         state = job.state and job.state / _state_name(job, digest, seed)
         hook = _hook(job, seed, folder)
         result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
-        probabilities = predict(result.model, test, recipe)
+        model = _on_one_machine(result, recipe, problem)
+        probabilities = predict(model, test, recipe)
         write_record(folder, result, test, probabilities, digest)
-        first = first or result.model
+        first = first or model
     assert first is not None  # a recipe has at least one seed
     return first
+
+
+def _on_one_machine(result: TwinResult, recipe: Recipe, problem: Problem) -> keras.Model:
+    """The trained model, free of the other machines: reading a variable they share would wait for all of them."""
+    if recipe.execution.strategy != "multi_worker":
+        return result.model
+    with session(recipe, result.seed):
+        model = build(recipe, problem, steps_per_epoch=1).model
+    model.set_weights(result.weights)
+    return model
 
 
 def forget_state(job: SeedsJob) -> None:

@@ -19,7 +19,8 @@ from twintrain.recipe_files import load_recipe
 
 def main(replicas: int, output: Path, overrides: list[str]) -> None:
     device = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    if replicas > 1:
+        tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
     recipe = load_recipe("standard", ["training.epochs=2", *overrides])
     from tests.conftest import mnist_store
     from twintrain.problem import find_problem

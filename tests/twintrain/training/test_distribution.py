@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from twintrain.errors import TwintrainError
-from twintrain.recipe_files import load_recipe
+from tests.twintrain.training.distributed_pair import main as train_pair
+from twintrain.crew import Crew, run_as_crew
+from twintrain.training.distribution import join_cluster
 
 Found = dict[str, np.ndarray]
 
@@ -52,6 +53,32 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
         pair(tmp_path, 2, "execution.strategy=mirrored", "training.batch_size=33")
 
 
-def test_several_machines_are_refused_with_the_reason() -> None:
-    with pytest.raises(TwintrainError, match="keras-team/keras#20585"):
-        load_recipe("standard", ["execution.strategy=multi_worker"])
+@pytest.mark.parametrize(
+    "overrides", [[], ["regularization.batch_normalization=true", "regularization.dropout=0.25"]], ids=["plain", "busy"]
+)
+def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, overrides: list[str]) -> None:
+    """Two processes with TF_CONFIG: the batches and weights of both twins, of both processes, and those of one machine."""
+    wanted = ["regularization.l2=0.001", *overrides]
+    run_as_crew(train_as_member, (tmp_path, ["execution.strategy=multi_worker", *wanted]), 2)
+    first, second = (dict(np.load(tmp_path / f"{member}.npz")) for member in range(2))
+    for found in (first, second):
+        assert (found["fit-fingerprints"] == found["loop-fingerprints"]).all()
+        assert apart(found, found, ("fit", "loop")) == 0
+        assert history(found, "fit") == history(found, "loop")
+    if not overrides:  # batch normalization keeps each machine's own averages, and masks are of each part
+        assert apart(first, second, ("fit", "fit")) == 0
+        one = pair(tmp_path, 1, *wanted)
+        assert (one["fit-fingerprints"] == first["fit-fingerprints"]).all()
+        assert apart(one, first, ("fit", "fit")) < 1e-4
+
+
+def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
+    one, mirrored = pair(tmp_path, 1), pair(tmp_path, 1, "execution.strategy=mirrored")
+    assert apart(one, mirrored, ("fit", "fit")) == apart(one, mirrored, ("loop", "loop")) == 0
+
+
+def train_as_member(folder: Path, overrides: list[str]) -> None:
+    crew = Crew.of_this_process()
+    assert crew is not None
+    join_cluster(crew, minutes=2)
+    train_pair(1, folder / f"{crew.member}.npz", overrides)
