@@ -26,7 +26,10 @@ def run_fn(fn_args: FnArgs) -> None:
     recipe = with_best(Recipe.model_validate_json(config["recipe"]), fn_args.hyperparameters)
     seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
     request = TrainingRequest(seeds, fn_args.transform_graph_path, Path(fn_args.serving_model_dir))
-    if recipe.execution.strategy == "multi_worker" and Crew.of_this_process() is None:
+    crew = Crew.of_this_process()
+    if crew is None and recipe.execution.strategy == "multi_worker":
         run_as_crew(run, (request,), recipe.execution.machines)
     else:
         run_isolated(run, request)
+    if crew is not None and crew.member:
+        request.serving_folder.mkdir(parents=True)  # TFX insists on a model; the step that leads has it

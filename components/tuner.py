@@ -17,13 +17,13 @@ from tfx.types import standard_component_specs as specs
 from components.transformed import transformed_data
 from twintrain.isolation import run_isolated
 from twintrain.recipe import Recipe
-from twintrain.tuning import TuningJob, search, write_result
+from twintrain.tuning import TuningJob, search_step, write_result
 
 Artifacts = dict[str, list[types.Artifact]]
 
 
 class TwinTunerExecutor(base_executor.BaseExecutor):
-    """Runs `twintrain.tuning.search` and writes what TFX's own executor would, plus seconds and epochs per trial."""
+    """Runs `twintrain.tuning.search_step` and writes what TFX's own executor would, plus seconds and epochs per trial."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
         """See `BaseExecutor.Do`."""
@@ -34,7 +34,9 @@ class TwinTunerExecutor(base_executor.BaseExecutor):
         # Named by what decides the search, so that an interrupted one is found again.
         key = hashlib.sha256(f"{recipe.hash} {examples}".encode()).hexdigest()[:16]
         folder = Path(config["state_dir"]) / f"tuning-{config['twin']}-{key}"
-        result = run_isolated(search, TuningJob(config["twin"], recipe, data, folder))
+        result = run_isolated(search_step, TuningJob(config["twin"], recipe, data, folder))
+        if result is None:
+            return
         best = Path(artifact_utils.get_single_uri(output_dict[specs.BEST_HYPERPARAMETERS_KEY]))
         trials = Path(artifact_utils.get_single_uri(output_dict[specs.TUNER_RESULTS_KEY]))
         write_result(result, best / "best_hyperparameters.txt", trials / "tuner_results.json")
@@ -58,6 +60,6 @@ class TwinTuner(Tuner):
         super().__init__(
             examples=examples,
             transform_graph=transform_graph,
-            tuner_fn="twintrain.tuning.search",
+            tuner_fn="twintrain.tuning.search_step",
             custom_config=custom_config,
         )

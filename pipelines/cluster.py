@@ -120,6 +120,9 @@ class Cluster(_Part):
     volumes: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
     alert_on_exit: bool = Field(False, description="A last step that alerts when the run failed or the trend is off.")
+    worker_steps: bool = Field(
+        False, description="Further workers of tuners and machines of trainers as steps of their own, side by side."
+    )
     defaults: dict[str, Any] = {}
     training: dict[str, Any] = {}
     nodes: dict[str, dict[str, Any]] = {}
@@ -145,6 +148,10 @@ class Cluster(_Part):
                 )
         if self.alert_on_exit and self.records is None:
             raise ValueError("alert_on_exit looks at the comparisons recorded so far: say where they are (`records`)")
+        if self.worker_steps and not any(self.work.is_relative_to(volume.mount) for volume in self.volumes):
+            raise ValueError(
+                f"worker_steps: the steps of one node meet in `work`, and {self.work} is on none of the `volumes`"
+            )
         return self
 
     def step(self, node: str) -> Step:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from components.staging import staged
+from pipelines.config import RunConfig
+from pipelines.crew_steps import RUN_ID, take_place, without_outputs
 from twintrain.errors import TwintrainError
 from twintrain.isolation import hide_gpus, run_isolated
 
@@ -39,7 +41,8 @@ def main(arguments: list[str]) -> int:
             from twintrain.gpus import require_gpus
 
             run_isolated(require_gpus, asked.gpus)
-        run_step(asked.task, asked.executor_class_path, json.loads(asked.json_serialized_invocation_args), beam)
+        given = json.loads(asked.json_serialized_invocation_args)
+        run_step(asked.task, asked.executor_class_path, given, beam, (asked.crew, asked.member))
     except Exception as error:
         from pipelines.engine import foreseen
 
@@ -52,7 +55,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str]) -> None:
+def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str], place: tuple[int, int] = (1, 0)) -> None:
     """Run a step's executor on what the launcher handed over, and leave what the launcher expects.
 
     Args:
@@ -60,13 +63,21 @@ def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str]) -
         executor: class path of its executor.
         given: an ExecutorInput as JSON.
         beam: arguments for its Beam stages.
+        place: how many steps share the node's work, and which of them this is.
 
     Raises:
         TwintrainError: this run's parameters do not fit the compiled pipeline, or the step found a foreseen problem.
     """
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor as tfx_executor
 
-    component, constants = _this_step(task, given["inputs"].pop("parameterValues"))
+    parameters = given["inputs"].pop("parameterValues")
+    run = parameters.pop(RUN_ID, "")
+    config, component, constants = _this_step(task, parameters)
+    size, member = place
+    if size > 1:
+        take_place(config.recipe, task, size, member, config.root / "crews" / run / task)
+    if member:
+        without_outputs(given, component)
     _adopt(given, component, constants)
     remote = localize(given)
     for artifacts in given["outputs"].get("artifacts", {}).values():
@@ -89,11 +100,13 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--executor_class_path", required=True, help="class of the node's TFX executor")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput, as JSON")
     parser.add_argument("--gpus", type=int, default=0, help="how many GPUs this step was promised")
+    parser.add_argument("--crew", type=int, default=1, help="how many steps share this node's work")
+    parser.add_argument("--member", type=int, default=0, help="which of them this is; 0 leaves the result")
     return parser.parse_known_args(arguments)
 
 
-def _this_step(task: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The step's component and the constants it is called with, for this run's parameters."""
+def _this_step(task: str, parameters: dict[str, Any]) -> tuple[RunConfig, dict[str, Any], dict[str, Any]]:
+    """For this run's parameters: its configuration, the step's component, and the constants it is called with."""
     from pipelines.kubeflow_runner import OWN, RUN, tfx_spec
 
     parameters = {name.removeprefix(OWN): value for name, value in parameters.items()}
@@ -109,15 +122,15 @@ def _this_step(task: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], d
                 "Compile the pipeline anew with them: twintrain kubeflow compile --set KEY=VALUE",
             )
     values = tasks[task].get("inputs", {}).get("parameters", {})
-    return spec["components"][task], {name: value["runtimeValue"]["constant"] for name, value in values.items()}
+    constants = {name: value["runtimeValue"]["constant"] for name, value in values.items()}
+    return config, spec["components"][task], constants
 
 
 def _edges(task: dict[str, Any]) -> tuple[Any, Any]:
     return task.get("inputs", {}).get("artifacts"), task.get("dependentTasks")
 
 
-def _config(run: dict[str, Any], parameters: dict[str, Any], ingests: bool) -> Any:
-    from pipelines.config import RunConfig
+def _config(run: dict[str, Any], parameters: dict[str, Any], ingests: bool) -> RunConfig:
     from twintrain.recipe_files import with_overrides
 
     config = RunConfig.model_validate(run)

@@ -19,6 +19,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
 from pipelines.cluster import Cluster, Step, cores, gigabytes
 from pipelines.config import RunConfig
+from pipelines.crew_steps import add_crew_steps
 from pipelines.twin_pipeline import create_pipeline
 
 ENTRYPOINT = ("python", "-m", "pipelines.kubeflow_entrypoint")
@@ -94,6 +95,8 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         "deploymentSpec": {"executors": executors},
         "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": _declared(config)}},
     }
+    if cluster.worker_steps:
+        add_crew_steps(spec, platform, config.recipe)
     if cluster.alert_on_exit:
         _with_exit_handler(spec, cluster)
         platform[_label(_EXIT)] = _placement(Step(), cluster)

@@ -35,7 +35,8 @@ def for_rehearsal(cluster: Cluster, root: Path) -> Cluster:
         for name in ("defaults", "training")
     }
     nodes = {node: {k: v for k, v in settings.items() if k != "gpu"} for node, settings in cluster.nodes.items()}
-    return cluster.model_copy(update={**without, "nodes": nodes, "pipeline_root": str(root), "alert_on_exit": False})
+    own = {"pipeline_root": str(root), "alert_on_exit": False, "worker_steps": False}  # one container at a time
+    return cluster.model_copy(update={**without, "nodes": nodes, **own})
 
 
 def rehearse(spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict[str, Any], tell: Tell) -> Path:

@@ -140,14 +140,15 @@ class Crew:
 
 
 def share_of_gpus(member: int, size: int) -> dict[str, str]:
-    """Environment that shows a member its share of this machine's GPUs; empty where there are fewer than members."""
+    """Environment that shows a member its share of this machine's GPUs; empty where there are none."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
         # As CUDA numbers the devices this container was given, whatever their numbers on the host.
         gpus = [str(place) for place in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
     else:
         gpus = [name for name in listed.split(",") if name and name != "-1"]
-    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus[member::size])} if len(gpus) >= size else {}
+    share = gpus[member::size] or gpus[member % max(1, len(gpus)) :][:1]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(share)} if share else {}
 
 
 def run_as_crew(function: Callable[..., None], arguments: tuple[object, ...], size: int) -> None:

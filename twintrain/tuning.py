@@ -18,6 +18,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.errors import FatalError
 
+from twintrain.crew import Crew
 from twintrain.problem import Problem, find_problem
 from twintrain.progress import tell
 from twintrain.recipe import Recipe, Tuning, TwinName
@@ -25,7 +26,7 @@ from twintrain.records import TransformedData, hold_out
 from twintrain.store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
-from twintrain.tuning_workers import finished, in_a_crew, run_workers
+from twintrain.tuning_workers import Search, finished, help_search, in_a_crew, run_workers
 
 _LOST = "a worker ended early; what it left is run now"
 
@@ -112,19 +113,39 @@ def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     return recipe.model_copy(update={"optimizer": optimizer, "training": training})
 
 
-def search(job: TuningJob) -> TuningResult:
-    """Run the recipe's search for one twin; an interrupted search goes on with the trial it was at."""
-    tuning, folder = job.recipe.tuning, job.folder / job.twin
-    if tuning.workers > 1 and finished(folder) < tuning.trials:
-        ended = run_workers(
-            partial(_search, job), folder, tuning.workers, 60 * tuning.stall_minutes, partial(_tell_of, job)
-        )
-        if any(ended):
-            tell("progress", node=f"Tuner-{job.twin}", done=finished(folder), total=tuning.trials, text=_LOST)
+def search(job: TuningJob, crew: Crew | None = None) -> TuningResult:
+    """Run the recipe's search for one twin; an interrupted search goes on with the trial it was at.
+
+    Args:
+        job: what to search.
+        crew: that this process leads, where workers in steps of their own help.
+    """
+    tuning, shared = job.recipe.tuning, _shared(job)
+    if tuning.workers > 1 and finished(shared.folder) < tuning.trials:
+        ended = run_workers(shared, tuning.workers if crew is None else 1, partial(_tell_of, job), crew)
+        done = finished(shared.folder)
+        if any(ended) or done < tuning.trials:
+            tell("progress", node=f"Tuner-{job.twin}", done=done, total=tuning.trials, text=_LOST)
+    if crew is not None:
+        crew.end()
     # Alone, or for what the workers left: trials that were cut off are run again.
     tuner = _search(job)
     best = tuner.get_best_hyperparameters()[0]
     return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
+
+
+def search_step(job: TuningJob) -> TuningResult | None:
+    """A Tuner's step: search or, as a further member of a crew, help the step that leads it, which has the result."""
+    crew = Crew.of_this_process()
+    if crew is None or crew.member == 0:
+        return search(job, crew)
+    help_search(_shared(job), crew)
+    return None
+
+
+def _shared(job: TuningJob) -> Search:
+    tuning = job.recipe.tuning
+    return Search(partial(_search, job), job.folder / job.twin, tuning.trials, 60 * tuning.stall_minutes)
 
 
 def _search(job: TuningJob) -> keras_tuner.Tuner:

@@ -1,6 +1,7 @@
 """A search by several processes at once: keras-tuner's chief, which hands out trials, and workers that run them.
 
-The workers take the trials a single process would have run, in the same order and with the same values. A worker that
+The workers are processes of the chief's machine or, on a cluster, also of steps of their own (`twintrain.crew`). They
+take the trials a single process would have run, in the same order and with the same values. A worker that
 dies takes its trial with it; the others go on, and what is left at the end is run by the caller. Nothing waits for ever:
 when no trial has ended for the recipe's `tuning.stall_minutes`, the workers are ended.
 """
@@ -10,51 +11,88 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from twintrain.crew import Crew, share_of_gpus
 from twintrain.isolation import end_with_parent
 
-_POLL = 0.5
+_POLL, _HEARTBEAT = 0.5, 5.0  # seconds
 _IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 
 
-def run_workers(
-    search: Callable[[], object], folder: Path, workers: int, stall_seconds: float, tell: Callable[[int], None]
-) -> list[int]:
-    """Have several processes search together; the state of the search is left in `folder`.
+@dataclass(frozen=True)
+class Search:
+    """A search to be made by several.
 
-    Args:
+    Attributes:
         search: builds the tuner and searches; picklable. In the chief, building it serves until it is ended.
         folder: where keras-tuner keeps this project.
-        workers: how many, beside the chief.
+        trials: how many there are to make.
         stall_seconds: give up when no trial has ended for so long.
+    """
+
+    search: Callable[[], object]
+    folder: Path
+    trials: int
+    stall_seconds: float
+
+
+def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Crew | None = None) -> list[int]:
+    """Have several processes search together; the state of the search is left in `job.folder`.
+
+    Args:
+        job: the search.
+        workers: how many processes of this machine run trials, beside the chief.
         tell: called with the number of trials that have ended, whenever it changes.
+        crew: further workers, in steps of their own, which call `help_search`.
 
     Returns:
-        each worker's exit status; negative for a signal, also for those that were given up.
+        the exit status of each worker of this machine; negative for a signal, also for those that were given up.
     """
-    address = {_IP: "127.0.0.1", _PORT: str(_free_port())}
-    chief = _start(search, address | {_ID: "chief"})
-    crew = [_start(search, address | {_ID: f"worker-{number}"} | _gpu(number)) for number in range(workers)]
-    ended, last = finished(folder), time.monotonic()
+    place = crew or Crew(0, 1, job.folder, host="127.0.0.1")
+    port = place.free_port()
+    reached = f"{place.host}:{port}" if crew is None else crew.announce(port)[0]
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # the chief trains nothing
+    chief = _start(job.search, _told(reached, "chief") | hidden)
+    staff = [
+        _start(job.search, _told(reached, f"worker-{number}") | share_of_gpus(number, workers))
+        for number in range(workers)
+    ]
+    ended, last = finished(job.folder), time.monotonic()
     try:
-        while any(worker.is_alive() for worker in crew) and chief.is_alive():
+        while chief.is_alive() and (_any_alive(staff) or (crew is not None and ended < job.trials)):
             time.sleep(_POLL)
-            now = finished(folder)
+            now = finished(job.folder)
             if now != ended:
                 ended, last = now, time.monotonic()
                 tell(ended)
-            if time.monotonic() - last > stall_seconds:
+            if time.monotonic() - last > job.stall_seconds:
                 break
     finally:
-        for process in (*crew, chief):
-            process.kill()
-            process.join()
-    return [worker.exitcode or 0 for worker in crew]
+        _end((*staff, chief))
+    return [worker.exitcode or 0 for worker in staff]
+
+
+def help_search(job: Search, crew: Crew) -> None:
+    """Run trials for the chief in another step until it has none left, is gone, or has not come in time."""
+    deadline = time.monotonic() + job.stall_seconds
+    while (reached := crew.address_of(0)) is None:
+        if crew.over or time.monotonic() > deadline:
+            return
+        time.sleep(_POLL)
+    worker = _start(job.search, _told(reached, f"worker-of-step-{crew.member}"))
+    seen = time.monotonic()
+    try:
+        while worker.is_alive() and not crew.over and time.monotonic() - seen < job.stall_seconds:
+            worker.join(_HEARTBEAT)
+            if crew.address_of(0) is not None:
+                seen = time.monotonic()
+    finally:
+        _end((worker,))
 
 
 def finished(folder: Path) -> int:
@@ -85,13 +123,16 @@ def _work(search: Callable[[], object], environment: dict[str, str]) -> None:
     search()
 
 
-def _gpu(number: int) -> dict[str, str]:
-    """One GPU for each worker, where the process was given a list of several."""
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name and name != "-1"]
-    return {"CUDA_VISIBLE_DEVICES": visible[number % len(visible)]} if len(visible) > 1 else {}
+def _told(reached: str, name: str) -> dict[str, str]:
+    host, port = reached.rsplit(":", 1)
+    return {_IP: host, _PORT: port, _ID: name}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _any_alive(processes: Iterable[SpawnProcess]) -> bool:
+    return any(process.is_alive() for process in processes)
+
+
+def _end(processes: Iterable[SpawnProcess]) -> None:
+    for process in processes:
+        process.kill()
+        process.join()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from components import staging
@@ -30,11 +33,12 @@ def as_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) -> dict[str, Any]:
     """The pipeline for a cluster whose volume is the test's folder, with two spans of data on it."""
-    (tmp_path / "data" / "span-1").mkdir(parents=True)
-    write_idx(tmp_path / "data" / "span-1", {"train": 60, "eval": 30})
-    (tmp_path / "data" / "span-2").mkdir()
-    for path in DATA.glob("*-ubyte.gz"):
-        (tmp_path / "data" / "span-2" / path.name).symlink_to(path)
+    if not (tmp_path / "data").exists():
+        (tmp_path / "data" / "span-1").mkdir(parents=True)
+        write_idx(tmp_path / "data" / "span-1", {"train": 60, "eval": 30})
+        (tmp_path / "data" / "span-2").mkdir()
+        for path in DATA.glob("*-ubyte.gz"):
+            (tmp_path / "data" / "span-2" / path.name).symlink_to(path)
     settings = {
         "image": "registry/twintrain:1",
         "pipeline_root": root,
@@ -69,6 +73,55 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     kept = json.loads(record.read_text())
     assert kept["span"] == 2
     assert kept["report"] == launcher.outputs["Report", "report"]["uri"]
+    nodes_in_several_steps_leave_what_one_leaves(tmp_path, launcher)
+
+
+def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launcher) -> None:
+    """A tuner and a trainer again, each in two pods at a time: the same trials, the same weights but for rounding."""
+    several = [*SMALL, "data.limit=700", "tuning.workers=2", "execution.strategy=multi_worker"]
+    volumes = [{"claim": "shared", "mount": str(tmp_path)}]
+    root = "minio://mlpipeline/v2/artifacts"
+    spec = compiled(tmp_path, root, several, worker_steps=True, volumes=volumes)
+    launcher = Launcher(spec, root, tmp_path, before.parameters | {"config": spec_config(spec)})
+    launcher.bucket, launcher.outputs = tmp_path / "again", dict(before.outputs)
+    shutil.copytree(before.bucket, launcher.bucket)
+    for node, output in (("Tuner-fit", "tuner_results"), ("Trainer-fit", "model_run")):
+        place = launcher.bucket / before.outputs[node, output]["uri"].removeprefix("minio://")
+        shutil.rmtree(place.parent)
+        names = [node, f"{node}-worker-1"]
+        pods = [
+            multiprocessing.get_context("spawn").Process(target=in_a_pod, args=(launcher, name, tmp_path / name))
+            for name in names
+        ]
+        for pod in pods:
+            pod.start()
+        for pod in pods:
+            pod.join(300)
+        assert [pod.exitcode for pod in pods] == [0, 0]
+        ours = tmp_path / "bucket" / place.relative_to(launcher.bucket)
+        if node == "Tuner-fit":
+            trials = [json.loads((one / "tuner_results.json").read_text()) for one in (ours, place)]
+            assert [without_seconds(one) for one in trials[0]] == [without_seconds(one) for one in trials[1]]
+        else:
+            one, other = (np.load(folder / "seed-0" / "weights.npz") for folder in (ours, place))
+            assert len(one.files) == len(other.files)
+            assert max(float(np.abs(one[name] - other[name]).max()) for name in one.files) < 1e-4
+            record = json.loads((place / "seed-0" / "record.json").read_text())
+            assert record["devices"] == ["CPU", "CPU"]
+
+
+def in_a_pod(launcher: Launcher, name: str, folder: Path) -> None:
+    for scheme in staging.FOLDERS:
+        staging.FOLDERS[scheme] = f"{folder}/{scheme.removesuffix('://')}/"
+    raise SystemExit(launcher.run(name))
+
+
+def spec_config(spec: dict[str, Any]) -> str:
+    return str(spec["root"]["inputDefinitions"]["parameters"]["config"]["defaultValue"])
+
+
+def without_seconds(trial: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in trial.items() if name != "seconds"}
 
 
 def test_s3_an_older_span_and_its_statistics(tmp_path: Path) -> None:

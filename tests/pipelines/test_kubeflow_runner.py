@@ -169,3 +169,49 @@ def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> No
     plain.write(tmp_path / "pipeline.yaml")
     assert len(list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))) == 1
     assert "resources" in container(plain, "IdxExampleGen")
+
+
+def crewed(*overrides: str, **changes: Any) -> Compiled:
+    cluster = Cluster.model_validate(CLUSTER | {"worker_steps": True, "work": "/mnt/shared/work"} | changes)
+    nowhere = Path("/nowhere")
+    config = RunConfig(recipe=load_recipe("standard", [*overrides]), data=nowhere, schema_file=nowhere, root=nowhere)
+    return compile_pipeline(on_cluster(config, cluster), cluster)
+
+
+def test_workers_are_steps_beside_the_node_with_its_inputs_and_its_place() -> None:
+    made = crewed("tuning.workers=3", "execution.strategy=multi_worker")
+    tasks = made.spec["components"]["comp-pipeline"]["dag"]["tasks"]
+    helpers = {name for name in tasks if "-worker-" in name}
+    assert helpers == {
+        *(f"Tuner-{twin}-worker-{member}" for twin in ("fit", "loop") for member in (1, 2)),
+        *(f"Trainer-{twin}-worker-1" for twin in ("fit", "loop")),
+    }
+    for name in helpers:
+        node, _, member = name.partition("-worker-")
+        component = made.spec["components"][tasks[name]["componentRef"]["name"]]
+        assert tasks[name]["inputs"] == tasks[node]["inputs"]
+        assert tasks[name]["dependentTasks"] == tasks[node]["dependentTasks"]
+        assert tasks[name]["inputs"]["parameters"]["run_id"] == {
+            "runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}
+        }
+        assert tasks[name]["cachingOptions"] == tasks[node]["cachingOptions"] == {}
+        assert "outputDefinitions" not in component
+        assert component["inputDefinitions"]["parameters"]["run_id"] == {"parameterType": "STRING"}
+        assert container(made, name)["resources"] == container(made, node)["resources"]
+        assert placed(made, name) == placed(made, node)
+        size = "3" if node.startswith("Tuner") else "2"
+        assert container(made, name)["args"][-4:] == ["--crew", size, "--member", member]
+        assert container(made, node)["args"][-4:] == ["--crew", size, "--member", "0"]
+    assert not any(name in str(task.get("dependentTasks")) for name in helpers for task in tasks.values())
+    json_format.ParseDict(made.spec, PipelineSpec())
+
+
+def test_nobody_helps_where_one_is_enough() -> None:
+    plain, asked = crewed(), crewed("tuning.workers=3", worker_steps=False)
+    for made in (plain, asked):
+        assert not any("worker-" in name for name in made.spec["deploymentSpec"]["executors"])
+
+
+def test_steps_that_cannot_meet_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the steps of one node meet in `work`, and /tmp/twintrain is on none"):
+        Cluster.model_validate(CLUSTER | {"worker_steps": True})

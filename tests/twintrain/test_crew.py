@@ -103,7 +103,8 @@ def test_whoever_answers_in_a_members_place_is_not_taken_for_it(tmp_path: Path) 
     [
         ("0,1,2,3", 2, ["0,2", "1,3"]),
         ("4,7", 2, ["4", "7"]),
-        ("0", 2, [None, None]),
+        ("0", 2, ["0", "0"]),
+        ("0,1", 3, ["0", "1", "0"]),
         ("-1", 2, [None, None]),
         ("GPU-a,GPU-b", 2, ["GPU-a", "GPU-b"]),
     ],
