@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.training_job import TrainingRequest, run
 from components.transformed import transformed_data, with_best
-from twintrain.crew import Crew, run_as_crew
+from twintrain.crew import SEEDS_AT_A_TIME, Crew, run_as_crew
 from twintrain.isolation import run_isolated
 from twintrain.recipe import Recipe
-from twintrain.training.seeds import SeedsJob
+from twintrain.training.seeds import SeedsJob, forget_state
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -27,9 +28,19 @@ def run_fn(fn_args: FnArgs) -> None:
     seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
     request = TrainingRequest(seeds, fn_args.transform_graph_path, Path(fn_args.serving_model_dir))
     crew = Crew.of_this_process()
-    if crew is None and recipe.execution.strategy == "multi_worker":
-        run_as_crew(run, (request,), recipe.execution.machines)
+    if crew is None and (size := _processes(recipe)) > 1:
+        run_as_crew(run, (request,), size)
     else:
         run_isolated(run, request)
     if crew is not None and crew.member:
         request.serving_folder.mkdir(parents=True)  # TFX insists on a model; the step that leads has it
+    else:
+        forget_state(seeds)
+
+
+def _processes(recipe: Recipe) -> int:
+    """How many processes of this machine share the work: its machines, or its seeds where each needs one device."""
+    if recipe.execution.strategy == "multi_worker":
+        return recipe.execution.machines
+    at_a_time = int(os.environ.get(SEEDS_AT_A_TIME, "1"))
+    return min(at_a_time, len(recipe.seeds)) if recipe.execution.strategy == "none" else 1

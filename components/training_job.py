@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import keras
+
 from twintrain.crew import Crew
 from twintrain.training.distribution import join_cluster
-from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
+from twintrain.training.seeds import SeedsJob, train_seeds
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,25 @@ class TrainingRequest:
 
 
 def run(request: TrainingRequest) -> None:
-    """Train and export; runs in a process of its own. Of several that train together, the first leaves the result."""
-    crew = Crew.of_this_process()
+    """Train and export; runs in a process of its own. Of several that share the work, the first exports."""
+    crew, seeds = Crew.of_this_process(), request.seeds
     if crew is None:
-        _train_and_export(request)
-        return
-    join_cluster(crew, request.seeds.recipe.execution.join_minutes)
-    if crew.member == 0:
-        _train_and_export(request)
-        return
-    with TemporaryDirectory() as scratch:
-        train_seeds(replace(request.seeds, folder=Path(scratch)))
+        _export(train_seeds(seeds), request)
+    elif seeds.recipe.execution.strategy == "multi_worker":
+        join_cluster(crew, seeds.recipe.execution.join_minutes)
+        if crew.member == 0:
+            _export(train_seeds(seeds), request)
+            return
+        with TemporaryDirectory() as scratch:
+            train_seeds(replace(seeds, folder=Path(scratch)))
+    else:
+        model = train_seeds(replace(seeds, share=seeds.recipe.seeds[crew.member :: crew.size]))
+        if crew.member == 0:
+            _export(model, request)
 
 
-def _train_and_export(request: TrainingRequest) -> None:
-    model = train_seeds(request.seeds)
+def _export(model: keras.Model, request: TrainingRequest) -> None:
     from components.serving import export  # tensorflow_transform is not needed before
 
     scale = request.seeds.recipe.training.input_scale
     export(model, request.transform_graph, request.serving_folder, scale)
-    forget_state(request.seeds)

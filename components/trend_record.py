@@ -1,4 +1,4 @@
-"""TrendRecord: keeps this span's comparison beside those of the spans before."""
+"""TrendRecord: keeps this span's comparison beside those of the spans before, and holds it against them."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from tfx.types.standard_artifacts import Examples, Schema
 from components.artifacts import ComparisonReport, TrendEntry, write_json
 from components.data_gate import LABEL, load_rules
 from components.staging import unstaged
+from twintrain.progress import tell
 from twintrain.report.comparison import Comparison
+from twintrain.trend.monitor import look_at
 from twintrain.trend.record import record_from
 from twintrain.trend.shelf import Shelf
 
@@ -23,19 +25,19 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     destination: Parameter[str],
     moment: Parameter[str],
 ) -> None:
-    """Write the record; one of the same span and recipe is replaced.
+    """Write the record; one of the same span and recipe is replaced. Then say what is alarming: a gap, a drop, drift.
 
     Args:
         report: holds comparison.json.
         examples: knows its span.
         schema: says how far a label's share may move from span to span.
-        entry: a copy of the record, and where it is kept.
+        entry: a copy of the record, where it is kept, and how it stands to the spans before.
         destination: a directory or a URL that fsspec knows.
         moment: not read; a new one in each run, so that none takes this step from an earlier one: the record may have
             been removed since.
 
     Raises:
-        TwintrainError: the record cannot be written.
+        TwintrainError: the record cannot be written, or another cannot be read; then this one has been kept.
     """
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
     rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
@@ -45,5 +47,10 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's own.
     span = examples.get_int_custom_property("span")
     found = record_from(Comparison.model_validate_json(text), span, allowed, unstaged(report.uri))
-    place = Shelf(destination).put(found)
-    write_json(entry, {"place": place, "record": found.model_dump(mode="json")})
+    shelf = Shelf(destination)
+    place = shelf.put(found)
+    look = look_at(found, shelf.all())
+    for alert in look.alerts:
+        print(f"Span {span}: {alert.text}", flush=True)  # into the step's log
+        tell("progress", node="TrendRecord", done=1, total=1, text=alert.text)
+    write_json(entry, {"place": place, **look.model_dump(mode="json")})

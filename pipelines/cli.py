@@ -91,6 +91,10 @@ def run(
     ] = False,
     cache: Annotated[bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")] = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
+    seeds_at_a_time: Annotated[
+        int,
+        typer.Option(min=1, help="Seeds of a twin trained side by side, each on a GPU of its own if there are any."),
+    ] = 1,
 ) -> None:
     """Run the whole comparison on this machine, from files to verdict."""
     _need_pipeline()
@@ -112,6 +116,7 @@ def run(
         root=root.resolve(),
         cache=cache,
         workers=workers,
+        seeds_at_a_time=seeds_at_a_time,
     )
     with own_root(config.root) as lock:
         config = config.model_copy(update={"span": span_to_run(config, span)})

@@ -120,6 +120,9 @@ class Cluster(_Part):
     volumes: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
     alert_on_exit: bool = Field(False, description="A last step that alerts when the run failed or the trend is off.")
+    seeds_at_a_time: int = Field(
+        1, ge=1, le=64, description="Seeds a trainer trains side by side, each in a process and on a GPU of its own."
+    )
     worker_steps: bool = Field(
         False, description="Further workers of tuners and machines of trainers as steps of their own, side by side."
     )

@@ -7,10 +7,12 @@ imports this module again, and must not pay for TFX.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
 
+from twintrain.crew import SEEDS_AT_A_TIME
 from twintrain.errors import TwintrainError
 from twintrain.isolation import expect_isolated, hide_gpus
 from twintrain.progress import tell
@@ -34,6 +36,7 @@ def main(request: Path) -> int:
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
+        os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
         rules = load_rules(config.schema_file)
         (label,) = (feature for feature in rules.feature if feature.name == "label")
         classes = label.int_domain.max + 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from components.staging import staged
 from pipelines.config import RunConfig
 from pipelines.crew_steps import RUN_ID, take_place, without_outputs
+from twintrain.crew import SEEDS_AT_A_TIME
 from twintrain.errors import TwintrainError
 from twintrain.isolation import hide_gpus, run_isolated
 
@@ -73,6 +75,7 @@ def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str], p
     parameters = given["inputs"].pop("parameterValues")
     run = parameters.pop(RUN_ID, "")
     config, component, constants = _this_step(task, parameters)
+    os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
     size, member = place
     if size > 1:
         take_place(config.recipe, task, size, member, config.root / "crews" / run / task)

@@ -114,6 +114,7 @@ def on_cluster(config: RunConfig, cluster: Cluster) -> RunConfig:
             "schema_file": Path(cluster.data_schema),
             "root": Path(cluster.work),
             "records": cluster.records,
+            "seeds_at_a_time": cluster.seeds_at_a_time,
             "ingest_later": True,
         }
     )

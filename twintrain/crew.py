@@ -26,6 +26,7 @@ from twintrain.errors import TwintrainError
 from twintrain.isolation import end_with_parent, gpus_as_before
 
 VARIABLE = "TWINTRAIN_CREW"
+SEEDS_AT_A_TIME = "TWINTRAIN_SEEDS_AT_A_TIME"  # how a machine is used, and nothing that decides a result
 _POLL, _ANSWER = 0.5, 3.0  # seconds
 _OVER = "over"
 

@@ -128,7 +128,7 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     first: subprocess.CompletedProcess[str], root: Path
 ) -> None:
     crossed = ["--set", "attribution.enabled=true", "--set", "comparison.slices=[[label],[label,ink]]"]
-    done = run(root, "--set", "loop.training.shuffle=false", *crossed)
+    done = run(root, "--set", "loop.training.shuffle=false", *crossed, "--seeds-at-a-time", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     found = comparison(root)
     assert found.verdict != "identical"

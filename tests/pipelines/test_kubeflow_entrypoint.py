@@ -73,6 +73,8 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     kept = json.loads(record.read_text())
     assert kept["span"] == 2
     assert kept["report"] == launcher.outputs["Report", "report"]["uri"]
+    entry = tmp_path / "bucket" / launcher.outputs["TrendRecord", "entry"]["uri"].removeprefix("minio://")
+    assert json.loads((entry / "entry.json").read_text())["alerts"] == []
     nodes_in_several_steps_leave_what_one_leaves(tmp_path, launcher)
 
 

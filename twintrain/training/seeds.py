@@ -1,4 +1,4 @@
-"""All seeds of one twin: trained one after the other, each leaving its record in a folder of its own.
+"""All seeds of one twin, or a share of them: trained one after the other, each leaving its record in a folder of its own.
 
 FOLDER/seed-0/record.json        history, epochs, timings
 FOLDER/seed-0/weights.npz        weights kept and last weights
@@ -41,6 +41,7 @@ class SeedsJob:
         data: the transformed examples.
         folder: where each seed's record goes.
         state: folder for the state of unfinished trainings; None keeps none.
+        share: the recipe's seeds this process trains; None for all.
     """
 
     twin: TwinName
@@ -48,10 +49,16 @@ class SeedsJob:
     data: TransformedData
     folder: Path
     state: Path | None = None
+    share: tuple[int, ...] | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """What to train, in order."""
+        return self.recipe.seeds if self.share is None else self.share
 
 
 def train_seeds(job: SeedsJob) -> keras.Model:
-    """Train every seed of the recipe and write its record.
+    """Train every seed and write its record.
 
     Returns:
         the model of the first seed, which stands for the twin where only one model can: chosen in advance, not by score.
@@ -65,7 +72,7 @@ def train_seeds(job: SeedsJob) -> keras.Model:
     problem = find_problem(recipe, job.data.image_shape, job.data.classes)
     digest = train.digest
     first: keras.Model | None = None
-    for seed in recipe.seeds:
+    for seed in job.seeds:
         folder = job.folder / f"seed-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         state = job.state and job.state / _state_name(job, digest, seed)
@@ -145,7 +152,7 @@ def _peak_memory_mb() -> float:
 def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
     writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
     epochs = job.recipe.training.epochs
-    seeds = job.recipe.seeds
+    seeds = job.seeds
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
         with writer.as_default(step=epoch):

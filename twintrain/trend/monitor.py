@@ -116,6 +116,18 @@ def judge(records: Sequence[SpanRecord], drop_points: float = DROP_POINTS) -> li
     return [_trend(name, [spans[span] for span in sorted(spans)], drop_points) for name, spans in sorted(named.items())]
 
 
+def look_at(record: SpanRecord, records: Sequence[SpanRecord]) -> Look:
+    """One span as the trend sees it, with what there is to be alarmed at: a gap, a drop, drift against the span before.
+
+    Args:
+        record: the span.
+        records: all there are, in any order; those of later spans do not count.
+    """
+    known = [one for one in records if one.span <= record.span and one.recipe_name == record.recipe_name]
+    (trend,) = judge([*(one for one in known if one.span != record.span), record])
+    return trend.looks[-1]
+
+
 def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
     gaps = np.array([record.overall.gap_points for record in records])
     errors = np.array([_standard_error(record.overall.ci95_points) for record in records])

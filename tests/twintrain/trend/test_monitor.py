@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.twintrain.trend.records import record
-from twintrain.trend.monitor import confidence_sequence, judge, label_distance, spent
+from twintrain.trend.monitor import confidence_sequence, judge, label_distance, look_at, spent
 
 
 def alerts_of(records: list) -> dict[int, list[str]]:
@@ -53,6 +53,15 @@ def test_both_twins_falling_together_is_seen_too() -> None:
 def test_one_drifted_span_is_told_once() -> None:
     odd = {"0": 0.10, "1": 0.30, "2": 0.30, "3": 0.30}
     assert alerts_of([record(span, shares=odd if span == 3 else None) for span in range(7)]) == {3: ["drift"]}
+
+
+def test_a_span_is_held_against_those_before_it() -> None:
+    odd = {"0": 0.10, "1": 0.30, "2": 0.30, "3": 0.30}
+    spans = [record(span, shares=odd if span == 3 else None) for span in range(7)]
+    look = look_at(spans[3], [*reversed(spans), record(2, recipe="another", shares=odd)])
+    assert look.reference == 2
+    assert [(alert.kind, alert.where) for alert in look.alerts] == [("drift", "0")]
+    assert look_at(spans[0], spans).reference is None
 
 
 def test_a_change_that_lasts_is_told_once_and_so_is_the_way_back() -> None:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.twintrain.test_tuning import DATA
+from twintrain.crew import Crew, run_as_crew
+from twintrain.recipe_files import load_recipe
+from twintrain.training.seeds import SeedsJob, train_seeds
+
+
+def train_share(job: SeedsJob) -> None:
+    crew = Crew.of_this_process()
+    assert crew is not None
+    train_seeds(replace(job, share=job.recipe.seeds[crew.member :: crew.size]))
+
+
+def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -> None:
+    recipe = load_recipe("standard", ["seeds=[3,1,2]", "training.epochs=2"])
+    one, both = (SeedsJob("loop", recipe, DATA, tmp_path / name) for name in ("one", "both"))
+    train_seeds(one)
+    run_as_crew(train_share, (both,), 2)
+    for seed in recipe.seeds:
+        for name in ("weights.npz", "predictions.npz"):
+            ours, theirs = (np.load(job.folder / f"seed-{seed}" / name) for job in (one, both))
+            assert ours.files == theirs.files
+            assert all((ours[key] == theirs[key]).all() for key in ours.files)
+        ours, theirs = (np.load(job.folder / f"seed-{seed}" / "fingerprints.npy") for job in (one, both))
+        assert (ours == theirs).all()
