@@ -17,7 +17,7 @@ import tensorflow as tf
 from twintrain.recipe_files import load_recipe
 
 
-def main(replicas: int, output: Path, overrides: list[str]) -> None:
+def main(replicas: int, output: Path, overrides: list[str], state: Path | None = None) -> None:
     device = tf.config.list_physical_devices("CPU")[0]
     if replicas > 1:
         tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
@@ -31,7 +31,8 @@ def main(replicas: int, output: Path, overrides: list[str]) -> None:
     problem = find_problem(recipe, (28, 28, 1), 10)
     found = {}
     for twin in ("fit", "loop"):
-        result = twin_named(twin).train(TwinJob(recipe, problem, train, test, seed=1))
+        kept = state and state / f"{twin}.npz"
+        result = twin_named(twin).train(TwinJob(recipe, problem, train, test, seed=1, resume=kept))
         found |= {f"{twin}-{index}": weight for index, weight in enumerate(result.final_weights)}
         found[f"{twin}-fingerprints"] = result.fingerprints
         found[f"{twin}-history"] = np.array(json.dumps(result.history))

@@ -72,13 +72,29 @@ def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, override
         assert apart(one, first, ("fit", "fit")) < 1e-4
 
 
+def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None:
+    """One epoch, then the second one by new processes: only the first machine writes the state, and both read it."""
+    several, state = ["execution.strategy=multi_worker", "early_stopping.enabled=true"], tmp_path / "state"
+    several += ["early_stopping.monitor=loss"]
+    run_as_crew(train_as_member, (tmp_path, [*several, "training.epochs=1"], state), 2)
+    assert {path.name for path in state.iterdir()} == {"fit.npz", "loop.npz"}
+    run_as_crew(train_as_member, (tmp_path, several, state), 2)
+    resumed = dict(np.load(tmp_path / "0.npz"))
+    run_as_crew(train_as_member, (tmp_path, several), 2)
+    whole = dict(np.load(tmp_path / "0.npz"))
+    assert whole["fit-fingerprints"].shape[0] == 2
+    for name in ("fit-fingerprints", "loop-fingerprints"):
+        assert (resumed[name] == whole[name]).all()
+    assert apart(resumed, whole, ("fit", "fit")) == apart(resumed, whole, ("loop", "loop")) == 0
+
+
 def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
     one, mirrored = pair(tmp_path, 1), pair(tmp_path, 1, "execution.strategy=mirrored")
     assert apart(one, mirrored, ("fit", "fit")) == apart(one, mirrored, ("loop", "loop")) == 0
 
 
-def train_as_member(folder: Path, overrides: list[str]) -> None:
+def train_as_member(folder: Path, overrides: list[str], state: Path | None = None) -> None:
     crew = Crew.of_this_process()
     assert crew is not None
     join_cluster(crew, minutes=2)
-    train_pair(1, folder / f"{crew.member}.npz", overrides)
+    train_pair(1, folder / f"{crew.member}.npz", overrides, state)
