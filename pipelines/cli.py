@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.markup import escape
 from pipelines import diagnose_command, explain_command, kubeflow_command, trend_command
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
+
+if TYPE_CHECKING:
+    from pipelines.config import RunConfig
 
 EXIT_CODES = """
 Exit codes: 0 the command did what it was asked; 1 a fault of Twintrain's own (the log has the traceback);
@@ -99,29 +102,33 @@ def run(
     """Run the whole comparison on this machine, from files to verdict."""
     _need_pipeline()
     from pipelines.config import REPOSITORY, RunConfig
-    from pipelines.launch import own_root
-    from pipelines.launch import run as launch
-    from pipelines.progress_view import view_for
-    from pipelines.span_choice import span_to_run
-    from pipelines.summary import print_outcome
     from twintrain.recipe_files import load_recipe
 
-    console = Console(highlight=False)
-    chosen = load_recipe(recipe, [*(QUICK if quick else []), *(overrides or [])])
-    data = (data or REPOSITORY / "data").resolve()
     config = RunConfig(
-        recipe=chosen,
-        data=data,
+        recipe=load_recipe(recipe, [*(QUICK if quick else []), *(overrides or [])]),
+        data=(data or REPOSITORY / "data").resolve(),
         schema_file=_readable(schema or REPOSITORY / "data" / "schema.pbtxt"),
         root=root.resolve(),
         cache=cache,
         workers=workers,
         seeds_at_a_time=seeds_at_a_time,
     )
+    raise typer.Exit(_run(config, span))
+
+
+def _run(config: RunConfig, span: str | None) -> int:
+    """Run, show it, and say how it ended; the command's exit code."""
+    from pipelines.launch import own_root
+    from pipelines.launch import run as launch
+    from pipelines.progress_view import view_for
+    from pipelines.span_choice import span_to_run
+    from pipelines.summary import print_outcome
+
+    console, recipe = Console(highlight=False), config.recipe
     with own_root(config.root) as lock:
         config = config.model_copy(update={"span": span_to_run(config, span)})
-        title = f"[bold]Twintrain[/] recipe {escape(chosen.name)}, seeds {escape(str(list(chosen.seeds)))}"
-        console.print(f"{title}, data {escape(str(data))}", soft_wrap=True)
+        title = f"[bold]Twintrain[/] recipe {escape(recipe.name)}, seeds {escape(str(list(recipe.seeds)))}"
+        console.print(f"{title}, data {escape(str(config.data))}", soft_wrap=True)
         try:
             outcome = launch(
                 config,
@@ -133,8 +140,8 @@ def run(
             # Said here: Typer ends on Ctrl-C without a word.
             again = "Finished steps and epochs are kept; the same command goes on from there."
             typer.echo(f"\nInterrupted. {again}", err=True)
-            raise typer.Exit(130) from None
-        raise typer.Exit(print_outcome(console, config, outcome))
+            return 130
+        return print_outcome(console, config, outcome)
 
 
 @app.command("recipe")

@@ -73,16 +73,16 @@ def leads() -> bool:
     return bool(strategy.cluster_resolver.task_id == 0)
 
 
-def let_fit_work_on_several(model: keras.Model, batch: tuple[tf.Tensor, tf.Tensor]) -> None:
+def let_fit_work_on_several(model: keras.Model, example: Callable[[], tuple[tf.Tensor, tf.Tensor]]) -> None:
     """Prepare a compiled model for `fit` under MultiWorkerMirroredStrategy; elsewhere do nothing.
 
     Args:
         model: compiled, in the strategy's scope.
-        batch: images and labels of any batch, for their shapes alone.
+        example: gives images and labels of any batch, for their shapes alone.
     """
     if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return
-    model._symbolic_build(data_batch=batch)
+    model._symbolic_build(data_batch=example())
     model._maybe_symbolic_build = lambda **_: None
     model.train_step = _with_an_axis(model.train_step)
     model.test_step = _with_an_axis(model.test_step)

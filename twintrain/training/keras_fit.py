@@ -1,4 +1,4 @@
-"""The fit twin: `model.compile` and `model.fit`, with nothing of Keras overridden."""
+"""The fit twin: `model.compile` and `model.fit`, with nothing of Keras overridden (but see `distribution.py`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KerasFitTwin:
             source = BatchSource(job.train, recipe, job.seed)
             built = build(recipe, job.problem, source.steps)
             compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
-            let_fit_work_on_several(built.model, source.example_batch())
+            let_fit_work_on_several(built.model, source.example_batch)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             feed = Feed()
             stopper = _stopper(recipe.early_stopping)
