@@ -175,6 +175,9 @@ def jobs(runs: int) -> Iterator[tuple[str, Any, tuple]]:
         for n in (1000, 10_000):
             for accuracy in (0.9, 0.98):
                 yield "equivalence at the margin", equivalence, (seeds, n, accuracy, 2 * runs)
+    # The two rows that stood furthest out of line above, with runs enough to tell chance from fault.
+    yield "again, lowest coverage", coverage, (5, 10_000, 0.5, 0.0, 3 * runs)
+    yield "again, highest equivalence", equivalence, (5, 10_000, 0.98, 10 * runs)
     for practices, kind in ((1, "full"), (3, "full"), (5, "pairs"), (7, "mains")):
         for seeds in (3, 5):
             yield "coverage of shares", shares, (practices, kind, seeds, runs // 4)
