@@ -72,23 +72,28 @@ class Crew:
         """
         _, callers = self.announce(self.free_port())
         everybody = set(range(self.size))
-        found: dict[int, str] = {}
+        found: dict[int, dict[str, str]] = {}
         deadline = time.monotonic() + 60 * minutes
-        # Until all have been found and all have found this member: once it goes on it may not answer any more.
-        while set(found) != everybody or callers | {self.member} != everybody:
+        while True:
+            # Read before the entries: whoever called has written its entry before.
+            found_by = set(callers) | {self.member}
+            # A member that was started anew meanwhile counts as absent until it has been found anew.
+            found = {member: entry for member, entry in found.items() if self._entry(member) == entry}
             for member in everybody - set(found):
-                address = self.address_of(member)
-                if address is not None:
-                    found[member] = address
+                entry = self._entry(member)
+                if entry is not None and self._answers(entry):
+                    found[member] = entry
+            # Both ways: once a member goes on it may not answer any more.
+            if set(found) == found_by == everybody:
+                return [found[member]["address"] for member in sorted(found)]
             if time.monotonic() > deadline:
-                absent = ", ".join(str(member) for member in sorted(everybody - (set(found) & callers) - {self.member}))
+                absent = ", ".join(map(str, sorted(everybody - (set(found) & found_by))))
                 raise TwintrainError(
                     f"Of {self.size} workers, number {absent} did not come within {minutes:g} minutes.",
                     "See whether their steps run (no GPU free? an earlier failure?) and whether pods may reach each "
                     f"other; they meet in {self.meeting}, which all of them must share.",
                 )
             time.sleep(_POLL)
-        return [found[member] for member in sorted(found)]
 
     def announce(self, port: int) -> tuple[str, set[int]]:
         """Let the others know where this member listens; holds for as long as this process lives.
@@ -115,16 +120,25 @@ class Crew:
 
     def address_of(self, member: int) -> str | None:
         """Where a member can be reached; None while it is not there."""
+        entry = self._entry(member)
+        return entry["address"] if entry is not None and self._answers(entry) else None
+
+    def _entry(self, member: int) -> dict[str, str] | None:
         try:
-            entry = json.loads(self._file(member).read_text(encoding="utf-8"))
-            host, port = entry["presence"].rsplit(":", 1)
+            entry: dict[str, str] = json.loads(self._file(member).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return entry
+
+    def _answers(self, entry: dict[str, str]) -> bool:
+        host, port = entry["presence"].rsplit(":", 1)
+        try:
             with socket.create_connection((host, int(port)), _ANSWER) as line:
                 line.settimeout(_ANSWER)
                 line.sendall(f"{self.member}\n".encode())
-                answer = line.recv(64).decode()
-        except (OSError, ValueError, KeyError):
-            return None
-        return str(entry["address"]) if answer == entry["token"] else None
+                return line.recv(64).decode() == entry["token"]
+        except (OSError, ValueError):
+            return False
 
     @property
     def over(self) -> bool:

@@ -1,9 +1,9 @@
 """A search by several processes at once: keras-tuner's chief, which hands out trials, and workers that run them.
 
 The workers are processes of the chief's machine or, on a cluster, also of steps of their own (`twintrain.crew`). They
-take the trials a single process would have run, in the same order and with the same values. A worker that
-dies takes its trial with it; the others go on, and what is left at the end is run by the caller. Nothing waits for ever:
-when no trial has ended for the recipe's `tuning.stall_minutes`, the workers are ended.
+take the trials a single process would have run, in the same order and with the same values. A worker that dies takes
+its trial with it; the others go on, and what is left at the end is run by the caller. Nothing waits for ever: when no
+trial has ended for the recipe's `tuning.stall_minutes`, the workers are ended.
 """
 
 from __future__ import annotations

@@ -114,3 +114,18 @@ def test_members_share_the_gpus_of_a_machine(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert [share_of_gpus(member, size).get("CUDA_VISIBLE_DEVICES") for member in range(size)] == shares
+
+
+def test_a_member_started_anew_is_found_anew(tmp_path: Path) -> None:
+    """Its first process still answers, but nobody may go on with that one's address."""
+    before, after, other = (Crew(member, 2, tmp_path, HERE) for member in (0, 0, 1))
+    stale, _ = before.announce(before.free_port())
+    found: dict[str, list[str]] = {}
+    waiting = threading.Thread(target=lambda: found.update(other=other.meet(minutes=1)))
+    waiting.start()
+    time.sleep(2)
+    assert not found  # it has found the first process, which has not found it
+    found["after"] = after.meet(minutes=1)
+    waiting.join()
+    assert found["other"] == found["after"]
+    assert stale not in found["other"]
