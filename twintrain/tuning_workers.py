@@ -20,7 +20,7 @@ from pathlib import Path
 from twintrain.crew import Crew, share_of_gpus
 from twintrain.isolation import end_with_parent
 
-_POLL, _HEARTBEAT = 0.5, 5.0  # seconds
+_POLL, _HEARTBEAT, _GONE = 0.5, 5.0, 20.0  # seconds
 _IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 
 
@@ -62,7 +62,8 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Cr
         _start(job.search, _told(reached, f"worker-{number}") | share_of_gpus(number, workers))
         for number in range(workers)
     ]
-    ended, last = finished(job.folder), time.monotonic()
+    ended = finished(job.folder)
+    last = busy = time.monotonic()
     try:
         while chief.is_alive() and (_any_alive(staff) or (crew is not None and ended < job.trials)):
             time.sleep(_POLL)
@@ -70,7 +71,10 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Cr
             if now != ended:
                 ended, last = now, time.monotonic()
                 tell(ended)
-            if time.monotonic() - last > job.stall_seconds:
+            if _any_alive(staff) or (crew is not None and _helper_there(crew)):
+                busy = time.monotonic()
+            # A helper that is gone, not only out of reach for a moment, will not end its trial.
+            if time.monotonic() - last > job.stall_seconds or time.monotonic() - busy > _GONE:
                 break
     finally:
         _end((*staff, chief))
@@ -79,6 +83,7 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Cr
 
 def help_search(job: Search, crew: Crew) -> None:
     """Run trials for the chief in another step until it has none left, is gone, or has not come in time."""
+    crew.announce(0)  # called by nobody: for as long as it is there, the chief waits for its trial
     deadline = time.monotonic() + job.stall_seconds
     while (reached := crew.address_of(0)) is None:
         if crew.over or time.monotonic() > deadline:
@@ -130,6 +135,10 @@ def _told(reached: str, name: str) -> dict[str, str]:
 
 def _any_alive(processes: Iterable[SpawnProcess]) -> bool:
     return any(process.is_alive() for process in processes)
+
+
+def _helper_there(crew: Crew) -> bool:
+    return any(crew.address_of(member) is not None for member in range(1, crew.size))
 
 
 def _end(processes: Iterable[SpawnProcess]) -> None:
