@@ -277,6 +277,11 @@ class Recipe(_Section):
                 "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
                 "by the test split; set data.validation_fraction (0.1, say)"
             )
+        machines, size = self.execution.machines, self.training.batch_size
+        if self.execution.strategy == "multi_worker" and size % machines:
+            raise ValueError(
+                f"training.batch_size {size} cannot be shared out evenly over {machines} machines; use a multiple"
+            )
         known = self.fields()
         for key in self.loop:
             if key not in known:

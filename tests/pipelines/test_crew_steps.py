@@ -15,7 +15,7 @@ from twintrain.recipe_files import load_recipe
     [
         ([], (1, 1, 1)),
         (["tuning.workers=4"], (4, 1, 1)),
-        (["execution.strategy=multi_worker", "execution.machines=3"], (1, 3, 3)),
+        (["execution.strategy=multi_worker", "execution.machines=4"], (1, 4, 4)),
         (["loop={execution.strategy: multi_worker}"], (1, 1, 2)),
     ],
 )

@@ -37,6 +37,7 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("training.epochs.more=3", "training.epochs: Input should be a valid integer"),
         ("early_stopping.enabled=true", "data.validation_fraction"),
         ("execution.xla=true", "exclude each other"),
+        ("execution={strategy: multi_worker, machines: 5}", "cannot be shared out evenly over 5 machines"),
         ("seeds=[1, 1]", "distinct"),
         ("seeds=[]", "at least 1"),
         ("loop.training.shufle=false", "Did you mean 'training.shuffle'?"),
