@@ -18,7 +18,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
 from pipelines.cluster import Cluster, Step, cores, gigabytes
-from pipelines.config import RunConfig
+from pipelines.config import RunConfig, workers_have_tfx
 from pipelines.crew_steps import add_crew_steps
 from pipelines.twin_pipeline import create_pipeline
 
@@ -76,7 +76,9 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         _take_parameters(component, task)
         components[_component(node)] = component
         executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
-        executors[_label(node)] = {"container": _container(node, executor, step, _beam(config, step), cluster)}
+        executors[_label(node)] = {
+            "container": _container(node, executor, step, _beam(config, step, cluster.image), cluster)
+        }
         placed = _placement(step, cluster)
         if placed:
             platform[_label(node)] = placed
@@ -173,9 +175,9 @@ def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], 
     }
 
 
-def _beam(config: RunConfig, step: Step) -> list[str]:
-    # TFX must be imported before TFDV in a remote worker too.
-    return [*step.beam, "--beam_plugin=tfx"] if step.beam else config.beam_on(max(1, int(cores(step.cpu))))
+def _beam(config: RunConfig, step: Step, image: str) -> list[str]:
+    # The step's own arguments come last and win.
+    return [*workers_have_tfx(image), *step.beam] if step.beam else config.beam_on(max(1, int(cores(step.cpu))))
 
 
 def _resources(step: Step) -> dict[str, Any]:

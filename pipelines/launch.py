@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.config import REPOSITORY, RunConfig
@@ -81,14 +82,16 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
     request.write_text(config.with_pinned_schema().model_dump_json(indent=1), encoding="utf-8")
     events.touch()
     announce(log)
-    with log.open("wb") as output:
+    # What TensorFlow, TFX and Beam leave in the temporary directory goes with the run.
+    scratch = TemporaryDirectory(prefix="twintrain-run-", ignore_cleanup_errors=True)
+    with log.open("wb") as output, scratch as temporary:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.engine", str(request)],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=config.root,
-            env=_environment(events),
+            env=_environment(events, temporary),
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -118,11 +121,12 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(sign, handler)
 
 
-def _environment(events: Path) -> dict[str, str]:
+def _environment(events: Path, temporary: str) -> dict[str, str]:
     # The child works in the root; a model module is found where the user stands and where PYTHONPATH says.
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     path = os.pathsep.join([str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)])
-    return {**os.environ, VARIABLE: str(events), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    own = {VARIABLE: str(events), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TMPDIR": temporary}
+    return {**os.environ, **own}
 
 
 def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 from pathlib import Path
 
@@ -40,11 +41,21 @@ def traces(root: Path = Path("/")) -> list[str]:
     )
     devices = sorted(path.name for path in (root / "dev").glob("nvidia*"))
     lines = [f"driver: {driver}", f"devices: {', '.join(devices) or 'none (no /dev/nvidia*)'}"]
-    for library in LIBRARIES:
-        try:
-            ctypes.CDLL(library)
-            lines.append(f"{library}: loads")
-        except OSError as error:
-            lines.append(f"{library}: {error}")
+    lines += [f"{library}: {_outcome(library)}" for library in LIBRARIES]
     lines += [f"{name}: {os.environ.get(name, 'not set')}" for name in VARIABLES]
     return lines
+
+
+def _outcome(library: str) -> str:
+    """Whether a library loads, from where the system looks or from NVIDIA's wheels, where TensorFlow looks too."""
+    wheels = importlib.util.find_spec("nvidia")
+    folders = wheels.submodule_search_locations or () if wheels else ()
+    failure = ""
+    for place in (library, *(path for folder in folders for path in Path(folder).glob(f"*/lib/{library}"))):
+        try:
+            ctypes.CDLL(str(place))
+        except OSError as error:
+            failure = failure or str(error)
+        else:
+            return "loads" if place == library else f"loads, from {place}"
+    return failure

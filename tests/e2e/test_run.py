@@ -28,15 +28,19 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    temporary = root.with_name(f"{root.name}-temporary")
+    temporary.mkdir(exist_ok=True)
+    done = subprocess.run(
         command("run", "--root", str(root), *SMALL, *arguments),
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "TMPDIR": str(temporary)},
         cwd=REPOSITORY,
         check=False,
         timeout=600,
     )
+    assert not list(temporary.iterdir()), "TFX and Beam leave packages and folders behind"
+    return done
 
 
 def comparison(root: Path) -> Comparison:

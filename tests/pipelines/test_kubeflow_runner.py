@@ -137,6 +137,7 @@ def test_caching_and_retries(whole: Compiled) -> None:
 
 def test_beam_arguments_reach_the_step_that_asked(whole: Compiled) -> None:
     assert "--flink_master=flink:8081" in container(whole, "Transform")["args"]
+    assert f"--sdk_container_image={container(whole, 'Transform')['image']}" in container(whole, "Transform")["args"]
     assert "--runner=DirectRunner" in container(whole, "Evaluator")["args"]
     assert "--direct_num_workers=2" in container(whole, "Evaluator")["args"]
 

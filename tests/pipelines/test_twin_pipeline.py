@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tfx.dsl.compiler.compiler import Compiler
+from tfx.utils.dependency_utils import make_beam_dependency_flags
 
 from pipelines.config import RunConfig, code_digest
 from pipelines.progress_view import DOES
@@ -54,6 +55,11 @@ def test_beam_uses_the_cores_unless_the_data_is_small(tmp_path: Path) -> None:
     assert "--direct_num_workers=3" in config(tmp_path, workers=3).beam_arguments
     assert "--direct_running_mode=multi_processing" in config(tmp_path, workers=3).beam_arguments
     assert "--direct_running_mode=in_memory" in config(tmp_path, "standard", "data.limit=6000").beam_arguments
+
+
+def test_tfx_packs_no_copy_of_itself_for_beam(tmp_path: Path) -> None:
+    arguments = config(tmp_path).beam_arguments
+    assert make_beam_dependency_flags(arguments) == arguments
 
 
 def test_a_changed_schema_gets_another_path(tmp_path: Path) -> None:
