@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipelines.beam_files import runs_elsewhere
 from twintrain.errors import TwintrainError, explained
 
 # Nodes that train and therefore may own a GPU. All others are told to hide it.
@@ -98,7 +99,9 @@ class Step(_Part):
     tolerations: tuple[Toleration, ...] = ()
     retry: Retry = Retry()
     cache: bool = True
-    beam: tuple[str, ...] = Field((), description="Beam arguments (Flink, Dataflow); none: DirectRunner in the pod.")
+    beam: tuple[str, ...] = Field(
+        (), description="Beam arguments (Flink, for instance); none: DirectRunner in the pod."
+    )
 
     @field_validator("cpu", "memory", mode="before")
     @classmethod
@@ -151,11 +154,25 @@ class Cluster(_Part):
                 )
         if self.alert_on_exit and self.records is None:
             raise ValueError("alert_on_exit looks at the comparisons recorded so far: say where they are (`records`)")
-        if self.worker_steps and not any(self.work.is_relative_to(volume.mount) for volume in self.volumes):
+        on_a_volume = any(self.work.is_relative_to(volume.mount) for volume in self.volumes)
+        if self.worker_steps and not on_a_volume:
             raise ValueError(
                 f"worker_steps: the steps of one node meet in `work`, and {self.work} is on none of the `volumes`"
             )
+        arguments = [self.step(node).beam for node in NODES]
+        if any("dataflow" in argument.lower() for beam in arguments for argument in beam):
+            raise ValueError("beam: Dataflow's workers mount no volumes, so they would not find the steps' files")
+        if any(map(runs_elsewhere, arguments)) and not on_a_volume:
+            raise ValueError(
+                f"beam: workers outside a step's pod find its files below `work`, and {self.work} is on none of the "
+                "`volumes`"
+            )
         return self
+
+    @property
+    def beam_files(self) -> PurePosixPath:
+        """Where the files of steps lie whose Beam workers are outside the pod; they mount the same volume."""
+        return self.work / "beam"
 
     def step(self, node: str) -> Step:
         """What one step asks for: `nodes` over `training` (where it trains) over `defaults`."""

@@ -70,6 +70,22 @@ def build(
     build_image(_cluster(cluster).image, cuda=cuda, base=base, push=push, further=context.args)
 
 
+@app.command(epilog="kubeflow/README.md shows it as a sidecar of Flink's task managers.")
+def beam_workers(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the runner finds them.")] = 50000,
+) -> None:
+    """Serve workers to a Beam runner outside the steps' pods, Flink for instance, until interrupted."""
+    from pipelines.beam_worker import serve
+    from twintrain.isolation import hide_gpus
+
+    hide_gpus()
+    typer.echo(f"workers at port {port}: --environment_type=EXTERNAL --environment_config=localhost:{port}")
+    try:
+        serve(port)
+    except RuntimeError as error:
+        raise TwintrainError(f"Port {port} cannot be served: {error}", "Choose another with --port.") from error
+
+
 @app.command(epilog="Example:  twintrain kubeflow rehearse --set data.limit=1200 --root runs/rehearsal")
 def rehearse(
     recipe: RecipeOption = "standard",

@@ -1,7 +1,7 @@
 """What every step's container runs on Kubeflow Pipelines: adapts KFP's launcher to TFX's executors.
 
     python -m pipelines.kubeflow_entrypoint --task NODE --executor_class_path CLASS
-        --json_serialized_invocation_args EXECUTOR_INPUT [--gpus N] [BEAM ARGUMENTS]
+        --json_serialized_invocation_args EXECUTOR_INPUT [--gpus N] [--beam-files FOLDER] [BEAM ARGUMENTS]
 
 The launcher hands over an ExecutorInput whose input artifacts have lost their types, whose URIs are remote although the
 files were staged on local paths, and with an output TFX does not know. What a step has to do is not read from there:
@@ -16,10 +16,12 @@ import json
 import os
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from components.staging import staged
+from pipelines.beam_files import has_beam_stages, within_reach
 from pipelines.config import RunConfig
 from pipelines.crew_steps import RUN_ID, take_place, without_outputs
 from twintrain.crew import SEEDS_AT_A_TIME
@@ -44,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
             run_isolated(require_gpus, asked.gpus)
         given = json.loads(asked.json_serialized_invocation_args)
-        run_step(asked.task, asked.executor_class_path, given, beam, (asked.crew, asked.member))
+        run_step(asked.task, asked.executor_class_path, given, beam, (asked.crew, asked.member), asked.beam_files)
     except Exception as error:
         from pipelines.engine import foreseen
 
@@ -57,7 +59,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str], place: tuple[int, int] = (1, 0)) -> None:
+def run_step(
+    task: str,
+    executor: str,
+    given: dict[str, Any],
+    beam: list[str],
+    place: tuple[int, int] = (1, 0),
+    beam_files: Path | None = None,
+) -> None:
     """Run a step's executor on what the launcher handed over, and leave what the launcher expects.
 
     Args:
@@ -66,6 +75,7 @@ def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str], p
         given: an ExecutorInput as JSON.
         beam: arguments for its Beam stages.
         place: how many steps share the node's work, and which of them this is.
+        beam_files: folder that Beam's workers reach too, if they are outside this step's container.
 
     Raises:
         TwintrainError: this run's parameters do not fit the compiled pipeline, or the step found a foreseen problem.
@@ -83,13 +93,18 @@ def run_step(task: str, executor: str, given: dict[str, Any], beam: list[str], p
         without_outputs(given, component)
     _adopt(given, component, constants)
     remote = localize(given)
-    for artifacts in given["outputs"].get("artifacts", {}).values():
-        Path(artifacts["artifacts"][0]["uri"]).mkdir(parents=True, exist_ok=True)  # as TFX's own drivers do
-    call = ["--executor_class_path", executor, "--json_serialized_invocation_args", json.dumps(given)]
-    call += ["--json_serialized_inputs_spec_args", json.dumps(component.get("inputDefinitions", {}))]
-    found = _drive(given, component) if task == INGEST else {}
-    # absl's flags would take the process's own arguments for theirs, so the parser is called, not its `app.run`.
-    tfx_executor.main(tfx_executor._parse_flags([*call, *beam]))
+    reach: AbstractContextManager[dict[str, str]] = nullcontext({})
+    if beam_files and has_beam_stages(executor):
+        reach = within_reach(given, beam_files, task)
+    with reach as moved:
+        for artifacts in given["outputs"].get("artifacts", {}).values():
+            Path(artifacts["artifacts"][0]["uri"]).mkdir(parents=True, exist_ok=True)  # as TFX's own drivers do
+        call = ["--executor_class_path", executor, "--json_serialized_invocation_args", json.dumps(given)]
+        call += ["--json_serialized_inputs_spec_args", json.dumps(component.get("inputDefinitions", {}))]
+        found = _drive(given, component) if task == INGEST else {}
+        # absl's flags would take the process's own arguments for theirs, so the parser is called, not its `app.run`.
+        tfx_executor.main(tfx_executor._parse_flags([*call, *beam]))
+    remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
 
 
@@ -105,6 +120,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--gpus", type=int, default=0, help="how many GPUs this step was promised")
     parser.add_argument("--crew", type=int, default=1, help="how many steps share this node's work")
     parser.add_argument("--member", type=int, default=0, help="which of them this is; 0 leaves the result")
+    parser.add_argument("--beam-files", type=Path, help="folder that Beam's workers outside this container reach too")
     return parser.parse_known_args(arguments)
 
 

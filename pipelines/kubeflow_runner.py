@@ -17,6 +17,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
+from pipelines.beam_files import runs_elsewhere
 from pipelines.cluster import Cluster, Step, cores, gigabytes
 from pipelines.config import RunConfig, workers_have_tfx
 from pipelines.crew_steps import add_crew_steps
@@ -161,6 +162,7 @@ def _take_parameters(component: dict[str, Any], task: dict[str, Any]) -> None:
 
 def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], cluster: Cluster) -> dict[str, Any]:
     gpus = ["--gpus", str(step.gpu.count)] if step.gpu else []
+    reach = ["--beam-files", str(cluster.beam_files)] if runs_elsewhere(step.beam) else []
     return {
         "image": cluster.image,
         "command": list(ENTRYPOINT),
@@ -169,6 +171,7 @@ def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], 
             *("--executor_class_path", made["args"][made["args"].index("--executor_class_path") + 1]),
             *("--json_serialized_invocation_args", "{{$}}"),
             *gpus,
+            *reach,
             *beam,
         ],
         "resources": _resources(step),

@@ -29,12 +29,13 @@ _SOCKET_SECONDS = 20.0
 
 
 def for_rehearsal(cluster: Cluster, root: Path) -> Cluster:
-    """The cluster with its artifacts below `root`, and without the GPUs this machine may lack."""
-    without = {
-        name: {key: value for key, value in getattr(cluster, name).items() if key != "gpu"}
-        for name in ("defaults", "training")
-    }
-    nodes = {node: {k: v for k, v in settings.items() if k != "gpu"} for node, settings in cluster.nodes.items()}
+    """The cluster with its artifacts below `root`, and without the GPUs and the Beam runner this machine may lack."""
+
+    def here(settings: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in settings.items() if key not in ("gpu", "beam")}
+
+    without = {name: here(getattr(cluster, name)) for name in ("defaults", "training")}
+    nodes = {node: here(settings) for node, settings in cluster.nodes.items()}
     own = {"pipeline_root": str(root), "alert_on_exit": False, "worker_steps": False}  # one container at a time
     return cluster.model_copy(update={**without, "nodes": nodes, **own})
 

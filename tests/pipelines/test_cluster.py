@@ -55,6 +55,8 @@ def test_levels_lie_over_each_other() -> None:
         ({"defaults": {"cpus": 8}}, "Did you mean 'cpu'?"),
         ({"pipeline_root": "hdfs://x"}, "must begin with gs://"),
         ({"alert_on_exit": True}, "say where they are"),
+        ({"defaults": {"beam": ["--runner=DataflowRunner"]}}, "beam: Dataflow's workers mount no volumes"),
+        ({"nodes": {"Transform": {"beam": ["--runner=FlinkRunner"]}}}, "beam: workers outside a step's pod find its"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:

@@ -21,6 +21,7 @@ CLUSTER: dict[str, Any] = {
     "service_account": "runner",
     "records": "s3://bucket/records",
     "volumes": [{"claim": "shared", "mount": "/mnt/shared"}],
+    "work": "/mnt/shared/work",
     "secrets": [{"secret": "hook", "env": {"TWINTRAIN_WEBHOOK": "url"}}],
     "image_pull_secret": "pull",
     "alert_on_exit": True,
@@ -138,6 +139,8 @@ def test_caching_and_retries(whole: Compiled) -> None:
 def test_beam_arguments_reach_the_step_that_asked(whole: Compiled) -> None:
     assert "--flink_master=flink:8081" in container(whole, "Transform")["args"]
     assert f"--sdk_container_image={container(whole, 'Transform')['image']}" in container(whole, "Transform")["args"]
+    assert "--beam-files" in container(whole, "Transform")["args"]
+    assert "--beam-files" not in container(whole, "Evaluator")["args"]
     assert "--runner=DirectRunner" in container(whole, "Evaluator")["args"]
     assert "--direct_num_workers=2" in container(whole, "Evaluator")["args"]
 
@@ -215,4 +218,4 @@ def test_nobody_helps_where_one_is_enough() -> None:
 
 def test_steps_that_cannot_meet_are_refused() -> None:
     with pytest.raises(ValueError, match=r"the steps of one node meet in `work`, and /tmp/twintrain is on none"):
-        Cluster.model_validate(CLUSTER | {"worker_steps": True})
+        Cluster.model_validate(CLUSTER | {"worker_steps": True, "work": "/tmp/twintrain", "nodes": {}})
