@@ -7,7 +7,7 @@ as to every metric that looks at two models). Per slice:
     paired_n                    examples
     paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong     the 2x2 table
     paired_baseline_accuracy, paired_candidate_accuracy, paired_difference                shares of 1
-    paired_low, paired_high     95 % interval of the difference (Bonett and Price 2012)
+    paired_low, paired_high     95 % interval of the difference (Tango 1998)
     paired_mcnemar_p            McNemar's exact test, two-sided
 """
 

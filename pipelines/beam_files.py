@@ -17,8 +17,8 @@ from typing import Any
 
 def runs_elsewhere(beam: tuple[str, ...]) -> bool:
     """Whether these Beam arguments name a runner with workers outside the pod."""
-    runner = re.search(r"--runner[= ](\S+)", " ".join(beam))
-    return runner is not None and "direct" not in runner[1].lower()
+    runners = re.findall(r"--runner[= ](\S+)", " ".join(beam))
+    return bool(runners) and "direct" not in runners[-1].lower()
 
 
 def has_beam_stages(executor: str) -> bool:

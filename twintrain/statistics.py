@@ -3,23 +3,23 @@
 Every function takes the paired differences d = correct(loop) - correct(fit), one row per seed, one column per example,
 each from -1 to 1. Differences and intervals are shares (0.01 is one percentage point).
 
-Sources: Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on
-paired data", J. Educ. Behav. Stat. 37; Bouthillier et al. (2021), "Accounting for variance in machine learning
-benchmarks", MLSys; Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution to the two means
-problem", Ann. Statist. 4; Schuirmann (1987) for the two one-sided tests, Tango (1998), "Equivalence test and confidence interval for the
-difference in proportions for the paired-sample design", Stat. Med. 17; Holm (1979).
+Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance in machine learning benchmarks", MLSys;
+Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution to the two means problem", Ann. Statist. 4;
+Schuirmann (1987) for the two one-sided tests; Bonett and Price (2012), "Adjusted Wald confidence interval for a
+difference of binomial proportions based on paired data", J. Educ. Behav. Stat. 37; Holm (1979).
 How well intervals cover and verdicts err was simulated: benchmarks/statistics.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -29,24 +29,58 @@ Differences = npt.NDArray[np.int8] | npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class DiscordantPairs:
+    """How often only one twin was right, over all seeds.
+
+    Attributes:
+        worse, better: how often only fit was right, and only the loop.
+        trials: all cases, seeds times examples.
+    """
+
+    worse: int
+    better: int
+    trials: int
+
+    @property
+    def variance(self) -> float:
+        """Variance of one paired difference."""
+        return (self.better + self.worse) / self.trials - ((self.better - self.worse) / self.trials) ** 2
+
+    def variance_if(self, truth: float) -> float:
+        """The same if the true difference were `truth`: the likeliest that agrees with it (Tango 1998)."""
+        slope = -self.better - self.worse + (2 * self.trials - self.better + self.worse) * truth
+        product = -self.worse * truth * (1 - truth)
+        only_fit = (np.sqrt(max(slope**2 - 8 * self.trials * product, 0.0)) - slope) / (4 * self.trials)
+        return float(2 * only_fit + truth * (1 - truth))
+
+
+@dataclass(frozen=True)
 class MeanDifference:
     """The mean paired difference with its two sources of error: centre + sqrt(seeds) t + sqrt(examples) z.
 
     Attributes:
-        centre: what intervals are laid around.
+        centre: the mean.
         seeds: variance of the mean due to seeds, estimated from them; 0 for one seed.
         examples: the remaining variance, known well because examples are many.
         freedom: degrees of freedom of t, the number of seeds less one.
+        pairs: what the differences count; None where they are weighted and count nothing.
     """
 
     centre: float
     seeds: float
     examples: float
     freedom: int
+    pairs: DiscordantPairs | None = None
 
     def below(self, distance: float) -> float:
         """Probability that the error is below `distance`."""
-        return float(stats.norm.cdf(distance / np.sqrt(self._variances())).dot(_weights()))
+        if not self.seeds:
+            spread = np.sqrt(self.examples)
+            return float(special.ndtr(distance / spread) if spread else np.heaviside(distance, 0.5))
+        # Student's t is normal given a chi-squared variance; over the quantiles of that variance the sum of t and z is
+        # a mixture of normals, smooth however unequal the two parts are.
+        variances = self.examples + self.seeds * _inverse_chi2(self.freedom)
+        return float(special.ndtr(distance / np.sqrt(variances)).dot(_nodes()[1]))
 
     def reach(self, level: float) -> float:
         """The distance that the error exceeds with probability `level`, counting both directions."""
@@ -54,20 +88,41 @@ class MeanDifference:
         top = 1.001 * (widest + np.sqrt(self.examples) * stats.norm.isf(level / 2))
         return float(optimize.brentq(lambda x: self.below(x) - (1 - level / 2), 0.0, top, xtol=1e-14, rtol=1e-12))
 
-    def _variances(self) -> npt.NDArray[np.float64]:
-        # Student's t is normal given a chi-squared variance; over the quantiles of that variance the sum of t and z is
-        # a mixture of normals, smooth however unequal the two parts are.
-        return self.examples + (self.seeds * _inverse_chi2(self.freedom) if self.seeds else np.zeros(len(_weights())))
+    def beyond(self, truth: float, side: int) -> float:
+        """Probability of a mean so far above (side 1) or below (side -1) the true difference, if that were `truth`."""
+        return 1 - self._if(truth).below(side * (self.centre - truth))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Every true difference, from -1 to 1, that the mean does not contradict at that level."""
+        if self.pairs is None:
+            reach = self.reach(level)
+            return max(-1.0, self.centre - reach), min(1.0, self.centre + reach)
+        return self._end(-1, level), self._end(1, level)
+
+    def _end(self, side: int, level: float) -> float:
+        def contradicted(truth: float) -> float:
+            return level / 2 - self.beyond(truth, -side)
+
+        if contradicted(side) <= 0:
+            return float(side)
+        return float(optimize.brentq(contradicted, self.centre, side, xtol=1e-14, rtol=1e-12))
+
+    def _if(self, truth: float) -> MeanDifference:
+        # Twins that seem closer than they are also seem to vary less: by the variance they seem to have, too many that
+        # differ by exactly the margin would pass for equivalent (up to 7 %, not 5), and few discordant pairs, or none,
+        # would say too much. Seeds that err on the same examples count as fewer trials.
+        if self.pairs is None:
+            return self
+        trials, variance = self.pairs.trials, self.pairs.variance
+        alike = max(1.0, (self.seeds + self.examples) * trials / variance) if variance else 1.0
+        further = alike * (self.pairs.variance_if(truth) - variance) / trials
+        return replace(self, examples=max(0.0, self.examples + further))
 
 
 @cache
 def _nodes() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    points, weights = np.polynomial.legendre.leggauss(400)
+    points, weights = special.roots_legendre(400)
     return (points + 1) / 2, weights / 2
-
-
-def _weights() -> npt.NDArray[np.float64]:
-    return _nodes()[1]
 
 
 @cache
@@ -85,7 +140,6 @@ class PairedEstimate:
         inner_low, inner_high: 90 % interval; where it reaches beyond the margin, equivalence is not shown.
         p_value: of no difference, two-sided.
         mean: the distribution these come from.
-        worse, better, trials: how often only fit was right, only the loop, and all cases, over all seeds.
     """
 
     difference: float
@@ -95,45 +149,28 @@ class PairedEstimate:
     inner_high: float
     p_value: float
     mean: MeanDifference
-    worse: int
-    better: int
-    trials: int
 
     def equivalence_p(self, margin: float) -> float:
-        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a share).
-
-        The variance is what it would be if the difference were the margin (Tango 1998): twins that seem closer than
-        they are also seem to vary less, and by their own variance too many would pass (up to 7 % of those that differ
-        by exactly the margin, instead of 5).
-        """
-        centre = self.mean.centre
-        above = (margin - centre) / self._widening(margin)
-        below = (centre + margin) / self._widening(-margin)
-        return max(1 - self.mean.below(above), 1 - self.mean.below(below))
+        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a share)."""
+        return max(self.mean.beyond(margin, -1), self.mean.beyond(-margin, 1))
 
     def beyond_p(self, margin: float) -> float:
         """p-value, two-sided, of the difference being within +- `margin` (a share): small when it is beyond."""
-        return min(1.0, 2 * (1 - self.mean.below(abs(self.mean.centre) - margin)))
-
-    def _widening(self, difference: float) -> float:
-        """Standard error if the true difference were that, as a multiple of the estimated one; at least 1."""
-        better, worse, trials = self.better + 1, self.worse + 1, self.trials + 2
-        slope = -better - worse + (2 * trials - better + worse) * difference
-        product = -worse * difference * (1 - difference)
-        only_fit = (np.sqrt(max(slope**2 - 8 * trials * product, 0.0)) - slope) / (4 * trials)
-        assumed = 2 * only_fit + difference * (1 - difference)
-        observed = (better + worse) / trials - ((better - worse) / trials) ** 2
-        return float(np.sqrt(max(1.0, assumed / observed)))
+        side = 1 if self.mean.centre >= 0 else -1
+        return min(1.0, 2 * self.mean.beyond(side * margin, side))
 
 
 def paired_estimate(differences: Differences) -> PairedEstimate:
     """Estimate the mean paired difference with both sources of variance, examples and seeds.
 
-    One seed: Bonett and Price's interval, with one pair added on either side, which keeps it honest for few examples
-    and for none that differ. Seeds were not varied; it holds for these two models only.
+    One seed: Tango's score interval, honest for few examples and for none that differ, and the test that goes with it,
+    McNemar's. Seeds were not varied; it holds for these two models only.
     Several seeds: seeds and examples are crossed. The seeds' means tell the variance due to seeds, and what every seed
     owes to its own examples, with as many degrees of freedom as there are seeds less one; the examples that go wrong in
-    every seed alike add a variance that is known well. The two are summed as Behrens and Fisher do.
+    every seed alike add a variance that is known well. The two are summed as Behrens and Fisher do, and widened as
+    Tango's score interval is.
+    Differences other than -1, 0 and 1 are weighted sums: nothing can be said of their variance but what is seen, and
+    one pair is added on either side, as Bonett and Price do.
 
     Args:
         differences: [seeds, examples], values from -1 to 1.
@@ -145,30 +182,31 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
     if not seeds or not examples:
         raise ValueError("paired_estimate needs at least one seed and one example")
     d = differences.astype(np.float64)
-    mean = _one_seed(d[0]) if seeds == 1 else _several_seeds(d)
-    outer, inner = mean.reach(LEVEL), mean.reach(2 * LEVEL)
+    own, shared = _variances(d)
+    if np.isin(differences, (-1, 0, 1)).all():
+        pairs = DiscordantPairs(int((d < 0).sum()), int((d > 0).sum()), d.size)
+        mean = MeanDifference(float(d.mean()), own, shared, seeds - 1, pairs)
+    else:
+        count = seeds * (examples + 2)
+        mean = MeanDifference(float(d.sum() / count), own, shared + 2 / count**2, seeds - 1)
+    low, high = mean.interval(LEVEL)
+    inner_low, inner_high = mean.interval(2 * LEVEL)
     return PairedEstimate(
         difference=float(d.mean()),
-        low=max(-1.0, mean.centre - outer),
-        high=min(1.0, mean.centre + outer),
-        inner_low=max(-1.0, mean.centre - inner),
-        inner_high=min(1.0, mean.centre + inner),
-        p_value=2 * (1 - mean.below(abs(mean.centre))),
+        low=low,
+        high=high,
+        inner_low=inner_low,
+        inner_high=inner_high,
+        p_value=2 * mean.beyond(0.0, 1 if mean.centre >= 0 else -1),
         mean=mean,
-        worse=int((d < 0).sum()),
-        better=int((d > 0).sum()),
-        trials=d.size,
     )
 
 
-def _one_seed(d: npt.NDArray[np.float64]) -> MeanDifference:
-    count = len(d) + 2
-    centre = d.sum() / count
-    return MeanDifference(float(centre), 0.0, float(((d**2).sum() + 2) / count - centre**2) / count, 0)
-
-
-def _several_seeds(d: npt.NDArray[np.float64]) -> MeanDifference:
+def _variances(d: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Variance of the mean that is estimated from the seeds, and what the examples all seeds share add to it."""
     seeds, examples = d.shape
+    if seeds == 1:
+        return 0.0, float(d.var() / examples)
     by_seed, by_example = d.mean(axis=1), d.mean(axis=0)
     shared = 0.0
     if examples > 1:
@@ -176,12 +214,10 @@ def _several_seeds(d: npt.NDArray[np.float64]) -> MeanDifference:
         noise = (residual**2).sum() / ((seeds - 1) * (examples - 1))
         shared = max(0.0, by_example.var(ddof=1) - noise / seeds) / examples
     # Counts are whole numbers, so that two or three seeds agree by chance often enough, and that must not pass for
-    # certainty: without their rounding, 22 % of A/A reports with two seeds called a winner on some slice.
-    rounding = 1 / (6 * examples**2)
-    added = 2 / (seeds * (examples + 2)) ** 2
-    centre = d.sum() / (seeds * (examples + 2))
-    own = (by_seed.var(ddof=1) + rounding) / seeds
-    return MeanDifference(float(centre), float(own), float(shared + added), seeds - 1)
+    # certainty: without this, 22 % of A/A reports with two seeds called a winner on some slice. Rounding to a whole
+    # number has a variance of 1/12; half of it is enough, and with more, two seeds would say less than they do.
+    rounding = 1 / (24 * examples**2)
+    return float((by_seed.var(ddof=1) + rounding) / seeds), float(shared)
 
 
 @dataclass(frozen=True)

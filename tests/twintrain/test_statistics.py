@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
 
 from twintrain.statistics import (
+    DiscordantPairs,
     MeanDifference,
     PairedEstimate,
     PairedTable,
@@ -57,36 +60,66 @@ def test_equivalence_is_never_shown_where_the_90_percent_interval_leaves_the_mar
         assert estimate.equivalence_p(margin) > 0.05
 
 
-def test_equivalence_uses_tangos_variance_at_the_margin() -> None:
+def test_the_variance_is_the_likeliest_that_agrees_with_the_difference() -> None:
     """The constrained estimate of Tango (1998) maximizes the likelihood of the counts with the difference held."""
-    estimate = PairedTable(900, 12, 30, 58).estimate()
-    better, worse, n, difference = 31, 13, 1002, 0.03
+    better, worse, n, difference = 30, 12, 1000, 0.03
     shares = np.linspace(1e-6, 0.1, 2_000_001)
     likelihood = better * np.log(shares + difference) + worse * np.log(shares)
     likelihood += (n - better - worse) * np.log(1 - 2 * shares - difference)
     best = shares[likelihood.argmax()]
     assumed = 2 * best + difference - difference**2
-    observed = (better + worse) / n - ((better - worse) / n) ** 2
-    assert estimate._widening(difference) == pytest.approx(np.sqrt(assumed / observed), rel=1e-4)
+    assert DiscordantPairs(worse, better, n).variance_if(difference) == pytest.approx(assumed, rel=1e-4)
+    assert DiscordantPairs(worse, better, n).variance_if(0.018) == pytest.approx(
+        DiscordantPairs(worse, better, n).variance
+    )
 
 
 @given(CELLS, CELLS, CELLS, CELLS)
-def test_one_pair_of_models_gets_bonett_and_prices_interval(a: int, b: int, c: int, d: int) -> None:
-    """From the formula of the paper, in exact fractions up to the root."""
+def test_one_pair_of_models_gets_tangos_interval(a: int, b: int, c: int, d: int) -> None:
+    """Its ends are where Tango's score, written as in the paper, is 1.96; in exact fractions up to the roots."""
     if not a + b + c + d:
         return
-    n = a + b + c + d + 2
-    worse, better = Fraction(b + 1, n), Fraction(c + 1, n)
-    half = stats.norm.ppf(0.975) * float((worse + better - (better - worse) ** 2) / n) ** 0.5
+    n = a + b + c + d
     estimate = PairedTable(a, b, c, d).estimate()
-    assert estimate.low == pytest.approx(max(-1.0, float(better - worse) - half), abs=1e-9)
-    assert estimate.high == pytest.approx(min(1.0, float(better - worse) + half), abs=1e-9)
+    for end in (estimate.low, estimate.high):
+        if abs(end) > 0.999:
+            continue
+        truth = Fraction(end)
+        slope, product = -b - c + (2 * n - c + b) * truth, -b * truth * (1 - truth)
+        share = (math.sqrt(slope**2 - 8 * n * product) - float(slope)) / (4 * n)
+        score = (c - b - n * end) / math.sqrt(n * (2 * share + end * (1 - end)))
+        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-6)
 
 
-def test_the_published_example_of_bonett_and_price() -> None:
-    """Airway hyper-responsiveness, Fagerland, Lydersen and Laake (2014), Stat. Med. 33, table IV: -0.508 to -0.013."""
+def test_the_published_example_of_tangos_interval() -> None:
+    """Airway hyper-responsiveness, Fagerland, Lydersen and Laake (2014), Stat. Med. 33, table IV: -0.517 to -0.026."""
     estimate = PairedTable(both_right=1, only_fit=7, only_loop=1, both_wrong=12).estimate()
-    assert (round(estimate.low, 3), round(estimate.high, 3)) == (-0.508, -0.013)
+    assert (round(estimate.low, 3), round(estimate.high, 3)) == (-0.517, -0.026)
+
+
+@given(st.integers(1, 500), CELLS)
+def test_no_discordant_pair_leaves_what_the_number_of_examples_leaves(n: int, wrong: int) -> None:
+    """Tango's interval in closed form: a difference of z^2 / (n + z^2) would have shown, one way or the other."""
+    estimate = PairedTable(n, 0, 0, wrong).estimate()
+    z2 = stats.norm.ppf(0.975) ** 2
+    assert estimate.high == pytest.approx(z2 / (n + wrong + z2), abs=1e-9)
+    assert estimate.low == pytest.approx(-z2 / (n + wrong + z2), abs=1e-9)
+    assert estimate.p_value == 1
+
+
+@given(CELLS, CELLS)
+def test_the_p_value_of_one_pair_is_mcnemars(worse: int, better: int) -> None:
+    if worse + better:
+        expected = float(mcnemar([[5, worse], [better, 3]], exact=False, correction=False).pvalue)
+        assert PairedTable(5, worse, better, 3).estimate().p_value == pytest.approx(expected, abs=1e-9)
+
+
+def test_weighted_differences_get_bonett_and_prices_interval() -> None:
+    d = np.repeat([-0.5, 0.0, 0.25], [3, 50, 7])
+    count = len(d) + 2
+    estimate = paired_estimate(d[None])
+    centre, variance = d.sum() / count, d.var() / len(d) + 2 / count**2
+    assert estimate.high == pytest.approx(centre + stats.norm.ppf(0.975) * np.sqrt(variance), abs=1e-9)
 
 
 @given(CELLS, CELLS)
@@ -167,8 +200,7 @@ def estimate(low: float, high: float) -> PairedEstimate:
     middle = (low + high) / 2
     inner = low * 0.9 + middle * 0.1, high * 0.9 + middle * 0.1
     spread = ((high - low) / 2 / stats.norm.ppf(0.975)) ** 2
-    counts = (100, 100, 10_000)
-    return PairedEstimate(middle, low, high, *inner, 0.5, MeanDifference(middle, 0.0, spread, 0), *counts)
+    return PairedEstimate(middle, low, high, *inner, 0.5, MeanDifference(middle, 0.0, spread, 0))
 
 
 @pytest.mark.parametrize(
