@@ -114,7 +114,8 @@ class MeanDifference:
         if self.pairs is None:
             return self
         trials, variance = self.pairs.trials, self.pairs.variance
-        alike = max(1.0, (self.seeds + self.examples) * trials / variance) if variance else 1.0
+        examples = trials / (self.freedom + 1)
+        alike = 1 + self.freedom * min(1.0, self.examples * examples / variance) if variance else 1.0
         further = alike * (self.pairs.variance_if(truth) - variance) / trials
         return replace(self, examples=max(0.0, self.examples + further))
 
