@@ -12,16 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 
-def serve(port: int) -> None:
+def serve(port: int, ready: Callable[[], None]) -> None:
     """Start workers whenever a runner asks for some, until interrupted.
 
     Args:
         port: where the runner finds the pool, `--environment_type=EXTERNAL --environment_config=localhost:PORT`.
+        ready: called as soon as it does.
 
     Raises:
         RuntimeError: the port is taken.
@@ -29,6 +32,8 @@ def serve(port: int) -> None:
     from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
     _, server = BeamFnExternalWorkerPoolServicer.start(use_process=True, port=port, container_executable=__file__)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process does not end by itself
+    ready()
     try:
         threading.Event().wait()
     finally:

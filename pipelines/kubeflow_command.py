@@ -79,9 +79,9 @@ def beam_workers(
     from twintrain.isolation import hide_gpus
 
     hide_gpus()
-    typer.echo(f"workers at port {port}: --environment_type=EXTERNAL --environment_config=localhost:{port}")
+    where = f"--environment_type=EXTERNAL --environment_config=localhost:{port}"
     try:
-        serve(port)
+        serve(port, lambda: typer.echo(f"workers at port {port}: {where}"))
     except RuntimeError as error:
         raise TwintrainError(f"Port {port} cannot be served: {error}", "Choose another with --port.") from error
 

@@ -57,6 +57,18 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"nothing listens at port {port}")
 
 
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [*PYTHON, "pipelines.cli", "kubeflow", "beam-workers", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert f"Port {port} cannot be served" in done.stderr
+    assert "workers at port" not in done.stdout
+
+
 @pytest.fixture
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The pod's own disk, below which the launcher stages."""
