@@ -88,7 +88,7 @@ def test_one_pair_of_models_gets_tangos_interval(a: int, b: int, c: int, d: int)
         slope, product = -b - c + (2 * n - c + b) * truth, -b * truth * (1 - truth)
         share = (math.sqrt(slope**2 - 8 * n * product) - float(slope)) / (4 * n)
         score = (c - b - n * end) / math.sqrt(n * (2 * share + end * (1 - end)))
-        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-6)
+        assert abs(score) == pytest.approx(stats.norm.ppf(0.975), abs=1e-9)
 
 
 def test_the_published_example_of_tangos_interval() -> None:
