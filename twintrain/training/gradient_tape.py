@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from twintrain.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe import Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
-from twintrain.training.distribution import distributed
+from twintrain.training.distribution import distributed, xla_takes_whole_steps
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -30,7 +31,7 @@ class GradientTapeTwin:
 
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
-        with session(job.recipe, job.seed), distributed(job.recipe):
+        with session(job.recipe, job.seed), distributed(job.recipe, len(job.train), len(job.validation)):
             source = BatchSource(job.train, job.recipe, job.seed)
             built = build(job.recipe, job.problem, source.steps)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
@@ -80,17 +81,16 @@ class Loop:
         self._mean_loss = keras.metrics.Mean(name="loss")
         self._training_flag = recipe.training.training_flag
         self._source = source
-        compiled, xla = recipe.training.compiled, recipe.execution.xla
-        self._step: Callable[..., None] = (
-            tf.function(self._train_step, reduce_retracing=True, jit_compile=xla) if compiled else self._train_step
-        )
-        self._test: Callable[..., None] = (
-            tf.function(self._test_step, reduce_retracing=True, jit_compile=xla) if compiled else self._test_step
-        )
-        self._run_epoch = tf.function(self._epoch_in_graph) if compiled else self._epoch_in_graph
-        self._run_test = tf.function(self._test_in_graph) if compiled else self._test_in_graph
         self._strategy = tf.distribute.get_strategy()
-        self._run_shared = tf.function(self._each_batch) if compiled else self._each_batch
+
+        def graph(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+            return tf.function(function, **options) if recipe.training.compiled else function
+
+        stepwise = {"reduce_retracing": True, "jit_compile": xla_takes_whole_steps(recipe)}
+        self._step, self._test = graph(self._train_step, **stepwise), graph(self._test_step, **stepwise)
+        self._run_epoch, self._run_test = graph(self._epoch_in_graph), graph(self._test_in_graph)
+        self._step_shared = graph(self._on_replicas(self._step), reduce_retracing=True)
+        self._test_shared = graph(self._on_replicas(self._test), reduce_retracing=True)
 
     def train_epoch(self, epoch: int) -> list[int]:
         """One pass over the training examples; the fingerprint of each batch."""
@@ -116,7 +116,8 @@ class Loop:
         """Loss and accuracy on the validation examples."""
         self._reset()
         if self._shared:
-            self._run_shared(self._strategy.experimental_distribute_dataset(validation), self._test)
+            for images, labels in self._strategy.experimental_distribute_dataset(validation):
+                self._test_shared(images, labels)
         else:
             self._run_test(validation)
         return self.results()
@@ -174,13 +175,17 @@ class Loop:
         """One epoch over several replicas, on the very parts of each batch that `fit` would give them."""
         feed = Feed()
         feed.start(epoch)
-        batches = self._strategy.experimental_distribute_dataset(self._source.dataset(feed))
-        self._run_shared(batches, self._step)
+        for images, labels in self._strategy.experimental_distribute_dataset(self._source.dataset(feed)):
+            self._step_shared(images, labels)
         return feed.fingerprints[epoch]
 
-    def _each_batch(self, batches: tf.distribute.DistributedDataset, step: Callable[..., None]) -> None:
-        for images, labels in batches:
+    def _on_replicas(self, step: Callable[..., None]) -> Callable[..., None]:
+        # One call per batch, which is what `fit` makes: in an epoch-long loop of the graph, TensorFlow's pass for oneDNN
+        # fuses the bias gradient on one replica and not on the other, and the twins part in the last bit.
+        def run(images: tf.Tensor, labels: tf.Tensor) -> None:
             self._strategy.run(step, args=(images, labels))
+
+        return run
 
     def _test_in_graph(self, validation: tf.data.Dataset) -> None:
         for images, labels in validation:

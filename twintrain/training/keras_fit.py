@@ -12,7 +12,7 @@ from twintrain.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
-from twintrain.training.distribution import distributed, let_fit_work_on_several
+from twintrain.training.distribution import distributed, let_fit_work_on_several, xla_takes_whole_steps
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -25,7 +25,7 @@ class KerasFitTwin:
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
         recipe = job.recipe
-        with session(recipe, job.seed), distributed(recipe):
+        with session(recipe, job.seed), distributed(recipe, len(job.train), len(job.validation)):
             source = BatchSource(job.train, recipe, job.seed)
             built = build(recipe, job.problem, source.steps)
             compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
@@ -74,7 +74,7 @@ def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> Non
         optimizer=built.optimizer,
         loss=built.loss,
         metrics=[built.accuracy],
-        jit_compile=recipe.execution.xla,
+        jit_compile=xla_takes_whole_steps(recipe),
         steps_per_execution=steps_per_execution,
         run_eagerly=not recipe.training.compiled,
     )
