@@ -201,7 +201,7 @@ def _stepper(name: str, recipe: Recipe, problem: Problem, train: ExampleStore, s
     stack.enter_context(session(own, seed))  # open until the last step: its settings hold while graphs are traced
     source = BatchSource(train, own, seed)
     built = build(own, problem, source.steps)
-    probe = Probe(built)
+    probe = Probe(built, source.batch_size, problem.classes)
     if name == "loop":
         return _Stepper(Loop(built, source, own).step, probe, source)
     compile_model(built, own, steps_per_execution=1)

@@ -21,25 +21,32 @@ class Probe:
 
     Args:
         built: what is trained; its loss and optimizer are watched from now on.
+        batch_size: examples in the largest batch.
+        classes: number of labels.
     """
 
-    def __init__(self, built: Built) -> None:
+    def __init__(self, built: Built, batch_size: int, classes: int) -> None:
         self._built = built
         built.optimizer.build(built.model.trainable_variables)
-        self._notes: dict[str, tf.Variable] = {}
-        for name, dtype in (("targets", tf.int64), ("predictions", tf.float32), ("loss", tf.float32)):
-            self._notes[name] = tf.Variable(tf.zeros([], dtype), shape=tf.TensorShape(None), trainable=False)
+        # Room for a whole batch: XLA does not let a variable change its shape.
+        self._targets = tf.Variable(tf.zeros([batch_size], tf.int64))
+        self._predictions = tf.Variable(tf.zeros([batch_size, classes]))
+        self._examples = tf.Variable(0)
+        self._loss = tf.Variable(0.0)
         self._gradients = [tf.Variable(tf.zeros_like(v.value)) for v in built.model.trainable_variables]
         _watch(built.loss, "call", self._see_loss)
         _watch(built.optimizer, "scale_loss", self._see_total)
         _watch(built.optimizer, "apply", self._see_gradients)
 
     def _see_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> None:
-        self._notes["targets"].assign(tf.cast(targets, tf.int64))
-        self._notes["predictions"].assign(tf.cast(predictions, tf.float32))
+        examples = tf.shape(targets)[0]
+        missing = self._targets.shape[0] - examples
+        self._examples.assign(examples)
+        self._targets.assign(tf.pad(tf.cast(targets, tf.int64), [[0, missing]]))
+        self._predictions.assign(tf.pad(tf.cast(predictions, tf.float32), [[0, missing], [0, 0]]))
 
     def _see_total(self, loss: tf.Tensor) -> None:
-        self._notes["loss"].assign(tf.cast(loss, tf.float32))
+        self._loss.assign(tf.cast(loss, tf.float32))
 
     def _see_gradients(self, gradients: list[tf.Tensor], *_: Any) -> None:
         for note, gradient in zip(self._gradients, gradients, strict=True):
@@ -54,10 +61,11 @@ class Probe:
         model, optimizer = self._built.model, self._built.optimizer
         trainable = model.trainable_variables
         kept = {id(variable) for variable in trainable}
+        examples = int(self._examples.numpy())
         return {
-            "batch": {"targets": self._notes["targets"].numpy()},
-            "forward output": {"predictions": self._notes["predictions"].numpy()},
-            "loss": {"total": self._notes["loss"].numpy()},
+            "batch": {"targets": self._targets.numpy()[:examples]},
+            "forward output": {"predictions": self._predictions.numpy()[:examples]},
+            "loss": {"total": self._loss.numpy()},
             "gradient": {v.path: note.numpy() for v, note in zip(trainable, self._gradients, strict=True)},
             "update": _values(trainable),
             "optimizer state": _values(optimizer.variables),

@@ -5,6 +5,7 @@ import pytest
 
 from tests.twintrain.training.test_parity import RECIPES
 from twintrain.divergence import LockstepResult
+from twintrain.isolation import run_isolated
 from twintrain.lockstep import compare, compare_ends, lockstep
 from twintrain.problem import find_problem
 from twintrain.recipe_files import load_recipe
@@ -57,6 +58,18 @@ def test_without_determinism_the_tolerance_is_measured(small_train: ExampleStore
     result = run(small_train, "execution.deterministic=false")
     assert "update" in result.tolerance
     assert result.first is None
+
+
+def test_under_xla(small_train: ExampleStore) -> None:
+    """Also over the partial batch at an epoch's end, and with a mistake that is seen where it was made."""
+    fast = [*RECIPES["everything"], "execution.xla=true", "execution.deterministic=false", "training.batch_size=80"]
+    # In a process of its own: op determinism, once switched on, stays on, and XLA refuses it.
+    equal = run_isolated(run, small_train, *fast, "execution.precision=mixed_float16")
+    assert equal.first is None
+    assert equal.steps == 5
+    wrong = run_isolated(run, small_train, *fast, "loop.training.training_flag=false")
+    assert wrong.first is not None
+    assert (wrong.first.stage, wrong.first.step) == ("forward output", 0)
 
 
 def test_differences_are_counted_in_units_in_the_last_place() -> None:
