@@ -40,9 +40,19 @@ def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
     if recipe.loop:
         fields = ", ".join(f"{key}={str(value).lower()}" for key, value in recipe.loop.items())
         return f"{text} The loop was told to deviate: {fields}."
-    if parity.max_abs_difference:
-        text += (
-            f" Both obeyed one recipe, and yet weights differ by up to {parity.max_abs_difference:.1e}"
-            f"{'' if parity.same_batches else ' and batches differ'}."
-        )
-    return text
+    return text + _parted(recipe, parity)
+
+
+def _parted(recipe: Recipe, parity: Parity) -> str:
+    """What is to be said when twins of one recipe have different weights."""
+    apart = f"weights differ by up to {parity.max_abs_difference:.1e}"
+    if not parity.max_abs_difference:
+        return ""
+    if not parity.same_batches:
+        return f" Both obeyed one recipe, and yet {apart} and batches differ."
+    if recipe.execution.deterministic:
+        return f" Both obeyed one recipe, and yet {apart}."
+    return (
+        f" Both saw the same batches, and {apart}: with execution.deterministic off, two runs of the same twin may round "
+        "differently too. Set it to true to have the twins compared bit for bit."
+    )

@@ -116,7 +116,13 @@ def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), weights_differ_by=1e-6))
     assert comparison.verdict == "inconclusive"  # 200 examples cannot show equivalence within 0.1 points
     assert comparison.gap_ci95_points[0] < 0 < comparison.gap_ci95_points[1]
-    assert "1.0e-06" in comparison.sentence
+    assert "and yet weights differ by up to 1.0e-06." in comparison.sentence
+
+
+def test_without_determinism_rounding_is_named_for_weights_that_differ(tmp_path: Path) -> None:
+    recipe = load_recipe("standard", ["execution.deterministic=false"])
+    comparison = build_comparison(inputs(tmp_path, recipe, weights_differ_by=1e-6))
+    assert "saw the same batches, and weights differ by up to 1.0e-06: with execution.det" in comparison.sentence
 
 
 def test_one_seed_says_that_seeds_were_not_varied(tmp_path: Path) -> None:
