@@ -1,6 +1,6 @@
 """Correct loops in many styles: none of them may be accused of anything.
 
-Every fifth is diagnosed here; all of them in `benchmarks/diagnosis.py`, which takes minutes.
+Every fifth is diagnosed here, and one whose variables are mirrored; all of them in `benchmarks/diagnosis.py`, which takes minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.diagnosed import Diagnoses
 
 HERE = Path(__file__).parent
 FILES = sorted(path for path in HERE.glob("*.py") if path.stem not in ("__init__", "test_correct"))
-CHOSEN = FILES[::5]
+CHOSEN = sorted({*FILES[::5], HERE / "mirrored_strategy.py"})
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from twintrain.diagnosis.forward_stage import call_model, weights_of
 from twintrain.diagnosis.losses import Batch, Declared, LossPractice, mean_loss
 from twintrain.diagnosis.milestones import Milestones
 from twintrain.diagnosis.pair import FIT, LOOP, Pair, Side, largest, shown, trainable_positions
+from twintrain.diagnosis.trace import value_of
 from twintrain.diagnosis.updates import inner
 
 STAGE = "end of run"
@@ -43,7 +44,7 @@ def _kept_average(side: Side) -> str | None:
     trace = side.trace
     if applied is None or not getattr(inner(applied.optimizer), "use_ema", False) or trace.kept is None:
         return None
-    averages = [np.array(v) for v in inner(applied.optimizer)._model_variables_moving_average]
+    averages = [value_of(v) for v in inner(applied.optimizer)._model_variables_moving_average]
     positions = trainable_positions(side.steps[0].model)
     last = applied.after
     if not last or len(averages) != len(positions) or len(trace.kept) != len(last):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from twintrain.diagnosis.pair import FIT, LOOP, Pair, Side, close_to, shown
-from twintrain.diagnosis.trace import Arrays, Step
+from twintrain.diagnosis.trace import Arrays, Step, value_of
 
 STAGE = "forward output"
 # Half precision rounds at 2^-11 (float16) or 2^-8 (bfloat16) of a value.
@@ -169,7 +169,7 @@ def call_model(model: keras.Model, inputs: Any, training: bool | None) -> Any:
 @contextmanager
 def weights_of(model: keras.Model, weights: Arrays, keep: bool = False) -> Iterator[None]:
     """Put weights in for a while."""
-    before = [np.array(variable) for variable in model.variables]
+    before = [value_of(variable) for variable in model.variables]
     for variable, value in zip(model.variables, weights, strict=True):
         variable.assign(value)
     try:

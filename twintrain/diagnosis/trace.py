@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 Arrays = list[np.ndarray]
 
@@ -154,4 +155,9 @@ class Trace:
 
 def snapshot(model: keras.Model) -> Arrays:
     """All variables of a model, copied."""
-    return [np.array(variable) for variable in model.variables]
+    return [value_of(variable) for variable in model.variables]
+
+
+def value_of(variable: keras.Variable | tf.Variable) -> np.ndarray:
+    """A copy of what a variable holds; on the replica that asks, where a strategy mirrors it."""
+    return np.array(tf.convert_to_tensor(variable))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.trace import Applied, Arrays, Step
+from twintrain.diagnosis.trace import Applied, Arrays, Step, value_of
 
 # Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping, averaging, scaling).
 _ASIDE = {
@@ -69,7 +69,7 @@ def replay_update(step: Step, gradients: list[np.ndarray | None] | None = None) 
     used = applied.gradients if gradients is None else gradients
     optimizer.apply([None if g is None else tf.constant(g) for g in used], copies)
     for position, variable in zip(applied.variables, copies, strict=True):
-        after[position] = np.array(variable)
+        after[position] = value_of(variable)
     return after
 
 

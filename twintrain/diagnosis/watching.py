@@ -18,7 +18,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.trace import Applied, Evaluation, FitCall, LossCall, MetricEvent, Step, Trace, snapshot
+from twintrain.diagnosis.trace import (
+    Applied,
+    Evaluation,
+    FitCall,
+    LossCall,
+    MetricEvent,
+    Step,
+    Trace,
+    snapshot,
+    value_of,
+)
 
 
 class Enough(BaseException):
@@ -65,7 +75,7 @@ class Watch:
         step = self.trace.steps[-1]
         step.after = snapshot(step.model)
         if step.applied is not None:
-            step.optimizer_after = [np.array(v) for v in step.applied.optimizer.variables]
+            step.optimizer_after = [value_of(v) for v in step.applied.optimizer.variables]
         previous = self.trace.steps[-2] if len(self.trace.steps) > 1 else None
         if previous is not None and previous.before is None and not previous.boundary:
             previous.after, previous.optimizer_after = None, None
@@ -218,11 +228,11 @@ class Watch:
             known = variables if variables is not None else step.model.trainable_variables
             step.applied = Applied(
                 optimizer,
-                float(optimizer.learning_rate),
+                float(value_of(optimizer.learning_rate)),
                 [_array(gradient) for gradient in grads],
                 [positions.get(_identity(variable), -1) for variable in known],
-                [np.array(variable) for variable in optimizer.variables] if step.before is not None else [],
-                int(optimizer.iterations),
+                [value_of(variable) for variable in optimizer.variables] if step.before is not None else [],
+                int(value_of(optimizer.iterations)),
             )
         with self._deeper("optimizer"):
             done = original(optimizer, grads, variables)

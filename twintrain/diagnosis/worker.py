@@ -80,9 +80,13 @@ def _read(found: dict[str, str]) -> Diagnosis:
 
 def main(module: str, outcome: str, deadline: str) -> None:
     """Diagnose and write the outcome; what is printed is progress."""
+    import tensorflow as tf
+
     from twintrain.diagnosis.diagnose import diagnose_module
     from twintrain.diagnosis.subject import UserCodeError
 
+    # Of one device a distribution strategy makes one replica, which trains on whole batches like any other code.
+    tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
     try:
         text = diagnose_module(Path(module), float(deadline), tell=print).model_dump_json()
     except UserCodeError as error:
