@@ -35,6 +35,10 @@ class Enough(BaseException):
     """Raised inside the watched function when enough was seen; not an `Exception`, so that nobody catches it."""
 
 
+class WatchError(BaseException):
+    """Watching itself failed, through no fault of the code under watch; not an `Exception` for the same reason."""
+
+
 class Watch:
     """Fills a trace while it is on.
 
@@ -267,6 +271,8 @@ class Watch:
         return original(function, *arguments, **named)
 
     def _fit(self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any) -> Any:
+        if not _fits(original, (model, *arguments), named):
+            return original(model, *arguments, **named)  # which says what is wrong with the call
         given = inspect.signature(original).bind(model, *arguments, **named).arguments
         call = FitCall(model, given)
         self.trace.fits.append(call)
@@ -340,15 +346,40 @@ def family(kind: type) -> list[type]:
 
 @contextmanager
 def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None]:
-    """Let `seam(original, *arguments)` stand for a method of a class, until the context ends."""
+    """Let `seam(original, *arguments)` stand for a method of a class, until the context ends.
+
+    What `original` raises passes through. What the seam itself raises becomes a `WatchError`, lest it be taken for a
+    failure of the code under watch.
+    """
     original = owner.__dict__[method]
 
     @functools.wraps(original)
+    def called(*arguments: Any, **named: Any) -> Any:
+        try:
+            return original(*arguments, **named)
+        except Exception as error:
+            error.__dict__["of_the_original"] = True
+            raise
+
+    @functools.wraps(original)
     def wrapper(*arguments: Any, **named: Any) -> Any:
-        return seam(original, *arguments, **named)
+        try:
+            return seam(called, *arguments, **named)
+        except Exception as error:
+            if "of_the_original" in error.__dict__ or not _fits(original, arguments, named):
+                raise
+            raise WatchError(f"Twintrain failed to watch {owner.__name__}.{method}: {error!r}") from error
 
     setattr(owner, method, wrapper)
     try:
         yield
     finally:
         setattr(owner, method, original)
+
+
+def _fits(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True
