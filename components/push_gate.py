@@ -13,6 +13,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 
+from twintrain.errors import TwintrainError
 from twintrain.pushing import PushDecision, decide
 from twintrain.recipe import Recipe
 from twintrain.records import split_files
@@ -73,7 +74,14 @@ def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     ids, correct = [], []
     for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
         parsed = tf.io.parse_example(batch, spec)
-        probabilities = serve(examples=batch)["probabilities"]
+        try:
+            probabilities = serve(examples=batch)["probabilities"]
+        except tf.errors.InvalidArgumentError as error:
+            raise TwintrainError(
+                f"The twin pushed last ({model}) does not take these examples, so that the new one cannot be held "
+                "against it.",
+                "If the data is another on purpose, give this run a root of its own (--root), or move that twin away.",
+            ) from error
         ids.append(parsed["example_id"].numpy().astype(np.bytes_))
         correct.append((tf.argmax(probabilities, axis=1) == parsed["label"]).numpy())
     return np.concatenate(correct)[np.argsort(np.concatenate(ids), kind="stable")]

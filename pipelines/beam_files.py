@@ -42,7 +42,8 @@ def within_reach(given: dict[str, Any], folder: Path, task: str) -> Iterator[dic
         for every output artifact, the path it was expected at by the one it has now.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f"{task}-", dir=folder) as place:
+    # On a network file system a file that is still open somewhere leaves something behind.
+    with TemporaryDirectory(prefix=f"{task}-", dir=folder, ignore_cleanup_errors=True) as place:
         for local, shared in _moved(given, "inputs", place).items():
             _copy(Path(local), Path(shared))
         outputs = {shared: local for local, shared in _moved(given, "outputs", place).items()}

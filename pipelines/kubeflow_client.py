@@ -25,6 +25,8 @@ from twintrain.errors import TwintrainError
 TOKEN = "KF_PIPELINES_TOKEN"
 _ATTEMPTS = 5
 _PAGE = 100
+# What the server does not give back, or not by the name we know: kept in the schedule's description.
+_TOLD_TO_US_ALONE = ("timezone", "pipeline", "experiment")
 Answer = TypeVar("Answer")
 
 
@@ -69,7 +71,7 @@ class Server:
         Returns:
             its id.
         """
-        made = self._call(
+        made = self._create(
             self._client.run_pipeline,
             experiment_id=self._experiment(experiment),
             job_name=name,
@@ -100,11 +102,11 @@ class Server:
 
     def create_schedule(self, plan: dict[str, Any], package: Path) -> str:
         """Create the recurring run that `planned` describes; its id."""
-        made = self._call(
+        made = self._create(
             self._client.create_recurring_run,
             experiment_id=self._experiment(plan["experiment"]),
             job_name=plan["name"],
-            description=yaml.safe_dump({"timezone": plan["timezone"], "pipeline": plan["pipeline"]}),
+            description=yaml.safe_dump({key: plan[key] for key in _TOLD_TO_US_ALONE}),
             cron_expression=plan["cron"],
             max_concurrency=plan["max_concurrency"],
             no_catchup=plan["no_catchup"],
@@ -139,10 +141,19 @@ class Server:
 
     def _call(self, function: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
         """Call the client; again, with a growing pause, while the server is away or overloaded."""
+        return self._attempt(_may_pass, function, *arguments, **named)
+
+    def _create(self, function: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+        """Call the client; again only where the server cannot have acted, lest there be two of what is created."""
+        return self._attempt(_was_not_heard, function, *arguments, **named)
+
+    def _attempt(
+        self, again: Callable[[BaseException], bool], function: Callable[..., Answer], *arguments: Any, **named: Any
+    ) -> Answer:
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential(multiplier=self._wait),
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(again),
             before_sleep=self._say,
             reraise=True,
         )
@@ -150,20 +161,26 @@ class Server:
             for attempt in attempts:
                 with attempt, contextlib.redirect_stdout(io.StringIO()):  # the client prints links to a web page
                     answer = function(*arguments, **named)
-        except ApiException as error:
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            if _may_pass(error) and not again(error):
+                raise TwintrainError(
+                    f"The API server at {self._where} did not say whether it did what was asked "
+                    f"({' '.join(str(error).split())}).",
+                    "Look before you ask again: twintrain kubeflow status, and the runs in KFP's own pages.",
+                ) from None
             raise self._explained(error) from None
-        except (urllib3.exceptions.HTTPError, TimeoutError, OSError) as error:
-            raise TwintrainError(
-                f"The API server at {self._where} cannot be reached ({type(error).__name__}), {_ATTEMPTS} attempts.",
-                "Check --host; from outside the cluster: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888",
-            ) from None
         return answer
 
     def _say(self, state: RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action else 0.0
         self._tell(f"{self._where} does not answer; again in {pause:g} s (attempt {state.attempt_number + 1})")
 
-    def _explained(self, error: ApiException) -> TwintrainError:
+    def _explained(self, error: Exception) -> TwintrainError:
+        if not isinstance(error, ApiException):
+            return TwintrainError(
+                f"The API server at {self._where} cannot be reached ({type(error).__name__}), {_ATTEMPTS} attempts.",
+                "Check --host; from outside the cluster: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888",
+            )
         try:
             said = json.loads(error.body or "{}").get("message") or error.reason
         except (ValueError, AttributeError):
@@ -184,6 +201,13 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, (urllib3.exceptions.HTTPError, TimeoutError, ConnectionError))
 
 
+def _was_not_heard(error: BaseException) -> bool:
+    if isinstance(error, ApiException):
+        return error.status is not None and int(error.status) in (429, 503)
+    cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+    return isinstance(cause, (urllib3.exceptions.NewConnectionError, ConnectionRefusedError))
+
+
 def planned(schedule: Schedule, package: Path, root: str, account: str | None) -> dict[str, Any]:
     """What a schedule is on the server, in the words of schedule.yaml and cluster.yaml."""
     return {
@@ -193,14 +217,15 @@ def planned(schedule: Schedule, package: Path, root: str, account: str | None) -
         "experiment": schedule.experiment,
         "max_concurrency": 1,
         "no_catchup": True,
-        "parameters": schedule.parameters,
+        "enabled": True,
+        "parameters": dict(sorted(schedule.parameters.items())),
         "pipeline_root": root,
         "service_account": account,
         "pipeline": f"sha256:{hashlib.sha256(package.read_bytes()).hexdigest()}",
     }
 
 
-def existing(run: Any, experiment: str) -> dict[str, Any]:
+def existing(run: Any) -> dict[str, Any]:
     """A recurring run of the server in the same form; what it does not tell is None."""
     try:
         kept = yaml.safe_load(run.description or "") or {}
@@ -213,10 +238,11 @@ def existing(run: Any, experiment: str) -> dict[str, Any]:
         "name": run.display_name,
         "cron": trigger.cron if trigger else None,
         "timezone": kept.get("timezone"),
-        "experiment": experiment,
+        "experiment": kept.get("experiment"),
         "max_concurrency": int(run.max_concurrency or 0),
         "no_catchup": bool(run.no_catchup),
-        "parameters": dict(runtime.parameters or {}) if runtime else {},
+        "enabled": run.status != "DISABLED",
+        "parameters": dict(sorted((runtime.parameters or {}).items())) if runtime else {},
         "pipeline_root": runtime.pipeline_root if runtime else None,
         "service_account": run.service_account or None,
         "pipeline": kept.get("pipeline"),

@@ -151,7 +151,7 @@ def schedule(
         target = planned(wanted, package, settings.pipeline_root, settings.service_account)
         server = _server(host, wanted.namespace)
         there = _one(server.scheduled(wanted.name), wanted.name)
-        lines = list(difference(existing(there, wanted.experiment) if there else None, target))
+        lines = list(difference(existing(there) if there else None, target))
         if not lines:
             typer.echo(f"Schedule {wanted.name} is as wanted: nothing to do.")
             return
@@ -192,7 +192,7 @@ def unschedule(
         typer.echo(f"There is no schedule {name}: nothing to do.")
         return
     for run in found:
-        typer.echo("\n".join(difference(existing(run, "-"), None)))
+        typer.echo("\n".join(difference(existing(run), None)))
     _agree(yes, f"Delete {len(found)} schedule{'s' * (len(found) > 1)} called {name}?")
     for run in found:
         server.delete_schedule(run.recurring_run_id)
@@ -271,14 +271,17 @@ def _compiled(recipe: str, overrides: list[str] | None, cluster: Cluster) -> Ite
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
-    from pipelines.schedule import KNOWN_PARAMETERS
+    from pipelines.schedule import checked_parameter
 
     parameters = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or name not in KNOWN_PARAMETERS:
-            raise TwintrainError(f"--param {text!r}: the pipeline has {', '.join(KNOWN_PARAMETERS)}.", "--param span=3")
-        parameters[name] = yaml.safe_load(value)
+        name, _, value = text.partition("=")
+        try:
+            parameters[name] = checked_parameter(name, yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise TwintrainError(f"--param {text!r}: {value!r} is not YAML.", "--param span=3") from None
+        except ValueError as error:
+            raise TwintrainError(f"--param {text!r}: {error}.", "--param span=3") from None
     return parameters
 
 

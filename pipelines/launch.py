@@ -54,12 +54,13 @@ def own_root(root: Path) -> Iterator[int]:
             f"The root {root} cannot be written: {error.strerror or error}.", "Choose another with --root."
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TwintrainError(
+                f"Another run is using {root}.", "Wait for it to end, or give this one a root of its own with --root."
+            ) from None
         yield lock
-    except BlockingIOError:
-        raise TwintrainError(
-            f"Another run is using {root}.", "Wait for it to end, or give this one a root of its own with --root."
-        ) from None
     finally:
         os.close(lock)
 
@@ -112,7 +113,8 @@ def _ended_like_ctrl_c() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for sign in before:
+    # One that is ignored stays so: nohup lets a run outlive its terminal.
+    for sign in (sign for sign, handler in before.items() if handler != signal.SIG_IGN):
         signal.signal(sign, interrupt)
     try:
         yield
@@ -131,11 +133,15 @@ def _environment(events: Path, temporary: str) -> dict[str, str]:
 
 def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[str, Any]:
     failure: dict[str, Any] = {}
+    begun = ""  # of a line whose end was not written yet
     with events.open(encoding="utf-8") as file:
         while True:
             ended = child.poll() is not None  # asked first: what was written before the end is still read below
             for line in file:
-                event = json.loads(line)
+                begun += line
+                if not begun.endswith("\n"):
+                    continue
+                event, begun = json.loads(begun), ""
                 if event["event"] == "failed":
                     failure = event
                 view.take(event)

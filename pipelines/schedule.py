@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from twintrain.errors import TwintrainError, explained
 
-KNOWN_PARAMETERS = ("data", "span", "overrides")
+KNOWN_PARAMETERS = {"data": "a path", "span": "a whole number", "overrides": "a list of KEY=VALUE"}
 
 
 class Schedule(BaseModel):
@@ -50,10 +50,7 @@ class Schedule(BaseModel):
     @field_validator("parameters")
     @classmethod
     def _parameters_exist(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        for name in parameters:
-            if name not in KNOWN_PARAMETERS:
-                raise ValueError(f"{name!r} is no parameter of the pipeline; it has {', '.join(KNOWN_PARAMETERS)}")
-        return parameters
+        return {name: checked_parameter(name, value) for name, value in parameters.items()}
 
     @property
     def kfp_cron(self) -> str:
@@ -65,6 +62,21 @@ class Schedule(BaseModel):
         start = after or datetime.datetime.now(ZoneInfo(self.timezone))
         times = croniter(self.kfp_cron.replace("?", "*"), start, second_at_beginning=True)
         return [times.get_next(datetime.datetime) for _ in range(count)]
+
+
+def checked_parameter(name: str, value: Any) -> Any:
+    """The value of a parameter of the compiled pipeline.
+
+    Raises:
+        ValueError: there is no such parameter, or its value is of another kind.
+    """
+    if name not in KNOWN_PARAMETERS:
+        raise ValueError(f"{name!r} is no parameter of the pipeline; it has {', '.join(KNOWN_PARAMETERS)}")
+    kinds = {"data": str, "span": int, "overrides": list}
+    texts = not isinstance(value, list) or all(isinstance(entry, str) for entry in value)
+    if type(value) is not kinds[name] or not texts:
+        raise ValueError(f"{name} must be {KNOWN_PARAMETERS[name]}, not {value!r}")
+    return value
 
 
 def load_schedule(path: Path) -> Schedule:

@@ -23,6 +23,8 @@ from twintrain.errors import did_you_mean
 TWINS = ("fit", "loop")
 TwinName = Literal["fit", "loop"]
 SliceKey = Literal["label", "ink"]
+# What a tuner searches.
+SEARCHED = ("optimizer.learning_rate", "training.batch_size")
 
 # Which of the fields of `Optimizer` each Keras optimizer takes, beside those that all of them take.
 OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
@@ -221,6 +223,13 @@ class Comparison(_Section):
     )
     label_names: tuple[str, ...] = Field((), description="What the report calls labels 0, 1, 2 …; none: the numbers.")
 
+    @field_validator("label_names")
+    @classmethod
+    def _label_names_are_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError("two labels have the same name; their slices could not be told apart")
+        return names
+
     @field_validator("slices")
     @classmethod
     def _slices_are_distinct(cls, slices: tuple[tuple[SliceKey, ...], ...]) -> tuple[tuple[SliceKey, ...], ...]:
@@ -288,6 +297,8 @@ class Recipe(_Section):
                 raise ValueError(f"loop.{key}: no such key. {did_you_mean(key, known)}")
             if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "attribution", "data", "tuning"):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
+            if self.tuning.apply and key in SEARCHED:
+                raise ValueError(f"loop.{key}: with tuning.apply each twin trains with the best value found for it")
         try:
             if self.loop:
                 self.for_twin("loop")

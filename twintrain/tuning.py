@@ -19,6 +19,7 @@ import numpy as np
 from keras_tuner.errors import FatalError
 
 from twintrain.crew import Crew
+from twintrain.errors import TwintrainError
 from twintrain.problem import Problem, find_problem
 from twintrain.progress import tell
 from twintrain.recipe import Recipe, Tuning, TwinName
@@ -87,8 +88,10 @@ class TwinHyperModel(keras_tuner.HyperModel):
         except Exception as error:
             # Any other exception keras-tuner would count as a failed trial, try again, and at last replace by its own.
             raise FatalError from error
-        best = int(np.argmin(result.history["val_loss"]))
-        figures = {name: values[best] for name, values in result.history.items()}
+        # keras-tuner gives up after three trials whose score is NaN; an infinite one is merely the worst.
+        losses = np.nan_to_num(result.history["val_loss"], nan=np.inf, posinf=np.inf)
+        best = int(np.argmin(losses))
+        figures = {name: values[best] for name, values in result.history.items()} | {"val_loss": float(losses[best])}
         if in_a_crew():
             return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
         self._trials += 1
@@ -131,6 +134,11 @@ def search(job: TuningJob, crew: Crew | None = None) -> TuningResult:
     # Alone, or for what the workers left: trials that were cut off are run again.
     tuner = _search(job)
     best = tuner.get_best_hyperparameters()[0]
+    if tuning.apply and not np.isfinite(tuner.oracle.get_best_trials()[0].score):
+        raise TwintrainError(
+            f"Every trial of the {job.twin} twin diverged: there are no best values to train with.",
+            "Lower tuning.learning_rate, or train with the recipe's own values (tuning.apply=false).",
+        )
     return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
 
 

@@ -6,6 +6,7 @@ no wrong type. Without that, a test against a fake would prove nothing about the
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,7 @@ class KfpServer(ThreadingHTTPServer):
     Attributes:
         token: the bearer token asked for; None for none.
         outages: how many of the next calls are answered 503.
+        lost: whether creating calls are obeyed and then answered 504.
         calls: method and path of every call.
         runs, recurring, experiments: what was created.
     """
@@ -50,6 +52,8 @@ class KfpServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.token: str | None = None
         self.outages = 0
+        self.lost = False
+        self._numbers = itertools.count(1)
         self.calls: list[str] = []
         self.runs: dict[str, dict[str, Any]] = {}
         self.recurring: dict[str, dict[str, Any]] = {}
@@ -74,7 +78,7 @@ class KfpServer(ThreadingHTTPServer):
             if "pipeline_spec" in body:
                 documents = body["pipeline_spec"]
                 json_format.ParseDict(documents.get("pipeline_spec", documents), PipelineSpec())
-            made = body | {key: f"{kind}-{len(store) + 1}", "created_at": "2026-01-01T00:00:00Z"}
+            made = body | {key: f"{kind}-{next(self._numbers)}", "created_at": "2026-01-01T00:00:00Z"}
             store[made[key]] = made
             return made
         if method == "DELETE":
@@ -114,6 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             found = self.server.answer(self.command, url.path, query, body)
+            if self.server.lost and self.command == "POST" and not url.path.endswith("experiments"):
+                self._say(504, {"message": "upstream request timeout"})
+                return
             self._say(404 if found is None else 200, {"message": "not found"} if found is None else found)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names

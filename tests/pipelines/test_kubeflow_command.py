@@ -128,6 +128,42 @@ def test_a_server_that_comes_back_is_waited_for(server: KfpServer, plan: Path) -
     assert server.outages == 0
 
 
+def test_what_may_have_been_created_is_not_created_again(server: KfpServer, plan: Path) -> None:
+    server.lost = True
+    for done in (schedule(plan), call("submit", "--cluster", REPOSITORY / "kubeflow/cluster.yaml")):
+        assert "did not say whether it did what was asked" in str(done.exception)
+        assert "Look before you ask again" in str(done.exception)
+    assert len(server.recurring) == len(server.runs) == 1
+
+
+def test_a_schedule_that_was_changed_on_the_server_is_noticed(server: KfpServer, plan: Path) -> None:
+    plan.write_text(yaml.safe_dump(PLAN | {"parameters": {"span": 3, "overrides": []}}))
+    schedule(plan)
+    (kept,) = server.recurring.values()
+    kept["runtime_config"]["parameters"] = {"overrides": [], "span": 3}  # protobuf's maps have no order
+    assert "nothing to do" in schedule(plan).output
+    kept["status"] = "DISABLED"
+    assert "+enabled: true" in schedule(plan).output
+    plan.write_text(yaml.safe_dump(PLAN | {"parameters": {"span": 3, "overrides": []}, "experiment": "other"}))
+    assert "+experiment: other" in schedule(plan).output
+    assert len(server.recurring) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("overrides=[a", "'[a' is not YAML"),
+        ("span=latest", "span must be a whole number, not 'latest'"),
+        ("overrides=training.epochs=3", "overrides must be a list of KEY=VALUE, not 'training.epochs=3'"),
+        ("spam=3", "'spam' is no parameter of the pipeline; it has data, span, overrides"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_here(server: KfpServer, given: str, says: str) -> None:
+    done = call("submit", "--param", given)
+    assert says in str(done.exception)
+    assert server.runs == {}
+
+
 def test_an_expired_token_is_named(server: KfpServer, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.token = "fresh"
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "stale-and-secret")

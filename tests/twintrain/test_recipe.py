@@ -42,6 +42,7 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("seeds=[]", "at least 1"),
         ("loop.training.shufle=false", "Did you mean 'training.shuffle'?"),
         ("loop.seeds=[1]", "cannot deviate"),
+        ("comparison.label_names=[cat, dog, cat]", "two labels have the same name"),
         ("training.training_flag=false", "loop.training.training_flag=false"),
         ("training.epochs", "key=value"),
         ("optimizer.learning_rate=.nan", "finite"),
@@ -53,6 +54,11 @@ def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
     with pytest.raises(TwintrainError) as caught:
         load_recipe("standard", [override, *(["loop.training.compiled=false"] if "loop" not in override else [])])
     assert expected in str(caught.value)
+
+
+def test_a_loop_that_is_tuned_does_not_deviate_in_what_is_searched() -> None:
+    with pytest.raises(TwintrainError, match="each twin trains with the best value found for it"):
+        load_recipe("standard", ["tuning.apply=true", "loop.training.batch_size=64"])
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,11 @@ def test_holding_out_is_stratified_and_complete() -> None:
     assert sorted([*train.ids, *held.ids]) == sorted(store.ids)
     assert abs(len(held) - 60) <= 5
     assert set(held.labels) == set(range(10))
+
+
+def test_trials_that_diverge_come_last_and_end_nothing(tmp_path: Path) -> None:
+    wild = ["optimizer={name: sgd, momentum: null}", "tuning.learning_rate=[1.0e+30, 2.0e+30]"]
+    found = run("fit", tmp_path / "a", *wild)
+    assert [trial["val_loss"] for trial in found.trials] == [float("inf")] * 3
+    with pytest.raises(TwintrainError, match="Every trial of the fit twin diverged"):
+        run("fit", tmp_path / "b", *wild, "tuning.apply=true")

@@ -97,10 +97,15 @@ def _on_one_machine(result: TwinResult, recipe: Recipe, problem: Problem) -> ker
 
 
 def forget_state(job: SeedsJob) -> None:
-    """Remove the state of trainings that have ended; to be called when their results are safe."""
-    if job.state is not None:
-        for path in job.state.glob(f"{job.twin}-*-seed*.npz"):
-            path.unlink()
+    """Remove the state of this job's trainings, which have ended; to be called when their results are safe.
+
+    Others may be under way in the same folder, or be interrupted and go on later: theirs is left alone.
+    """
+    if job.state is None:
+        return
+    for seed in job.recipe.seeds:
+        record = json.loads((job.folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
+        (job.state / _state_name(job, record["trained_on"], seed)).unlink(missing_ok=True)
 
 
 def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDArray[np.float32]:

@@ -60,7 +60,7 @@ class Shelf:
                 _replace(Path(path), text)
             else:
                 self._files.pipe_file(path, text)  # one upload: object stores show an object when it is complete
-        except OSError as error:
+        except Exception as error:  # object stores raise errors of their own, without a common base
             problem = f"The record of span {record.span} cannot be written to {self.place}: {error}."
             raise TwintrainError(problem, "Check the place's existence, rights and space.") from error
         return path
@@ -76,28 +76,39 @@ class Shelf:
             names = self._files.ls(self._root, detail=False)
         except FileNotFoundError:
             return []
-        except OSError as error:
+        except Exception as error:
             raise TwintrainError(
-                f"The records at {self.place} cannot be listed: {error}.", "Check its rights."
+                f"The records at {self.place} cannot be listed: {error}.",
+                "Check the address, its rights and credentials.",
             ) from error
         records = [self._read(name) for name in names if _NAME.match(name.rsplit("/", 1)[-1])]
         return sorted(records, key=lambda record: (record.span, record.created))
 
     def has(self, span: int, recipe_hash: str) -> bool:
-        """Whether there is a record of that span and recipe."""
-        return bool(self._files.exists(f"{self._root.rstrip('/')}/span-{span:09d}-{recipe_hash[:16]}.json"))
+        """Whether there is a record of that span and recipe.
+
+        Raises:
+            TwintrainError: the place cannot be asked.
+        """
+        try:
+            return bool(self._files.exists(f"{self._root.rstrip('/')}/span-{span:09d}-{recipe_hash[:16]}.json"))
+        except Exception as error:
+            raise TwintrainError(
+                f"The records at {self.place} cannot be listed: {error}.",
+                "Check the address, its rights and credentials.",
+            ) from error
 
     def _read(self, path: str) -> SpanRecord:
         try:
             text: Any = self._files.cat_file(path)
             return SpanRecord.model_validate_json(text)
-        except OSError as error:
-            raise TwintrainError(f"The record {path} cannot be read: {error}.", "Check its rights.") from error
         except ValidationError as error:
             raise TwintrainError(
                 explained(error, SpanRecord, f"The record {path}"),
                 "If a newer Twintrain wrote it, use that one; otherwise move the file away and run that span again.",
             ) from error
+        except Exception as error:
+            raise TwintrainError(f"The record {path} cannot be read: {error}.", "Check its rights.") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

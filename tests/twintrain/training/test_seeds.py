@@ -8,7 +8,7 @@ import numpy as np
 from tests.twintrain.test_tuning import DATA
 from twintrain.crew import Crew, run_as_crew
 from twintrain.recipe_files import load_recipe
-from twintrain.training.seeds import SeedsJob, train_seeds
+from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
 
 
 def train_share(job: SeedsJob) -> None:
@@ -29,3 +29,19 @@ def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -
             assert all((ours[key] == theirs[key]).all() for key in ours.files)
         ours, theirs = (np.load(job.folder / f"seed-{seed}" / "fingerprints.npy") for job in (one, both))
         assert (ours == theirs).all()
+
+
+def test_the_state_of_other_trainings_is_left_alone(tmp_path: Path) -> None:
+    jobs = [
+        SeedsJob("loop", load_recipe("standard", [f"training.epochs={epochs}", "seeds=[0, 1]"]), DATA, tmp_path / name)
+        for name, epochs in (("one", 1), ("two", 2))
+    ]
+    one, two = (replace(job, state=tmp_path / "state") for job in jobs)
+    (tmp_path / "state").mkdir()
+    train_seeds(one)
+    train_seeds(two)
+    assert len(list((tmp_path / "state").iterdir())) == 4
+    forget_state(one)
+    assert len(list((tmp_path / "state").iterdir())) == 2
+    forget_state(two)
+    assert list((tmp_path / "state").iterdir()) == []
