@@ -84,7 +84,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
     identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in agreement)
     identical = identical and not predictions.differences.any()
     slices = compare_slices(recipe, predictions, inputs.ink, identical)
-    check_against_evaluator(slices, inputs.evaluator)
+    check_against_evaluator(recipe, predictions, inputs.ink, slices, inputs.evaluator)
     overall = slices[0]
     parity = Parity(
         max_abs_difference=max(seed.max_abs_difference for seed in agreement),

@@ -21,12 +21,14 @@ class Predictions:
         labels: int64 [examples].
         chosen: per twin, the label each seed's model chooses, int64 [seeds, examples].
         confidence: per twin, the probability it gives to that label, float32 [seeds, examples].
+        lead: per twin, by how much that is more than what the next label gets, float32 [seeds, examples].
     """
 
     ids: npt.NDArray[np.bytes_]
     labels: npt.NDArray[np.int64]
     chosen: dict[str, npt.NDArray[np.int64]]
     confidence: dict[str, npt.NDArray[np.float32]]
+    lead: dict[str, npt.NDArray[np.float32]]
 
     @property
     def correct(self) -> dict[str, npt.NDArray[np.bool_]]:
@@ -48,6 +50,7 @@ def load_predictions(recipe: Recipe, fit: Path, loop: Path) -> Predictions:
     folders = dict(zip(TWINS, (fit, loop), strict=True))
     chosen: dict[str, list[npt.NDArray[np.int64]]] = {twin: [] for twin in TWINS}
     confidence: dict[str, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
+    lead: dict[str, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
     ids: npt.NDArray[np.bytes_] | None = None
     labels = np.empty(0, np.int64)
     for seed in recipe.seeds:
@@ -70,11 +73,14 @@ def load_predictions(recipe: Recipe, fit: Path, loop: Path) -> Predictions:
                     "Its training diverged: lower optimizer.learning_rate, or clip gradients (optimizer.clipnorm).",
                 )
             chosen[twin].append(probabilities.argmax(axis=1))
-            confidence[twin].append(probabilities.max(axis=1))
+            next_best, best = np.partition(probabilities, -2, axis=1)[:, -2:].T
+            confidence[twin].append(best)
+            lead[twin].append(best - next_best)
     assert ids is not None  # a recipe has at least one seed
     return Predictions(
         ids,
         labels,
         {twin: np.stack(rows) for twin, rows in chosen.items()},
         {twin: np.stack(rows) for twin, rows in confidence.items()},
+        {twin: np.stack(rows) for twin, rows in lead.items()},
     )

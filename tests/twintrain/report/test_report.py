@@ -125,6 +125,20 @@ def test_without_determinism_rounding_is_named_for_weights_that_differ(tmp_path:
     assert "saw the same batches, and weights differ by up to 1.0e-06: with execution.det" in comparison.sentence
 
 
+def test_the_evaluator_may_see_near_ties_otherwise(tmp_path: Path) -> None:
+    """It runs on a CPU what may have been trained on a GPU, which rounds otherwise."""
+    given = inputs(tmp_path, load_recipe("standard"))
+    counted = {name: paired_table(*(np.arange(table.n) >= 2,) * 2) for name, table in given.evaluator.items()}
+    with pytest.raises(TwintrainError, match="is right on 198 examples, its trainer counted 200 of 200"):
+        build_comparison(replace(given, evaluator=counted))
+    for path in tmp_path.glob("*/seed-0/predictions.npz"):
+        with np.load(path) as saved:
+            files = dict(saved)
+        files["probabilities"] = 0.49 * files["probabilities"] + 0.48 * np.roll(files["probabilities"], 1, axis=1)
+        np.savez(path, **files)
+    assert build_comparison(replace(given, evaluator=counted)).evaluator.fit_accuracy == 0.99
+
+
 def test_one_seed_says_that_seeds_were_not_varied(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard", ["seeds=[0]"])))
     assert "seeds were not varied" in comparison.sentence
