@@ -82,3 +82,13 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TwintrainError, match="record of span 1 cannot be written"):
         Shelf(str(tmp_path / "file" / "below")).put(record(1))
+
+
+def test_a_store_without_credentials_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its library raises errors of its own, which are no OSError."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TwintrainError, match="cannot be listed"):
+        Shelf("s3://nobody-has-this/records").all()
