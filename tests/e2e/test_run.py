@@ -182,6 +182,12 @@ def test_twins_that_part_under_one_recipe_stop_the_run_before_the_training(tmp_p
     assert "Trainer" not in done.stdout
 
 
+def as_in_a_terminal() -> None:
+    """Undo what nohup, or a shell that runs the tests in the background, makes every process below it ignore."""
+    for sign in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(sign, signal.SIG_DFL)
+
+
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command("run", "--root", str(root), *SMALL, *arguments),
@@ -190,6 +196,7 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         cwd=REPOSITORY,
         start_new_session=True,
+        preexec_fn=as_in_a_terminal,
     )
 
 
