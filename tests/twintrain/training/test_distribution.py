@@ -58,7 +58,7 @@ def test_twins_on_two_devices_are_the_same_bit_for_bit(tmp_path: Path, overrides
 
 def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     """200 examples to evaluate on three devices: 67, 67 and 66, which `fit` alone refuses."""
-    three = pair(tmp_path, 3, "execution.strategy=mirrored", "training.batch_size=33")
+    three = pair(tmp_path, 3, "execution.strategy=mirrored", "training.batch_size=33", "training.epochs=1")
     assert apart(three, three, ("fit", "loop")) == 0
     assert history(three, "fit") == history(three, "loop")
 
@@ -144,7 +144,8 @@ def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None
 
 
 def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
-    one, mirrored = pair(tmp_path, 1), pair(tmp_path, 1, "execution.strategy=mirrored")
+    short = "training.epochs=1"
+    one, mirrored = pair(tmp_path, 1, short), pair(tmp_path, 1, short, "execution.strategy=mirrored")
     assert apart(one, mirrored, ("fit", "fit")) == apart(one, mirrored, ("loop", "loop")) == 0
 
 
