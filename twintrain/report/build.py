@@ -84,7 +84,12 @@ def build_comparison(inputs: Inputs) -> Comparison:
     identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in agreement)
     identical = identical and not predictions.differences.any()
     slices = compare_slices(recipe, predictions, inputs.ink, identical)
-    check_against_evaluator(recipe, predictions, inputs.ink, slices, inputs.evaluator)
+    twins = {
+        "fit": _summary(inputs.fit, recipe, predictions.correct["fit"], inputs.trials["fit"]),
+        "loop": _summary(inputs.loop, recipe, predictions.correct["loop"], inputs.trials["loop"]),
+    }
+    devices = {name: twin.devices for name, twin in twins.items()}
+    check_against_evaluator(recipe, predictions, inputs.ink, slices, inputs.evaluator, devices)
     overall = slices[0]
     parity = Parity(
         max_abs_difference=max(seed.max_abs_difference for seed in agreement),
@@ -102,10 +107,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
         gap_ci95_points=overall.ci95_points,
         margin_points=recipe.comparison.margin_points,
         seeds=list(recipe.seeds),
-        twins={
-            "fit": _summary(inputs.fit, recipe, predictions.correct["fit"], inputs.trials["fit"]),
-            "loop": _summary(inputs.loop, recipe, predictions.correct["loop"], inputs.trials["loop"]),
-        },
+        twins=twins,
         outperforming=_outperforming(overall),
         slices=slices,
         parity=parity,
