@@ -13,7 +13,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 from google.protobuf import struct_pb2
-from tfx.components.example_gen import component
+from tfx.components.example_gen import component, input_processor
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -22,7 +22,7 @@ from tfx.utils import proto_utils
 
 from twintrain import idx
 from twintrain.errors import TwintrainError
-from twintrain.spans import choose_span, span_pattern
+from twintrain.spans import choose_span, span_folder, span_pattern
 
 RANGE = 5000  # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
 
@@ -83,6 +83,20 @@ def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
             for split, prefix in idx.SPLIT_PREFIXES.items()
         ]
     )
+
+
+def fingerprint(data: Path, span: int | None) -> str:
+    """What TFX's driver will know the files of a span by: their number, sizes and times of change.
+
+    Raises:
+        TwintrainError: there are no such files.
+    """
+    for split in idx.SPLIT_PREFIXES:
+        idx.find_pair(span_folder(data, span), split)
+    splits = _input_config(data, span).splits
+    processor = input_processor.FileBasedInputProcessor(str(data), splits, None if span is None else _only(span))
+    number, version = processor.resolve_span_and_version()
+    return str(processor.get_input_fingerprint(number, version))
 
 
 def _only(span: int) -> range_config_pb2.RangeConfig:

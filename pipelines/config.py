@@ -30,7 +30,7 @@ class RunConfig(BaseModel):
         workers: processes for Beam stages; 0 takes as many as there are cores, or one where the recipe's limit makes
             the data so small that starting workers costs more than they save.
         seeds_at_a_time: how many seeds of a twin are trained side by side, each in a process (and on a GPU) of its own.
-        records: directory or URL that keeps one record per span and recipe; None for `records` below the root.
+        records: directory or URL that keeps one record per span, recipe and name; None for `records` below the root.
         ingest_later: do not look at the data while the pipeline is put together: only the step that ingests can
             see it, and puts the pipeline together again.
     """

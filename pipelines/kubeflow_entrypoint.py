@@ -1,6 +1,6 @@
 """What every step's container runs on Kubeflow Pipelines: adapts KFP's launcher to TFX's executors.
 
-    python -m pipelines.kubeflow_entrypoint --task NODE --executor_class_path CLASS
+    python -m pipelines.kubeflow_entrypoint --task NODE [--executor_class_path CLASS]
         --json_serialized_invocation_args EXECUTOR_INPUT [--gpus N] [--beam-files FOLDER] [BEAM ARGUMENTS]
 
 The launcher hands over an ExecutorInput whose input artifacts have lost their types, whose URIs are remote although the
@@ -24,6 +24,7 @@ from components.staging import staged
 from pipelines.beam_files import has_beam_stages, within_reach
 from pipelines.config import RunConfig
 from pipelines.crew_steps import RUN_ID, take_place, without_outputs
+from pipelines.input_state import STATE, check_unchanged, input_state, leave
 from twintrain.crew import SEEDS_AT_A_TIME
 from twintrain.errors import TwintrainError
 from twintrain.isolation import hide_gpus, run_isolated
@@ -80,11 +81,16 @@ def run_step(
     Raises:
         TwintrainError: this run's parameters do not fit the compiled pipeline, or the step found a foreseen problem.
     """
-    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor as tfx_executor
+    from pipelines.kubeflow_runner import OWN
 
     parameters = given["inputs"].pop("parameterValues")
     run = parameters.pop(RUN_ID, "")
-    config, component, constants = _this_step(task, parameters)
+    told = {name.removeprefix(OWN): value for name, value in parameters.items()}
+    config, spec = _this_run(told, looks=task in (STATE, INGEST))
+    if task == STATE:
+        leave(input_state(config), given)
+        return
+    component, constants = _this_step(spec, task)
     os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
     size, member = place
     if size > 1:
@@ -99,13 +105,20 @@ def run_step(
     with reach as moved:
         for artifacts in given["outputs"].get("artifacts", {}).values():
             Path(artifacts["artifacts"][0]["uri"]).mkdir(parents=True, exist_ok=True)  # as TFX's own drivers do
-        call = ["--executor_class_path", executor, "--json_serialized_invocation_args", json.dumps(given)]
-        call += ["--json_serialized_inputs_spec_args", json.dumps(component.get("inputDefinitions", {}))]
         found = _drive(given, component) if task == INGEST else {}
-        # absl's flags would take the process's own arguments for theirs, so the parser is called, not its `app.run`.
-        tfx_executor.main(tfx_executor._parse_flags([*call, *beam]))
+        check_unchanged(task, told, config, found.get("input_fingerprint"))
+        _execute(executor, given, component, beam)
     remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
+
+
+def _execute(executor: str, given: dict[str, Any], component: dict[str, Any], beam: list[str]) -> None:
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor as tfx_executor
+
+    call = ["--executor_class_path", executor, "--json_serialized_invocation_args", json.dumps(given)]
+    call += ["--json_serialized_inputs_spec_args", json.dumps(component.get("inputDefinitions", {}))]
+    # absl's flags would take the process's own arguments for theirs, so the parser is called, not its `app.run`.
+    tfx_executor.main(tfx_executor._parse_flags([*call, *beam]))
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -115,7 +128,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="Whatever else is given goes to Beam.",
     )
     parser.add_argument("--task", required=True, help="the node's id, Trainer-fit for instance")
-    parser.add_argument("--executor_class_path", required=True, help="class of the node's TFX executor")
+    parser.add_argument("--executor_class_path", default="", help="class of the node's TFX executor, if it has one")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput, as JSON")
     parser.add_argument("--gpus", type=int, default=0, help="how many GPUs this step was promised")
     parser.add_argument("--crew", type=int, default=1, help="how many steps share this node's work")
@@ -124,32 +137,36 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def _this_step(task: str, parameters: dict[str, Any]) -> tuple[RunConfig, dict[str, Any], dict[str, Any]]:
-    """For this run's parameters: its configuration, the step's component, and the constants it is called with."""
-    from pipelines.kubeflow_runner import OWN, RUN, tfx_spec
+def _this_run(told: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, Any]]:
+    """For this run's parameters: its configuration and what TFX makes of it. `looks` where the data is looked at."""
+    from pipelines.kubeflow_runner import RUN, tfx_spec
 
-    parameters = {name.removeprefix(OWN): value for name, value in parameters.items()}
-    compiled = _config(json.loads(parameters[RUN]), {}, False)
-    config = _config(json.loads(parameters[RUN]), parameters, task == INGEST)
+    compiled = _config(json.loads(told[RUN]), {}, False)
+    config = _config(json.loads(told[RUN]), told, looks)
     spec = tfx_spec(config)
     tasks = spec["root"]["dag"]["tasks"]
     if config.recipe != compiled.recipe:
         before = tfx_spec(compiled)["root"]["dag"]["tasks"]
         if {name: _edges(node) for name, node in tasks.items()} != {n: _edges(node) for n, node in before.items()}:
             raise TwintrainError(
-                f"The overrides {parameters.get('overrides')} change which steps there are or what feeds them.",
+                f"The overrides {told.get('overrides')} change which steps there are or what feeds them.",
                 "Compile the pipeline anew with them: twintrain kubeflow compile --set KEY=VALUE",
             )
-    values = tasks[task].get("inputs", {}).get("parameters", {})
+    return config, spec
+
+
+def _this_step(spec: dict[str, Any], task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A step's component, and the constants it is called with."""
+    values = spec["root"]["dag"]["tasks"][task].get("inputs", {}).get("parameters", {})
     constants = {name: value["runtimeValue"]["constant"] for name, value in values.items()}
-    return config, spec["components"][task], constants
+    return spec["components"][task], constants
 
 
 def _edges(task: dict[str, Any]) -> tuple[Any, Any]:
     return task.get("inputs", {}).get("artifacts"), task.get("dependentTasks")
 
 
-def _config(run: dict[str, Any], parameters: dict[str, Any], ingests: bool) -> RunConfig:
+def _config(run: dict[str, Any], parameters: dict[str, Any], looks: bool) -> RunConfig:
     from twintrain.recipe_files import with_overrides
 
     config = RunConfig.model_validate(run)
@@ -162,7 +179,7 @@ def _config(run: dict[str, Any], parameters: dict[str, Any], ingests: bool) -> R
             "recipe": with_overrides(config.recipe, overrides),
             "data": Path(parameters.get("data") or config.data),
             "span": config.span if span < 0 else span,
-            "ingest_later": not ingests,
+            "ingest_later": not looks,
         }
     )
 

@@ -21,6 +21,7 @@ from pipelines.beam_files import runs_elsewhere
 from pipelines.cluster import Cluster, Step, cores, gigabytes
 from pipelines.config import RunConfig, workers_have_tfx
 from pipelines.crew_steps import add_crew_steps
+from pipelines.input_state import add_input_state
 from pipelines.twin_pipeline import create_pipeline
 
 ENTRYPOINT = ("python", "-m", "pipelines.kubeflow_entrypoint")
@@ -29,8 +30,8 @@ RUN = "config"  # the parameter that carries the compiled RunConfig to every ste
 OWN = "run_"  # in a step, before a run parameter's name: a step may have an input of its own called `data`
 # What may differ from run to run without compiling again, with types; their defaults come from the RunConfig.
 PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}
-# Their result depends on more than their inputs: on files, on what was pushed or recorded before.
-UNCACHED = frozenset({"IdxExampleGen", "ImportSchemaGen", "PushGate", "Pusher", "TrendRecord"})
+# Their result depends on more than their inputs: on what was pushed or recorded before.
+UNCACHED = frozenset({"PushGate", "Pusher", "TrendRecord"})
 _DAG, _EXIT = "pipeline", "alert"
 
 
@@ -98,6 +99,7 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         "deploymentSpec": {"executors": executors},
         "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": _declared(config)}},
     }
+    add_input_state(spec, platform, OWN)
     if cluster.worker_steps:
         add_crew_steps(spec, platform, config.recipe)
     if cluster.alert_on_exit:

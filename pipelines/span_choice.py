@@ -32,7 +32,7 @@ def span_to_run(config: RunConfig, asked: str | None) -> int | None:
         return span
     if span is None:
         raise TwintrainError(f"{config.data} has no span-N directories.", "Leave --span out.")
-    if Shelf(config.record_place).has(span, config.recipe.hash):
+    if Shelf(config.record_place).has(span, config.recipe.name, config.recipe.hash):
         typer.echo(f"Nothing to do: span {span} has been compared with this recipe ({config.record_place}).")
         raise typer.Exit
     return span

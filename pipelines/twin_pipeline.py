@@ -23,6 +23,7 @@ from components.trend_record import TrendRecord
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
+from twintrain.pushing import last_pushed
 from twintrain.recipe import TWINS
 
 
@@ -138,6 +139,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         loop_run=loop.outputs["model_run"],
         blessing=evaluator.outputs["blessing"],
         destination=str(config.pushed),
+        in_place=newest.name if (newest := last_pushed(config.pushed)) else "",
         recipe=recipe.model_dump_json(),
         code=code_digest(recipe, report=True),
     )

@@ -120,7 +120,7 @@ def test_steps_with_workers_outside_their_pod(tmp_path: Path, pod: Path, portabl
     step = {"beam": portable_runner}
     spec = compiled(tmp_path, root, [*SMALL, "data.limit=700"], volumes=[volume], defaults=step)
     launcher = Launcher(spec, root, tmp_path, {})
-    names = ("IdxExampleGen", "ImportSchemaGen", "StatisticsGen", "Transform")
+    names = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen", "Transform")
     assert {name: launcher.run(name) for name in names} == dict.fromkeys(names, 0)
     left = {name: launcher.bucket / artifact["uri"].removeprefix("minio://") for name, artifact in found(launcher)}
     statistics = tfdv.load_stats_binary(str(left["statistics"] / "Split-train" / "FeatureStats.pb"))

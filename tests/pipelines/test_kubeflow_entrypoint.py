@@ -16,7 +16,7 @@ from pipelines.cluster import Cluster
 from pipelines.config import REPOSITORY, RunConfig
 from pipelines.kubeflow_runner import compile_pipeline, on_cluster
 from tests.conftest import DATA, write_idx
-from tests.pipelines.launcher import Launcher
+from tests.pipelines.launcher import CACHED, Launcher
 from twintrain.recipe_files import load_recipe
 
 SMALL = ["seeds=[0]", "training.epochs=1", "tuning.trials=1", "tuning.examples=100", "comparison.accuracy_floor=0.1"]
@@ -39,11 +39,12 @@ def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) ->
         (tmp_path / "data" / "span-2").mkdir()
         for path in DATA.glob("*-ubyte.gz"):
             (tmp_path / "data" / "span-2" / path.name).symlink_to(path)
+    shutil.copy(REPOSITORY / "data" / "schema.pbtxt", tmp_path)
     settings = {
         "image": "registry/twintrain:1",
         "pipeline_root": root,
         "data": str(tmp_path / "data"),
-        "schema": str(REPOSITORY / "data" / "schema.pbtxt"),
+        "schema": str(tmp_path / "schema.pbtxt"),
         "work": str(tmp_path / "work"),
         "records": str(tmp_path / "records"),
         **cluster,
@@ -60,7 +61,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     spec = compiled(tmp_path, "minio://mlpipeline/v2/artifacts", [*SMALL, "data.limit=700"])
     launcher = Launcher(spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]})
     order = launcher.order()
-    assert len(order) == 17
+    assert len(order) == 18
     assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
     examples = launcher.outputs["IdxExampleGen", "examples"]
     assert examples["metadata"]["custom:span"] == 2  # the newest
@@ -75,7 +76,31 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     assert kept["report"] == launcher.outputs["Report", "report"]["uri"]
     entry = tmp_path / "bucket" / launcher.outputs["TrendRecord", "entry"]["uri"].removeprefix("minio://")
     assert json.loads((entry / "entry.json").read_text())["alerts"] == []
+    a_run_on_the_same_span_trains_nothing(tmp_path, launcher)
     nodes_in_several_steps_leave_what_one_leaves(tmp_path, launcher)
+
+
+def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) -> None:
+    """As a schedule starts it when no new span has come: another run, the cache of the one before."""
+    launcher.run_id = "77c1"
+    started = {name for name in launcher.order() if launcher.run(name) != CACHED}
+    assert started == {"InputState", "PushGate", "Report", "TrendRecord", "Pusher"}
+    report = tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    push = json.loads((report / "comparison.json").read_text())["push"]
+    (version,) = (tmp_path / "work" / "pushed").iterdir()  # not pushed over itself
+    assert push["pushed"]
+    assert f"it is this very twin, version {version.name}" in {check["text"] for check in push["checks"]}
+    assert len(list((tmp_path / "records").iterdir())) == 1
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(schema.read_text() + "\n# stricter")
+    launcher.run_id = "88d2"
+    ran = [launcher.run(name) for name in ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")]
+    assert ran == [0, CACHED, 0, 0]
+    (tmp_path / "data" / "span-3").mkdir()
+    write_idx(tmp_path / "data" / "span-3", {"train": 60, "eval": 30})
+    assert launcher.run("IdxExampleGen") == CACHED  # this run has looked before
+    assert [launcher.run(name) for name in ("InputState", "IdxExampleGen")] == [0, 0]
+    shutil.rmtree(tmp_path / "data" / "span-3")
 
 
 def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launcher) -> None:
@@ -129,7 +154,8 @@ def without_seconds(trial: dict[str, Any]) -> dict[str, Any]:
 def test_s3_an_older_span_and_its_statistics(tmp_path: Path) -> None:
     spec = compiled(tmp_path, "s3://bucket/twintrain", SMALL)
     launcher = Launcher(spec, "s3://bucket/twintrain", tmp_path, {"span": 1})
-    assert [launcher.run(name) for name in ("IdxExampleGen", "ImportSchemaGen", "StatisticsGen")] == [0, 0, 0]
+    steps = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
+    assert [launcher.run(name) for name in steps] == [0, 0, 0, 0]
     assert launcher.outputs["IdxExampleGen", "examples"]["metadata"]["custom:span"] == 1
     assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith("s3://bucket/twintrain/StatisticsGen/")
 
@@ -148,10 +174,22 @@ def test_parameters_that_do_not_fit_end_the_step(
     tmp_path: Path, parameters: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     spec = compiled(tmp_path, "minio://bucket", SMALL)
-    assert Launcher(spec, "minio://bucket", tmp_path, parameters).run("IdxExampleGen") == 2
+    assert Launcher(spec, "minio://bucket", tmp_path, parameters).run("InputState") == 2
     error = capfd.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+def test_data_replaced_after_the_look_ends_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spec = compiled(tmp_path, "minio://bucket", SMALL)
+    launcher = Launcher(spec, "minio://bucket", tmp_path, {"span": 1})
+    assert launcher.run("InputState") == 0
+    write_idx(tmp_path / "data" / "span-1", {"train": 61, "eval": 30})
+    (tmp_path / "schema.pbtxt").write_text((tmp_path / "schema.pbtxt").read_text() + "\n")
+    assert [launcher.run(name) for name in ("IdxExampleGen", "ImportSchemaGen")] == [2, 2]
+    error = capfd.readouterr().err
+    assert f"{tmp_path / 'data'} was changed while the run was under way" in error
+    assert f"{tmp_path / 'schema.pbtxt'} was changed while the run was under way" in error
 
 
 def test_a_promised_gpu_that_is_not_there_ends_the_step_at_once(

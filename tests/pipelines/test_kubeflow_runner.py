@@ -12,6 +12,7 @@ from tfx.utils import import_utils
 
 from pipelines.cluster import NODES, TRAINING_NODES, Cluster
 from pipelines.config import RunConfig
+from pipelines.input_state import STATE
 from pipelines.kubeflow_runner import PARAMETERS, Compiled, compile_pipeline, on_cluster
 from twintrain.recipe_files import load_recipe
 
@@ -114,7 +115,7 @@ def test_nothing_in_it_is_what_open_source_kfp_cannot_do(whole: Compiled) -> Non
         assert set(executor) == {"container"}, f"{label} is no container: KFP runs no resolvers"
         assert "lifecycle" not in executor["container"], "KFP never calls preCacheCheck"
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
-    assert set(tasks) == set(NODES)
+    assert set(tasks) == {*NODES, STATE}
     for name, task in tasks.items():
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"), "an Argo name"
         assert task["componentRef"]["name"] == f"comp-{name.lower()}"
@@ -127,10 +128,33 @@ def test_every_class_can_be_imported(whole: Compiled) -> None:
         assert import_utils.import_class_by_path(arguments[arguments.index("--executor_class_path") + 1])
 
 
+def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled) -> None:
+    """One step always looks, where ingestion runs; its findings are parameters of those that read."""
+    tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
+    found = {
+        node: {
+            name: source["taskOutputParameter"]["outputParameterKey"]
+            for name, source in task["inputs"]["parameters"].items()
+            if source.get("taskOutputParameter", {}).get("producerTask") == STATE
+        }
+        for node, task in tasks.items()
+    }
+    read = {
+        "IdxExampleGen": {"run_span": "span", "run_files": "files", "run_code": "code"},
+        "ImportSchemaGen": {"run_schema": "schema"},
+    }
+    assert {node: names for node, names in found.items() if names} == read
+    assert all(STATE in tasks[node]["dependentTasks"] for node in read)
+    assert "dependentTasks" not in tasks[STATE]
+    assert placed(whole, STATE) == placed(whole, "IdxExampleGen")
+    assert container(whole, STATE)["resources"] == container(whole, "IdxExampleGen")["resources"]
+    assert tasks[STATE]["retryPolicy"]["maxRetryCount"] == 2
+
+
 def test_caching_and_retries(whole: Compiled) -> None:
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
     cached = {name for name, task in tasks.items() if task["cachingOptions"] == {"enableCache": True}}
-    never = {"IdxExampleGen", "ImportSchemaGen", "PushGate", "Pusher", "TrendRecord"}
+    never = {"PushGate", "Pusher", "TrendRecord"}
     assert cached == set(NODES) - never - {"StatisticsGen"}
     assert tasks["Transform"]["retryPolicy"]["maxRetryCount"] == 2
     assert tasks["Transform"]["retryPolicy"]["backoffDuration"] == "5s"
