@@ -12,9 +12,10 @@ import tensorflow as tf
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
+from tfx.utils import path_utils
 
 from twintrain.errors import TwintrainError
-from twintrain.pushing import PushDecision, decide
+from twintrain.pushing import Identity, PushDecision, decide, last_pushed
 from twintrain.recipe import Recipe
 from twintrain.records import split_files
 from twintrain.report.predictions import load_predictions
@@ -31,6 +32,7 @@ def PushGate(  # noqa: N802 - TFX names components like classes
     blessing: InputArtifact[ModelBlessing],
     decision: OutputArtifact[ModelBlessing],
     destination: Parameter[str],
+    in_place: Parameter[str],
     recipe: Parameter[str],
     code: Parameter[str],
 ) -> None:
@@ -44,6 +46,8 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         blessing: the Evaluator's.
         decision: what the Pusher obeys; push.json in it has the reasons.
         destination: where twins are pushed to; the newest there is the one to hold against.
+        in_place: not read; the version pushed last, so that a decision made when another one stood there, or none, is
+            not taken for this one.
         recipe: as JSON; its thresholds decide.
         code: not read; it keeps a result of other code from being taken for this one's.
     """
@@ -51,20 +55,22 @@ def PushGate(  # noqa: N802 - TFX names components like classes
     one_seed = wanted.model_copy(update={"seeds": wanted.seeds[:1]})
     predictions = load_predictions(one_seed, Path(fit_run.uri), Path(loop_run.uri))
     newest = last_pushed(Path(destination))
+    standing = newest is not None and _same(newest, Path(path_utils.serving_model_path(candidate.uri)))
     found = decide(
         wanted.comparison,
         loop=predictions.correct["loop"][0],
         fit=predictions.correct["fit"][0],
-        last=None if newest is None else correct_of(newest, split_files(examples.uri, "eval")),
+        last=None if newest is None or standing else correct_of(newest, split_files(examples.uri, "eval")),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
+        standing=newest.name if newest is not None and standing else None,
     )
-    _write(decision, candidate, found)
+    _write(decision, candidate, found, push=found.pushed and not standing)
 
 
-def last_pushed(destination: Path) -> Path | None:
-    """The model pushed last: the Pusher names folders by the time of the push."""
-    versions = [path for path in destination.glob("*") if path.name.isdigit() and (path / "saved_model.pb").exists()]
-    return max(versions, key=lambda path: int(path.name), default=None)
+def _same(model: Path, other: Path) -> bool:
+    """Whether two exported models are one twin."""
+    known = Identity.beside(model)
+    return known is not None and known == Identity.beside(other)
 
 
 def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
@@ -87,12 +93,13 @@ def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return np.concatenate(correct)[np.argsort(np.concatenate(ids), kind="stable")]
 
 
-def _write(decision: ModelBlessing, candidate: Model, found: PushDecision) -> None:
+def _write(decision: ModelBlessing, candidate: Model, found: PushDecision, push: bool) -> None:
     folder = Path(decision.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(json.dumps(found.model_dump(mode="json"), indent=1), encoding="utf-8")
-    (folder / ("BLESSED" if found.pushed else "NOT_BLESSED")).touch()
+    # A twin that lies there already keeps its place, but the Pusher must not put it there again.
+    (folder / ("BLESSED" if push else "NOT_BLESSED")).touch()
     # What TFX's own Evaluator sets, and its Pusher reads.
-    decision.set_int_custom_property("blessed", int(found.pushed))
+    decision.set_int_custom_property("blessed", int(push))
     decision.set_string_custom_property("current_model", candidate.uri)
     decision.set_int_custom_property("current_model_id", candidate.id)

@@ -9,10 +9,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from twintrain.batches import scaled
+from twintrain.pushing import Identity
 
 
-def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: str) -> None:
-    """Write the SavedModel and, beside it, `twin.keras`.
+def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: str, identity: Identity) -> None:
+    """Write the SavedModel and, beside it, `twin.keras` and `twin.json`.
 
     Signatures, both on serialized raw tf.Examples, string [batch]:
         serving_default: 'probabilities' float32 [batch, classes];
@@ -23,6 +24,7 @@ def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: 
         transform_graph: uri of the TransformGraph artifact.
         folder: the SavedModel's directory.
         input_scale: the range of pixels it was trained on (`training.input_scale`).
+        identity: which twin it is.
     """
     graph = tft.TFTransformOutput(transform_graph)
     exported = _Serving(model, graph, input_scale)
@@ -32,6 +34,7 @@ def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: 
     }
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     model.save(folder / "twin.keras")
+    (folder / Identity.FILE).write_text(identity.model_dump_json(indent=1), encoding="utf-8")
 
 
 class _Serving(tf.Module):

@@ -19,14 +19,16 @@ def run_fn(fn_args: FnArgs) -> None:
     """Train one twin over all seeds of its recipe and export it.
 
     `fn_args.custom_config` is `components.transformed.training_config`. The records of the seeds go to the ModelRun
-    artifact, the SavedModel and `twin.keras` to the Model artifact.
+    artifact, the SavedModel, `twin.keras` and `twin.json` to the Model artifact.
     """
     config = fn_args.custom_config
     assert config is not None
     data = transformed_data(str(Path(fn_args.train_files[0]).parent.parent), fn_args.transform_graph_path)
-    recipe = with_best(Recipe.model_validate_json(config["recipe"]), fn_args.hyperparameters)
+    asked = Recipe.model_validate_json(config["recipe"])
+    recipe = with_best(asked, fn_args.hyperparameters)
     seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
-    request = TrainingRequest(seeds, fn_args.transform_graph_path, Path(fn_args.serving_model_dir))
+    folder = Path(fn_args.serving_model_dir)
+    request = TrainingRequest(seeds, fn_args.transform_graph_path, folder, asked.hash, config["code"])
     crew = Crew.of_this_process()
     if crew is None and (size := _processes(recipe)) > 1:
         run_as_crew(run, (request,), size)

@@ -9,17 +9,28 @@ from tempfile import TemporaryDirectory
 import keras
 
 from twintrain.crew import Crew
+from twintrain.pushing import Identity
 from twintrain.training.distribution import join_cluster
-from twintrain.training.seeds import SeedsJob, train_seeds
+from twintrain.training.seeds import SeedsJob, read_record, train_seeds, weights_digest
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One Trainer node's work: the seeds to train, and where the servable model goes."""
+    """One Trainer node's work.
+
+    Attributes:
+        seeds: to train.
+        transform_graph: uri of the TransformGraph artifact.
+        serving_folder: where the servable model goes.
+        recipe_hash: of the recipe asked for, before a tuner's values went into it.
+        code: digest of the code.
+    """
 
     seeds: SeedsJob
     transform_graph: str
     serving_folder: Path
+    recipe_hash: str
+    code: str
 
 
 def run(request: TrainingRequest) -> None:
@@ -43,5 +54,14 @@ def run(request: TrainingRequest) -> None:
 def _export(model: keras.Model, request: TrainingRequest) -> None:
     from components.serving import export  # tensorflow_transform is not needed before
 
-    scale = request.seeds.recipe.training.input_scale
-    export(model, request.transform_graph, request.serving_folder, scale)
+    seeds = request.seeds
+    first = seeds.recipe.seeds[0]
+    identity = Identity(
+        twin=seeds.twin,
+        seed=first,
+        recipe_hash=request.recipe_hash,
+        trained_on=read_record(seeds.folder, first)["trained_on"],
+        weights=weights_digest(model.get_weights()),
+        code=request.code,
+    )
+    export(model, request.transform_graph, request.serving_folder, seeds.recipe.training.input_scale, identity)

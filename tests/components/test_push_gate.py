@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 
-from components.push_gate import correct_of, last_pushed
+from components.push_gate import FILE, PushGate, correct_of
 from twintrain.errors import TwintrainError
+from twintrain.pushing import Identity, PushDecision, last_pushed
+from twintrain.recipe import Recipe
+from twintrain.recipe_files import load_recipe
 
 
 class Threes(tf.Module):
@@ -33,7 +38,8 @@ def export(folder: Path, size: int) -> Path:
 
 @pytest.fixture
 def examples(tmp_path: Path) -> str:
-    path = str(tmp_path / "examples.gz")
+    path = str(tmp_path / "examples" / "Split-eval" / "examples.gz")
+    Path(path).parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
         for number in (2, 1, 0):
             feature = {
@@ -57,3 +63,84 @@ def test_a_twin_pushed_for_other_images_is_said(tmp_path: Path, examples: str) -
     with pytest.raises(TwintrainError, match="does not take these examples") as refused:
         correct_of(export(tmp_path / "1", 49), (examples,))
     assert "--root" in refused.value.remedy
+
+
+def at(kind: type, folder: Path):
+    artifact = kind()
+    artifact.uri = str(folder)
+    return artifact
+
+
+def trained(folder: Path, recipe: Recipe, code: str = "c") -> Path:
+    """What a Trainer leaves that is right on one of three examples: an exported twin and its record."""
+    identity = Identity(
+        twin="loop",
+        seed=0,
+        recipe_hash=recipe.hash,
+        trained_on="d",
+        weights=recipe.hash,
+        code=code,
+    )
+    model = export(folder / "model" / "Format-Serving", 16)
+    (model / Identity.FILE).write_text(identity.model_dump_json())
+    (folder / "run" / "seed-0").mkdir(parents=True)
+    ids, labels = np.array([b"eval-0", b"eval-1", b"eval-2"]), np.array([2, 3, 4])
+    answers = np.eye(10, dtype=np.float32)[[3, 3, 3]]
+    np.savez(folder / "run" / "seed-0" / "predictions.npz", ids=ids, labels=labels, probabilities=answers)
+    (folder / "blessing").mkdir()
+    (folder / "blessing" / "BLESSED").touch()
+    return folder
+
+
+def gate(twin: Path, recipe: Recipe, pushed: Path) -> tuple[PushDecision, bool]:
+    """The decision about a twin, and whether it was told the Pusher, which then puts it there."""
+    decision = at(ModelBlessing, pushed.parent / f"decision-{len(list(pushed.parent.glob('decision-*')))}")
+    PushGate.EXECUTOR_SPEC.executor_class._FUNCTION(
+        examples=at(Examples, pushed.parent / "examples"),
+        candidate=at(Model, twin / "model"),
+        fit_run=at(ModelRun, twin / "run"),
+        loop_run=at(ModelRun, twin / "run"),
+        blessing=at(ModelBlessing, twin / "blessing"),
+        decision=decision,
+        destination=str(pushed),
+        in_place="",
+        recipe=recipe.model_dump_json(),
+        code="",
+    )
+    blessed = bool(decision.get_int_custom_property("blessed"))
+    assert (Path(decision.uri) / "BLESSED").exists() == blessed
+    if blessed:
+        shutil.copytree(twin / "model" / "Format-Serving", pushed / str(1 + len(list(pushed.glob("*")))))
+    return PushDecision.model_validate_json((Path(decision.uri) / FILE).read_text()), blessed
+
+
+def test_a_twin_is_pushed_once_and_again_after_another(tmp_path: Path, examples: str) -> None:
+    pushed = tmp_path / "pushed"
+    first, second = (
+        load_recipe("standard", ["seeds=[0]", "comparison.accuracy_floor=0.1", f"training.epochs={epochs}"])
+        for epochs in (3, 4)
+    )
+    a, b = trained(tmp_path / "a", first), trained(tmp_path / "b", second)
+    found, told = gate(a, first, pushed)
+    assert (found.pushed, told, found.checks[2].text) == (True, True, "nothing has been pushed before")
+    found, told = gate(a, first, pushed)
+    assert (found.pushed, told, found.checks[2].text) == (True, False, "it is this very twin, version 1")
+    found, told = gate(b, second, pushed)
+    assert (found.pushed, told) == (True, True)
+    assert "against the last pushed" in found.checks[2].text
+    found, told = gate(a, first, pushed)
+    assert (found.pushed, told) == (True, True)
+    assert last_pushed(pushed) == pushed / "3"
+    exported_anew = trained(tmp_path / "c", first, code="mended")
+    assert gate(exported_anew, first, pushed)[1]  # the same weights in another SavedModel
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_what_lies_there_without_a_name_is_another_twin(tmp_path: Path, examples: str, text: str | None) -> None:
+    recipe = load_recipe("standard", ["seeds=[0]", "comparison.accuracy_floor=0.1"])
+    version = export(tmp_path / "pushed" / "7", 16)
+    if text is not None:
+        (version / Identity.FILE).write_text(text)
+    found, told = gate(trained(tmp_path / "a", recipe), recipe, tmp_path / "pushed")
+    assert (found.pushed, told) == (True, True)
+    assert found.checks[2].text == "+0.00 points against the last pushed, -0.10 is allowed"

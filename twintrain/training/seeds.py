@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,22 @@ def forget_state(job: SeedsJob) -> None:
     if job.state is None:
         return
     for seed in job.recipe.seeds:
-        record = json.loads((job.folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
-        (job.state / _state_name(job, record["trained_on"], seed)).unlink(missing_ok=True)
+        (job.state / _state_name(job, read_record(job.folder, seed)["trained_on"], seed)).unlink(missing_ok=True)
+
+
+def read_record(folder: Path, seed: int) -> dict[str, Any]:
+    """What `write_record` left of a seed below the folder of all."""
+    record: dict[str, Any] = json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
+    return record
+
+
+def weights_digest(weights: Sequence[np.ndarray]) -> str:
+    """SHA-256 over weights in their order, shapes and dtypes included."""
+    sha = hashlib.sha256()
+    for weight in weights:
+        sha.update(f"{weight.dtype.name} {weight.shape}\n".encode())
+        sha.update(weight.tobytes())
+    return sha.hexdigest()
 
 
 def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDArray[np.float32]:
