@@ -1,6 +1,7 @@
 """What records show together, and which of them to be alarmed at.
 
-Looking again after every span must not multiply false alarms. Two devices keep them at 5 % over any number of spans:
+Looking again after every span must not multiply false alarms. Two devices hold them to 5 % over any number of spans, as
+far as what they assume holds (docs/trend.md has simulations of when it does not):
 
 - Alarms of one span spend a share of that 5 %: the t-th look may spend 6 / (pi t)^2 of it, which sums up to the whole
   over all looks to come (alpha spending: Lan and DeMets 1983, "Discrete sequential boundaries for clinical trials",
@@ -29,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import special, stats
 
 from twintrain.statistics import holm
-from twintrain.trend.record import SpanRecord
+from twintrain.trend.falls import Course, fall_p_values
+from twintrain.trend.record import SliceRecord, SpanRecord
 
 ALPHA = 0.05
 DROP_POINTS = 2.0
@@ -178,39 +180,33 @@ def _gap_alerts(record: SpanRecord, alpha: float) -> list[Alert]:
 
 def _drops(record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float) -> list[Alert]:
     """Slices whose accuracy fell, of either twin, by more than `drop_points` below its mean so far."""
-    found = []
-    for part in record.slices[1:]:
-        earlier = [other for past in before for other in past.slices if other.name == part.name]
-        for twin in ("fit", "loop") if earlier else ():
-            now = getattr(part, f"{twin}_accuracy")
-            past = np.array([getattr(other, f"{twin}_accuracy") for other in earlier])
-            error = _prediction_error(now, part.n, past, [other.n for other in earlier])
-            drop = float(past.mean()) - now
-            found.append((part, twin, drop, float(stats.norm.sf((drop - drop_points / 100) / error))))
-    adjusted = holm([p for *_, p in found])
+    found: list[tuple[str, str, float]] = []
+    p_values: list[float] = []
+    for twin in ("fit", "loop"):
+        courses = {part.name: course for part in record.slices[1:] if (course := _course(part, twin, before))}
+        found += [(name, twin, course.fall) for name, course in courses.items()]
+        p_values += fall_p_values(list(courses.values()), drop_points / 100).tolist()
+    alarming = [(one, p) for one, p in zip(found, holm(p_values), strict=True) if p < alpha]
+    order = [part.name for part in record.slices]
     return [
         Alert(
             kind="slice accuracy",
-            where=part.name,
-            points=-100 * drop,
-            text=f"{part.name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its mean so far",
+            where=name,
+            points=-100 * fall,
+            text=f"{name}: accuracy of the {twin} twin fell by {100 * fall:.1f} points below its mean so far",
         )
-        for (part, twin, drop, _), p in zip(found, adjusted, strict=True)
-        if p < alpha
+        for (name, twin, fall), _ in sorted(alarming, key=lambda pair: order.index(pair[0][0]))
     ]
 
 
-def _prediction_error(now: float, n: int, past: npt.NDArray[np.float64], sizes: list[int]) -> float:
-    """Standard error of a new span's accuracy against the mean of the earlier ones.
-
-    Spans differ for more reasons than which examples were drawn (each has its own training data), so that the scatter
-    seen so far counts where it is the larger.
-    """
-    pooled = float(np.average([*past, now], weights=[*sizes, n]))
-    share = (pooled * n + 1) / (n + 2)  # never 0 or 1: an accuracy of 100 % so far does not make an error impossible
-    drawn = share * (1 - share) / n
-    seen = float(past.var(ddof=1)) if len(past) > 1 else 0.0
-    return math.sqrt(max(drawn, seen) * (1 + 1 / len(past)))
+def _course(part: SliceRecord, twin: str, before: list[SpanRecord]) -> Course | None:
+    """A slice's accuracy over the spans that have it; None where this is the first."""
+    earlier = [other for past in before for other in past.slices if other.name == part.name]
+    if not earlier:
+        return None
+    parts = [*earlier, part]
+    accuracies = np.array([getattr(one, f"{twin}_accuracy") for one in parts])
+    return Course(accuracies, np.array([one.n for one in parts], np.float64))
 
 
 def _drift(

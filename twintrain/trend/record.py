@@ -51,11 +51,6 @@ class SpanRecord(_Part):
         """All test examples together."""
         return self.slices[0]
 
-    @property
-    def key(self) -> tuple[int, str]:
-        """What there is one record of."""
-        return self.span, self.recipe_hash
-
 
 def record_from(comparison: Comparison, span: int, drift_threshold: float, report: str = "") -> SpanRecord:
     """The record of a finished comparison.

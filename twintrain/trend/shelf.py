@@ -1,4 +1,4 @@
-"""Where records are kept: one file per span and recipe, on a disk or in an object store (fsspec).
+"""Where records are kept: one file per span, recipe and recipe name, on a disk or in an object store (fsspec).
 
 A record's name says what it is of, so that a run that is repeated replaces its record instead of adding one, and runs
 that end at the same time write different files. A file appears whole or not at all.
@@ -6,6 +6,7 @@ that end at the same time write different files. A file appears whole or not at 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -44,7 +45,7 @@ class Shelf:
         self._local = self._files.protocol in ("file", ("file", "local"))
 
     def put(self, record: SpanRecord) -> str:
-        """Keep a record; one of the same span and recipe is replaced.
+        """Keep a record; one of the same span, recipe and recipe name is replaced.
 
         Returns:
             where it is.
@@ -52,8 +53,7 @@ class Shelf:
         Raises:
             TwintrainError: it cannot be written there.
         """
-        name = f"span-{record.span:09d}-{record.recipe_hash[:16]}.json"
-        path = f"{self._root.rstrip('/')}/{name}"
+        path = self._path(record.span, record.recipe_name, record.recipe_hash)
         text = record.model_dump_json(indent=1).encode()
         try:
             if self._local:
@@ -84,19 +84,24 @@ class Shelf:
         records = [self._read(name) for name in names if _NAME.match(name.rsplit("/", 1)[-1])]
         return sorted(records, key=lambda record: (record.span, record.created))
 
-    def has(self, span: int, recipe_hash: str) -> bool:
-        """Whether there is a record of that span and recipe.
+    def has(self, span: int, recipe_name: str, recipe_hash: str) -> bool:
+        """Whether there is a record of that span and recipe under that name.
 
         Raises:
             TwintrainError: the place cannot be asked.
         """
         try:
-            return bool(self._files.exists(f"{self._root.rstrip('/')}/span-{span:09d}-{recipe_hash[:16]}.json"))
+            return bool(self._files.exists(self._path(span, recipe_name, recipe_hash)))
         except Exception as error:
             raise TwintrainError(
                 f"The records at {self.place} cannot be listed: {error}.",
                 "Check the address, its rights and credentials.",
             ) from error
+
+    def _path(self, span: int, recipe_name: str, recipe_hash: str) -> str:
+        # A trend goes by recipe name, which any text may be: two names of one recipe are two trends.
+        key = hashlib.sha256(f"{recipe_hash} {recipe_name}".encode()).hexdigest()[:16]
+        return f"{self._root.rstrip('/')}/span-{span:09d}-{key}.json"
 
     def _read(self, path: str) -> SpanRecord:
         try:

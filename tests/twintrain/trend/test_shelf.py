@@ -25,9 +25,10 @@ def test_records_come_back_by_span(place: str) -> None:
         shelf.put(record(span))
     assert [found.span for found in Shelf(place).all()] == [1, 3, 10]
     assert shelf.all()[0] == record(1)
-    assert shelf.has(3, "a" * 64)
-    assert not shelf.has(3, "b" * 64)
-    assert not shelf.has(2, "a" * 64)
+    assert shelf.has(3, "standard", "a" * 64)
+    assert not shelf.has(3, "standard", "b" * 64)
+    assert not shelf.has(3, "nightly", "a" * 64)
+    assert not shelf.has(2, "standard", "a" * 64)
 
 
 def test_the_same_span_and_recipe_is_kept_once(place: str) -> None:
@@ -35,8 +36,9 @@ def test_the_same_span_and_recipe_is_kept_once(place: str) -> None:
     shelf.put(record(1, loop=0.90))
     shelf.put(record(1, loop=0.95))
     shelf.put(record(1, digest="b"))
-    found = shelf.all()
-    assert sorted((one.recipe_hash[0], one.overall.loop_accuracy) for one in found) == [("a", 0.95), ("b", 0.95)]
+    shelf.put(record(1, recipe="the same, for Ångström/2"))
+    found = [(one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in shelf.all()]
+    assert sorted(found) == [("a", "standard", 0.95), ("a", "the same", 0.95), ("b", "standard", 0.95)]
 
 
 def test_writers_at_the_same_time_lose_nothing(place: str) -> None:
@@ -60,7 +62,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     shelf = Shelf(str(tmp_path))
     path = Path(shelf.put(record(7)))
     path.write_text(path.read_text()[:200])
-    with pytest.raises(TwintrainError, match=r"span-000000007-a+\.json"):
+    with pytest.raises(TwintrainError, match=rf"{path.name}"):
         shelf.all()
     newer = record(7).model_dump(mode="json") | {"schema_version": 2}
     path.write_text(json.dumps(newer))
