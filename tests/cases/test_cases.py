@@ -30,6 +30,17 @@ def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> No
     assert found.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["tf32864_dropout_off", "tf38596_mean_of_batch_means", "forum_mnist_raw_pixels_in_loop"]
+)
+def test_arithmetic_that_does_not_repeat_itself_changes_nothing(name: str) -> None:
+    noisy = Diagnoses(noise=1e-6)
+    assert not noisy.repeats_itself()
+    found = noisy.of(HERE / f"{name}.py")
+    noisy.close()
+    assert [cause.id for cause in found.causes] == EXPECTED[name]["ids"], (found.unexplained, found.notes)
+
+
 def test_every_module_is_expected() -> None:
     modules = {path.stem for path in HERE.glob("*.py")} - {"__init__", "test_cases"}
     assert modules == set(EXPECTED)

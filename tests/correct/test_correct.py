@@ -28,3 +28,12 @@ def diagnoses() -> Iterator[Diagnoses]:
 def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> None:
     found = diagnoses.of(file)
     assert found.verdict == "identical", ([cause.id for cause in found.causes], found.unexplained, found.notes)
+
+
+@pytest.mark.parametrize("name", ["conv_batch_norm_epoch_graph", "adam_by_hand"])
+def test_a_correct_loop_is_not_accused_where_arithmetic_does_not_repeat_itself(name: str) -> None:
+    noisy = Diagnoses(noise=1e-6)
+    assert not noisy.repeats_itself()
+    found = noisy.of(HERE / f"{name}.py")
+    noisy.close()
+    assert found.verdict == "identical", ([cause.id for cause in found.causes], found.unexplained, found.notes)

@@ -215,7 +215,11 @@ def load_module(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def as_found() -> Iterator[None]:
-    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings like to change."""
+    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings like to change.
+
+    Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same thing differ by more
+    than many a mistake does.
+    """
     python, numpy_state = random.getstate(), np.random.get_state()
     policy, floatx, backend_eager = (
         keras.config.dtype_policy(),
@@ -223,16 +227,19 @@ def as_found() -> Iterator[None]:
         tf.config.functions_run_eagerly(),
     )
     filtering = keras.config.is_traceback_filtering_enabled()
+    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
     from tensorflow.python.eager import context  # the one place where the global seed can be read
 
     seed, path = context.global_seed(), list(sys.path)
     keras.config.disable_traceback_filtering()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(policy)
         keras.config.set_floatx(floatx)
         tf.config.run_functions_eagerly(backend_eager)
+        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
         if filtering:
             keras.config.enable_traceback_filtering()
         context.set_global_seed(seed)

@@ -139,6 +139,7 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     wild = (
         "_loop = custom_loop\n"
         "def custom_loop(model, ds, epochs):\n"
+        "    assert not tf.config.experimental.tensor_float_32_execution_enabled()\n"
         "    keras.config.set_dtype_policy('mixed_bfloat16')\n"
         "    keras.config.set_floatx('float64')\n"
         "    tf.config.run_functions_eagerly(True)\n"
@@ -149,8 +150,11 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     seams = [keras.layers.Layer.__dict__["__call__"], tf.GradientTape.__dict__["gradient"], keras.Model.fit]
     random.seed(3)
     np.random.seed(3)
-    with pytest.raises(UserCodeError):
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
+    with pytest.raises(UserCodeError) as raised:
         diagnose_module(module(tmp_path, wild))
+    assert "ValueError: at last" in raised.value.text
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
     assert seams == [keras.layers.Layer.__dict__["__call__"], tf.GradientTape.__dict__["gradient"], keras.Model.fit]
     assert keras.config.dtype_policy().name == "float32"
     assert keras.config.floatx() == "float32"
