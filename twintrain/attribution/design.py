@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 from typing import Literal
 
@@ -52,7 +53,8 @@ class Design:
         return list(itertools.combinations(range(self.runs.shape[1]), 2)) if len(self.interactions) else []
 
 
-def designs(practices: int) -> list[Design]:
+@cache  # pyDOE3's search for a generator takes seconds
+def designs(practices: int) -> tuple[Design, ...]:
     """Designs for that many practices, the preferred first, then ever cheaper ones.
 
     Raises:
@@ -71,7 +73,7 @@ def designs(practices: int) -> list[Design]:
         if len(design.runs) < cheapest:
             kept.append(design)
             cheapest = len(design.runs)
-    return kept
+    return tuple(kept)
 
 
 def _full(count: int) -> Design:

@@ -173,7 +173,7 @@ class _Experiment:
     def bill(self) -> Bill:
         """The best design that the budget allows, all seeds first, then fewer."""
         seeds, budget = self.start.seeds, self.question.budget_seconds
-        choices = designs(len(self.varied)) if self.varied else [_nothing()]
+        choices = designs(len(self.varied)) if self.varied else (_nothing(),)
         fewest = min(2, len(seeds))
         offers = [
             self._offer(design, seeds[:count]) for design, count in product(choices, range(len(seeds), fewest - 1, -1))
