@@ -1,6 +1,8 @@
 # `make run` and `make test` set everything up on their first call.
 PYTHON ?= python3
 ARGS ?=
+# CUDA=1 installs NVIDIA's libraries too, so that TensorFlow uses a GPU.
+CUDA ?=
 # A process per core, at most four: each holds TensorFlow.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
@@ -9,8 +11,8 @@ PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-install:  ## make .venv with the twintrain command in it (again only when its locked set changed)
-	@$(PYTHON) requirements/install.py
+install:  ## make .venv with the twintrain command in it (again only when its locked set changed; CUDA=1 for GPUs)
+	@$(PYTHON) requirements/install.py $(if $(filter 1,$(CUDA)),--cuda)
 
 run: install  ## the main job: the whole comparison on full MNIST (ARGS="--recipe bare" and so on)
 	.venv/bin/twintrain run $(ARGS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib import metadata
 
 
@@ -19,5 +21,14 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "tensorflow": metadata.version("tensorflow"),
         "keras": metadata.version("keras"),
-        "gpu": "none",
+        "gpu": _gpus(),
     }
+
+
+def _gpus() -> str:
+    if shutil.which("nvidia-smi") is None:
+        return "none"
+    ask = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    found = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return "none" if hidden or found.returncode else "; ".join(found.stdout.splitlines())

@@ -23,8 +23,12 @@ PROJECT = HERE.parent
 VENV = PROJECT / ".venv"
 STAMP = VENV / "twintrain-environment"
 NEEDED_GB = 6
+CUDA_GB = 5  # more, with NVIDIA's libraries
 CUDA = HERE / "cuda.txt"
 UV = "uv==0.13.9"
+_WITH_CUDA = " cuda "
+PYTHON = VENV / "bin" / "python"
+UV_INSTALL = (PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--no-deps")
 # Locked set -> lowest C library and the Python versions for which all its wheels exist.
 SETS = {
     "glibc-2.39": ((2, 39), ((3, 11), (3, 13))),
@@ -44,20 +48,29 @@ def main() -> int:
     name, remedy = choose_set(glibc(), sys.version_info[:2])
     if name is None:
         return fail(*remedy)
-    stamp = fingerprint(name, project=not asked.dependencies_only) + " cuda" * asked.cuda
-    if STAMP.is_file() and STAMP.read_text() == stamp:
+    made = STAMP.read_text() if STAMP.is_file() else ""
+    cuda = asked.cuda or _WITH_CUDA in made  # once asked for, they stay
+    stamp = fingerprint(name, project=not asked.dependencies_only)
+    whole = stamp + _WITH_CUDA + hashlib.sha256(CUDA.read_bytes()).hexdigest()[:16] if cuda else stamp
+    if made == whole:
         return 0
-    problem = check_host()
+    anew = made.partition(_WITH_CUDA)[0] != stamp
+    problem = check_host(NEEDED_GB * anew + CUDA_GB * cuda)
     if problem:
         return fail(*problem)
     libc = ".".join(map(str, glibc()))
     print(f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set {name}", flush=True)
     started = time.monotonic()
     try:
-        build([HERE / f"{name}.txt", *([CUDA] if asked.cuda else [])], project=not asked.dependencies_only)
+        if anew:
+            build(HERE / f"{name}.txt", project=not asked.dependencies_only)
+        if cuda:
+            add(CUDA)
     except subprocess.CalledProcessError as error:
         return fail(f"This step failed: {' '.join(map(str, error.cmd))}", "Its output above says why.")
-    STAMP.write_text(stamp)
+    STAMP.write_text(whole)
+    if shutil.which("nvidia-smi") and not cuda:
+        print(f"An NVIDIA GPU seems to be here. For TensorFlow to use it: make install CUDA=1 ({CUDA_GB} GB more)")
     print(f"Ready after {time.monotonic() - started:.0f} s: .venv/bin/twintrain", flush=True)
     return 0
 
@@ -98,11 +111,11 @@ def check_platform() -> tuple[str, str] | None:
     return None
 
 
-def check_host() -> tuple[str, str] | None:
+def check_host(needed_gb: float = NEEDED_GB) -> tuple[str, str] | None:
     """What would make the set-up fail half-way."""
     free = shutil.disk_usage(PROJECT).free / 1e9
-    if free < NEEDED_GB:
-        return (f"Only {free:.1f} GB are free on the disk of {PROJECT}, about {NEEDED_GB} are needed.", "Make room.")
+    if free < needed_gb:
+        return (f"Only {free:.1f} GB are free on the disk of {PROJECT}, about {needed_gb} are needed.", "Make room.")
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -124,18 +137,22 @@ def fingerprint(name: str, project: bool = True) -> str:
     return f"{name} {platform.python_version()} {sha.hexdigest()}"
 
 
-def build(locked: list[Path], project: bool) -> None:
+def build(locked: Path, project: bool) -> None:
     """Make the environment from nothing."""
     shutil.rmtree(VENV, ignore_errors=True)
-    python = VENV / "bin" / "python"
     run(sys.executable, "-m", "venv", str(VENV))
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
-    uv = [str(part) for part in (python, "-m", "uv", "pip", "install", "--python", python, "--no-deps")]
-    for file in locked:
-        # Byte code is made now: with it TFX is imported in a third of the time, in each of a run's many processes.
-        run(*uv, "--require-hashes", "--compile-bytecode", "-r", file)
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
+    add(locked)
     if project:
-        run(*uv, "--quiet", "--editable", PROJECT)
+        run(*UV_INSTALL, "--quiet", "--editable", PROJECT)
+
+
+def add(locked: Path) -> None:
+    """Install a locked set into the environment."""
+    # Half-way an environment has no stamp. Byte code is made now: with it TFX is imported in a third of the time, in each
+    # of a run's many processes.
+    STAMP.unlink(missing_ok=True)
+    run(*UV_INSTALL, "--require-hashes", "--compile-bytecode", "-r", locked)
 
 
 def run(*command: str | Path) -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -59,10 +60,47 @@ def test_what_is_missing_is_said_before_anything_is_installed(
     elif missing == "headers":
         monkeypatch.setattr(install.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
     else:
-        monkeypatch.setattr(install, "NEEDED_GB", 10**9)
+        monkeypatch.setattr(install.shutil, "disk_usage", lambda path: SimpleNamespace(free=5.9e9))
     problem, remedy = install.check_host()
     assert {"compiler": "compiler", "headers": "Python.h", "disk": "GB are free"}[missing] in problem
     assert remedy
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "done", "left"),
+    [
+        ("", [], ["build"], "S"),
+        ("", ["--cuda"], ["build", "cuda.txt"], "S cuda C"),
+        ("S", [], [], "S"),
+        ("S", ["--cuda"], ["cuda.txt"], "S cuda C"),
+        ("S cuda C", [], [], "S cuda C"),
+        ("S cuda C", ["--cuda"], [], "S cuda C"),
+        ("S cuda B", [], ["cuda.txt"], "S cuda C"),
+        ("R cuda C", [], ["build", "cuda.txt"], "S cuda C"),
+        ("R", [], ["build"], "S"),
+    ],
+)
+def test_only_what_is_missing_is_installed(
+    install: ModuleType,
+    made: str,
+    asked: list[str],
+    done: list[str],
+    left: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    digest = hashlib.sha256(install.CUDA.read_bytes()).hexdigest()[:16]
+    stamp, steps = tmp_path / "stamp", []
+    if made:
+        stamp.write_text(re.sub("C$", digest, made))
+    monkeypatch.setattr(install, "STAMP", stamp)
+    monkeypatch.setattr(install.sys, "argv", ["install.py", *asked])
+    monkeypatch.setattr(install, "fingerprint", lambda name, project: "S")
+    monkeypatch.setattr(install, "build", lambda locked, project: steps.append("build"))
+    monkeypatch.setattr(install, "add", lambda locked: steps.append(locked.name))
+    assert install.main() == 0
+    assert steps == done
+    assert stamp.read_text() == re.sub("C$", digest, left)
 
 
 @pytest.mark.parametrize("name", ["glibc-2.28", "glibc-2.39"])
