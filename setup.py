@@ -26,6 +26,7 @@ LIBRARY = [
     "pyyaml>=6",
     "jinja2>=3.1",
     "matplotlib>=3.8",
+    "pillow>=10",  # images that are taken in
     "typer>=0.12",
     "rich>=13",
     "httpx>=0.27",
@@ -74,6 +75,7 @@ setup(
             "report/*.css",
             "report/*.md",
             "trend/*.html",
+            "intake/*.pbtxt",
             "py.typed",
         ]
     },

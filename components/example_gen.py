@@ -23,6 +23,7 @@ from tfx.utils import proto_utils
 from twintrain import idx
 from twintrain.errors import TwintrainError
 from twintrain.spans import choose_span, span_folder, span_pattern
+from twintrain.strata import stratified_sample
 
 RANGE = 5000  # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
 
@@ -40,7 +41,7 @@ class IdxExampleGen(component.FileBasedExampleGen):
 
     Args:
         data: the directory.
-        image_shape: (height, width, channels) the recipe expects; IDX images have one channel.
+        image_shape: (height, width, channels) the recipe expects.
         limit: keep a stratified sample of this many examples over all splits.
         span: take this span instead of the newest; only for a directory of spans.
         code: not read; it keeps examples made by other code from being taken for this one's.
@@ -114,21 +115,21 @@ def _read_split(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_
     image_shape, limit = _settings(exec_properties)
     pairs = {name: idx.find_pair(folder, name) for name in idx.SPLIT_PREFIXES}
     summary = idx.inspect_pair(pairs[split])
-    if (*summary.shape, 1) != image_shape:
+    if summary.shape != image_shape:
         raise TwintrainError(
-            f"{pairs[split].images} holds images of {summary.shape[0]} x {summary.shape[1]} pixels, the recipe expects "
-            f"{' x '.join(map(str, image_shape))}.",
-            f"Use --set data.image_shape=[{summary.shape[0]},{summary.shape[1]},1]",
+            f"{pairs[split].images} holds images of {' x '.join(map(str, summary.shape))}, the recipe expects "
+            f"{' x '.join(map(str, image_shape))} (height, width, channels).",
+            f"Use --set data.image_shape=[{','.join(map(str, summary.shape))}]",
         )
     sizes = {name: len(idx.read_labels(pair.labels)) for name, pair in pairs.items()}
     keep = idx.split_limits(limit, sizes)[split]
-    chosen = idx.stratified_sample(idx.read_labels(pairs[split].labels), keep)
+    chosen = stratified_sample(idx.read_labels(pairs[split].labels), keep)
     pieces = [chosen[start : start + RANGE].tolist() for start in range(0, len(chosen), RANGE)]
     return (
         pipeline
         | "Ranges" >> beam.Create(pieces)
         | "SpreadWork" >> beam.Reshuffle()
-        | "ReadAndEncode" >> beam.FlatMap(_read_piece, pairs[split], summary.shape)
+        | "ReadAndEncode" >> beam.FlatMap(_read_piece, pairs[split])
     )
 
 
@@ -142,7 +143,7 @@ def _settings(exec_properties: dict[str, Any]) -> tuple[tuple[int, int, int], in
     return (height, width, channels), None if limit is None else int(limit)
 
 
-def _read_piece(positions: list[int], pair: idx.IdxPair, shape: tuple[int, int]) -> Iterator[tf.train.Example]:
+def _read_piece(positions: list[int], pair: idx.IdxPair) -> Iterator[tf.train.Example]:
     labels = idx.read_labels(pair.labels)
     wanted = set(positions)
     first, last = positions[0], positions[-1] + 1

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import diagnose_command, explain_command, kubeflow_command, trend_command
+from pipelines import data_command, diagnose_command, explain_command, kubeflow_command, trend_command
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -37,8 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_command.app, name="data")
 app.add_typer(kubeflow_command.app, name="kubeflow")
 diagnose_command.register(app)
 explain_command.register(app)
@@ -71,22 +70,26 @@ def _root(
 
 @app.command(
     epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set training.epochs=10  |  "
-    "twintrain run --data my_data --set data.image_shape=[32,32,1] --root runs/mine"
+    "twintrain run --data data/photos --recipe data/photos/recipe.yaml --root runs/photos"
 )
 def run(
     recipe: RecipeOption = "standard",
     overrides: SetOption = None,
     data: Annotated[
-        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories. [default: MNIST]")
+        Path | None,
+        typer.Option(help="Directory of IDX files (`data import` makes one) or of span-N.", show_default="MNIST"),
     ] = None,
-    schema: Annotated[Path | None, typer.Option(help="Curated schema. [default: data/schema.pbtxt]")] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="Curated schema.", show_default="schema.pbtxt of the data, else MNIST's")
+    ] = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
     span: Annotated[
         str | None,
         typer.Option(
             metavar="N|latest",
             help="Which span-N to use. With `latest` nothing is done where the newest complete one has been compared "
-            "with this recipe on this root. [default: the newest complete one]",
+            "with this recipe on this root.",
+            show_default="the newest complete one",
         ),
     ] = None,
     quick: Annotated[
@@ -107,7 +110,7 @@ def run(
     config = RunConfig(
         recipe=load_recipe(recipe, [*(QUICK if quick else []), *(overrides or [])]),
         data=(data or REPOSITORY / "data").resolve(),
-        schema_file=_readable(schema or REPOSITORY / "data" / "schema.pbtxt"),
+        schema_file=_readable(schema or _schema_of(data, REPOSITORY / "data")),
         root=root.resolve(),
         cache=cache,
         workers=workers,
@@ -153,20 +156,9 @@ def show_recipe(recipe: RecipeOption = "standard", overrides: SetOption = None) 
     typer.echo(f"# hash {loaded.hash}\n{to_yaml(loaded)}", nl=False)
 
 
-@data_app.command(epilog="Example:  twintrain data fetch fashion-mnist --to data/fashion")
-def fetch(
-    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist")],
-    to: Annotated[Path | None, typer.Option(help="Target directory. [default: data/NAME]")] = None,
-    source: Annotated[
-        Path | None, typer.Option("--from", help="Take the files from this directory instead of the internet.")
-    ] = None,
-) -> None:
-    """Download a data set with its checksums, or check and take over files you already have."""
-    from twintrain.datasets import fetch_dataset
-
-    target = to or Path("data") / name
-    for line in fetch_dataset(name, target, source, Console(stderr=True, highlight=False)):
-        typer.echo(line)
+def _schema_of(data: Path | None, bundled: Path) -> Path:
+    own = data / "schema.pbtxt" if data else bundled
+    return own if own.exists() else bundled / "schema.pbtxt"
 
 
 def _readable(path: Path) -> Path:

@@ -39,9 +39,9 @@ def explain(
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories. [default: MNIST]")
+        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories.", show_default="MNIST")
     ] = None,
-    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use. [default: the newest]")] = None,
+    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h.")
     ] = None,

@@ -32,7 +32,7 @@ SetOption = Annotated[
 ]
 HostOption = Annotated[
     str | None,
-    typer.Option(help="Address of the API server. [default: KF_PIPELINES_ENDPOINT, or what kubectl knows]"),
+    typer.Option(help="Address of the API server.", show_default="KF_PIPELINES_ENDPOINT, or what kubectl knows"),
 ]
 NamespaceOption = Annotated[str | None, typer.Option(help="Yours, on a multi-user installation.")]
 ScheduleOption = Annotated[Path, typer.Option("--schedule", help="When, and with which parameters.")]
@@ -173,7 +173,7 @@ def schedule(
 
 @app.command()
 def unschedule(
-    name: Annotated[str | None, typer.Argument(help="The schedule. [default: the one in schedule.yaml]")] = None,
+    name: Annotated[str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")] = None,
     plan: ScheduleOption = SCHEDULE,
     host: HostOption = None,
     namespace: NamespaceOption = None,
@@ -201,7 +201,7 @@ def unschedule(
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="The schedule. [default: the one in schedule.yaml]")] = None,
+    name: Annotated[str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")] = None,
     plan: ScheduleOption = SCHEDULE,
     host: HostOption = None,
     namespace: NamespaceOption = None,

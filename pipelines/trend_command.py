@@ -26,7 +26,7 @@ def trend(
     records: Annotated[
         str, typer.Argument(help="Directory or URL of the records: a run's ROOT/records, s3://…, gs://…, minio://…")
     ] = "runs/default/records",
-    recipe: Annotated[str | None, typer.Option(help="Only this recipe name. [default: all]")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Only this recipe name.", show_default="all")] = None,
     drop: Annotated[
         float, typer.Option(min=0.0, help="Points a slice's accuracy may fall before it is an alert.")
     ] = 2.0,

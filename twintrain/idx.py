@@ -5,17 +5,19 @@
     for image in read_images(pair.images, 10_000, 20_000): ...
 
 The format: two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension as a big-endian
-32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived).
+32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived). Images have three dimensions
+(number, height, width) or, in colour, a fourth: the channels.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -31,6 +33,7 @@ CHECKSUMS = "SHA256SUMS"
 # What a pixel is multiplied by to lie in 0..1. Not divided by 255: TensorFlow turns the division into this anyway,
 # and NumPy does not, which would differ in the last bit.
 UNIT = np.float32(1 / 255)
+MOST_CHANNELS = 4
 _BLOCK = 1 << 20
 _RESTORE = "Restore the file, or fetch it again with `twintrain data fetch`."
 
@@ -46,10 +49,10 @@ class IdxPair:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What `inspect_pair` found: number of examples, image shape (height, width) and examples per label."""
+    """What `inspect_pair` found: number of examples, image shape (height, width, channels) and examples per label."""
 
     count: int
-    shape: tuple[int, int]
+    shape: tuple[int, int, int]
     label_counts: dict[int, int]
 
 
@@ -89,19 +92,26 @@ def inspect_pair(pair: IdxPair) -> PairSummary:
     sums = read_checksums(pair.images.parent)
     for path in (pair.images, pair.labels):
         verify_checksum(path, sums)
-    count, height, width = _dimensions(pair.images, 3)
+    count, *sizes = _dimensions(pair.images, 3, 4)
     (labels_count,) = _dimensions(pair.labels, 1)
     if count != labels_count:
         raise TwintrainError(
             f"{pair.images} holds {count:,} images but {pair.labels} holds {labels_count:,} labels.",
             "The two files must belong together.",
         )
-    if not count or not height or not width:
-        raise TwintrainError(f"{pair.images} holds no images (shape {count} x {height} x {width}).", _RESTORE)
-    _consume(pair.images, 16, count * height * width)
+    if not count or not all(sizes):
+        shown = " x ".join(map(str, (count, *sizes)))
+        raise TwintrainError(f"{pair.images} holds no images (shape {shown}).", _RESTORE)
+    _consume(pair.images, _header_size(sizes), count * math.prod(sizes))
     labels = read_labels(pair.labels)
     names, counts = np.unique(labels, return_counts=True)
-    return PairSummary(count, (height, width), dict(zip(names.tolist(), counts.tolist(), strict=True)))
+    height, width, channels = (*sizes, 1)[:3]
+    if channels > MOST_CHANNELS:
+        raise TwintrainError(
+            f"{pair.images} holds images of {channels} channels.",
+            f"An image has at most {MOST_CHANNELS} (number, height, width, channels).",
+        )
+    return PairSummary(count, (height, width, channels), dict(zip(names.tolist(), counts.tolist(), strict=True)))
 
 
 def read_labels(path: Path) -> npt.NDArray[np.uint8]:
@@ -116,33 +126,12 @@ def read_labels(path: Path) -> npt.NDArray[np.uint8]:
 
 def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
     """The raw bytes of images start..stop-1, one at a time; a gzipped file is read up to `start` in blocks."""
-    _, height, width = _dimensions(path, 3)
-    size = height * width
+    _, *sizes = _dimensions(path, 3, 4)
+    size = math.prod(sizes)
     with _Reading(path), _open(path) as file:
-        file.seek(16 + start * size)  # gzip seeks by decompressing in blocks
+        file.seek(_header_size(sizes) + start * size)  # gzip seeks by decompressing in blocks
         for _ in range(start, stop):
             yield _exactly(file, size, path)
-
-
-def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
-    """Positions of `count` examples with each label in its share, the first ones of each label, sorted.
-
-    Exactly min(count, len(labels)) positions come back. Where the count allows it, every label keeps one example
-    however rare it is: a stray label must not vanish from a sample before the schema has seen it.
-    """
-    count = min(count, len(labels))
-    names, sizes = np.unique(labels, return_counts=True)
-    exact = sizes * count / len(labels)
-    take = np.floor(exact).astype(np.int64)
-    if count >= len(names):
-        take = np.maximum(take, 1)
-    least = take.min()
-    while take.sum() != count:  # at most one round per label
-        step = np.sign(count - take.sum())
-        fitting = np.where((step > 0) | (take > least), step * (exact - take), -np.inf)
-        take[np.argmax(fitting)] += step
-    chosen = [np.nonzero(labels == name)[0][:n] for name, n in zip(names, take, strict=True)]
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def find_spans(data: Path) -> dict[int, Path]:
@@ -191,16 +180,27 @@ def verify_checksum(path: Path, sums: dict[str, str]) -> None:
         )
 
 
-def _dimensions(path: Path, expected: int) -> tuple[int, ...]:
+def header(shape: Sequence[int]) -> bytes:
+    """What stands before the values of an IDX file of bytes of that shape."""
+    return b"\0\0\x08" + struct.pack(f">B{len(shape)}I", len(shape), *shape)
+
+
+def _dimensions(path: Path, *expected: int) -> tuple[int, ...]:
+    """The shape of the values; `expected` are the numbers of dimensions it may have."""
     with _Reading(path), _open(path) as file:
-        header = _exactly(file, 4, path)
-        if header[:3] != b"\0\0\x08" or header[3] != expected:
+        start = _exactly(file, 4, path)
+        if start[:3] != b"\0\0\x08" or start[3] not in expected:
+            kinds = " or ".join(map(str, expected))
             raise TwintrainError(
-                f"{path} is not an IDX file of {expected}-dimensional bytes: it starts with {header.hex(' ')}, "
-                f"expected 00 00 08 {expected:02x}.",
+                f"{path} is not an IDX file of {kinds}-dimensional bytes: it starts with {start.hex(' ')}, expected "
+                f"{' or '.join(f'00 00 08 {number:02x}' for number in expected)}.",
                 _RESTORE,
             )
-        return struct.unpack(f">{expected}I", _exactly(file, 4 * expected, path))
+        return struct.unpack(f">{start[3]}I", _exactly(file, 4 * start[3], path))
+
+
+def _header_size(sizes: Sequence[int]) -> int:
+    return 8 + 4 * len(sizes)
 
 
 def _consume(path: Path, header: int, size: int) -> None:

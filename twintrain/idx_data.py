@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from twintrain import idx
 from twintrain.spans import choose_span, span_folder
 from twintrain.store import Chunk, ExampleStore, build_store
+from twintrain.strata import stratified_sample
 
-_CHUNK = 5000
+_CHUNK_BYTES = 16 << 20  # of pixels, read and scaled in one piece
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class IdxData:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image; reads every file once and says what is wrong with it."""
-        return (*idx.inspect_pair(idx.find_pair(self.folder, "train")).shape, 1)
+        return idx.inspect_pair(idx.find_pair(self.folder, "train")).shape
 
     @property
     def classes(self) -> int:
@@ -46,12 +48,13 @@ class IdxData:
         labels = {name: idx.read_labels(pair.labels).astype(np.int64) for name, pair in pairs.items()}
         keep = idx.split_limits(self.limit, {name: len(values) for name, values in labels.items()})[split]
         wanted = np.zeros(len(labels[split]), bool)
-        wanted[idx.stratified_sample(labels[split], keep)] = True
-        shape = (*idx.inspect_pair(pairs[split]).shape, 1)
-        for start in range(0, len(wanted), _CHUNK):
-            images = b"".join(idx.read_images(pairs[split].images, start, min(start + _CHUNK, len(wanted))))
+        wanted[stratified_sample(labels[split], keep)] = True
+        shape = idx.inspect_pair(pairs[split]).shape
+        step = max(1, _CHUNK_BYTES // math.prod(shape))
+        for start in range(0, len(wanted), step):
+            images = b"".join(idx.read_images(pairs[split].images, start, min(start + step, len(wanted))))
             pixels = np.frombuffer(images, np.uint8).reshape(-1, *shape)
-            chosen = np.nonzero(wanted[start : start + _CHUNK])[0]
+            chosen = np.nonzero(wanted[start : start + step])[0]
             ids = np.array([f"{split}-{start + position:08d}" for position in chosen], np.bytes_)
             if len(chosen):
                 values = pixels[chosen].astype(np.float32) * idx.UNIT

@@ -14,7 +14,7 @@ LIBRARY = Path(__file__).resolve().parent
 # Parts of the library that prepare or look at trainings and have no hand in them.
 ONLOOKERS = frozenset(
     {"report", "diagnosis", "attribution", "statistics.py", "power.py", "lockstep.py", "divergence.py", "probe.py"}
-    | {"agreement.py", "pitfalls.py", "datasets.py", "idx.py", "idx_data.py", "version.py"}
+    | {"agreement.py", "pitfalls.py", "datasets.py", "idx.py", "idx_data.py", "intake", "version.py"}
 )
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy")
 

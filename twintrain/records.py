@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import tensorflow as tf
 
 from twintrain.errors import TwintrainError
 from twintrain.store import Chunk, ExampleStore, build_store
+from twintrain.strata import stratified_share
 
-_CHUNK = 1000
+_CHUNK, _CHUNK_BYTES = 1000, 64 << 20  # whichever is less
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def _chunks(files: Sequence[str], shape: tuple[int, ...]) -> Iterator[Chunk]:
         "label": tf.io.FixedLenFeature([], tf.int64),
         "example_id": tf.io.FixedLenFeature([], tf.string),
     }
-    records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(_CHUNK)
+    chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (4 * math.prod(shape))))
+    records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(chunk)
     for batch in records.map(lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2):
         yield batch["image"].numpy(), batch["label"].numpy(), batch["example_id"].numpy().astype(np.bytes_)
 
@@ -64,12 +67,7 @@ def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleSt
     Raises:
         TwintrainError: there are too few examples for both to get one.
     """
-    held = np.zeros(len(store), bool)
-    rng = np.random.default_rng([seed, 0x401D])
-    for label in np.unique(store.labels):
-        members = rng.permutation(np.nonzero(store.labels == label)[0])
-        if len(members) > 1:
-            held[members[: max(1, round(fraction * len(members)))]] = True
+    held = stratified_share(store.labels, fraction, seed)
     if not held.any() or held.all():
         raise TwintrainError(
             f"{len(store)} training examples are too few to hold any out for validation.",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pytest
 import tensorflow as tf
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -48,6 +49,17 @@ def test_every_image_comes_through_with_its_label_and_id(idx_folder: Path) -> No
     assert examples[7].features.feature["example_id"].bytes_list.value[0] == b"train-00000007"
 
 
+def test_colour_comes_through(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 5, 4, 3), np.uint8)
+    for prefix in ("train", "t10k"):
+        (tmp_path / f"{prefix}-images").write_bytes(idx.header(pixels.shape) + pixels.tobytes())
+        (tmp_path / f"{prefix}-labels").write_bytes(idx.header((9,)) + bytes(range(9)))
+    examples = read(tmp_path, "train", "train-*", image_shape=(5, 4, 3))
+    assert [e.features.feature["image"].bytes_list.value[0] for e in examples] == [image.tobytes() for image in pixels]
+    with pytest.raises(TwintrainError, match=r"5 x 4 x 3, the recipe expects 5 x 4 x 1 .*\n.*image_shape=\[5,4,3\]"):
+        read(tmp_path, "train", "train-*", image_shape=(5, 4, 1))
+
+
 def test_the_limit_is_shared_out_and_stratified(idx_folder: Path) -> None:
     assert len(read(idx_folder, "train", "train-*", limit=45)) == 30
     assert len(read(idx_folder, "eval", "t10k-*", limit=45)) == 15
@@ -88,7 +100,7 @@ def test_a_span_that_is_not_there_or_not_whole_is_named(tmp_path: Path, idx_fold
 
 
 def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -> None:
-    with pytest.raises(TwintrainError, match="28 x 28 pixels, the recipe expects 32 x 32 x 1"):
+    with pytest.raises(TwintrainError, match="images of 28 x 28 x 1, the recipe expects 32 x 32 x 1"):
         read(idx_folder, "train", "train-*", image_shape=(32, 32, 1))
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b" + b"nonsense" * 10)
     with pytest.raises(TwintrainError, match=r"train-images-idx3-ubyte\.gz is a corrupt gzip file"):

@@ -20,7 +20,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 def test_the_bundled_mnist_is_the_published_one() -> None:
     train = idx.inspect_pair(idx.find_pair(DATA, "train"))
     test = idx.inspect_pair(idx.find_pair(DATA, "eval"))
-    assert (train.count, test.count, train.shape) == (60_000, 10_000, (28, 28))
+    assert (train.count, test.count, train.shape) == (60_000, 10_000, (28, 28, 1))
     assert train.label_counts == {
         **{0: 5923, 1: 6742, 2: 5958, 3: 6131, 4: 5842},
         **{5: 5421, 6: 5918, 7: 6265, 8: 5851, 9: 5949},
@@ -139,23 +139,23 @@ def test_a_directory_in_place_of_a_file_is_named(idx_folder: Path) -> None:
         idx.inspect_pair(idx.find_pair(idx_folder, "train"))
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=300), st.integers(1, 400))
-def test_a_stratified_sample_keeps_the_shares(labels: list[int], count: int) -> None:
-    array = np.array(labels)
-    chosen = idx.stratified_sample(array, count)
-    assert len(chosen) == len(set(chosen.tolist())) == min(count, len(labels))
-    assert (np.diff(chosen) > 0).all()
-    names = np.unique(array)
-    for label in names:
-        share = (array == label).sum() * len(chosen) / len(labels)
-        assert abs((array[chosen] == label).sum() - share) <= max(1, len(names) - 1)
-    if len(chosen) >= len(names):
-        assert set(array[chosen]) == set(names)
+@pytest.mark.parametrize(("sizes", "shape"), [((5, 4), (5, 4, 1)), ((5, 4, 3), (5, 4, 3))])
+def test_images_are_grey_or_in_colour(tmp_path: Path, sizes: tuple[int, ...], shape: tuple[int, int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, *sizes), np.uint8)
+    start = struct.pack(f">BBBB{1 + len(sizes)}I", 0, 0, 8, 1 + len(sizes), *pixels.shape)
+    assert idx.header(pixels.shape) == start
+    (tmp_path / "train-images").write_bytes(start + pixels.tobytes())
+    (tmp_path / "train-labels").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 7) + bytes(range(7)))
+    pair = idx.find_pair(tmp_path, "train")
+    assert (idx.inspect_pair(pair).count, idx.inspect_pair(pair).shape) == (7, shape)
+    assert list(idx.read_images(pair.images, 2, 5)) == [image.tobytes() for image in pixels[2:5]]
 
 
-def test_shares_are_exact_where_no_label_is_rare() -> None:
-    labels = np.repeat([0, 1, 2], [600, 300, 100])
-    assert np.bincount(labels[idx.stratified_sample(labels, 50)]).tolist() == [30, 15, 5]
+def test_more_channels_than_an_image_has_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train-images").write_bytes(idx.header((1, 2, 2, 5)) + bytes(20))
+    (tmp_path / "train-labels").write_bytes(idx.header((1,)) + bytes(1))
+    with pytest.raises(TwintrainError, match="images of 5 channels"):
+        idx.inspect_pair(idx.find_pair(tmp_path, "train"))
 
 
 @given(st.binary(max_size=200))

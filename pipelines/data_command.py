@@ -1,0 +1,120 @@
+"""The `twintrain data` commands: get a public data set, or take in images of one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from twintrain.errors import TwintrainError
+
+if TYPE_CHECKING:
+    from twintrain.intake.take_in import Taken
+
+app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
+_SPLITS = {"train": "training images", "eval": "test images"}
+
+
+@app.command(epilog="Example:  twintrain data fetch fashion-mnist --to data/fashion")
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist")],
+    to: Annotated[Path | None, typer.Option(help="Target directory.", show_default="data/NAME")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the files from this directory instead of the internet.")
+    ] = None,
+) -> None:
+    """Download a data set with its checksums, or check and take over files you already have."""
+    from twintrain.datasets import fetch_dataset
+
+    target = to or Path("data") / name
+    for line in fetch_dataset(name, target, source, Console(stderr=True, highlight=False)):
+        typer.echo(line)
+
+
+@app.command(
+    "import",
+    epilog="Examples:  twintrain data import photos --size 64x64  |  twintrain data import cifar10.npz  |  "
+    "twintrain data import hub/cifar10 --to data/cifar10  |  twintrain data import june --to data/shop/span-6",
+)
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A directory with one directory of image files per label (below train and test, or without), one of "
+            "Parquet files (train-….parquet, test-….parquet, as on Hugging Face), a .parquet file, or a .npz file with "
+            "x_train, y_train, x_test and y_test."
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="New data directory, or a span-N in one.", show_default="data/NAME of the source"),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW", help="Bring all images to this height and width.", show_default="they have one size"
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image")
+    ] = None,
+    hold_out: Annotated[
+        float,
+        typer.Option(min=0.01, max=0.5, help="Share of each label to test on, where the source has no test split."),
+    ] = 0.2,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Decides what is held out, and the order of images from directories.")
+    ] = 0,
+    names: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="What labels 0, 1, … are called.", show_default="the source's names"),
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="Parquet: which column has the labels.")] = None,
+) -> None:
+    """Take in images of your own, grey or in colour: they become a data directory for `twintrain run --data`."""
+    from twintrain.intake.take_in import Wishes, take_in
+
+    if channels == 2:
+        raise TwintrainError("--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3.")
+    wishes = Wishes(
+        _parse_size(size) if size else None,
+        channels,
+        hold_out,
+        seed,
+        tuple(name.strip() for name in names.split(",")) if names else (),
+        label_column,
+    )
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        bars = {split: progress.add_task(text, total=None) for split, text in _SPLITS.items()}
+        taken = take_in(
+            source,
+            to or Path("data") / source.resolve().stem,
+            wishes,
+            lambda split, done, total: progress.update(bars[split], completed=done, total=total),
+        )
+    _show(taken)
+
+
+def _show(taken: Taken) -> None:
+    shape = " x ".join(map(str, taken.shape))
+    counts = " and ".join(f"{taken.counts[split]:,} {text}" for split, text in _SPLITS.items())
+    typer.echo(f"{counts} of {shape}, {taken.labels} labels")
+    for note in taken.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(
+        f"Next:  twintrain run --data {taken.data} --recipe {taken.recipe} --root runs/{taken.data.resolve().name}"
+    )
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
+    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not height or not width:
+        raise TwintrainError(f"--size {text!r} is not of the form HEIGHTxWIDTH.", "Example: --size 64x64")
+    return height, width
