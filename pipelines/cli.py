@@ -107,10 +107,11 @@ def run(
     from pipelines.config import REPOSITORY, RunConfig
     from twintrain.recipe_files import load_recipe
 
+    bundled = REPOSITORY / "data"
     config = RunConfig(
         recipe=load_recipe(recipe, [*(QUICK if quick else []), *(overrides or [])]),
-        data=(data or REPOSITORY / "data").resolve(),
-        schema_file=_readable(schema or _schema_of(data, REPOSITORY / "data")),
+        data=(data or bundled).resolve(),
+        schema_file=_readable(schema or _schema_of(data or bundled, bundled)),
         root=root.resolve(),
         cache=cache,
         workers=workers,
@@ -156,8 +157,9 @@ def show_recipe(recipe: RecipeOption = "standard", overrides: SetOption = None) 
     typer.echo(f"# hash {loaded.hash}\n{to_yaml(loaded)}", nl=False)
 
 
-def _schema_of(data: Path | None, bundled: Path) -> Path:
-    own = data / "schema.pbtxt" if data else bundled
+def _schema_of(data: Path, bundled: Path) -> Path:
+    """The schema beside the data; where there is none, that of the bundled data."""
+    own = data / "schema.pbtxt"
     return own if own.exists() else bundled / "schema.pbtxt"
 
 
