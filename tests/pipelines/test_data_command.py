@@ -41,7 +41,6 @@ def test_arrays_get_names(tmp_path: Path) -> None:
         ([".", "--size", "0"], "--size '0' is not of the form HEIGHTxWIDTH."),
         ([".", "--channels", "2"], "--channels 2: images are grey or in colour."),
         (["docs"], "No image below docs in a directory named like its label."),
-        (["data"], "data has 0 directories of images"),
     ],
 )
 def test_what_is_wrong_is_said_in_two_lines(arguments: list[str], expected: str, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from twintrain.errors import TwintrainError
 from twintrain.strata import stratified_share
 
 TRAIN, TEST = "train", "eval"
-# How people call the split that is tested on; the first of them that is there is taken.
-TEST_NAMES = ("test", "t10k", "eval", "val", "validation", "valid")
+# How people call the splits; the first of them that is there is taken.
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "t10k", "eval", "val", "validation", "valid")
 MOST_LABELS = 256  # a label is one byte
 
 
