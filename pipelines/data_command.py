@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
     from twintrain.intake.take_in import Taken
 
 app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
+
+
+class Background(enum.Enum):
+    """What may be behind transparent pixels."""
+
+    WHITE = "white"
+    BLACK = "black"
+
+
 _SPLITS = {"train": "training images", "eval": "test images"}
 
 
@@ -62,6 +73,9 @@ def import_(
     channels: Annotated[
         int | None, typer.Option(min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image")
     ] = None,
+    background: Annotated[
+        Background | None, typer.Option(help="What is behind transparent pixels.", show_default="they are refused")
+    ] = None,
     hold_out: Annotated[
         float,
         typer.Option(min=0.01, max=0.5, help="Share of each label to test on, where the source has no test split."),
@@ -71,22 +85,29 @@ def import_(
     ] = 0,
     names: Annotated[
         str | None,
-        typer.Option(metavar="A,B,…", help="What labels 0, 1, … are called.", show_default="the source's names"),
+        typer.Option(
+            metavar="A,B,…",
+            help="What labels 0, 1, … are called; where the source names its labels, the order they are numbered in.",
+            show_default="the source's names",
+        ),
     ] = None,
+    image_column: Annotated[str | None, typer.Option(help="Parquet: which column has the images.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Parquet: which column has the labels.")] = None,
 ) -> None:
     """Take in images of your own, grey or in colour: they become a data directory for `twintrain run --data`."""
+    from twintrain.intake.parquet import Columns
     from twintrain.intake.take_in import Wishes, take_in
 
     if channels == 2:
         raise TwintrainError("--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3.")
     wishes = Wishes(
-        _parse_size(size) if size else None,
-        channels,
-        hold_out,
-        seed,
-        tuple(name.strip() for name in names.split(",")) if names else (),
-        label_column,
+        size=_parse_size(size) if size else None,
+        channels=channels,
+        background=background.value if background else None,
+        hold_out=hold_out,
+        seed=seed,
+        names=tuple(name.strip() for name in names.split(",")) if names else (),
+        columns=Columns(image_column, label_column),
     )
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -94,11 +115,24 @@ def import_(
         bars = {split: progress.add_task(text, total=None) for split, text in _SPLITS.items()}
         taken = take_in(
             source,
-            to or Path("data") / source.resolve().stem,
+            to or _beside(source),
             wishes,
             lambda split, done, total: progress.update(bars[split], completed=done, total=total),
         )
     _show(taken)
+
+
+def _beside(source: Path) -> Path:
+    """Where the data goes if nothing is said."""
+    from twintrain.intake.take_in import is_span
+
+    whole = source.resolve()
+    target = Path("data") / (whole.stem if whole.is_file() else whole.name)
+    if is_span(target):
+        raise TwintrainError(
+            f"{source} is called like one of several spans.", f"Say of what: --to data/NAME/{whole.name}"
+        )
+    return target
 
 
 def _show(taken: Taken) -> None:
@@ -107,14 +141,18 @@ def _show(taken: Taken) -> None:
     typer.echo(f"{counts} of {shape}, {taken.labels} labels")
     for note in taken.notes:
         typer.echo(f"note: {note}")
-    typer.echo(
-        f"Next:  twintrain run --data {taken.data} --recipe {taken.recipe} --root runs/{taken.data.resolve().name}"
-    )
+    root = f"runs/{taken.data.resolve().name}"
+    command = ["twintrain", "run", "--data", str(taken.data), "--recipe", str(taken.recipe), "--root", root]
+    typer.echo(f"Next:  {shlex.join(command)}")
 
 
 def _parse_size(text: str) -> tuple[int, int]:
+    from twintrain.intake.pixels import MOST_PIXELS
+
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip().lower())
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not height or not width:
-        raise TwintrainError(f"--size {text!r} is not of the form HEIGHTxWIDTH.", "Example: --size 64x64")
+    if not 0 < height <= MOST_PIXELS or not 0 < width <= MOST_PIXELS:
+        raise TwintrainError(
+            f"--size {text!r} is not of the form HEIGHTxWIDTH, each from 1 to {MOST_PIXELS}.", "Example: --size 64x64"
+        )
     return height, width

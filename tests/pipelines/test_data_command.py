@@ -17,12 +17,14 @@ def taken(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_images_come_in_and_what_to_do_next_is_said(tmp_path: Path) -> None:
     put_folder(tmp_path / "pets", {"cat": 10, "dog": 20}, 8, 9, 3)
-    done = taken(tmp_path / "pets", "--to", tmp_path / "data", "--size", "4x6", "--hold-out", "0.1")
+    done = taken(tmp_path / "pets", "--to", tmp_path / "the data", "--size", "4x6", "--hold-out", "0.1")
     assert done.returncode == 0, done.stderr
     assert "27 training images and 3 test images of 4 x 6 x 3, 2 labels" in done.stdout
-    assert f"Next:  twintrain run --data {tmp_path}/data --recipe {tmp_path}/data/recipe.yaml" in done.stdout
-    assert inspect_pair(find_pair(tmp_path / "data", "train")).shape == (4, 6, 3)
-    shown = twintrain("recipe", "--recipe", str(tmp_path / "data" / "recipe.yaml")).stdout
+    assert (
+        f"Next:  twintrain run --data '{tmp_path}/the data' --recipe '{tmp_path}/the data/recipe.yaml'" in done.stdout
+    )
+    assert inspect_pair(find_pair(tmp_path / "the data", "train")).shape == (4, 6, 3)
+    shown = twintrain("recipe", "--recipe", str(tmp_path / "the data" / "recipe.yaml")).stdout
     assert "- cat\n" in shown
 
 
@@ -37,8 +39,9 @@ def test_arrays_get_names(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["nowhere"], "nowhere does not exist."),
-        ([".", "--size", "64 by 64"], "--size '64 by 64' is not of the form HEIGHTxWIDTH."),
-        ([".", "--size", "0"], "--size '0' is not of the form HEIGHTxWIDTH."),
+        ([".", "--size", "64 by 64"], "--size '64 by 64' is not of the form HEIGHTxWIDTH, each"),
+        ([".", "--size", "0"], "--size '0' is not of the form HEIGHTxWIDTH, each"),
+        ([".", "--size", "100000x9"], "each from 1 to 4096"),
         ([".", "--channels", "2"], "--channels 2: images are grey or in colour."),
         (["docs"], "No image below docs in a directory named like its label."),
     ],
@@ -51,8 +54,18 @@ def test_what_is_wrong_is_said_in_two_lines(arguments: list[str], expected: str,
     assert not (tmp_path / "in").exists()
 
 
+def test_a_span_needs_to_be_told_of_what(tmp_path: Path) -> None:
+    put_folder(tmp_path / "june" / "span-6", {"cat": 10, "dog": 20}, 4, 4)
+    done = taken(tmp_path / "june" / "span-6")
+    assert done.returncode == 2
+    assert "is called like one of several spans" in done.stderr
+    assert "--to data/NAME/span-6" in done.stderr
+
+
 def test_help_says_what_is_taken_where_nothing_is_given() -> None:
     shown = " ".join(twintrain("data", "import", "--help").stdout.replace("│", " ").split())
     assert "data/NAME of the source" in shown
     assert "[default: 0.2]" in shown
-    assert "MNIST" in " ".join(twintrain("run", "--help").stdout.split())
+    shown = " ".join(twintrain("run", "--help").stdout.replace("│", " ").split())
+    assert "[default: (MNIST)]" in shown
+    assert "schema.pbtxt of the data, else MNIST's" in shown

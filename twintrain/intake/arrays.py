@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
-from twintrain.intake.source import TEST, TRAIN, Encoded, Pictures, Source, checked_labels
+from twintrain.intake.source import TEST, TRAIN, Encoded, Pictures, Source, checked_labels, listed
 
 # Names of images and labels, per split.
 NAMES = {
@@ -22,23 +22,27 @@ _REMEDY = "np.savez('data.npz', x_train=…, y_train=…, x_test=…, y_test=…
 
 
 def read_arrays(path: Path) -> Source:
-    """The images of a .npz file, in their order there.
+    """The images of a .npz file, in their order there; all of them are held in memory.
 
     Raises:
         TwintrainError: it is no such file, lacks the arrays, or they are no bytes of images and their labels.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            known = {split: _present(archive.files, names) for split, names in NAMES.items()}
+            has = archive.files
+            known = {split: _present(has, names) for split, names in NAMES.items()}
             if known[TRAIN] is None:
-                has = ", ".join(archive.files) or "nothing"
-                raise TwintrainError(f"{path} holds {has}; neither x_train and y_train nor x and y.", _REMEDY)
+                raise TwintrainError(
+                    f"{path} holds {listed(has) or 'nothing'}; neither x_train and y_train nor x and y.",
+                    "Unpack an archive of image files first." if path.suffix == ".zip" else _REMEDY,
+                )
             splits = {split: _pictures(archive, *pair, path) for split, pair in known.items() if pair}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise TwintrainError(f"{path} cannot be read as a NumPy archive: {error}.", _REMEDY) from error
-    used = {name for pair in known.values() if pair for name in pair}
-    left = sorted(set(archive.files) - used)
-    return Source(splits, notes=(f"{path.name}: {', '.join(left)} were not used.",) if left else ())
+        # What NumPy says here advises unpickling, which runs whatever code is in the file.
+        reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        raise TwintrainError(f"{path} cannot be read as a NumPy archive (.npz){reason}.", _REMEDY) from error
+    left = sorted(set(has) - {name for pair in known.values() if pair for name in pair})
+    return Source(splits, notes=(f"{path}: not used: {listed(left)}.",) if left else ())
 
 
 def _present(files: list[str], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
@@ -66,9 +70,11 @@ def _bytes(array: np.ndarray, where: str) -> npt.NDArray[np.uint8]:
         raise TwintrainError(f"{where} has the shape {shape}.", "Images are [n, height, width] or [n, …, channels].")
     if array.dtype == np.uint8:
         return array
-    if not np.issubdtype(array.dtype, np.integer) or array.min() < 0 or array.max() > 255:
+    least, most = array.min(), array.max()
+    if not np.issubdtype(array.dtype, np.integer) or least < 0 or most > 255:
+        scaled = "(x * 255)" if most <= 1 else "x"
         raise TwintrainError(
-            f"{where} holds {array.dtype} from {array.min()} to {array.max()}.",
-            "Pixels are bytes, 0 to 255: (x * 255).round().astype('uint8') for images from 0 to 1.",
+            f"{where} holds {array.dtype} from {least} to {most}.",
+            f"Pixels are bytes, 0 to 255: {scaled}.round().astype('uint8') where that is what they mean.",
         )
     return array.astype(np.uint8)

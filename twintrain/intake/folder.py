@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,58 +10,56 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
-from twintrain.intake.source import MOST_LABELS, TEST, TEST_NAMES, TRAIN, TRAIN_NAMES, Encoded, Pictures, Source
+from twintrain.intake.source import TEST, TEST_NAMES, TRAIN, TRAIN_NAMES, Encoded, Pictures, Source, listed
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+Labelled = tuple[str, Path]
 
 
-def read_folder(folder: Path, names: tuple[str, ...], seed: int) -> Source:
-    """Find the images and their labels; none is opened yet.
+def read_folder(folder: Path, seed: int) -> Source:
+    """Find the images and their labels; none is opened yet. Labels are numbered in the order of their names.
 
     Args:
         folder: holds `train` and one of `TEST_NAMES` with a directory per label in each, or such directories itself.
-        names: labels in the order of their numbers; empty takes the names of the directories with images, sorted.
         seed: decides the order of the images. Listed by label, they would come label by label.
 
     Raises:
-        TwintrainError: there are no such directories, a label is not among `names`, or there are too many.
+        TwintrainError: there are no such directories, or it cannot be told which are splits and which labels.
     """
     homes, notes = _splits(folder)
     files = {}
     for split, home in homes.items():
-        files[split], others = _images(home)
-        if others:
-            notes.append(f"{others:,} files below {home} are no images and were left out.")
+        files[split], left_out = _images(home)
+        notes += left_out
     if homes[TRAIN] == folder:
         _refuse_deeper(folder, files[TRAIN])
-    found = tuple(sorted({label for images in files.values() for label, _ in images}, key=_in_order))
-    strangers = sorted(set(found) - set(names)) if names else []
-    if strangers:
-        raise TwintrainError(
-            f"{folder} has images of {', '.join(strangers[:5])}; the labels are {', '.join(names)}.",
-            "Take the directory away, or name it with --names.",
-        )
-    names = names or found
-    if not 2 <= len(names) <= MOST_LABELS:
-        raise TwintrainError(
-            f"{folder} has {len(names)} directories of images; 2 to {MOST_LABELS} labels can be told apart.",
-            "Give one directory per label: train/cat/1.jpg, train/dog/2.jpg, test/cat/7.jpg.",
-        )
+    names = tuple(sorted({label for images in files.values() for label, _ in images}, key=_in_order))
     return Source({split: _pictures(images, names, seed) for split, images in files.items()}, names, tuple(notes))
 
 
 def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Where the labels' directories of each split lie, and what is not used."""
-    there = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
-    train = next((there[name] for name in TRAIN_NAMES if name in there), None)
-    if train is None:
+    there = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    trains, tests = (
+        [path for name in names for path in there if path.name.lower() == name] for names in (TRAIN_NAMES, TEST_NAMES)
+    )
+    if not trains:
+        if tests:
+            raise TwintrainError(
+                f"{folder} has {tests[0].name}, but no directory to train on.",
+                f"Call that `train`; where {tests[0].name} is a label, put the labels' directories into `train`.",
+            )
         return {TRAIN: folder}, []
-    tests = [there[name] for name in TEST_NAMES if name in there]
-    notes = [f"{path} was not used: {tests[0].name} is tested on." for path in tests[1:]]
-    return {TRAIN: train} | ({TEST: tests[0]} if tests else {}), notes
+    used = [trains[0], *tests[:1]]
+    notes = [
+        f"{path} was not used: {used[0].name}{f' and {tests[0].name} are' if tests else ' is'} the data."
+        for path in there
+        if path not in used
+    ]
+    return {TRAIN: trains[0]} | ({TEST: tests[0]} if tests else {}), notes
 
 
-def _refuse_deeper(folder: Path, files: list[tuple[str, Path]]) -> None:
+def _refuse_deeper(folder: Path, files: list[Labelled]) -> None:
     """Directories of directories are splits of a name that is not known here, not labels."""
     if all(path.parent.parent != folder for _, path in files):
         example = files[0][1].relative_to(folder)
@@ -75,26 +74,44 @@ def _in_order(name: str) -> tuple[bool, int, str]:
     return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
-def _images(home: Path) -> tuple[list[tuple[str, Path]], int]:
-    """(label's name, file) of every image below a directory of its label, and how many other files there are."""
-    found, others = [], 0
-    for path in sorted(path for path in home.glob("*/**/*") if path.is_file()):
+def _images(home: Path) -> tuple[list[Labelled], list[str]]:
+    """(label's name, file) of every image below a directory of its label, and what was left out."""
+    found: list[Labelled] = []
+    loose: list[str] = []
+    others: list[str] = []
+    for path in sorted(_files(home)):
         parts = path.relative_to(home).parts
-        if any(part.startswith(".") for part in parts):
-            continue  # .DS_Store, and the ._1.jpg that a Mac leaves beside 1.jpg
-        if path.suffix.lower() in SUFFIXES:
-            found.append((parts[0], path))
+        if path.suffix.lower() not in SUFFIXES:
+            others.append(str(path.relative_to(home)))
+        elif len(parts) == 1:
+            loose.append(path.name)
         else:
-            others += 1
+            found.append((parts[0], path))
     if not found:
         raise TwintrainError(
             f"No image below {home} in a directory named like its label.",
             f"Images end in {', '.join(sorted(SUFFIXES))}; put each into a directory: train/cat/1.jpg.",
         )
-    return found, others
+    notes = [f"{home}: left out, because they are no images: {listed(others)}."] if others else []
+    if loose:
+        notes.append(f"{home}: left out, because they lie in no directory of a label: {listed(loose)}.")
+    return found, notes
 
 
-def _pictures(files: list[tuple[str, Path]], names: tuple[str, ...], seed: int) -> Pictures:
+def _files(home: Path) -> Iterator[Path]:
+    """All files below a directory, links followed; hidden ones (.DS_Store, a Mac's ._1.jpg beside 1.jpg) are not."""
+    seen = set()
+    for folder, folders, files in os.walk(home, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()  # links in a circle
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def _pictures(files: list[Labelled], names: tuple[str, ...], seed: int) -> Pictures:
     numbers = {name: number for number, name in enumerate(names)}
     order = np.random.default_rng([seed, 0xF01D]).permutation(len(files))
     paths = [files[position][1] for position in order]
@@ -106,8 +123,6 @@ def _pictures(files: list[tuple[str, Path]], names: tuple[str, ...], seed: int) 
             try:
                 yield Encoded(str(path), path.read_bytes())
             except OSError as error:
-                raise TwintrainError(
-                    f"{path} cannot be read: {error.strerror}.", "Check its mode and owner."
-                ) from error
+                yield Encoded(str(path), b"", f"cannot be read: {error.strerror}")
 
     return Pictures(labels, read)

@@ -12,6 +12,7 @@ from twintrain.errors import TwintrainError
 from twintrain.strata import stratified_share
 
 TRAIN, TEST = "train", "eval"
+SPOKEN = {TRAIN: "training", TEST: "test"}
 # How people call the splits; the first of them that is there is taken.
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "t10k", "eval", "val", "validation", "valid")
@@ -25,10 +26,12 @@ class Encoded:
     Attributes:
         where: what to call it in a message.
         content: of an image file, or the pixels themselves, [height, width] or [height, width, channels].
+        fault: why its content could not be had; empty where it could.
     """
 
     where: str
     content: bytes | npt.NDArray[np.uint8]
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,20 +69,11 @@ class Source:
     notes: tuple[str, ...] = ()
 
     def with_test(self, share: float, seed: int) -> Source:
-        """The same with a split to test on: its own, or a stratified share of the training images.
-
-        Raises:
-            TwintrainError: there are too few images to hold any out.
-        """
+        """The same with a split to test on: its own, or a stratified share of the training images."""
         if TEST in self.splits:
             return self
         whole = self.splits[TRAIN]
         held = stratified_share(whole.labels, share, seed)
-        if not held.any():
-            raise TwintrainError(
-                f"No label has two images, so none can be held out of {len(whole)} for testing.",
-                "Give more images, or a split of their own to test on.",
-            )
         parts = {TRAIN: whole.part(np.nonzero(~held)[0]), TEST: whole.part(np.nonzero(held)[0])}
         note = f"There is no split to test on: {share:.0%} of each label were held out (--hold-out, --seed)."
         return replace(self, splits=parts, notes=(*self.notes, note))
@@ -104,3 +98,9 @@ def checked_labels(labels: npt.ArrayLike, where: str) -> npt.NDArray[np.int64]:
             f"{where} holds labels from {array.min()} to {array.max()}.", f"Number them 0 to {MOST_LABELS - 1} at most."
         )
     return array.astype(np.int64)
+
+
+def listed(words: list[str], most: int = 5) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more

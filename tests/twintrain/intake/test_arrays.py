@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ def test_names_of_medmnist_are_known_and_what_is_left_aside_is_told(tmp_path: Pa
     np.savez(tmp_path / "m.npz", **arrays)
     source = read_arrays(tmp_path / "m.npz")
     assert {split: len(found) for split, found in source.splits.items()} == {"train": 6, "eval": 6}
-    assert source.notes == ("m.npz: val_images, val_labels were not used.",)
+    assert source.notes == (f"{tmp_path}/m.npz: not used: val_images, val_labels.",)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,28 @@ def test_what_are_no_images_and_labels_is_told(
     with pytest.raises(TwintrainError, match=expected) as caught:
         read_arrays(tmp_path / "d.npz")
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("most", "remedy"), [(1.0, r"\(x \* 255\)\.round"), (255.0, r": x\.round")])
+def test_floats_are_told_how_to_become_bytes(tmp_path: Path, most: float, remedy: str) -> None:
+    np.savez(tmp_path / "d.npz", x=np.full((2, 3, 3), most), y=[0, 1])
+    with pytest.raises(TwintrainError, match=remedy):
+        read_arrays(tmp_path / "d.npz")
+
+
+def test_an_archive_of_files_is_not_listed_in_full(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for number in range(50):
+            archive.writestr(f"cat/{number}.png", b"")
+    with pytest.raises(TwintrainError, match=r"and 45 more; neither x_train.*\nUnpack an archive of image files first"):
+        read_arrays(tmp_path / "photos.zip")
+
+
+def test_nobody_is_advised_to_unpickle(tmp_path: Path) -> None:
+    (tmp_path / "d.tar.gz").write_bytes(gzip.compress(b"no archive of NumPy's" * 20))
+    with pytest.raises(TwintrainError) as caught:
+        read_arrays(tmp_path / "d.tar.gz")
+    assert "pickle" not in str(caught.value)
 
 
 def test_arrays_that_are_not_there_are_named(tmp_path: Path) -> None:
