@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
-    from twintrain.intake.take_in import Taken
+    from twintrain.intake.take_in import Taken, Wishes
 
 app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 
@@ -96,7 +96,7 @@ def import_(
 ) -> None:
     """Take in images of your own, grey or in colour: they become a data directory for `twintrain run --data`."""
     from twintrain.intake.parquet import Columns
-    from twintrain.intake.take_in import Wishes, take_in
+    from twintrain.intake.take_in import Wishes
 
     if channels == 2:
         raise TwintrainError("--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3.")
@@ -109,17 +109,27 @@ def import_(
         names=tuple(name.strip() for name in names.split(",")) if names else (),
         columns=Columns(image_column, label_column),
     )
+    _show(_watched(source, to or _beside(source), wishes))
+
+
+def _watched(source: Path, target: Path, wishes: Wishes) -> Taken:
+    from twintrain.intake.take_in import take_in
+
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bars = {split: progress.add_task(text, total=None) for split, text in _SPLITS.items()}
-        taken = take_in(
-            source,
-            to or _beside(source),
-            wishes,
-            lambda split, done, total: progress.update(bars[split], completed=done, total=total),
-        )
-    _show(taken)
+        try:
+            return take_in(
+                source,
+                target,
+                wishes,
+                lambda split, done, total: progress.update(bars[split], completed=done, total=total),
+            )
+        except KeyboardInterrupt:
+            # Said here: Typer ends on Ctrl-C without a word.
+            typer.echo(f"\nInterrupted. Nothing was left at {target}.", err=True)
+            raise typer.Exit(130) from None
 
 
 def _beside(source: Path) -> Path:

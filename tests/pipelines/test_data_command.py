@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.pipelines.test_cli import twintrain
 from tests.twintrain.intake.images import pictures, put_folder
 from twintrain.idx import find_pair, inspect_pair
@@ -60,6 +64,26 @@ def test_a_span_needs_to_be_told_of_what(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is called like one of several spans" in done.stderr
     assert "--to data/NAME/span-6" in done.stderr
+
+
+def test_interrupted_it_leaves_nothing_and_says_so(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=pictures(200_000, 4, 4), y=np.arange(200_000) % 2)
+    command = [sys.executable, "-m", "pipelines.cli", "data", "import", str(tmp_path / "d.npz"), "--to"]
+    started = subprocess.Popen(
+        [*command, str(tmp_path / "in")],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (tmp_path / ".in.partial").exists():
+        assert started.poll() is None
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    _, told = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert f"Interrupted. Nothing was left at {tmp_path}/in." in told
+    assert [path.name for path in tmp_path.iterdir()] == ["d.npz"]
 
 
 def test_help_says_what_is_taken_where_nothing_is_given() -> None:
