@@ -6,6 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from docker.utils.build import exclude_paths
 
 from pipelines.cluster import load_cluster
 from pipelines.config import REPOSITORY
@@ -38,3 +39,13 @@ def test_they_make_what_cluster_yaml_names() -> None:
     made = {(one["kind"], one["metadata"]["name"]) for path in FILES for one in documents(path)}
     assert ("ServiceAccount", cluster.service_account) in made
     assert {("PersistentVolumeClaim", volume.claim) for volume in cluster.volumes} <= made
+
+
+def test_the_image_gets_the_bundled_data_and_no_other(tmp_path: Path) -> None:
+    rules = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    bundled = {path.name for path in (REPOSITORY / "data").iterdir() if path.is_file()}
+    for name in (*bundled, "photos/train-images-idx4-ubyte", "photos/schema.pbtxt", "span-1/t10k-images.gz"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    sent = {path for path in exclude_paths(str(tmp_path), rules) if (tmp_path / path).is_file()}
+    assert sent - {".dockerignore"} == {f"data/{name}" for name in bundled}
