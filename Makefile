@@ -47,4 +47,4 @@ clean:  ## remove the environment and all caches, keep runs/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 schema: install  ## write docs/comparison.schema.json from the code
-	.venv/bin/python -m twintrain.report.comparison > docs/comparison.schema.json
+	.venv/bin/python -m twintrain.comparison.comparison > docs/comparison.schema.json

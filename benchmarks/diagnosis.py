@@ -64,7 +64,7 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
     from diagnosis_tasks import functions_of
 
     from twintrain.diagnosis.diagnose import diagnose, diagnose_module
-    from twintrain.diagnosis.subject import UserCodeError
+    from twintrain.diagnosis.watch.user_module import UserCodeError
 
     job_of = {"task": task, "planted": planted}
     try:
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--no-correct", action="store_true", help="leave tests/correct out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    from twintrain.pitfalls import catalogue
+    from twintrain.diagnosis.catalogue import catalogue
 
     ids = options.only or [pitfall.id for pitfall in catalogue()]
     singles = [(t, (i,)) for t in options.task or TASKS for i in ids if (t, i) not in NOT_APPLICABLE]

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.planting import Setup, planted_loop, reference_fit
-from twintrain.idx import read_images, read_labels
+from benchmarks.planting import Setup, planted_loop, reference_fit
+from twintrain.data.idx import read_images, read_labels
 
 ROWS, TEST_ROWS, BATCH = 330, 100, 32
 DATA = Path(__file__).resolve().parent.parent / "data"

@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "pipelines.cli", "run", "--root", root, *options.arguments]
+        command = [sys.executable, "-m", "pipelines.cli.main", "run", "--root", root, *options.arguments]
         child = psutil.Popen(command)
         peak = 0.0
         while True:

@@ -55,7 +55,7 @@ def true_gap(accuracy: float, shift: float, skill: float) -> float:
 
 def coverage(job: tuple[int, int, float, float, int, tuple[int, ...]]) -> dict[str, Any]:
     """How often 95 % intervals hold the truth, over true differences of either sign."""
-    from twintrain.statistics import paired_estimate
+    from twintrain.statistics.paired import paired_estimate
 
     seeds, n, accuracy, skill, runs, stream = job
     rng = np.random.default_rng([seeds, n, round(1000 * accuracy), round(1000 * skill), *stream])
@@ -104,7 +104,7 @@ def possible(job: tuple[int, float]) -> dict[str, Any]:
 
 def alike(job: tuple[int, float, int]) -> dict[str, Any]:
     """A/A: how often a whole report (overall, and slices after Holm) calls a winner where there is none."""
-    from twintrain.statistics import holm, paired_estimate, verdict
+    from twintrain.statistics.paired import holm, paired_estimate, verdict
 
     seeds, skill, runs = job
     rng = np.random.default_rng([seeds, round(1000 * skill)])
@@ -123,7 +123,7 @@ def alike(job: tuple[int, float, int]) -> dict[str, Any]:
 
 def equivalence(job: tuple[int, int, float, int, tuple[int, ...]]) -> dict[str, Any]:
     """How often twins that differ by exactly the margin are called equivalent."""
-    from twintrain.statistics import paired_estimate
+    from twintrain.statistics.paired import paired_estimate
 
     seeds, n, accuracy, runs, stream = job
     rng = np.random.default_rng([seeds, n, round(1000 * accuracy), 7, *stream])

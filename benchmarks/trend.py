@@ -26,10 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from twintrain import idx
+from twintrain.data import idx
 from twintrain.trend.monitor import judge
 from twintrain.trend.page import render_trend
-from twintrain.trend.shelf import Shelf
+from twintrain.trend.record_store import Shelf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPANS, DRIFTED, BAD_LOOP, KILLED = 10, 6, 8, 3
@@ -110,7 +110,7 @@ def command(data: Path, root: Path, span: int) -> list[str]:
     options = [part for setting in settings for part in ("--set", setting)]
     chosen = ["--data", str(data), "--root", str(root), "--schema", str(data.parent / "schema.pbtxt")]
     chosen += ["--span", "latest"]
-    return [sys.executable, "-m", "pipelines.cli", "run", *chosen, *options]
+    return [sys.executable, "-m", "pipelines.cli.main", "run", *chosen, *options]
 
 
 def retrain(data: Path, root: Path, span: int) -> str:

@@ -21,8 +21,8 @@ from typing import Any
 import machine
 import numpy as np
 
-from twintrain.statistics import holm
-from twintrain.trend.falls import Course, fall_p_values
+from twintrain.statistics.paired import holm
+from twintrain.trend.accuracy_drops import Course, fall_p_values
 from twintrain.trend.monitor import DROP_POINTS, spent
 
 SPANS, SIZES = 12, (100, 1000)

@@ -9,9 +9,9 @@ from tfx.types.standard_artifacts import Examples, HyperParameters, ModelRun, Tr
 
 from components.artifacts import AttributionRecord, write_json
 from components.transformed import read_best, transformed_data, with_best
-from twintrain.attribution.explain import Bill, Question, explain
-from twintrain.progress import tell
-from twintrain.recipe import Recipe, TwinName
+from twintrain.attribution.experiment import Bill, Question, explain
+from twintrain.processes.progress import tell
+from twintrain.recipe.recipe import Recipe, TwinName
 
 NODE = "Attribution"
 

@@ -8,7 +8,7 @@ from tfx import types
 from tfx.components import Evaluator
 
 from components.paired_metric import PairedAccuracy
-from twintrain.recipe import Comparison
+from twintrain.recipe.recipe import Comparison
 
 ACCURACY = "accuracy"
 

@@ -23,7 +23,7 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from twintrain.statistics import PairedTable
+from twintrain.statistics.paired import PairedTable
 
 PREFIX = "paired_"
 _TABLE = {

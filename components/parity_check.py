@@ -8,9 +8,9 @@ from components.artifacts import ParityRecord, write_json
 from components.transformed import transformed_data
 from twintrain.diagnosis.twins import run_and_explain
 from twintrain.errors import TwintrainError
-from twintrain.isolation import run_isolated
-from twintrain.lockstep import LockstepJob
-from twintrain.recipe import Recipe
+from twintrain.processes.isolated import run_isolated
+from twintrain.parity.lockstep import LockstepJob
+from twintrain.recipe.recipe import Recipe
 
 STEPS = 20
 

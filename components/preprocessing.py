@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from twintrain.idx import UNIT
+from twintrain.data.idx import UNIT
 
 INK_BUCKETS = 3
 

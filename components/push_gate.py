@@ -15,10 +15,10 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRu
 from tfx.utils import path_utils
 
 from twintrain.errors import TwintrainError
-from twintrain.pushing import Identity, PushDecision, decide, last_pushed
-from twintrain.recipe import Recipe
-from twintrain.records import split_files
-from twintrain.report.predictions import load_predictions
+from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
+from twintrain.recipe.recipe import Recipe
+from twintrain.data.tfrecord_source import split_files
+from twintrain.comparison.predictions import load_predictions
 
 FILE = "push.json"
 

@@ -9,9 +9,9 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.training_job import TrainingRequest, run
 from components.transformed import transformed_data, with_best
-from twintrain.crew import SEEDS_AT_A_TIME, Crew, run_as_crew
-from twintrain.isolation import run_isolated
-from twintrain.recipe import Recipe
+from twintrain.processes.worker_group import SEEDS_AT_A_TIME, Crew, run_as_crew
+from twintrain.processes.isolated import run_isolated
+from twintrain.recipe.recipe import Recipe
 from twintrain.training.seeds import SeedsJob, forget_state
 
 

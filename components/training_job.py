@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import keras
 
-from twintrain.crew import Crew
-from twintrain.pushing import Identity
+from twintrain.processes.worker_group import Crew
+from twintrain.comparison.push_decision import Identity
 from twintrain.training.distribution import join_cluster
 from twintrain.training.seeds import SeedsJob, read_record, train_seeds, weights_digest
 

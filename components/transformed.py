@@ -9,9 +9,9 @@ from typing import Any
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
-from twintrain.recipe import Recipe
-from twintrain.records import TransformedData, split_files
-from twintrain.tuning import with_values
+from twintrain.recipe.recipe import Recipe
+from twintrain.data.tfrecord_source import TransformedData, split_files
+from twintrain.tuning.search import with_values
 
 
 def transformed_data(examples_uri: str, transform_graph_uri: str) -> TransformedData:

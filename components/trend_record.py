@@ -9,11 +9,11 @@ from tfx.types.standard_artifacts import Examples, Schema
 from components.artifacts import ComparisonReport, TrendEntry, write_json
 from components.data_gate import LABEL, load_rules
 from components.staging import unstaged
-from twintrain.progress import tell
-from twintrain.report.comparison import Comparison
+from twintrain.processes.progress import tell
+from twintrain.comparison.comparison import Comparison
 from twintrain.trend.monitor import look_at
-from twintrain.trend.record import record_from
-from twintrain.trend.shelf import Shelf
+from twintrain.trend.span_record import record_from
+from twintrain.trend.record_store import Shelf
 
 
 @component

@@ -15,15 +15,15 @@ from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
 
 from components.transformed import transformed_data
-from twintrain.isolation import run_isolated
-from twintrain.recipe import Recipe
-from twintrain.tuning import TuningJob, search_step, write_result
+from twintrain.processes.isolated import run_isolated
+from twintrain.recipe.recipe import Recipe
+from twintrain.tuning.search import TuningJob, search_step, write_result
 
 Artifacts = dict[str, list[types.Artifact]]
 
 
 class TwinTunerExecutor(base_executor.BaseExecutor):
-    """Runs `twintrain.tuning.search_step` and writes what TFX's own executor would, plus seconds and epochs per trial."""
+    """Runs `twintrain.tuning.search.search_step` and writes what TFX's own executor would, plus seconds and epochs per trial."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
         """See `BaseExecutor.Do`."""
@@ -60,6 +60,6 @@ class TwinTuner(Tuner):
         super().__init__(
             examples=examples,
             transform_graph=transform_graph,
-            tuner_fn="twintrain.tuning.search_step",
+            tuner_fn="twintrain.tuning.search.search_step",
             custom_config=custom_config,
         )

@@ -8,7 +8,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import ModelRun
 
 from components.artifacts import TwinAgreement, write_json
-from twintrain.agreement import compare_seed
+from twintrain.parity.run_agreement import compare_seed
 from twintrain.errors import TwintrainError
 
 

@@ -23,8 +23,8 @@ from components.trend_record import TrendRecord
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
-from twintrain.pushing import last_pushed
-from twintrain.recipe import TWINS
+from twintrain.comparison.push_decision import last_pushed
+from twintrain.recipe.recipe import TWINS
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twintrain import idx
-from twintrain.store import ExampleStore, build_store
+from twintrain.data import idx
+from twintrain.data.example_store import ExampleStore, build_store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / "data"

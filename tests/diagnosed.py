@@ -56,7 +56,7 @@ def diagnose_file(path: Path) -> str:
 
     warnings.simplefilter("ignore")
     from twintrain.diagnosis.diagnose import diagnose_module
-    from twintrain.diagnosis.subject import UserCodeError
+    from twintrain.diagnosis.watch.user_module import UserCodeError
 
     try:
         return diagnose_module(path, deadline=300).model_dump_json()

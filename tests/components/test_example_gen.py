@@ -11,7 +11,7 @@ from tfx.utils import proto_utils
 
 from components.example_gen import IdxExampleGen, IdxExampleGenExecutor, _read_split
 from tests.conftest import write_idx
-from twintrain import idx
+from twintrain.data import idx
 from twintrain.errors import TwintrainError
 
 

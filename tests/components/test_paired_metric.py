@@ -13,8 +13,8 @@ from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_e
 
 from components.evaluator import eval_config
 from components.paired_metric import FIGURES, PREFIX, table_from
-from twintrain.recipe import Comparison
-from twintrain.statistics import paired_table
+from twintrain.recipe.recipe import Comparison
+from twintrain.statistics.paired import paired_table
 
 CLASSES = 3
 

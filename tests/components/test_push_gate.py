@@ -10,9 +10,9 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRu
 
 from components.push_gate import FILE, PushGate, correct_of
 from twintrain.errors import TwintrainError
-from twintrain.pushing import Identity, PushDecision, last_pushed
-from twintrain.recipe import Recipe
-from twintrain.recipe_files import load_recipe
+from twintrain.comparison.push_decision import Identity, PushDecision, last_pushed
+from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.files import load_recipe
 
 
 class Threes(tf.Module):

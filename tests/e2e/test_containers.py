@@ -45,7 +45,7 @@ def cluster(tmp_path: Path) -> Path:
 
 def twintrain(*arguments: str | Path, sets: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     chosen = [part for setting in sets for part in ("--set", setting)]
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments), *chosen]
+    command = [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments), *chosen]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=SOURCE, env={**os.environ, **environment}, check=False
     )
@@ -127,9 +127,9 @@ def test_every_command_of_the_compiled_pipeline_starts_in_the_image(cluster: Pat
     program = "import sys; from tfx.utils.import_utils import import_class_by_path as load; "
     program += "print(*[load(path).__name__ for path in sys.argv[1:]])"
     assert len(in_image("python", "-c", program, *sorted(classes)).split()) == len(classes)
-    assert {tuple(one["command"]) for one in containers} == {("python", "-m", "pipelines.kubeflow_entrypoint")}
-    assert "Run one step of the pipeline" in in_image("python", "-m", "pipelines.kubeflow_entrypoint", "--help")
-    assert "alert" not in in_image("python", "-m", "pipelines.cli", "--version")
+    assert {tuple(one["command"]) for one in containers} == {("python", "-m", "pipelines.kfp.entrypoint")}
+    assert "Run one step of the pipeline" in in_image("python", "-m", "pipelines.kfp.entrypoint", "--help")
+    assert "alert" not in in_image("python", "-m", "pipelines.cli.main", "--version")
 
 
 def test_the_image_gives_nobody_more_rights() -> None:

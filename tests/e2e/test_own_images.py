@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import DATA, REPOSITORY
-from tests.twintrain.intake.images import put
-from twintrain import idx
-from twintrain.report.comparison import Comparison
+from tests.twintrain.data.importing.images import put
+from twintrain.data import idx
+from twintrain.comparison.comparison import Comparison
 
 pytestmark = pytest.mark.e2e
 LABELS = ("five", "three", "eight")
@@ -35,7 +35,7 @@ def put_digits(folder: Path, split: str, images: int) -> None:
 
 
 def twintrain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DATA, REPOSITORY
-from twintrain.report.comparison import Comparison
+from twintrain.comparison.comparison import Comparison
 from twintrain.report.render import FILES
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +24,7 @@ SMALL = [
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", *arguments]
+    return [sys.executable, "-m", "pipelines.cli.main", *arguments]
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,7 @@ def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedP
     import tensorflow as tf
 
     from components.example_gen import encode
-    from twintrain import idx
+    from twintrain.data import idx
 
     pair = idx.find_pair(DATA, "eval")
     raw = list(idx.read_images(pair.images, 0, 20))

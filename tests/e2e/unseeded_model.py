@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from twintrain.recipe import Recipe
+from twintrain.recipe.recipe import Recipe
 
 
 def build(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:

@@ -8,10 +8,10 @@ from tfx.dsl.compiler.compiler import Compiler
 from tfx.utils.dependency_utils import make_beam_dependency_flags
 
 from pipelines.config import RunConfig, code_digest
-from pipelines.progress_view import DOES
+from pipelines.cli.progress_view import DOES
 from pipelines.twin_pipeline import create_pipeline
 from tests.conftest import DATA, REPOSITORY
-from twintrain.recipe_files import load_recipe
+from twintrain.recipe.files import load_recipe
 
 
 def config(root: Path, recipe: str = "standard", *overrides: str, **fields: object) -> RunConfig:
@@ -84,7 +84,7 @@ def test_a_change_of_any_deciding_code_is_seen(tmp_path: Path, monkeypatch: pyte
     standard = load_recipe("standard")
     digests = {code_digest(standard, clone), code_digest(standard, clone, report=True)}
     assert len(digests) == 2
-    for name in ("twintrain/batches.py", "twintrain/training/keras_fit.py", "components/preprocessing.py"):
+    for name in ("twintrain/data/batches.py", "twintrain/training/keras_fit.py", "components/preprocessing.py"):
         (clone / name).write_text((clone / name).read_text() + "# changed\n")
         digests.add(code_digest(standard, clone))
     assert len(digests) == 5

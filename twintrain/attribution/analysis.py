@@ -10,7 +10,7 @@ import numpy.typing as npt
 from twintrain.attribution.design import Design
 from twintrain.attribution.practices import Practice
 from twintrain.attribution.result import Explanation, Interaction, Interval, Restored, Share
-from twintrain.statistics import LEVEL, PairedEstimate, holm, paired_estimate
+from twintrain.statistics.paired import LEVEL, PairedEstimate, holm, paired_estimate
 
 Answers = npt.NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twintrain.errors import TwintrainError
-from twintrain.recipe import Recipe, put
+from twintrain.recipe.recipe import Recipe, put
 
 # Practice -> fields, or whole sections.
 _GROUPS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twintrain.attribution.explain import Bill
+from twintrain.attribution.experiment import Bill
 from twintrain.attribution.result import Explanation, Share
 
 _KINDS = {

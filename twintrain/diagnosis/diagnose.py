@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.batch_stage import check_batches, check_start
-from twintrain.diagnosis.end_stage import EPOCHS, check_average, check_ending
-from twintrain.diagnosis.evaluation_stage import check_evaluations
-from twintrain.diagnosis.forward_stage import check_forward, check_models
-from twintrain.diagnosis.loss_stage import LossReading, read_losses
-from twintrain.diagnosis.metric_stage import check_metrics
-from twintrain.diagnosis.pair import FIT, LOOP, Pair, largest, read_side, trainable_positions
-from twintrain.diagnosis.rate_stage import check_rates
+from twintrain.diagnosis.stages.batches import check_batches, check_start
+from twintrain.diagnosis.stages.end_of_run import EPOCHS, check_average, check_ending
+from twintrain.diagnosis.stages.evaluation import check_evaluations
+from twintrain.diagnosis.stages.forward import check_forward, check_models
+from twintrain.diagnosis.stages.loss import LossReading, read_losses
+from twintrain.diagnosis.stages.metrics import check_metrics
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, largest, read_side, trainable_positions
+from twintrain.diagnosis.stages.learning_rate import check_rates
 from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.side_by_side import first_divergence, lockstep_tables, weight_curve
-from twintrain.diagnosis.subject import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
-from twintrain.diagnosis.trace import Trace
-from twintrain.diagnosis.update_stage import check_updates
+from twintrain.diagnosis.stages.lockstep_tables import first_divergence, lockstep_tables, weight_curve
+from twintrain.diagnosis.watch.user_module import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
+from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.stages.update import check_updates
 from twintrain.errors import TwintrainError
-from twintrain.pitfalls import by_id, order
+from twintrain.diagnosis.catalogue import by_id, order
 
 Tell = Callable[[str], None]
 CLOSE = 12

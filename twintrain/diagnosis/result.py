@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from twintrain.divergence import Difference, Divergence
+from twintrain.parity.divergence import Difference, Divergence
 
 Verdict = Literal["identical", "causes_found", "unknown"]
 EXIT_CODES: dict[str, int] = {"identical": 0, "causes_found": 1, "unknown": 2}

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from twintrain.diagnosis.result import Cause, Diagnosis
-from twintrain.divergence import Difference
-from twintrain.pitfalls import Pitfall, by_id
+from twintrain.parity.divergence import Difference
+from twintrain.diagnosis.catalogue import Pitfall, by_id
 
 
 def show(console: Console, found: Diagnosis) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.diagnose import diagnose
-from twintrain.diagnosis.pair import FIT
+from twintrain.diagnosis.stages.findings import FIT
 from twintrain.diagnosis.result import Diagnosis
-from twintrain.divergence import LockstepResult
-from twintrain.lockstep import LockstepJob, run_job
-from twintrain.pitfalls import by_id
-from twintrain.problem import Problem, find_problem
-from twintrain.recipe import Recipe, TwinName
-from twintrain.store import ExampleStore
+from twintrain.parity.divergence import LockstepResult
+from twintrain.parity.lockstep import LockstepJob, run_job
+from twintrain.diagnosis.catalogue import by_id
+from twintrain.problems.problem import Problem, find_problem
+from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.data.example_store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
 

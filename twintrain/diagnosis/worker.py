@@ -83,7 +83,7 @@ def main(module: str, outcome: str, deadline: str) -> None:
     import tensorflow as tf
 
     from twintrain.diagnosis.diagnose import diagnose_module
-    from twintrain.diagnosis.subject import UserCodeError
+    from twintrain.diagnosis.watch.user_module import UserCodeError
 
     # Of one device a distribution strategy makes one replica, which trains on whole batches like any other code.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from twintrain.attribution.result import Explanation
-from twintrain.report.comparison import Comparison
+from twintrain.comparison.comparison import Comparison
 from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_it_stands, as_svg, figure
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from twintrain.attribution.result import Explanation
 from twintrain.errors import TwintrainError
 from twintrain.report import charts
-from twintrain.report.comparison import Comparison
+from twintrain.comparison.comparison import Comparison
 
 FILE = "comparison.json"
 

@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twintrain.report import charts
-from twintrain.report.comparison import Comparison
+from twintrain.comparison.comparison import Comparison
 
 FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
 _MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable

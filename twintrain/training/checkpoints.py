@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from twintrain.recipe import EarlyStopping
+from twintrain.recipe.recipe import EarlyStopping
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from twintrain.crew import Crew
+from twintrain.processes.worker_group import Crew
 from twintrain.errors import TwintrainError
-from twintrain.recipe import Recipe
+from twintrain.recipe.recipe import Recipe
 
 CLUSTER = "TF_CONFIG"  # TensorFlow's own variable: the addresses of all workers, and which of them this process is
 _several: list[tf.distribute.Strategy] = []  # of this process: at most one

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe import Recipe, TwinName
+from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
+from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
 from twintrain.training.distribution import distributed, xla_takes_whole_steps

@@ -8,8 +8,8 @@ import warnings
 import keras
 import numpy as np
 
-from twintrain.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe import EarlyStopping, Recipe, TwinName
+from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
+from twintrain.recipe.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
 from twintrain.training.distribution import distributed, let_fit_work_on_several, xla_takes_whole_steps

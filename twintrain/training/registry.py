@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twintrain.recipe import TwinName
+from twintrain.recipe.recipe import TwinName
 from twintrain.training.gradient_tape import GradientTapeTwin
 from twintrain.training.keras_fit import KerasFitTwin
 from twintrain.training.twin import Twin

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from twintrain.problem import Problem
-from twintrain.recipe import Optimizer, Recipe
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import Optimizer, Recipe
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import special, stats
 
-from twintrain.statistics import holm
-from twintrain.trend.falls import Course, fall_p_values
-from twintrain.trend.record import SliceRecord, SpanRecord
+from twintrain.statistics.paired import holm
+from twintrain.trend.accuracy_drops import Course, fall_p_values
+from twintrain.trend.span_record import SliceRecord, SpanRecord
 
 ALPHA = 0.05
 DROP_POINTS = 2.0

@@ -4,7 +4,7 @@ import pytest
 
 from twintrain.attribution.practices import mixed, practices_between
 from twintrain.errors import TwintrainError
-from twintrain.recipe_files import builtin_recipes, load_recipe
+from twintrain.recipe.files import builtin_recipes, load_recipe
 
 
 def test_fields_are_grouped_into_practices() -> None:

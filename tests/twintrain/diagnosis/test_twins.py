@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from twintrain.diagnosis.twins import diagnose_twins
-from twintrain.problem import find_problem
-from twintrain.recipe_files import load_recipe
-from twintrain.store import ExampleStore
+from twintrain.problems.problem import find_problem
+from twintrain.recipe.files import load_recipe
+from twintrain.data.example_store import ExampleStore
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from twintrain.agreement import SeedAgreement
+from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.attribution.result import Explanation
-from twintrain.divergence import Divergence, LockstepResult
+from twintrain.parity.divergence import Divergence, LockstepResult
 from twintrain.errors import TwintrainError
-from twintrain.pushing import decide
-from twintrain.recipe import Recipe
-from twintrain.recipe_files import load_recipe
-from twintrain.report.build import Inputs, build_comparison
-from twintrain.report.comparison import Comparison
+from twintrain.comparison.push_decision import decide
+from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.files import load_recipe
+from twintrain.comparison.build import Inputs, build_comparison
+from twintrain.comparison.comparison import Comparison
 from twintrain.report.render import FILES, render_html, write_report
-from twintrain.report.slices import masks
-from twintrain.statistics import PairedTable, paired_table
+from twintrain.comparison.slices import masks
+from twintrain.statistics.paired import PairedTable, paired_table
 
 LABELS = np.arange(200) % 10
 INK = np.arange(200) % 3

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from twintrain.recipe_files import load_recipe
+from twintrain.recipe.files import load_recipe
 
 
 def main(replicas: int, output: Path, overrides: list[str], state: Path | None = None) -> None:
@@ -23,7 +23,7 @@ def main(replicas: int, output: Path, overrides: list[str], state: Path | None =
         tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
     recipe = load_recipe("standard", ["training.epochs=2", *overrides])
     from tests.conftest import mnist_store
-    from twintrain.problem import find_problem
+    from twintrain.problems.problem import find_problem
     from twintrain.training.registry import twin_named
     from twintrain.training.twin import TwinJob
 

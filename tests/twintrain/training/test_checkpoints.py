@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twintrain.recipe import EarlyStopping
+from twintrain.recipe.recipe import EarlyStopping
 from twintrain.training.checkpoints import BestWeights
 
 FIGURES = st.lists(

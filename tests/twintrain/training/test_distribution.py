@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY
 from tests.twintrain.training.distributed_pair import main as train_pair
-from twintrain.crew import Crew, run_as_crew
+from twintrain.processes.worker_group import Crew, run_as_crew
 from twintrain.errors import TwintrainError
 from twintrain.training.distribution import join_cluster, share_out
 

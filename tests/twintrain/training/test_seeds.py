@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.twintrain.test_tuning import DATA
-from twintrain.crew import Crew, run_as_crew
-from twintrain.recipe_files import load_recipe
+from tests.twintrain.tuning.test_search import DATA
+from twintrain.processes.worker_group import Crew, run_as_crew
+from twintrain.recipe.files import load_recipe
 from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
 
 

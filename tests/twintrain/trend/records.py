@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from twintrain.statistics import paired_estimate
-from twintrain.trend.record import SliceRecord, SpanRecord
+from twintrain.statistics.paired import paired_estimate
+from twintrain.trend.span_record import SliceRecord, SpanRecord
 
 LABELS = 4
 

@@ -1,0 +1,190 @@
+"""`twintrain explain` and `twintrain power`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from twintrain.errors import TwintrainError
+
+EXPLAIN_EPILOG = (
+    "Examples:  twintrain explain --from standard --to bare --set training.epochs=10  |  "
+    "twintrain explain --from augmented --to bare --budget 2h --json"
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("explain", epilog=EXPLAIN_EPILOG)(explain)
+    app.command(
+        "power",
+        epilog="Example:  twintrain power --gap 0.15  |  twintrain power --gap 0.5 --disagreement 3 --examples 20000",
+    )(power)
+
+
+def explain(
+    start: Annotated[str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")] = "standard",
+    end: Annotated[str, typer.Option("--to", metavar="RECIPE", help="Taken as its loop twin obeys it.")] = "bare",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories.", show_default="MNIST")
+    ] = None,
+    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Finished trainings are kept here, and taken from here.")] = Path(
+        "runs/explain"
+    ),
+    include_idle: Annotated[
+        bool, typer.Option("--include-idle", help="Vary also practices that were found to change nothing but rounding.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+) -> None:
+    """Find out which practice is worth how many points between two recipes, by a designed experiment."""
+    from pipelines.config import REPOSITORY
+    from twintrain.attribution.experiment import Question
+    from twintrain.attribution.experiment import explain as find
+    from twintrain.attribution.show import show
+    from twintrain.data.idx_source import IdxData, find_folder
+    from twintrain.recipe.files import load_recipe
+
+    console, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    first, second = (load_recipe(source, overrides or []) for source in (start, end))
+    question = Question(
+        start=first,
+        end=second,
+        data=IdxData(find_folder((data or REPOSITORY / "data").resolve(), span), first.data.limit),
+        cache=root.resolve() / "trainings",
+        budget_seconds=None if budget is None else parse_duration(budget),
+        include_idle=include_idle,
+    )
+    try:
+        with _Listener(progress) as listener:
+            found = find(question, listener)
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted. Finished trainings are kept; the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        show(console, found)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of '90s', '10m', '1.5h'.
+
+    Raises:
+        TwintrainError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip().lower())
+    if match is None or not float(match[1]):
+        raise TwintrainError(f"--budget {text!r} is no length of time.", "Write 90s, 10m or 1.5h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+class _Listener:
+    """Shows the bill, then a bar; without a terminal a line per training."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bar.add_task("", total=None)
+        self._name, self._said = "", ""
+
+    def __enter__(self) -> _Listener:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def bill(self, bill: object) -> None:
+        from twintrain.attribution.experiment import Bill
+        from twintrain.attribution.show import show_bill
+
+        assert isinstance(bill, Bill)
+        show_bill(self._console, bill)
+
+    def training(self, done: int, total: int, text: str) -> None:
+        if not text.startswith(("epoch", "starting")) and text:
+            self._name = text
+            if not self._console.is_terminal and text != self._said:
+                self._said = text
+                typer.echo(f"{f'{done + 1}/{total} ' if total else ''}{text}", err=True)
+        detail = f" ({text})" if text.startswith("epoch") else ""
+        self._bar.update(self._task, completed=done, total=total or None, description=f"{self._name}{detail}")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    gap_points: float
+    disagreement_percent: float
+    seed_sd_points: float
+    shared: float
+    power: float
+    examples_for_one_seed: int
+    seeds: dict[int, int | None]
+
+
+def power(
+    gap: Annotated[float, typer.Option(help="The gap to be found, percentage points.")],
+    disagreement: Annotated[
+        float, typer.Option(help="Test examples on which exactly one of the twins is right, percent.")
+    ] = 1.0,
+    seed_sd: Annotated[
+        float, typer.Option("--seed-sd", help="Standard deviation of the gap over seeds, points.")
+    ] = 0.1,
+    shared: Annotated[
+        float, typer.Option(help="Share of the examples' variance that all seeds have in common, 0 to 1.")
+    ] = 0.26,
+    chance: Annotated[float, typer.Option("--power", help="Probability of finding it.")] = 0.8,
+    examples: Annotated[
+        list[int] | None, typer.Option("--examples", min=1, help="Size of the test split. May be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Plan how many seeds and test examples it takes to see a gap.
+
+    The defaults of --disagreement, --seed-sd and --shared are what the textbook pair on MNIST measured over ten seeds.
+    """
+    from twintrain.statistics.power import Assumptions, examples_needed, seeds_needed
+
+    assumed = Assumptions(gap, disagreement, seed_sd, shared, chance)
+    sizes = sorted(set(examples or [1_000, 5_000, 10_000, 50_000, 100_000]))
+    plan = _Plan(
+        gap,
+        disagreement,
+        seed_sd,
+        shared,
+        chance,
+        examples_needed(assumed),
+        {n: seeds_needed(assumed, n) for n in sizes},
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(plan)))
+        return
+    console = Console(highlight=False)
+    console.print(f"To see a gap of {gap:g} points with probability {chance:.0%} (5 % level, two-sided):")
+    table = Table("test examples", "seeds of each twin", box=None, padding=(0, 3, 0, 0))
+    for size, seeds in plan.seeds.items():
+        table.add_row(f"{size:,}", "no number of seeds is enough" if seeds is None else f"{seeds:,}")
+    console.print(table)
+    console.print(
+        f"One pair of models alone needs {plan.examples_for_one_seed:,} test examples, and then says nothing of other "
+        "seeds.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,134 @@
+"""A step before all others on Kubeflow Pipelines: what data, schema and code are there now?
+
+KFP's cache goes by the ids of a step's input artifacts, and whatever reads from outside must run every time, which makes
+new artifacts every time: nothing after it would ever be taken from an earlier run. So this step alone always runs. It
+leaves parameters, by which ingestion and the schema's import are looked up, and with them every step after them.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import REPOSITORY, RunConfig, code_digest
+from twintrain.errors import TwintrainError
+
+STATE = "InputState"
+OUTPUTS = {"span": "NUMBER_INTEGER", "files": "STRING", "schema": "STRING", "code": "STRING"}
+# What of it each step that reads from outside is handed.
+HANDED = {"IdxExampleGen": ("span", "files", "code"), "ImportSchemaGen": ("schema",)}
+
+
+def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str) -> None:
+    """Put the step before those that read from outside, where ingestion runs and with as much of everything.
+
+    Args:
+        spec: a PipelineSpec in which all nodes are tasks of the root; changed in place.
+        platform: per executor, where it is placed; changed in place.
+        prefix: of the run parameters' names in a step.
+    """
+    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
+    executors = spec["deploymentSpec"]["executors"]
+    ingest = tasks["IdxExampleGen"]
+    model = components[ingest["componentRef"]["name"]]
+    label = f"exec-{STATE.lower()}"
+    components[f"comp-{STATE.lower()}"] = {
+        "executorLabel": label,
+        "inputDefinitions": copy.deepcopy(model["inputDefinitions"]),
+        "outputDefinitions": {"parameters": {name: {"parameterType": kind} for name, kind in OUTPUTS.items()}},
+    }
+    container = executors[model["executorLabel"]]["container"]
+    arguments = ["--task", STATE, "--json_serialized_invocation_args", "{{$}}"]
+    executors[label] = {"container": container | {"args": arguments}}
+    if model["executorLabel"] in platform:
+        platform[label] = platform[model["executorLabel"]]
+    tasks[STATE] = copy.deepcopy(ingest) | {
+        "taskInfo": {"name": STATE},
+        "componentRef": {"name": f"comp-{STATE.lower()}"},
+        "cachingOptions": {},
+    }
+    for node, names in HANDED.items():
+        task, component = tasks[node], components[tasks[node]["componentRef"]["name"]]
+        task["dependentTasks"] = [*task.get("dependentTasks", []), STATE]
+        for name in names:
+            component["inputDefinitions"]["parameters"][prefix + name] = {"parameterType": OUTPUTS[name]}
+            source = {"producerTask": STATE, "outputParameterKey": name}
+            task["inputs"]["parameters"][prefix + name] = {"taskOutputParameter": source}
+
+
+def input_state(config: RunConfig) -> dict[str, int | str]:
+    """What is there now.
+
+    Args:
+        config: of the run, in a place where data and schema can be seen.
+
+    Returns:
+        values of `OUTPUTS`: the span that is taken (-1 for data without spans), TFX's fingerprint of its files,
+        SHA-256 of the schema and of the code.
+
+    Raises:
+        TwintrainError: there are no such data or no such schema, or no span is complete.
+    """
+    from components.example_gen import fingerprint
+    from twintrain.data.spans import choose_span
+
+    span, skipped = choose_span(config.data, config.span)
+    for line in skipped:
+        print(f"{line} Taking span {span}.", flush=True)
+    return {
+        "span": -1 if span is None else span,
+        "files": fingerprint(config.data, span),
+        "schema": _schema(config),
+        "code": _code(config),
+    }
+
+
+def _code(config: RunConfig) -> str:
+    """Of all that decides a result and may change under one image name; what only shows results always runs."""
+    sha = hashlib.sha256(code_digest(config.recipe).encode())
+    for path in sorted((REPOSITORY / "pipelines").glob("*.py")):
+        sha.update(path.name.encode() + path.read_bytes())
+    for package in sorted(f"{one.name}=={one.version}" for one in metadata.distributions()):
+        sha.update(package.encode())
+    return sha.hexdigest()
+
+
+def leave(state: dict[str, int | str], given: dict[str, Any]) -> None:
+    """Write the parameters where KFP's launcher looks for them."""
+    for name, output in given["outputs"]["parameters"].items():
+        path = Path(output["outputFile"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(state[name]), encoding="utf-8")
+        print(f"{name}: {state[name]}", flush=True)
+
+
+def check_unchanged(node: str, told: dict[str, Any], config: RunConfig, files: str | None) -> None:
+    """See that a step has read what it was looked up by in the cache.
+
+    Args:
+        node: the step.
+        told: the run's parameters as the step was handed them.
+        config: of the run.
+        files: fingerprint of the files the step has read, if it reads any.
+
+    Raises:
+        TwintrainError: something was replaced since the run began.
+    """
+    changed = node == "IdxExampleGen" and told.get("files", files) != files
+    changed |= node == "ImportSchemaGen" and told.get("schema") not in (None, _schema(config))
+    if changed:
+        what = config.data if node == "IdxExampleGen" else config.schema_file
+        raise TwintrainError(
+            f"{what} was changed while the run was under way.", "Start the run again once it is written."
+        )
+
+
+def _schema(config: RunConfig) -> str:
+    try:
+        return hashlib.sha256(config.schema_file.read_bytes()).hexdigest()
+    except OSError as error:
+        problem = f"The schema {config.schema_file} cannot be read: {error.strerror}."
+        raise TwintrainError(problem, "Correct `schema` in cluster.yaml.") from error

@@ -1,0 +1,287 @@
+"""Compiles the pipeline for open-source Kubeflow Pipelines: PipelineSpec 2.1 and the Kubernetes platform document.
+
+TFX's own `KubeflowV2DagRunner` does the translation; what it writes runs on Vertex AI but not on open-source KFP. Here
+its output is given what is missing: names Argo accepts, an entrypoint that adapts TFX's executors to KFP's launcher,
+resources for every step (TFX leaves the ingest step out), placement, and parameters that can differ from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from google.protobuf import json_format
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
+
+from pipelines.kfp.beam_files import runs_elsewhere
+from pipelines.kfp.cluster import Cluster, Step, cores, gigabytes
+from pipelines.config import RunConfig, workers_have_tfx
+from pipelines.kfp.worker_steps import add_crew_steps
+from pipelines.kfp.input_state import add_input_state
+from pipelines.twin_pipeline import create_pipeline
+
+ENTRYPOINT = ("python", "-m", "pipelines.kfp.entrypoint")
+ALERT = ("python", "-m", "pipelines.kfp.alert")
+RUN = "config"  # the parameter that carries the compiled RunConfig to every step
+OWN = "run_"  # in a step, before a run parameter's name: a step may have an input of its own called `data`
+# What may differ from run to run without compiling again, with types; their defaults come from the RunConfig.
+PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}
+# Their result depends on more than their inputs: on what was pushed or recorded before.
+UNCACHED = frozenset({"PushGate", "Pusher", "TrendRecord"})
+_DAG, _EXIT = "pipeline", "alert"
+
+
+class Compiled(NamedTuple):
+    """The two documents of a compiled pipeline."""
+
+    spec: dict[str, Any]
+    platform: dict[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Write both into one YAML file, as `kfp` does."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        documents = [self.spec, *([self.platform] if self.platform else [])]
+        path.write_text(yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True, width=120), encoding="utf-8")
+
+
+def tfx_spec(config: RunConfig, image: str = "unset") -> dict[str, Any]:
+    """What TFX makes of the pipeline: a PipelineSpec as a dictionary, schema 2.1."""
+    settings = tfx_runner.KubeflowV2DagRunnerConfig(
+        use_pipeline_spec_2_1=True, default_image=image, default_commands=list(ENTRYPOINT)
+    )
+    job = tfx_runner.KubeflowV2DagRunner(config=settings).run(create_pipeline(config), write_out=False)
+    spec: dict[str, Any] = job["pipelineSpec"]
+    return spec
+
+
+def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
+    """Compile one run configuration for a cluster.
+
+    Args:
+        config: paths are those inside the steps' containers; see `on_cluster`.
+        cluster: image, resources, placement.
+
+    Raises:
+        google.protobuf.json_format.ParseError: the result is not a PipelineSpec (a fault of ours).
+    """
+    made = tfx_spec(config, cluster.image)
+    tasks = made["root"]["dag"]["tasks"]
+    components, executors, platform = {}, {}, {}
+    for node, task in tasks.items():
+        step = cluster.step(node)
+        component = made["components"][node]
+        component["executorLabel"] = _label(node)
+        _take_parameters(component, task)
+        components[_component(node)] = component
+        executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
+        executors[_label(node)] = {
+            "container": _container(node, executor, step, _beam(config, step, cluster.image), cluster)
+        }
+        placed = _placement(step, cluster)
+        if placed:
+            platform[_label(node)] = placed
+        task["componentRef"]["name"] = _component(node)
+        task["cachingOptions"] = {"enableCache": True} if step.cache and node not in UNCACHED else {}
+        if step.retry.count:
+            task["retryPolicy"] = _retry(step)
+    spec = {
+        "pipelineInfo": {
+            "name": made["pipelineInfo"]["name"],
+            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a GradientTape loop.",
+        },
+        "schemaVersion": made["schemaVersion"],
+        "sdkVersion": made["sdkVersion"],
+        "components": components,
+        "deploymentSpec": {"executors": executors},
+        "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": _declared(config)}},
+    }
+    add_input_state(spec, platform, OWN)
+    if cluster.worker_steps:
+        add_crew_steps(spec, platform, config.recipe)
+    if cluster.alert_on_exit:
+        _with_exit_handler(spec, cluster)
+        platform[_label(_EXIT)] = _placement(Step(), cluster)
+    json_format.ParseDict(spec, PipelineSpec())
+    return Compiled(
+        spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}} if platform else {}
+    )
+
+
+def on_cluster(config: RunConfig, cluster: Cluster) -> RunConfig:
+    """The run as its steps see it: paths inside their containers, data looked at by the step that ingests."""
+    return config.model_copy(
+        update={
+            "data": Path(cluster.data),
+            "schema_file": Path(cluster.data_schema),
+            "root": Path(cluster.work),
+            "records": cluster.records,
+            "seeds_at_a_time": cluster.seeds_at_a_time,
+            "ingest_later": True,
+        }
+    )
+
+
+def _component(node: str) -> str:
+    # KFP's local runner takes five characters off every component's name.
+    return f"comp-{node.lower()}"
+
+
+def _label(node: str) -> str:
+    return f"exec-{node.lower()}"
+
+
+def _declared(config: RunConfig) -> dict[str, Any]:
+    """The run parameters as the pipeline declares them. TFX would lose the defaults."""
+    defaults = {
+        "data": str(config.data),
+        "span": -1 if config.span is None else config.span,
+        "overrides": [],
+        RUN: config.model_dump_json(),
+    }
+    return {
+        name: {"parameterType": kind, "defaultValue": defaults[name], "isOptional": True}
+        for name, kind in PARAMETERS.items()
+    }
+
+
+def _undeclared(prefix: str = "") -> dict[str, Any]:
+    return {prefix + name: {"parameterType": kind} for name, kind in PARAMETERS.items()}
+
+
+def _passed_on(prefix: str = "") -> dict[str, Any]:
+    return {prefix + name: {"componentInputParameter": name} for name in PARAMETERS}
+
+
+def _take_parameters(component: dict[str, Any], task: dict[str, Any]) -> None:
+    """Hand the run and its parameters to a step; its own come from compiling the same run inside its container."""
+    component.setdefault("inputDefinitions", {})["parameters"] = _undeclared(OWN)
+    task.setdefault("inputs", {})["parameters"] = _passed_on(OWN)
+
+
+def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], cluster: Cluster) -> dict[str, Any]:
+    gpus = ["--gpus", str(step.gpu.count)] if step.gpu else []
+    reach = ["--beam-files", str(cluster.beam_files)] if runs_elsewhere(step.beam) else []
+    return {
+        "image": cluster.image,
+        "command": list(ENTRYPOINT),
+        "args": [
+            *("--task", node),
+            *("--executor_class_path", made["args"][made["args"].index("--executor_class_path") + 1]),
+            *("--json_serialized_invocation_args", "{{$}}"),
+            *gpus,
+            *reach,
+            *beam,
+        ],
+        "resources": _resources(step),
+    }
+
+
+def _beam(config: RunConfig, step: Step, image: str) -> list[str]:
+    # The step's own arguments come last and win.
+    return [*workers_have_tfx(image), *step.beam] if step.beam else config.beam_on(max(1, int(cores(step.cpu))))
+
+
+def _resources(step: Step) -> dict[str, Any]:
+    """Limits and requests alike, in the fields of KFP 2.14 and later and, for older readers, in those before."""
+    asked: dict[str, Any] = {
+        "cpuLimit": cores(step.cpu),
+        "cpuRequest": cores(step.cpu),
+        "memoryLimit": gigabytes(step.memory),
+        "memoryRequest": gigabytes(step.memory),
+        "resourceCpuLimit": step.cpu,
+        "resourceCpuRequest": step.cpu,
+        "resourceMemoryLimit": step.memory,
+        "resourceMemoryRequest": step.memory,
+    }
+    if step.gpu:
+        count = str(step.gpu.count)
+        asked["accelerator"] = {
+            "type": step.gpu.type,
+            "count": count,
+            "resourceType": step.gpu.type,
+            "resourceCount": count,
+        }
+    return asked
+
+
+def _retry(step: Step) -> dict[str, Any]:
+    return {
+        "maxRetryCount": step.retry.count,
+        "backoffDuration": f"{step.retry.backoff_seconds}s",
+        "backoffFactor": step.retry.factor,
+        "backoffMaxDuration": "3600s",
+    }
+
+
+def _placement(step: Step, cluster: Cluster) -> dict[str, Any]:
+    """Where a step's pod goes and what it mounts, as a KubernetesExecutorConfig."""
+    config = KubernetesExecutorConfig()
+    if step.node_selector:
+        config.node_selector.labels.update(step.node_selector)
+    for wanted in step.tolerations:
+        taint = config.tolerations.add(
+            key=wanted.key, operator=wanted.operator, value=wanted.value, effect=wanted.effect
+        )
+        if wanted.toleration_seconds is not None:
+            taint.toleration_seconds = wanted.toleration_seconds
+    for volume in cluster.volumes:
+        mount = config.pvc_mount.add(constant=volume.claim, mount_path=str(volume.mount))
+        mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
+    for secret in cluster.secrets:
+        given = config.secret_as_env.add(secret_name=secret.secret, optional=False)
+        given.secret_name_parameter.runtime_value.constant.string_value = secret.secret
+        for variable, key in secret.env.items():
+            given.key_to_env.add(secret_key=key, env_var=variable)
+    if step.shared_memory:
+        # A memory-backed volume: KFP's own field for shared memory is read by none of its drivers.
+        config.empty_dir_mounts.add(
+            volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=step.shared_memory
+        )
+    if cluster.image_pull_secret:
+        pull = config.image_pull_secret.add(secret_name=cluster.image_pull_secret)
+        pull.secret_name_parameter.runtime_value.constant.string_value = cluster.image_pull_secret
+    return json_format.MessageToDict(config)
+
+
+def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
+    """Put all steps into a DAG of their own and let an alert follow it, whether it went well or not."""
+    whole = spec["root"]
+    spec["components"][_component(_DAG)] = {
+        "dag": whole["dag"],
+        "inputDefinitions": {"parameters": _undeclared()},
+    }
+    spec["components"][_component(_EXIT)] = {
+        "executorLabel": _label(_EXIT),
+        "inputDefinitions": {"parameters": {"status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}}},
+    }
+    spec["deploymentSpec"]["executors"][_label(_EXIT)] = {
+        "container": {
+            "image": cluster.image,
+            "command": list(ALERT),
+            "args": ["--status", "{{$.inputs.parameters['status']}}", "--records", str(cluster.records)],
+        }
+    }
+    spec["root"] = {
+        "inputDefinitions": whole["inputDefinitions"],
+        "dag": {
+            "tasks": {
+                _DAG: {
+                    "taskInfo": {"name": _DAG},
+                    "componentRef": {"name": _component(_DAG)},
+                    "inputs": {"parameters": _passed_on()},
+                },
+                _EXIT: {
+                    "taskInfo": {"name": _EXIT},
+                    "componentRef": {"name": _component(_EXIT)},
+                    "cachingOptions": {},
+                    "dependentTasks": [_DAG],
+                    "inputs": {"parameters": {"status": {"taskFinalStatus": {"producerTask": _DAG}}}},
+                    "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
+                },
+            }
+        },
+    }

@@ -1,0 +1,97 @@
+"""Steps beside a step: further workers of a tuner, further machines of a trainer, each in a pod of its own.
+
+They have the node's inputs, resources and place, and no outputs: what the node's own step, member 0, leaves is the
+result. They meet in a folder of this run below `work`, which must therefore be on a volume that all pods share.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twintrain.processes.worker_group import VARIABLE, Crew
+from twintrain.errors import TwintrainError
+from twintrain.recipe.recipe import Recipe
+
+RUN_ID = "run_id"  # a step's parameter; KFP's driver puts the run's id in the placeholder's place
+_PLACEHOLDER = "{{$.pipeline_job_uuid}}"
+
+
+def crew_size(recipe: Recipe, node: str) -> int:
+    """How many processes a node's work is shared by."""
+    kind, _, twin = node.partition("-")
+    if kind == "Tuner":
+        return recipe.tuning.workers
+    if kind == "Trainer" and recipe.for_twin(twin).execution.strategy == "multi_worker":
+        return recipe.for_twin(twin).execution.machines
+    return 1
+
+
+def add_crew_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Recipe) -> None:
+    """Give every node that several share a step per further member.
+
+    Args:
+        spec: a PipelineSpec in which all nodes are tasks of the root; changed in place.
+        platform: per executor, where it is placed; changed in place.
+        recipe: says how many there are.
+    """
+    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
+    executors = spec["deploymentSpec"]["executors"]
+    for node in list(tasks):
+        size = crew_size(recipe, node)
+        if size == 1:
+            continue
+        task, component = tasks[node], components[tasks[node]["componentRef"]["name"]]
+        # A result from the cache has no use for helpers, and helpers from the cache help nobody.
+        task["cachingOptions"] = {}
+        component["inputDefinitions"]["parameters"][RUN_ID] = {"parameterType": "STRING"}
+        task["inputs"]["parameters"][RUN_ID] = {"runtimeValue": {"constant": _PLACEHOLDER}}
+        label = component["executorLabel"]
+        container = executors[label]["container"]
+        for member in range(1, size):
+            name, own = f"{node}-worker-{member}", f"{label}-worker-{member}"
+            helper = copy.deepcopy(component) | {"executorLabel": own}
+            helper.pop("outputDefinitions", None)
+            reference = f"{task['componentRef']['name']}-worker-{member}"
+            components[reference] = helper
+            executors[own] = {"container": container | {"args": [*container["args"], *_place(size, member)]}}
+            if label in platform:
+                platform[own] = platform[label]
+            tasks[name] = copy.deepcopy(task) | {"componentRef": {"name": reference}, "taskInfo": {"name": name}}
+        container["args"] = [*container["args"], *_place(size, 0)]
+
+
+def take_place(recipe: Recipe, node: str, size: int, member: int, meeting: Path) -> None:
+    """Make this process, and those it starts, a member of the crew.
+
+    Raises:
+        TwintrainError: this run's recipe asks for a crew of another size than the compiled pipeline has steps for.
+    """
+    wanted = crew_size(recipe, node)
+    if wanted != size:
+        raise TwintrainError(
+            f"The pipeline was compiled with {size} steps for {node}, and this run's recipe asks for {wanted}.",
+            "Compile the pipeline anew with that recipe: twintrain kubeflow compile --set KEY=VALUE",
+        )
+    os.environ[VARIABLE] = Crew(member, size, meeting).environment[VARIABLE]
+
+
+def without_outputs(given: dict[str, Any], component: dict[str, Any]) -> None:
+    """Let a helper's executor write what it likes, to where nobody looks."""
+    scratch = Path(tempfile.mkdtemp(prefix="twintrain-helper-"))
+    Path(given["outputs"]["outputFile"]).parent.mkdir(parents=True, exist_ok=True)
+    Path(given["outputs"]["outputFile"]).write_text("{}", encoding="utf-8")
+    given["outputs"] = {
+        "outputFile": str(scratch / "output.json"),
+        "artifacts": {
+            name: {"artifacts": [{"name": name, "uri": str(scratch / name), "metadata": {}}]}
+            for name in component.get("outputDefinitions", {}).get("artifacts", {})
+        },
+    }
+
+
+def _place(size: int, member: int) -> list[str]:
+    return ["--crew", str(size), "--member", str(member)]

@@ -1,0 +1,84 @@
+"""The process a local run happens in: `python -m pipelines.local.engine REQUEST.json`.
+
+The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file, the terminal stays
+readable, and Ctrl-C ends everything. TFX is imported inside `main`: each training has a process of its own, which
+imports this module again, and must not pay for TFX.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from twintrain.processes.worker_group import SEEDS_AT_A_TIME
+from twintrain.errors import TwintrainError
+from twintrain.processes.isolated import expect_isolated, hide_gpus
+from twintrain.processes.progress import tell
+
+TRAINING_NODES = 5  # ParityCheck, two Tuners, two Trainers
+
+
+def main(request: Path) -> int:
+    """Run what the request, a `RunConfig` in JSON, asks for.
+
+    Returns:
+        0 when the run went through, 2 for a foreseen problem, 1 for any other.
+    """
+    hide_gpus()
+    expect_isolated(TRAINING_NODES)
+    from components.data_gate import load_rules
+    from pipelines.config import RunConfig
+    from pipelines.local.runner import ProgressDagRunner
+    from pipelines.twin_pipeline import create_pipeline
+    from twintrain.problems.problem import find_problem
+
+    try:
+        config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
+        os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
+        rules = load_rules(config.schema_file)
+        (label,) = (feature for feature in rules.feature if feature.name == "label")
+        classes = label.int_domain.max + 1
+        find_problem(config.recipe, config.recipe.data.image_shape, classes)
+        names = config.recipe.comparison.label_names
+        if names and len(names) != classes:
+            raise TwintrainError(
+                f"comparison.label_names has {len(names)} names, the schema has {classes} labels.",
+                "Give every label a name, or none.",
+            )
+        runner = ProgressDagRunner()
+        runner.run(create_pipeline(config))
+        (report,) = runner.outputs["Report"]["report"]
+        publish(Path(report), config.report)
+    except Exception as error:
+        traceback.print_exc()
+        known = foreseen(error)
+        if known is None:
+            tell("failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False)
+            return 1
+        tell("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
+        return 2
+    return 0
+
+
+def publish(report: Path, target: Path) -> None:
+    """Put the newest comparison.json and report.html where a person looks for them."""
+    from twintrain.report.render import FILES, write_whole
+
+    target.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        write_whole(target / name, (report / name).read_text(encoding="utf-8"))
+
+
+def foreseen(error: BaseException | None) -> TwintrainError | None:
+    """The `TwintrainError` behind an exception: Beam and TFX wrap what a worker raised."""
+    while error is not None:
+        if isinstance(error, TwintrainError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,155 @@
+"""What KFP's launcher does around a container, replayed on this machine with directories in place of a bucket.
+
+From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutputs`: names, URIs, the added logs output,
+the place of the output file), metadata/client.go (an input's instance schema arrives empty), component/launcher_v2.go
+(inputs are downloaded to, and outputs uploaded from, the local path of their URI; metadata is merged), cacheutils/cache.go
+(what a step is looked up by: ids of its input artifacts, parameters, command, image; a hit gives the artifacts of then).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorOutput
+
+from components import staging
+from pipelines.kfp import entrypoint
+
+RUN_ID = "3f2a"
+CACHED = -1
+
+
+class Launcher:
+    """Runs a compiled pipeline's tasks one by one.
+
+    Args:
+        spec: the PipelineSpec.
+        root: the pipeline root, a minio:// or s3:// URI.
+        folder: `bucket` below it holds what was uploaded; staged files must be below `folder` too (`staging.FOLDERS`).
+        parameters: this run's values of the pipeline's parameters.
+    """
+
+    def __init__(self, spec: dict[str, Any], root: str, folder: Path, parameters: dict[str, Any]) -> None:
+        self.dag, self.spec, self.root = spec["root"]["dag"]["tasks"], spec, root
+        self.bucket, self.folder = folder / "bucket", folder
+        declared = spec["root"]["inputDefinitions"]["parameters"]
+        self.parameters = {name: one["defaultValue"] for name, one in declared.items()} | parameters
+        self.outputs: dict[tuple[str, str], dict[str, Any]] = {}
+        self.left: dict[tuple[str, str], Any] = {}  # output parameters
+        self.known: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}  # the cache
+        self.run_id, self._ids = RUN_ID, itertools.count(1)
+
+    def order(self) -> list[str]:
+        """Every task after those it depends on."""
+        done: list[str] = []
+        while len(done) < len(self.dag):
+            done += [
+                name
+                for name, task in sorted(self.dag.items())
+                if name not in done and set(task.get("dependentTasks", [])) <= set(done)
+            ]
+        return done
+
+    def run(self, name: str) -> int:
+        """One task; the exit status of its container, CACHED where none was started."""
+        task = self.dag[name]
+        component = self.spec["components"][task["componentRef"]["name"]]
+        container = self.spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        for scheme in staging.FOLDERS.values():
+            shutil.rmtree(scheme, ignore_errors=True)  # a pod starts with nothing
+        given = self._executor_input(name, task, component)
+        assert container["command"] == ["python", "-m", "pipelines.kfp.entrypoint"]
+        key = self._key(given, container)
+        if task["cachingOptions"].get("enableCache") and key in self.known:
+            self.outputs |= self.known[key]
+            return CACHED
+        arguments = [json.dumps(given) if part == "{{$}}" else part for part in container["args"]]
+        status = kubeflow_entrypoint.main(arguments)
+        if status == 0:
+            self._upload(name, given)
+            self._keep(name, given, component)
+            self.known[key] = {place: one for place, one in self.outputs.items() if place[0] == name}
+        return status
+
+    def _key(self, given: dict[str, Any], container: dict[str, Any]) -> str:
+        inputs = given["inputs"]
+        ids = {key: [one["name"] for one in lists["artifacts"]] for key, lists in inputs["artifacts"].items()}
+        outputs = sorted(given["outputs"]["artifacts"])
+        by = [ids, inputs["parameterValues"], outputs, container["image"], container["command"], container["args"]]
+        return json.dumps(by, sort_keys=True)
+
+    def _executor_input(self, name: str, task: dict[str, Any], component: dict[str, Any]) -> dict[str, Any]:
+        inputs = {}
+        for key, source in task.get("inputs", {}).get("artifacts", {}).items():
+            wanted = source["taskOutputArtifact"]
+            artifact = self.outputs[wanted["producerTask"], wanted["outputArtifactKey"]]
+            shutil.copytree(self._object(artifact["uri"]), staging.staged(artifact["uri"]))
+            inputs[key] = {"artifacts": [artifact | {"type": {"instanceSchema": ""}}]}
+        home = f"{self.root}/{name}/{self.run_id}"
+        outputs = {
+            key: {"artifacts": [{"name": key, "uri": f"{home}/{key}", "type": one["artifactType"], "metadata": {}}]}
+            for key, one in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+        }
+        logs = {"name": "executor-logs", "uri": f"{home}/executor-logs", "type": {"schemaTitle": "system.Artifact"}}
+        outputs["executor-logs"] = {"artifacts": [logs]}
+        local = Path(staging.staged(home))
+        local.mkdir(parents=True)
+        handed = {key: self._value(source) for key, source in task["inputs"]["parameters"].items()}
+        assert set(handed) == set(component["inputDefinitions"]["parameters"])
+        parameters = {
+            key: {"outputFile": str(local / "parameters" / key)}
+            for key in component.get("outputDefinitions", {}).get("parameters", {})
+        }
+        return {
+            "inputs": {"artifacts": inputs, "parameterValues": handed},
+            "outputs": {
+                "artifacts": outputs,
+                "parameters": parameters,
+                "outputFile": str(local / "output_metadata.json"),
+            },
+        }
+
+    def _value(self, source: dict[str, Any]) -> Any:
+        if "componentInputParameter" in source:
+            return self.parameters[source["componentInputParameter"]]
+        if "taskOutputParameter" in source:
+            return self.left[
+                source["taskOutputParameter"]["producerTask"], source["taskOutputParameter"]["outputParameterKey"]
+            ]
+        # driver/resolve.go fills in this placeholder, and only here
+        assert source["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+        return self.run_id
+
+    def _keep(self, name: str, given: dict[str, Any], component: dict[str, Any]) -> None:
+        for key, output in given["outputs"]["parameters"].items():
+            text = Path(output["outputFile"]).read_text(encoding="utf-8")
+            kind = component["outputDefinitions"]["parameters"][key]["parameterType"]
+            self.left[name, key] = text if kind == "STRING" else json.loads(text)
+
+    def _upload(self, name: str, given: dict[str, Any]) -> None:
+        path = Path(given["outputs"]["outputFile"])
+        text = path.read_text(encoding="utf-8") if path.exists() else "{}"  # as KFP: a step need not leave one
+        left = json_format.MessageToDict(json_format.Parse(text, ExecutorOutput()))  # KFP parses as strictly
+        for key, artifacts in given["outputs"]["artifacts"].items():
+            if key == "executor-logs":
+                assert key not in left.get("artifacts", {})
+                continue
+            (artifact,) = artifacts["artifacts"]
+            (told,) = left["artifacts"][key]["artifacts"]
+            assert told["uri"] == artifact["uri"]
+            local = Path(staging.staged(artifact["uri"]))
+            assert local.is_dir(), f"{name} left nothing for {key}"
+            shutil.copytree(local, self._object(artifact["uri"]))
+            # converter.go: what reads the artifact finds its id under `name`.
+            self.outputs[name, key] = artifact | {
+                "name": str(next(self._ids)),
+                "metadata": artifact["metadata"] | told.get("metadata", {}),
+            }
+
+    def _object(self, uri: str) -> Path:
+        return self.bucket / uri.split("://")[1]

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.conftest import DATA
+from twintrain.attribution.analysis import total
+from twintrain.attribution.experiment import Bill, Question, Silent, explain
+from twintrain.attribution.training_cache import Cache, Training
+from twintrain.errors import TwintrainError
+from twintrain.data.idx_source import IdxData
+from twintrain.recipe.files import load_recipe
+
+SMALL = ["data.limit=700", "training.epochs=1", "seeds=[0,1]", "model.name=mlp"]
+
+
+class Listener(Silent):
+    def __init__(self, stop_after: int = 100) -> None:
+        self.bills: list[Bill] = []
+        self.trained: list[str] = []
+        self._stop_after = stop_after
+
+    def bill(self, bill: Bill) -> None:
+        self.bills.append(bill)
+
+    def training(self, done: int, total: int, text: str) -> None:
+        if text.startswith("seed"):
+            self.trained.append(text)
+            if len(self.trained) > self._stop_after:
+                raise KeyboardInterrupt
+
+
+def question(cache: Path, *overrides: str, budget: float | None = None) -> Question:
+    start = load_recipe("standard", [*SMALL, *overrides])
+    end = load_recipe("bare", [*SMALL, *overrides, "loop.optimizer.name=sgd"])
+    return Question(start, end, IdxData(DATA, 700), cache, budget)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trainings")
+
+
+def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        explain(question(cache), Listener(stop_after=3))
+    listener = Listener()
+    found = explain(question(cache), listener)
+    (bill,) = listener.bills
+    assert (bill.trainings, bill.done) == (8, 3)
+    assert len(listener.trained) == 5
+    assert (found.trainings, found.reused) == (8, 3)
+    assert total(found) == pytest.approx(found.gap_points, abs=1e-9)
+    shares = {share.practice: share for share in found.shares}
+    assert set(shares) == {"shuffling", "optimizer and tuning", "training flag", "graph execution"}
+    assert "changes no bit" in shares["training flag"].idle
+    assert shares["training flag"].points == 0
+    assert shares["graph execution"].idle
+    assert found.framework == 0  # fit and the loop are equal bit for bit
+    assert found.gap_points < -10  # plain SGD learns next to nothing in one short epoch
+    assert shares["optimizer and tuning"].ci95[1] < 0
+    assert shares["optimizer and tuning"].points < shares["shuffling"].points
+
+
+def test_a_finished_experiment_trains_nothing(cache: Path) -> None:
+    listener = Listener()
+    found = explain(question(cache), listener)
+    assert listener.trained == []
+    assert found.reused == found.trainings == 8
+    assert listener.bills[0].seconds == 0
+
+
+def test_a_budget_too_small_is_refused_with_the_smallest_bill(tmp_path: Path) -> None:
+    with pytest.raises(TwintrainError, match=r"the smallest experiment \(8 trainings\) takes about"):
+        explain(question(tmp_path, budget=0.01))
+
+
+def test_equal_recipes_have_nothing_to_explain(tmp_path: Path) -> None:
+    same = load_recipe("standard", SMALL)
+    with pytest.raises(TwintrainError, match="Nothing to explain"):
+        explain(Question(same, same, IdxData(DATA, 700), tmp_path))
+
+
+def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    record.mkdir()
+    probabilities = np.eye(10, dtype=np.float32)[[1, 2, 3]]
+    np.savez(record / "predictions.npz", ids=np.array([b"a"]), labels=np.array([1, 2, 4]), probabilities=probabilities)
+    (record / "record.json").write_text(json.dumps({"history": {"loss": [1.0]}, "epoch_seconds": [2.0, 3.0]}))
+    cache, training = Cache(tmp_path / "cache", "data code"), Training("loop", load_recipe("standard"), 0)
+    assert not cache.has(training)
+    cache.adopt(training, record)
+    assert cache.has(training)
+    outcome = cache.load(training)
+    assert outcome.correct.tolist() == [True, True, False]
+    assert outcome.seconds == 5
+    assert not Cache(tmp_path / "cache", "other code").has(training)
+    assert not cache.has(Training("loop", load_recipe("standard"), 1))
+
+
+def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
+    cache, training = Cache(tmp_path, "x"), Training("loop", load_recipe("standard"), 0)
+    with cache.filling(training) as place:
+        np.savez(place / "predictions.npz", labels=np.zeros(2, int), probabilities=np.full((2, 3), np.nan))
+        (place / "training.json").write_text(json.dumps({"seconds": 1.0}))
+    with pytest.raises(TwintrainError, match="predicts NaN"):
+        cache.load(training)
+
+
+def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from twintrain.attribution.trainer_process import Workshop\n"
+        "import os, time\n"
+        "if __name__ == '__main__':\n"
+        f"    shop = Workshop(None, Path({str(tmp_path / 'log')!r}), lambda text: None)\n"
+        "    print(shop.call(os.getpid), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    (tmp_path / "parent.py").write_text(script)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    assert psutil.pid_exists(child)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+
+from tests.twintrain.tuning.test_search import DATA, OVERRIDES
+from twintrain.processes.worker_group import Crew
+from twintrain.problems.image_models import textbook_cnn
+from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.files import load_recipe
+from twintrain.tuning.search import TuningJob, TuningResult, search, search_step
+from twintrain.tuning.workers import Search, help_search, run_workers
+
+_calls = 0
+
+
+def dying_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """The textbook's model; the first worker dies as it begins its first trial, as if its machine were gone."""
+    global _calls
+    _calls += 1
+    if os.environ.get("KERASTUNER_TUNER_ID") == "worker-0" and _calls == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return textbook_cnn(recipe, input_shape, classes)
+
+
+def shared_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """The textbook's model; the chief's own worker waits until the worker in a step of its own has begun a trial."""
+    global _calls
+    _calls += 1
+    begun = Path(os.environ["TWINTRAIN_TEST_FOLDER"]) / "begun"
+    name = os.environ.get("KERASTUNER_TUNER_ID")
+    if name == "worker-of-step-1" and _calls == 3:
+        begun.touch()
+    deadline = time.monotonic() + 120
+    while name == "worker-0" and _calls == 3 and not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return textbook_cnn(recipe, input_shape, classes)
+
+
+def dying_helper(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """The same, and that worker dies with its first trial."""
+    model = shared_model(recipe, input_shape, classes)
+    if os.environ.get("KERASTUNER_TUNER_ID") == "worker-of-step-1" and _calls == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return model
+
+
+def run(folder: Path, *overrides: str) -> TuningResult:
+    return search(TuningJob("loop", load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", *overrides]), DATA, folder))
+
+
+def trials(result: TuningResult) -> list[dict[str, Any]]:
+    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in result.trials]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
+    return run(tmp_path_factory.mktemp("alone"))
+
+
+def test_two_workers_make_the_trials_of_one(alone: TuningResult, tmp_path: Path) -> None:
+    together = run(tmp_path, "tuning.workers=2")
+    assert trials(together) == trials(alone)
+    assert together.best == alone.best
+
+
+def test_a_worker_that_dies_costs_no_trial(alone: TuningResult, tmp_path: Path) -> None:
+    model = f"model.name={__name__}:dying_model"
+    assert trials(run(tmp_path, "tuning.workers=2", model)) == trials(alone)
+
+
+def sleep_for_ever() -> None:
+    time.sleep(3600)
+
+
+def leave_at_once() -> None:
+    """A worker with nothing to do; the chief has to be there as long as any worker is."""
+    if os.environ["KERASTUNER_TUNER_ID"] == "chief":
+        time.sleep(3600)
+
+
+def test_workers_that_do_nothing_are_given_up(tmp_path: Path) -> None:
+    started = time.monotonic()
+    ended = run_workers(Search(sleep_for_ever, tmp_path, 3, stall_seconds=3), 2, print)
+    assert ended == [-signal.SIGKILL] * 2
+    assert time.monotonic() - started < 60
+
+
+def test_the_chief_does_not_outlive_its_workers(tmp_path: Path) -> None:
+    assert run_workers(Search(leave_at_once, tmp_path, 3, stall_seconds=600), 2, print) == [0, 0]
+
+
+def in_a_step(job: TuningJob, member: int, meeting: Path, output: Path) -> None:
+    """A Tuner's step as a cluster starts it."""
+    os.environ.update(Crew(member, 2, meeting, "127.0.0.1").environment)
+    os.environ["TWINTRAIN_TEST_FOLDER"] = str(output.parent)
+    result = search_step(job)
+    output.write_text(json.dumps(None if result is None else result.trials))
+
+
+def steps(folder: Path, *overrides: str) -> list[Any]:
+    """What two steps, chief and worker, are left with; both have begun a trial."""
+    recipe = load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", "tuning.workers=2", *overrides])
+    jobs = [TuningJob("loop", recipe, DATA, folder / str(member)) for member in range(2)]  # pods share no state
+    outputs = [folder / f"{member}.json" for member in range(2)]
+    processes = [
+        multiprocessing.get_context("spawn").Process(
+            target=in_a_step, args=(jobs[member], member, folder / "meeting", outputs[member])
+        )
+        for member in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert (folder / "begun").exists()
+    return [json.loads(output.read_text()) for output in outputs]
+
+
+def test_a_worker_in_a_step_of_its_own_shares_the_trials(alone: TuningResult, tmp_path: Path) -> None:
+    found, nothing = steps(tmp_path, f"model.name={__name__}:shared_model")
+    assert nothing is None
+    assert [{k: v for k, v in trial.items() if k != "seconds"} for trial in found] == trials(alone)
+    assert (tmp_path / "meeting" / "over").exists()
+
+
+def test_a_step_whose_worker_dies_goes_on_alone(alone: TuningResult, tmp_path: Path) -> None:
+    """Here the worker dies at its first trial; the chief sees that it is gone, long before it would be given up."""
+    started = time.monotonic()
+    found, _ = steps(tmp_path, f"model.name={__name__}:dying_helper", "tuning.stall_minutes=60")
+    assert time.monotonic() - started < 900
+    assert [{k: v for k, v in trial.items() if k != "seconds"} for trial in found] == trials(alone)
+
+
+def test_a_helper_that_comes_too_late_or_alone_ends(tmp_path: Path) -> None:
+    helper, job = Crew(1, 2, tmp_path, "127.0.0.1"), Search(sleep_for_ever, tmp_path, 3, stall_seconds=1)
+    started = time.monotonic()
+    help_search(job, helper)
+    helper.end()
+    help_search(Search(sleep_for_ever, tmp_path, 3, stall_seconds=600), helper)
+    assert time.monotonic() - started < 30

@@ -1,0 +1,349 @@
+"""From two recipes to shares of the gap between them.
+
+    explanation = explain(Question(start, end, data, cache_folder))
+
+First what costs nothing is settled: practices that change no bit, or only the rounding, are found by short trainings
+and take no part in the experiment. Then the bill is made, cut to the budget, and shown; trainings are done seed by
+seed, so that every finished seed is a whole experiment; what was trained before is not trained again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from twintrain.attribution import analysis
+from twintrain.attribution import trainer_process
+from twintrain.attribution.design import Design, designs
+from twintrain.attribution.practices import PER_STEP, Practice, mixed, practices_between
+from twintrain.attribution.result import Combination, Explanation, Share
+from twintrain.attribution.training_cache import Cache, DataSource, Outcome, Training
+from twintrain.errors import TwintrainError
+from twintrain.training.provenance import training_digest
+from twintrain.recipe.recipe import Recipe, TwinName
+
+# Largest change of a weight that counts as rounding, as a share of the largest weight: some hundred units in the last
+# place of a float32 after twenty steps. Mixed precision moves weights by a thousand times as much.
+ROUNDING = 1e-5
+
+
+class Listener(Protocol):
+    """Is told how the experiment gets on."""
+
+    def bill(self, bill: Bill) -> None:
+        """Before the first training."""
+
+    def training(self, done: int, total: int, text: str) -> None:
+        """When a training starts, and about twice a second while it runs."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def bill(self, bill: Bill) -> None:
+        """Nothing."""
+
+    def training(self, done: int, total: int, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained.
+
+    Attributes:
+        start: the first recipe; its fit twin is where the gap is counted from.
+        end: the second recipe, taken as its loop twin obeys it.
+        data: the examples; both recipes must be about the same.
+        cache: folder of finished trainings.
+        budget_seconds: for trainings still to be done; None for as long as it takes.
+        include_idle: vary also what was found to change nothing but the rounding.
+        known: finished trainings of the pipeline, (twin, seed) -> folder of the record.
+    """
+
+    start: Recipe
+    end: Recipe
+    data: DataSource
+    cache: Path
+    budget_seconds: float | None = None
+    include_idle: bool = False
+    known: Mapping[tuple[TwinName, int], Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What the experiment will cost.
+
+    Attributes:
+        design: the combinations.
+        practices: what is varied.
+        idle: practice -> why it is not.
+        seeds: in the order in which they are trained.
+        done: trainings that are already there.
+        seconds: for the rest, about.
+        cut: what the budget took away, for a person; empty when nothing.
+    """
+
+    design: Design
+    practices: list[Practice]
+    idle: dict[str, str]
+    seeds: tuple[int, ...]
+    done: int
+    seconds: float
+    cut: str
+
+    @property
+    def trainings(self) -> int:
+        """All of them, done or not."""
+        return len(self.design.runs) * len(self.seeds)
+
+
+def explain(question: Question, listener: Listener | None = None) -> Explanation:
+    """Find the share of every practice.
+
+    Raises:
+        TwintrainError: the recipes are the same or about different data, the budget is too small for any design, or a
+            training failed.
+    """
+    started, listener = time.monotonic(), listener or Silent()
+    if not (question.start.tuning.apply or question.end.tuning.apply):
+        _differences(question, question.start.for_twin("fit"), question.end.for_twin("loop"))  # fails before it costs
+    at = [0, 0]
+
+    def tell(text: str) -> None:
+        listener.training(at[0], at[1], text)
+
+    with workshop.Workshop(question.data, question.cache / "log.txt", tell) as shop:
+        tell("reading the data, checking which practices change anything, timing an epoch")
+        experiment = _Experiment.prepare(question, shop)
+        bill = experiment.bill()
+        listener.bill(bill)
+        at[1] = bill.trainings
+        answers, seeds, seconds = experiment.run(bill, at, tell, started)
+    return experiment.conclude(bill, answers, seeds, seconds, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """The experiment once its process has looked at data and practices."""
+
+    question: Question
+    start: Recipe
+    end: Recipe
+    practices: list[Practice]
+    idle: dict[str, str]
+    prepared: workshop.Prepared
+    cache: Cache
+    shop: workshop.Workshop
+
+    @classmethod
+    def prepare(cls, question: Question, shop: workshop.Workshop) -> _Experiment:
+        start, end = question.start.for_twin("fit"), question.end.for_twin("loop")
+        start = shop.call(workshop.tuned, start, question.cache) if start.tuning.apply else start
+        end = shop.call(workshop.tuned, end, question.cache) if end.tuning.apply else end
+        practices = _differences(question, start, end)
+        checked = [practice for practice in practices if practice.name in PER_STEP]
+        pairs = [pair for practice in checked for pair in _toggled(start, end, practices, practice.name)]
+        ends = [start, mixed(start, practices, {p.name for p in practices} - {"graph execution"})]
+        prepared = shop.call(workshop.prepare, start, pairs, ends, start.seeds[0])
+        moved = {p.name: max(prepared.moved[2 * i : 2 * i + 2]) for i, p in enumerate(checked)}
+        idle = {} if question.include_idle else {n: _why_idle(size) for n, size in moved.items() if size < ROUNDING}
+        code = " ".join(training_digest(recipe) for recipe in (start, end))
+        cache = Cache(question.cache, f"{prepared.data_digest} {code}")
+        experiment = cls(question, start, end, practices, idle, prepared, cache, shop)
+        experiment._adopt()
+        return experiment
+
+    @property
+    def varied(self) -> list[Practice]:
+        return [practice for practice in self.practices if practice.name not in self.idle]
+
+    def training(self, row: Any, seed: int) -> Training:
+        """The training of one combination: the first recipe with nothing switched is trained by fit itself."""
+        switched = {p.name for p, on in zip(self.varied, row, strict=True) if on}
+        # What was found idle stays as the first recipe has it.
+        recipe = mixed(self.start, self.practices, switched)
+        return Training("loop" if switched else "fit", recipe, seed)
+
+    def bill(self) -> Bill:
+        """The best design that the budget allows, all seeds first, then fewer."""
+        seeds, budget = self.start.seeds, self.question.budget_seconds
+        choices = designs(len(self.varied)) if self.varied else (_nothing(),)
+        fewest = min(2, len(seeds))
+        offers = [
+            self._offer(design, seeds[:count]) for design, count in product(choices, range(len(seeds), fewest - 1, -1))
+        ]
+        fitting = [offer for offer in offers if budget is None or offer.seconds <= budget]
+        if not fitting:
+            cheapest = min(offers, key=lambda offer: offer.seconds)
+            raise TwintrainError(
+                f"The budget of {budget:.0f} s is too small: the smallest experiment ({cheapest.trainings} trainings) "
+                f"takes about {cheapest.seconds:.0f} s.",
+                "Raise --budget, shorten the trainings (--set training.epochs=…) or use fewer examples "
+                "(--set data.limit=…).",
+            )
+        # A design that assumes less is worth more than a seed beyond the third.
+        best = min(fitting, key=lambda o: (len(o.seeds) < min(3, len(seeds)), offers.index(o)))
+        first = offers[0]
+        cut = ""
+        if best is not first:
+            cut = f"the budget allows {best.trainings} of the {first.trainings} trainings of the whole experiment"
+        return Bill(best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut)
+
+    def _offer(self, design: Design, seeds: tuple[int, ...]) -> Bill:
+        trainings = [self.training(row, seed) for seed in seeds for row in design.runs]
+        missing = sum(not self.cache.has(training) for training in trainings)
+        each = sum(self.prepared.seconds) / len(self.prepared.seconds)
+        return Bill(design, self.varied, self.idle, seeds, len(trainings) - missing, missing * each, "")
+
+    def run(
+        self, bill: Bill, at: list[int], tell: Callable[[str], None], started: float
+    ) -> tuple[list[list[Outcome]], tuple[int, ...], float]:
+        """Train what is missing, seed by seed; the outcomes per seed and combination, and what they took."""
+        budget = self.question.budget_seconds
+        outcomes: list[list[Outcome]] = []
+        spent: list[float] = []
+        for seed in bill.seeds:
+            begun = time.monotonic()
+            late = budget is not None and len(spent) >= 2 and begun - started + max(spent) > 1.1 * budget
+            if late and any(not self.cache.has(self.training(row, seed)) for row in bill.design.runs):
+                break
+            row_outcomes = []
+            for row in bill.design.runs:
+                training = self.training(row, seed)
+                if not self.cache.has(training):
+                    tell(f"seed {seed}: {self._name(row)}")
+                    self.shop.call(workshop.train, training, self.cache)
+                at[0] += 1
+                row_outcomes.append(self.cache.load(training))
+            outcomes.append(row_outcomes)
+            spent.append(time.monotonic() - begun)
+        seconds = sum(outcome.seconds for row in outcomes for outcome in row)
+        return outcomes, bill.seeds[: len(outcomes)], seconds
+
+    def conclude(
+        self, bill: Bill, outcomes: list[list[Outcome]], seeds: tuple[int, ...], training_seconds: float, wall: float
+    ) -> Explanation:
+        answers = np.stack(
+            [[one.correct for one in row] for row in outcomes], axis=1
+        )  # [combinations, seeds, examples]
+        shares = analysis.estimate_shares(answers, bill.design, bill.practices) if self.varied else []
+        ends = np.zeros(len(bill.design.runs))
+        ends[0] -= 1
+        ends[1 if self.varied else 0] += 1
+        gap, interval = analysis.points(analysis.weighed(answers, ends))
+        interval = interval if self.varied else (0.0, 0.0)
+        accuracy = answers.mean(axis=2)
+        names = [practice.name for practice in bill.practices]
+        return Explanation(
+            sentence=analysis.sentence(gap, interval, shares, len(seeds), answers.shape[2]),
+            start=self.question.start.name,
+            end=self.question.end.name,
+            gap_points=gap,
+            gap_ci95=interval,
+            start_accuracy=accuracy[0].tolist(),
+            end_accuracy=accuracy[1 if self.varied else 0].tolist(),
+            shares=[*shares, *self._idle_shares()],
+            interactions=analysis.estimate_interactions(answers, bill.design, bill.practices) if self.varied else [],
+            restored=analysis.restore(answers, bill.design, shares) if self.varied else None,
+            design=bill.design.kind,
+            combinations=[
+                Combination(switched=[n for n, on in zip(names, row, strict=True) if on], accuracy=per_seed.tolist())
+                for row, per_seed in zip(bill.design.runs, accuracy, strict=True)
+            ],
+            seeds=list(seeds),
+            test_examples=answers.shape[2],
+            trainings=len(bill.design.runs) * len(seeds),
+            reused=min(bill.done, len(bill.design.runs) * len(seeds)),
+            seconds=wall,
+            training_seconds=training_seconds,
+            framework=self.prepared.framework,
+            notes=self._notes(bill, seeds),
+        )
+
+    def _idle_shares(self) -> list[Share]:
+        return [
+            Share(
+                practice=p.name,
+                points=0.0,
+                ci95=(0.0, 0.0),
+                p_value=1.0,
+                named=False,
+                changes=p.changes,
+                idle=self.idle[p.name],
+            )
+            for p in self.practices
+            if p.name in self.idle
+        ]
+
+    def _notes(self, bill: Bill, seeds: tuple[int, ...]) -> list[str]:
+        notes = [bill.cut] if bill.cut else []
+        if len(seeds) < len(bill.seeds):
+            notes.append(f"the budget ran out after {len(seeds)} of {len(bill.seeds)} seeds")
+        if self.prepared.framework:
+            size = f"{self.prepared.framework:.0e} of the largest weight"
+            notes.append(
+                f"fit and the loop, both obeying the first recipe, differ by {size}: it is counted to the shares"
+            )
+        if len(seeds) == 1:
+            notes.append("seeds were not varied: intervals hold for these models only")
+        if bill.design.kind == "mains":
+            notes.append("this small design takes the practices to add up; interactions would be counted to others")
+        if bill.design.kind == "pairs":
+            notes.append("a fraction of all combinations: interactions of three or more practices are taken to be none")
+        return notes
+
+    def _name(self, row: Any) -> str:
+        names = [p.name for p, on in zip(self.varied, row, strict=True) if on]
+        return (
+            f"{self.question.start.name} with {', '.join(names)} of {self.question.end.name}"
+            if names
+            else (self.question.start.name)
+        )
+
+    def _adopt(self) -> None:
+        """Take over what the pipeline has trained: fit by the first recipe, the loop by the second."""
+        for (twin, seed), record in self.question.known.items():
+            if twin == "fit":
+                self.cache.adopt(Training("fit", self.start, seed), record)
+            elif not self.idle:
+                self.cache.adopt(
+                    Training("loop", mixed(self.start, self.practices, [p.name for p in self.practices]), seed), record
+                )
+
+
+def _differences(question: Question, start: Recipe, end: Recipe) -> list[Practice]:
+    practices = practices_between(start, end)
+    if not practices:
+        raise TwintrainError(
+            f"Nothing to explain: {question.start.name} and {question.end.name} ask for the same training.",
+            "Name two recipes that differ, or let the loop deviate: --to bare",
+        )
+    return practices
+
+
+def _toggled(start: Recipe, end: Recipe, practices: list[Practice], name: str) -> list[tuple[Recipe, Recipe]]:
+    """The practice switched alone, and switched back alone: twice (without, with)."""
+    names = {practice.name for practice in practices}
+    return [
+        (mixed(start, practices, ()), mixed(start, practices, {name})),
+        (mixed(start, practices, names - {name}), mixed(start, practices, names)),
+    ]
+
+
+def _why_idle(size: float) -> str:
+    if size == 0:
+        return "changes no bit of any weight in short trainings under either recipe"
+    return f"only moves the rounding: {size:.0e} of the largest weight after short trainings under either recipe"
+
+
+def _nothing() -> Design:
+    """The design when no practice is left to vary."""
+    empty = np.empty((0, 1))
+    return Design("full", np.zeros((1, 0), bool), empty, empty)

@@ -1,0 +1,163 @@
+"""comparison.json: every number of a comparison, with its schema (docs/comparison.schema.json)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.attribution.result import Explanation
+from twintrain.parity.divergence import LockstepResult
+from twintrain.comparison.push_decision import PushDecision
+from twintrain.statistics.paired import Verdict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeedAccuracy(_Part):
+    """One seed on one slice; accuracies are shares of 1, the difference is in percentage points."""
+
+    seed: int
+    fit_accuracy: float
+    loop_accuracy: float
+    difference_points: float
+
+
+class Table(_Part):
+    """On how many examples of a slice which twin of the first seed is right."""
+
+    both_right: int
+    only_fit: int
+    only_loop: int
+    both_wrong: int
+
+
+class Slice(_Part):
+    """One slice of the test examples, all seeds together."""
+
+    name: str = Field(description="'overall', 'label=3', 'ink=light', 'label=3 ink=light'")
+    n: int = Field(description="test examples in the slice")
+    fit_accuracy: float = Field(description="mean over seeds, share of 1")
+    loop_accuracy: float = Field(description="mean over seeds, share of 1")
+    difference_points: float = Field(description="loop minus fit, percentage points, mean over seeds")
+    ci95_points: tuple[float, float] = Field(description="95 % interval of the difference, percentage points")
+    p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
+    equivalence_p: float = Field(description="two one-sided tests against the margin, not adjusted")
+    beyond_p: float = Field(
+        1.0, description="two-sided test of a difference beyond the margin for the models at hand, not adjusted"
+    )
+    table: Table
+    mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
+    verdict: Verdict
+    seeds: list[SeedAccuracy]
+
+
+class TwinSummary(_Part):
+    """One twin over all seeds; every list has one entry per seed, in the order of `Comparison.seeds`."""
+
+    accuracy: list[float] = Field(description="test accuracy per seed, share of 1")
+    mean_accuracy: float
+    history: list[dict[str, list[float | None]]] = Field(
+        description="per seed: figure -> one value per epoch; null where it was NaN or infinite"
+    )
+    epochs: list[int]
+    best_epoch: list[int] = Field(description="counted from 0")
+    trained_on: str = Field(description="SHA-256 of the training examples: ids, labels and pixels, in order")
+    train_seconds: list[float] = Field(description="all epochs, validation and tracing included")
+    images_per_second: list[float] = Field(description="over the epochs after the first")
+    peak_memory_mb: float = Field(description="of the training process")
+    devices: list[str]
+    trials: list[dict[str, Any]] = Field(description="every tuning trial")
+
+
+class Parity(_Part):
+    """Whether the twins are the same, not merely alike."""
+
+    max_abs_difference: float = Field(description="over all weights and seeds; 0 means bit for bit")
+    same_batches: bool
+    same_history: bool
+    seeds: list[SeedAgreement]
+    lockstep: LockstepResult = Field(description="the first steps of the first seed, side by side")
+
+
+class EvaluatorResult(_Part):
+    """What the TFX Evaluator said of the first seed's models, run from raw examples."""
+
+    seed: int
+    fit_accuracy: float
+    loop_accuracy: float
+    slices: dict[str, Table]
+    blessed: bool
+
+
+class Outperforming(_Part):
+    """How probable it is that the loop is the better one with a new seed; null with one seed."""
+
+    probability: float = Field(description="share of seeds, ties count half")
+    ci95: tuple[float, float]
+
+
+class Confusion(_Part):
+    """Per twin, [label][choice], all seeds added up."""
+
+    fit: list[list[int]]
+    loop: list[list[int]]
+
+
+class Disagreement(_Part):
+    """A test example for which the twins of one seed choose different labels."""
+
+    example_id: str
+    seed: int
+    label: int
+    fit: int
+    loop: int
+    fit_confidence: float
+    loop_confidence: float
+
+
+class Comparison(_Part):
+    """A whole comparison."""
+
+    schema_version: Literal[2] = 2
+    created: str = Field(description="ISO 8601, UTC")
+    verdict: Verdict
+    sentence: str
+    gap_points: float = Field(description="accuracy(loop) - accuracy(fit), percentage points, mean over seeds")
+    gap_ci95_points: tuple[float, float]
+    margin_points: float
+    seeds: list[int]
+    twins: dict[Literal["fit", "loop"], TwinSummary]
+    outperforming: Outperforming | None
+    slices: list[Slice]
+    parity: Parity
+    evaluator: EvaluatorResult
+    push: PushDecision
+    attribution: Explanation | None = Field(
+        description="which practice is worth how many points; null if not asked for"
+    )
+    confusion: Confusion
+    disagreement_count: int = Field(description="(seed, test example) for which the twins choose different labels")
+    disagreements: list[Disagreement] = Field(description="the surest ones")
+    data: dict[str, Any] = Field(description="examples per split and label")
+    label_names: list[str] = Field(description="of every label, in order; the number where no name was given")
+    notes: list[str] = Field(description="what to know before believing the rest")
+    recipe_name: str
+    recipe_hash: str
+    recipe: dict[str, Any]
+    deviations: dict[str, Any] = Field(description="fields in which the loop was told to differ from fit")
+    versions: dict[str, str]
+
+    def _repr_html_(self) -> str:
+        from twintrain.report.notebook import comparison_html
+
+        return comparison_html(self)
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(Comparison.model_json_schema(), indent=2))

@@ -1,0 +1,206 @@
+"""Parquet files with a column of encoded images, as Hugging Face's hub serves image data sets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.data.importing.source import (
+    TEST,
+    TEST_NAMES,
+    TRAIN,
+    TRAIN_NAMES,
+    Encoded,
+    Pictures,
+    Source,
+    checked_labels,
+    listed,
+)
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyarrow import parquet
+
+_ROWS = 256  # read at a time
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold the images and the labels; None where it is to be found out."""
+
+    image: str | None = None
+    label: str | None = None
+
+
+ANY_COLUMNS = Columns()
+
+
+def read_parquet(path: Path, columns: Columns) -> Source:
+    """The images of a Parquet file, or of a directory of files, in their order.
+
+    Args:
+        path: a file; or a directory in which, or somewhere below which, files are called `train….parquet` and
+            `test….parquet`, or lie in directories of such names (`TRAIN_NAMES`, `TEST_NAMES`).
+        columns: which to take; else the only one of encoded images, and `label` or the only one of whole numbers.
+
+    Raises:
+        TwintrainError: pyarrow is missing, a file cannot be read, the columns or the splits cannot be told, or files
+            differ in what they call their labels.
+    """
+    files, left = ({TRAIN: [path]}, []) if path.is_file() else _by_split(path)
+    first = _opened(files[TRAIN][0])
+    image, label = _columns(files[TRAIN][0], first.schema_arrow, columns)
+    named = {
+        file: _label_names(_opened(file).schema_arrow.metadata or {}, label)
+        for found in files.values()
+        for file in found
+    }
+    names = next((names for names in named.values() if names), ())
+    for file, other in named.items():
+        if other not in ((), names):
+            raise TwintrainError(
+                f"{file} calls its labels {listed([*other])}, another file {listed([*names])}.",
+                "Name the directory of one data set.",
+            )
+    splits = {split: _pictures(found, image, label) for split, found in files.items()}
+    return Source(splits, names, (f"Not used: {listed(left)}.",) if left else ())
+
+
+def holds_parquet(folder: Path) -> bool:
+    """Whether a Parquet file to train on is in the directory or below it."""
+    return any(_split_of(path, folder)[0] == TRAIN for path in folder.rglob("*.parquet"))
+
+
+def _split_of(path: Path, folder: Path) -> tuple[str | None, str, Path]:
+    """A file's split, what that is called there, and the directory of the data set it belongs to."""
+    parents = path.relative_to(folder).parts[:-1]
+    for depth, word in ((len(parents), re.sub(r"-\d.*$", "", path.stem)), *reversed([*enumerate(parents)])):
+        name = word.lower()
+        split = TRAIN if name in TRAIN_NAMES else TEST if name in TEST_NAMES else None
+        if split:
+            return split, name, folder.joinpath(*parents[:depth])
+    return None, "", path.parent
+
+
+def _by_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """Files per split of the one data set there is, and what is left out."""
+    sets: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    left: list[str] = []
+    for path in sorted(folder.rglob("*.parquet")):
+        split, name, home = _split_of(path, folder)
+        if split:
+            sets[home][name].append(path)
+        else:
+            left.append(str(path))
+    if len(sets) != 1:
+        homes = listed([str(home) for home in sorted(sets)])
+        raise TwintrainError(f"{folder} has {len(sets)} data sets: {homes}.", "Name the directory of one.")
+    ((_, found),) = sets.items()
+    trains, tests = ([name for name in names if name in found] for names in (TRAIN_NAMES, TEST_NAMES))
+    left += [str(path) for name in (*trains[1:], *tests[1:]) for path in found[name]]
+    return {TRAIN: found[trains[0]]} | ({TEST: found[tests[0]]} if tests else {}), left
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        import pyarrow
+    except ImportError:
+        raise TwintrainError("Parquet is read with pyarrow, which is not installed.", "pip install pyarrow") from None
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        raise TwintrainError(f"{path} cannot be read as Parquet: {error}.", "Fetch the file again.") from error
+
+
+def _opened(path: Path) -> parquet.ParquetFile:
+    with _reading(path):
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(path)
+
+
+def _columns(path: Path, schema: pyarrow.Schema, asked: Columns) -> tuple[str, str]:
+    import pyarrow.types as kinds
+
+    def encoded(kind: pyarrow.DataType) -> bool:
+        return kinds.is_binary(kind) or kinds.is_large_binary(kind)
+
+    images = [
+        field.name
+        for field in schema
+        if encoded(field.type)
+        or (kinds.is_struct(field.type) and any(inner.name == "bytes" and encoded(inner.type) for inner in field.type))
+    ]
+    numbers = [field.name for field in schema if kinds.is_integer(field.type)]
+    image = _chosen(path, schema, "encoded images", images, asked.image, "--image-column")
+    usual = asked.label or ("label" if "label" in numbers else None)
+    return image, _chosen(path, schema, "whole numbers", numbers, usual, "--label-column")
+
+
+def _chosen(path: Path, schema: pyarrow.Schema, what: str, there: list[str], asked: str | None, option: str) -> str:
+    if asked in there:
+        return str(asked)
+    if asked:
+        raise TwintrainError(f"{path} has no column {asked!r} of {what}. {did_you_mean(asked, there)}", option)
+    if len(there) == 1:
+        return there[0]
+    has = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    raise TwintrainError(
+        f"{path} has {len(there)} columns of {what}; it holds {has}.",
+        f"Choose with {option}: {', '.join(there)}." if there else f"Give it a column of {what}.",
+    )
+
+
+def _label_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
+    """What Hugging Face's `ClassLabel` calls the labels."""
+    try:
+        features: Any = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return tuple(str(name) for name in features[label].get("names", ()))
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        return ()
+
+
+def _pictures(files: list[Path], image: str, label: str) -> Pictures:
+    parts = []
+    for path in files:
+        file = _opened(path)
+        missing = [name for name in (image, label) if name not in file.schema_arrow.names]
+        if missing:
+            raise TwintrainError(
+                f"{path} has no column {missing[0]!r}, as the first file has.", "Files belong together."
+            )
+        with _reading(path):
+            column = file.read(columns=[label]).column(0)
+        if column.null_count:
+            raise TwintrainError(f"{path} has {column.null_count} rows without a {label}.", "Take them out.")
+        parts.append(column.to_numpy())
+    labels = checked_labels(np.concatenate(parts), f"{label} in {files[0]}")
+
+    def read(positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
+        wanted = np.zeros(len(labels), bool)
+        wanted[positions] = True
+        return itertools.compress(itertools.chain.from_iterable(_rows(path, image) for path in files), wanted)
+
+    return Pictures(labels, read)
+
+
+def _rows(path: Path, image: str) -> Iterator[Encoded]:
+    with _reading(path):
+        cells = (
+            cell for batch in _opened(path).iter_batches(_ROWS, columns=[image]) for cell in batch.column(0).to_pylist()
+        )
+        for number, cell in enumerate(cells):
+            content = cell.get("bytes") if isinstance(cell, dict) else cell
+            yield Encoded(f"row {number} of {path}", content or b"")

@@ -1,0 +1,101 @@
+"""The weights of a training at each pass over data, noted without slowing it: its graphs run as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.watch.trace import Arrays, snapshot
+from twintrain.diagnosis.watch.watcher import family, wrapped
+
+
+class Milestones:
+    """Distinct states of the weights of the model that is trained, in order.
+
+    Args:
+        model: the one the training is given; if it trains another, that one is followed.
+
+    Attributes:
+        model: the one that was trained.
+        states: all of its variables at the start and after each epoch.
+        kept: what it ended with.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.states: list[Arrays] = []
+        self.kept: Arrays = []
+        self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
+        self._inside = False
+        self._averaged = False
+        self._follow(model)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Note states within this context."""
+        from tensorflow.python.data.ops.iterator_ops import OwnedIterator  # the class every `iter(dataset)` gives
+
+        with ExitStack() as stack:
+            stack.enter_context(wrapped(OwnedIterator, "__init__", self._pass))
+            stack.enter_context(wrapped(keras.layers.Layer, "__call__", self._call))
+            for owner in family(keras.optimizers.Optimizer):
+                if "finalize_variable_values" in owner.__dict__:
+                    stack.enter_context(wrapped(owner, "finalize_variable_values", self._finalize))
+            yield
+
+    def end(self, returned: keras.Model | None) -> None:
+        """Take the last state, and choose the model that moved most often."""
+        if not self._averaged:
+            self._note()
+        self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
+        self.kept = snapshot(returned or self.model)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained: how often the weights were found changed, restoring earlier ones not counted."""
+        return len(self.states) - 1
+
+    def _follow(self, model: keras.Model) -> None:
+        if id(model) not in self._seen and model.built and model.trainable_variables:
+            self._seen[id(model)] = (model, [_values(model)])
+
+    def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self._note()
+        return original(*arguments, **named)
+
+    def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:
+        if not self._inside and isinstance(layer, keras.Model):
+            self._follow(layer)
+        before, self._inside = self._inside, True
+        try:
+            return original(layer, *arguments, **named)
+        finally:
+            self._inside = before
+
+    def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
+        self._note()
+        self._averaged = bool(getattr(optimizer, "use_ema", False))  # what follows is no epoch's own state
+        return original(optimizer, variables)
+
+    def _note(self) -> None:
+        for model, states in self._seen.values():
+            now = _values(model)
+            if not any(_same(now, state, model) for state in states):
+                states.append(now)
+
+
+def _values(model: keras.Model) -> Arrays:
+    with tf.init_scope():  # also while a graph is being traced
+        return snapshot(model)
+
+
+def _same(a: Arrays, b: Arrays, model: keras.Model) -> bool:
+    """Whether the trainable variables are equal."""
+    kept = {id(variable) for variable in model.trainable_variables}
+    chosen = [i for i, variable in enumerate(model.variables) if id(variable) in kept]
+    return len(a) == len(b) and all(np.array_equal(a[i], b[i], equal_nan=a[i].dtype.kind == "f") for i in chosen)

@@ -1,0 +1,316 @@
+"""The user's module: loading it, checking it, and running one of its two trainers under watch."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import io
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
+from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.trace import Trace, snapshot
+from twintrain.diagnosis.watch.watcher import Enough, Watch
+from twintrain.errors import TwintrainError
+
+SIDES = ("keras_fit", "custom_loop")
+SEED = 20
+_WANTED = {
+    "build_model": (),
+    "make_dataset": ("split",),
+    "keras_fit": ("model", "ds", "epochs"),
+    "custom_loop": ("model", "ds", "epochs"),
+}
+
+
+class UserCodeError(Exception):
+    """The user's code raised; `text` is its traceback without a frame of ours."""
+
+    def __init__(self, where: str, text: str) -> None:
+        super().__init__(f"{where} failed")
+        self.where, self.text = where, text
+
+
+@dataclass
+class Subject:
+    """Four functions of a user, and the data they train on.
+
+    Attributes:
+        functions: by name.
+        namespace: the globals of the module; its `make_dataset` is replaced while a side runs.
+        train, test: the data, held still.
+    """
+
+    functions: dict[str, Callable[..., Any]]
+    namespace: dict[str, Any]
+    train: Rows
+    test: Rows | None
+
+    @property
+    def cut(self) -> bool:
+        """Whether not all of the data is used."""
+        return self.train.cut or (self.test is not None and self.test.cut)
+
+    def whole(self) -> Subject:
+        """The same on all of the data."""
+        make = self.functions["make_dataset"]
+        return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
+
+    def run(self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = SEED) -> Trace:
+        """Run one side from its start, watched.
+
+        Args:
+            side: 'keras_fit' or 'custom_loop'.
+            epochs: handed to it.
+            close: steps after each boundary of which everything is kept.
+            most: steps after which it is stopped.
+            seconds: time after which it is stopped.
+            seed: of the training; the model is always the same.
+
+        Raises:
+            UserCodeError: it raised, or its model is not a Keras model.
+        """
+        _seed()
+        model = self._model()
+        trace = Trace(side, snapshot(model) if model.built else [], epochs)
+        until = time.monotonic() + seconds
+        watch = Watch(trace, close, most, until)
+        returned: Any = None
+        with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
+            _seed(seed + 1)  # not the one of build_model: a model built anew must get weights of its own
+            try:
+                with alarm(seconds + 2):
+                    returned = self.functions[side](model, self.train.dataset(), epochs)
+                trace.complete = True
+            except Enough:
+                trace.note = "stopped after the steps it was given"
+                if time.monotonic() > until:
+                    trace.note = f"stopped after {seconds:.0f} s"
+            except Exception as error:
+                raise UserCodeError(side, user_traceback(error)) from None
+        trained, log = _unpack(returned)
+        if trace.complete:
+            trace.kept = snapshot(trained or trace.model or model)
+            trace.log = read_log(log)
+        return trace
+
+    def run_plain(self, side: str, epochs: int, seconds: float) -> Milestones | None:
+        """Run one side as it is, in graphs, and note only the weights it has whenever it begins a pass over data.
+
+        Returns:
+            None when it did not come to its end in time.
+
+        Raises:
+            UserCodeError: it raised.
+        """
+        _seed()
+        model = self._model()
+        milestones = Milestones(model)
+        with as_found(), self._frozen(), milestones.on(), contextlib.redirect_stdout(io.StringIO()):
+            _seed(SEED + 1)
+            try:
+                with alarm(seconds):
+                    returned = self.functions[side](model, self.train.dataset(), epochs)
+            except Enough:
+                return None
+            except Exception as error:
+                raise UserCodeError(side, user_traceback(error)) from None
+        milestones.end(_unpack(returned)[0])
+        return milestones
+
+    def varied(self, train: Rows, test: Rows | None) -> Subject:
+        """The same functions on other data."""
+        return Subject(self.functions, self.namespace, train, test)
+
+    def _model(self) -> keras.Model:
+        try:
+            model = self.functions["build_model"]()
+        except Exception as error:
+            raise UserCodeError("build_model", user_traceback(error)) from None
+        if not isinstance(model, keras.Model):
+            kind = f"{type(model).__module__}.{type(model).__name__}"
+            raise TwintrainError(
+                f"build_model() returns {kind}, which is not a Keras 3 model.",
+                "Return a keras.Model (tf_keras and other frameworks cannot be watched).",
+            )
+        if len(model.variables) == 0 or not model.built or not _all_built(model):
+            # Weights that are made at the first call would be drawn at another moment on each side.
+            with contextlib.suppress(Exception):
+                first = keras.tree.map_structure(lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0))
+                model(first, training=False)
+        return model
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        splits = {"train": self.train, "test": self.test or self.train}
+        original = self.namespace.get("make_dataset")
+        self.namespace["make_dataset"] = lambda split="train", *_, **__: splits.get(split, self.train).dataset()
+        try:
+            yield
+        finally:
+            self.namespace["make_dataset"] = original
+
+
+def subject_of(functions: dict[str, Callable[..., Any]], namespace: dict[str, Any]) -> Subject:
+    """Check the four functions and read the data.
+
+    Raises:
+        TwintrainError: one is missing, has another signature, or the data cannot be used.
+        UserCodeError: `make_dataset` raised.
+    """
+    for name, parameters in _WANTED.items():
+        _check(name, functions.get(name), parameters)
+    _seed()
+    try:
+        train = hold(functions["make_dataset"], "train")
+        test = hold(functions["make_dataset"], "test")
+    except TwintrainError:
+        raise
+    except Exception as error:
+        raise UserCodeError("make_dataset", user_traceback(error)) from None
+    return Subject(functions, namespace, train, test)
+
+
+def load_module(path: Path) -> dict[str, Any]:
+    """Import a file as a module and return its globals.
+
+    Raises:
+        TwintrainError: there is no such file.
+        UserCodeError: importing it raised.
+    """
+    if not path.is_file():
+        raise TwintrainError(
+            f"There is no file {path}.",
+            "Name a Python module with build_model, make_dataset, "
+            "keras_fit and custom_loop; `twintrain diagnose --help` shows one.",
+        )
+    # Dataclasses and pickle look a module up by its name; another one of that name stays what it is.
+    name = path.stem if path.stem not in sys.modules else f"{path.stem}_under_diagnosis"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TwintrainError(f"{path} is not a Python file.", "Its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # `as_found` takes it away; functions may import later
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserCodeError(str(path), user_traceback(error)) from None
+    return vars(module)
+
+
+@contextmanager
+def as_found() -> Iterator[None]:
+    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings like to change.
+
+    Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same thing differ by more
+    than many a mistake does.
+    """
+    python, numpy_state = random.getstate(), np.random.get_state()
+    policy, floatx, backend_eager = (
+        keras.config.dtype_policy(),
+        keras.config.floatx(),
+        tf.config.functions_run_eagerly(),
+    )
+    filtering = keras.config.is_traceback_filtering_enabled()
+    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    from tensorflow.python.eager import context  # the one place where the global seed can be read
+
+    seed, path = context.global_seed(), list(sys.path)
+    keras.config.disable_traceback_filtering()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        keras.config.set_floatx(floatx)
+        tf.config.run_functions_eagerly(backend_eager)
+        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
+        if filtering:
+            keras.config.enable_traceback_filtering()
+        context.set_global_seed(seed)
+        sys.path[:] = path
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of the user's own code: no frame of ours, of Keras or of TensorFlow before or after it."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/twintrain/" not in frame.filename
+        and "/site-packages/" not in frame.filename
+        and not frame.filename.startswith("<frozen")
+    ]
+    head = "Traceback (most recent call last):\n" + "".join(traceback.format_list(frames))
+    return head + "".join(traceback.format_exception_only(error))
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of Keras."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise Enough
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Again every second: raised inside of a __del__, it would be lost.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _seed(seed: int = SEED) -> None:
+    keras.utils.set_random_seed(seed)
+
+
+def _all_built(model: keras.Model) -> bool:
+    return all(layer.built for layer in model._flatten_layers(include_self=False))
+
+
+def _check(name: str, function: Any, parameters: tuple[str, ...]) -> None:
+    wanted = f"{name}({', '.join(parameters)})"
+    if function is None:
+        raise TwintrainError(f"The module has no function {name}.", f"Add {wanted}.")
+    if not callable(function):
+        raise TwintrainError(f"{name} is not a function.", f"Make it {wanted}.")
+    try:
+        inspect.signature(function).bind(*parameters)
+    except TypeError as error:
+        found = f"{name}{inspect.signature(function)}"
+        raise TwintrainError(f"{found} cannot be called as {wanted}: {error}.", f"Change it to {wanted}.") from None
+
+
+def _unpack(returned: Any) -> tuple[keras.Model | None, Any]:
+    """What a trainer returned: nothing, a model, a log, or both in either order."""
+    if isinstance(returned, keras.Model):
+        return returned, None
+    if isinstance(returned, (tuple, list)) and any(isinstance(part, keras.Model) for part in returned):
+        model = next(part for part in returned if isinstance(part, keras.Model))
+        rest = [part for part in returned if not isinstance(part, keras.Model)]
+        return model, rest[0] if len(rest) == 1 else rest
+    return None, returned
