@@ -69,13 +69,13 @@ setup(
     packages=find_packages(include=["twintrain*", "components*", "pipelines*"]),
     package_data={
         "twintrain": [
-            "pitfalls.yaml",
-            "recipes/*.yaml",
+            "diagnosis/catalogue.yaml",
+            "recipe/builtin/*.yaml",
             "report/*.html",
             "report/*.css",
             "report/*.md",
             "trend/*.html",
-            "intake/*.pbtxt",
+            "data/importing/*.pbtxt",
             "py.typed",
         ]
     },

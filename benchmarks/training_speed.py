@@ -17,9 +17,9 @@ import numpy as np
 from machine import describe
 
 from twintrain.data import idx
+from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.problems.problem import find_problem
 from twintrain.recipe.files import load_recipe
-from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.training.registry import twin_named
 from twintrain.training.session import build, session
 from twintrain.training.twin import TwinJob

@@ -29,7 +29,7 @@ import numpy as np
 from twintrain.data import idx
 from twintrain.trend.monitor import judge
 from twintrain.trend.page import render_trend
-from twintrain.trend.record_store import Shelf
+from twintrain.trend.record_store import RecordStore
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPANS, DRIFTED, BAD_LOOP, KILLED = 10, 6, 8, 3
@@ -47,7 +47,7 @@ def main() -> int:
     kept = asked.work / "seconds.json"
     seconds: dict[str, int] = json.loads(kept.read_text()) if kept.exists() else {}
     write_schema(asked.work)
-    done = [record.span for record in Shelf(str(root / "records")).all()]
+    done = [record.span for record in RecordStore(str(root / "records")).all()]
     for span in range(1 + max(done, default=0), SPANS + 1):
         folder = data / f"span-{span}"
         write_span(folder, span)
@@ -63,7 +63,7 @@ def main() -> int:
         kept.write_text(json.dumps(seconds))
         expect(retrain(data, root, span), "Nothing to do", span)
         print(f"span {span}: {seconds[str(span)]} s", flush=True)
-    (trend,) = judge(Shelf(str(root / "records")).all())
+    (trend,) = judge(RecordStore(str(root / "records")).all())
     flagged = {look.record.span: [f"{a.kind}: {a.text}" for a in look.alerts] for look in trend.looks if look.alerts}
     found = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",

@@ -22,7 +22,7 @@ import machine
 import numpy as np
 
 from twintrain.statistics.paired import holm
-from twintrain.trend.accuracy_drops import Course, fall_p_values
+from twintrain.trend.accuracy_drops import Course, drop_p_values
 from twintrain.trend.monitor import DROP_POINTS, spent
 
 SPANS, SIZES = 12, (100, 1000)
@@ -56,7 +56,7 @@ def accuracies(rng: np.random.Generator, kind: str, points: float, size: int) ->
 def alarmed(found: np.ndarray, size: int) -> np.ndarray:
     """Which slices the last of these spans is alarmed at, by the trend's own rules; bool [slices]."""
     courses = [Course(column, np.full(len(column), float(size))) for column in found.T]
-    return np.array(holm(fall_p_values(courses, DROP_POINTS / 100).tolist())) < spent(len(found)) / 3
+    return np.array(holm(drop_p_values(courses, DROP_POINTS / 100).tolist())) < spent(len(found)) / 3
 
 
 def cell(job: tuple[str, float, int, int]) -> dict[str, Any]:

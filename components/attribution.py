@@ -9,7 +9,7 @@ from tfx.types.standard_artifacts import Examples, HyperParameters, ModelRun, Tr
 
 from components.artifacts import AttributionRecord, write_json
 from components.transformed import read_best, transformed_data, with_best
-from twintrain.attribution.experiment import Bill, Question, explain
+from twintrain.attribution.experiment import CostEstimate, Question, explain
 from twintrain.processes.progress import tell
 from twintrain.recipe.recipe import Recipe, TwinName
 
@@ -22,9 +22,9 @@ class _Teller:
     def __init__(self) -> None:
         self._last: tuple[int, str] = (-1, "")
 
-    def bill(self, bill: Bill) -> None:
-        text = f"{bill.trainings} trainings, {bill.done} of them done, about {bill.seconds:.0f} s"
-        tell("progress", node=NODE, done=0, total=bill.trainings, text=text)
+    def estimate(self, estimate: CostEstimate) -> None:
+        text = f"{estimate.trainings} trainings, {estimate.done} of them done, about {estimate.seconds:.0f} s"
+        tell("progress", node=NODE, done=0, total=estimate.trainings, text=text)
 
     def training(self, done: int, total: int, text: str) -> None:
         if text and (done, text) != self._last:

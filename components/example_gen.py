@@ -21,9 +21,9 @@ from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 
 from twintrain.data import idx
-from twintrain.errors import TwintrainError
 from twintrain.data.spans import choose_span, span_folder, span_pattern
 from twintrain.data.stratified import stratified_sample
+from twintrain.errors import TwintrainError
 
 RANGE = 5000  # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
 

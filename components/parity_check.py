@@ -8,8 +8,8 @@ from components.artifacts import ParityRecord, write_json
 from components.transformed import transformed_data
 from twintrain.diagnosis.twins import run_and_explain
 from twintrain.errors import TwintrainError
-from twintrain.processes.isolated import run_isolated
 from twintrain.parity.lockstep import LockstepJob
+from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.recipe import Recipe
 
 STEPS = 20

@@ -14,11 +14,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 from tfx.utils import path_utils
 
-from twintrain.errors import TwintrainError
-from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
-from twintrain.recipe.recipe import Recipe
-from twintrain.data.tfrecord_source import split_files
 from twintrain.comparison.predictions import load_predictions
+from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
+from twintrain.data.tfrecord_source import split_files
+from twintrain.errors import TwintrainError
+from twintrain.recipe.recipe import Recipe
 
 FILE = "push.json"
 

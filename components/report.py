@@ -22,15 +22,15 @@ from components.artifacts import (
 )
 from components.paired_metric import PREFIX, table_from
 from components.push_gate import FILE
-from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.attribution.result import Explanation
-from twintrain.parity.divergence import LockstepResult
-from twintrain.comparison.push_decision import PushDecision
-from twintrain.recipe.recipe import Recipe
-from twintrain.data.tfrecord_source import split_files
 from twintrain.comparison.build import Inputs, build_comparison
-from twintrain.report.render import write_report
+from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
+from twintrain.data.tfrecord_source import split_files
+from twintrain.parity.divergence import LockstepResult
+from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.recipe.recipe import Recipe
+from twintrain.report.render import write_report
 from twintrain.statistics.paired import PairedTable
 
 

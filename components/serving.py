@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from twintrain.data.batches import scaled
 from twintrain.comparison.push_decision import Identity
+from twintrain.data.batches import scaled
 
 
 def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: str, identity: Identity) -> None:

@@ -9,8 +9,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.training_job import TrainingRequest, run
 from components.transformed import transformed_data, with_best
-from twintrain.processes.worker_group import SEEDS_AT_A_TIME, Crew, run_as_crew
 from twintrain.processes.isolated import run_isolated
+from twintrain.processes.worker_group import SEEDS_AT_A_TIME, WorkerGroup, run_as_group
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.seeds import SeedsJob, forget_state
 
@@ -29,12 +29,12 @@ def run_fn(fn_args: FnArgs) -> None:
     seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
     folder = Path(fn_args.serving_model_dir)
     request = TrainingRequest(seeds, fn_args.transform_graph_path, folder, asked.hash, config["code"])
-    crew = Crew.of_this_process()
-    if crew is None and (size := _processes(recipe)) > 1:
-        run_as_crew(run, (request,), size)
+    group = WorkerGroup.of_this_process()
+    if group is None and (size := _processes(recipe)) > 1:
+        run_as_group(run, (request,), size)
     else:
         run_isolated(run, request)
-    if crew is not None and crew.member:
+    if group is not None and group.member:
         request.serving_folder.mkdir(parents=True)  # TFX insists on a model; the step that leads has it
     else:
         forget_state(seeds)

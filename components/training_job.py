@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import keras
 
-from twintrain.processes.worker_group import Crew
 from twintrain.comparison.push_decision import Identity
+from twintrain.processes.worker_group import WorkerGroup
 from twintrain.training.distribution import join_cluster
 from twintrain.training.seeds import SeedsJob, read_record, train_seeds, weights_digest
 
@@ -35,19 +35,19 @@ class TrainingRequest:
 
 def run(request: TrainingRequest) -> None:
     """Train and export; runs in a process of its own. Of several that share the work, the first exports."""
-    crew, seeds = Crew.of_this_process(), request.seeds
-    if crew is None:
+    group, seeds = WorkerGroup.of_this_process(), request.seeds
+    if group is None:
         _export(train_seeds(seeds), request)
     elif seeds.recipe.execution.strategy == "multi_worker":
-        join_cluster(crew, seeds.recipe.execution.join_minutes)
-        if crew.member == 0:
+        join_cluster(group, seeds.recipe.execution.join_minutes)
+        if group.member == 0:
             _export(train_seeds(seeds), request)
             return
         with TemporaryDirectory() as scratch:
             train_seeds(replace(seeds, folder=Path(scratch)))
     else:
-        model = train_seeds(replace(seeds, share=seeds.recipe.seeds[crew.member :: crew.size]))
-        if crew.member == 0:
+        model = train_seeds(replace(seeds, share=seeds.recipe.seeds[group.member :: group.size]))
+        if group.member == 0:
             _export(model, request)
 
 

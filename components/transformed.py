@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
-from twintrain.recipe.recipe import Recipe
 from twintrain.data.tfrecord_source import TransformedData, split_files
+from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import with_values
 
 

@@ -9,11 +9,11 @@ from tfx.types.standard_artifacts import Examples, Schema
 from components.artifacts import ComparisonReport, TrendEntry, write_json
 from components.data_gate import LABEL, load_rules
 from components.staging import unstaged
-from twintrain.processes.progress import tell
 from twintrain.comparison.comparison import Comparison
+from twintrain.processes.progress import tell
 from twintrain.trend.monitor import look_at
+from twintrain.trend.record_store import RecordStore
 from twintrain.trend.span_record import record_from
-from twintrain.trend.record_store import Shelf
 
 
 @component
@@ -47,9 +47,9 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's own.
     span = examples.get_int_custom_property("span")
     found = record_from(Comparison.model_validate_json(text), span, allowed, unstaged(report.uri))
-    shelf = Shelf(destination)
-    place = shelf.put(found)
-    look = look_at(found, shelf.all())
+    store = RecordStore(destination)
+    place = store.put(found)
+    look = look_at(found, store.all())
     for alert in look.alerts:
         print(f"Span {span}: {alert.text}", flush=True)  # into the step's log
         tell("progress", node="TrendRecord", done=1, total=1, text=alert.text)

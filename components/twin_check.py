@@ -8,8 +8,8 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import ModelRun
 
 from components.artifacts import TwinAgreement, write_json
-from twintrain.parity.run_agreement import compare_seed
 from twintrain.errors import TwintrainError
+from twintrain.parity.run_agreement import compare_seed
 
 
 @component

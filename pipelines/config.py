@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from twintrain.training.provenance import digest_of
 from twintrain.recipe.recipe import Recipe
+from twintrain.training.provenance import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE_NAME = "twintrain"

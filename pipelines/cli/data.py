@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
-    from twintrain.data.importing.import_data import Taken, Wishes
+    from twintrain.data.importing.import_data import Imported, ImportOptions
 
 app = typer.Typer(help="Get data to compare on.", no_args_is_help=True)
 
@@ -95,12 +95,12 @@ def import_(
     label_column: Annotated[str | None, typer.Option(help="Parquet: which column has the labels.")] = None,
 ) -> None:
     """Take in images of your own, grey or in colour: they become a data directory for `twintrain run --data`."""
+    from twintrain.data.importing.import_data import ImportOptions
     from twintrain.data.importing.parquet import Columns
-    from twintrain.data.importing.import_data import Wishes
 
     if channels == 2:
         raise TwintrainError("--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3.")
-    wishes = Wishes(
+    options = ImportOptions(
         size=_parse_size(size) if size else None,
         channels=channels,
         background=background.value if background else None,
@@ -109,21 +109,21 @@ def import_(
         names=tuple(name.strip() for name in names.split(",")) if names else (),
         columns=Columns(image_column, label_column),
     )
-    _show(_watched(source, to or _beside(source), wishes))
+    _show(_watched(source, to or _beside(source), options))
 
 
-def _watched(source: Path, target: Path, wishes: Wishes) -> Taken:
-    from twintrain.data.importing.import_data import take_in
+def _watched(source: Path, target: Path, options: ImportOptions) -> Imported:
+    from twintrain.data.importing.import_data import import_data
 
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bars = {split: progress.add_task(text, total=None) for split, text in _SPLITS.items()}
         try:
-            return take_in(
+            return import_data(
                 source,
                 target,
-                wishes,
+                options,
                 lambda split, done, total: progress.update(bars[split], completed=done, total=total),
             )
         except KeyboardInterrupt:
@@ -145,7 +145,7 @@ def _beside(source: Path) -> Path:
     return target
 
 
-def _show(taken: Taken) -> None:
+def _show(taken: Imported) -> None:
     shape = " x ".join(map(str, taken.shape))
     counts = " and ".join(f"{taken.counts[split]:,} {text}" for split, text in _SPLITS.items())
     typer.echo(f"{counts} of {shape}, {taken.labels} labels")

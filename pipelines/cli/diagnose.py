@@ -82,8 +82,8 @@ def pitfalls(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the known reasons why a loop and fit differ, or explain one."""
-    from twintrain.diagnosis.show import show_catalogue, show_pitfall
     from twintrain.diagnosis.catalogue import by_id, catalogue
+    from twintrain.diagnosis.show import show_catalogue, show_pitfall
 
     chosen = catalogue() if name is None else (by_id(name),)
     if as_json:

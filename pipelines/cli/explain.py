@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     start: Annotated[str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")] = "standard",
-    end: Annotated[str, typer.Option("--to", metavar="RECIPE", help="Taken as its loop twin obeys it.")] = "bare",
+    end: Annotated[str, typer.Option("--to", metavar="RECIPE", help="Imported as its loop twin obeys it.")] = "bare",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."),
@@ -96,7 +96,7 @@ def parse_duration(text: str) -> float:
 
 
 class _Listener:
-    """Shows the bill, then a bar; without a terminal a line per training."""
+    """Shows the estimate, then a bar; without a terminal a line per training."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -112,12 +112,12 @@ class _Listener:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def bill(self, bill: object) -> None:
-        from twintrain.attribution.experiment import Bill
-        from twintrain.attribution.show import show_bill
+    def estimate(self, estimate: object) -> None:
+        from twintrain.attribution.experiment import CostEstimate
+        from twintrain.attribution.show import show_estimate
 
-        assert isinstance(bill, Bill)
-        show_bill(self._console, bill)
+        assert isinstance(estimate, CostEstimate)
+        show_estimate(self._console, estimate)
 
     def training(self, done: int, total: int, text: str) -> None:
         if not text.startswith(("epoch", "starting")) and text:

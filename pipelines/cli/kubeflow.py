@@ -16,8 +16,8 @@ from rich.console import Console
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
-    from pipelines.kfp.cluster import Cluster
     from pipelines.kfp.client import Server
+    from pipelines.kfp.cluster import Cluster
 
 app = typer.Typer(
     help="The pipeline on Kubeflow Pipelines: compile, build its image, rehearse it here, submit and schedule it.",
@@ -247,8 +247,8 @@ def _server(host: str | None, namespace: str | None) -> Server:
 
 def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
     """Compile into a file; the number of steps."""
-    from pipelines.config import RunConfig
     from pipelines.cli.quiet import quiet
+    from pipelines.config import RunConfig
     from twintrain.recipe.files import load_recipe
 
     nowhere = Path("/nowhere")  # every path is the cluster's

@@ -15,11 +15,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.cli.main import data
-from pipelines.cli.main import diagnose
-from pipelines.cli.main import explain
-from pipelines.cli.main import kubeflow
-from pipelines.cli.main import trend
+from pipelines.cli import data as data_commands
+from pipelines.cli import diagnose, explain, trend
+from pipelines.cli import kubeflow as kubeflow_commands
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -41,11 +39,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.add_typer(data_command.app, name="data")
-app.add_typer(kubeflow_command.app, name="kubeflow")
-diagnose_command.register(app)
-explain_command.register(app)
-trend_command.register(app)
+app.add_typer(data_commands.app, name="data")
+app.add_typer(kubeflow_commands.app, name="kubeflow")
+diagnose.register(app)
+explain.register(app)
+trend.register(app)
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")
@@ -126,11 +124,11 @@ def run(
 
 def _run(config: RunConfig, span: str | None) -> int:
     """Run, show it, and say how it ended; the command's exit code."""
-    from pipelines.local.launch import own_root
-    from pipelines.local.launch import run as launch
     from pipelines.cli.progress_view import view_for
     from pipelines.cli.span_choice import span_to_run
     from pipelines.cli.summary import print_outcome
+    from pipelines.local.launch import own_root
+    from pipelines.local.launch import run as launch
 
     console, recipe = Console(highlight=False), config.recipe
     with own_root(config.root) as lock:
@@ -196,7 +194,3 @@ def main() -> None:
         if error.remedy:
             console.print(error.remedy, markup=False, style="cyan", soft_wrap=True)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

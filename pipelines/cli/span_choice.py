@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from pipelines.config import RunConfig
-from twintrain.errors import TwintrainError
 from twintrain.data.spans import choose_span
-from twintrain.trend.record_store import Shelf
+from twintrain.errors import TwintrainError
+from twintrain.trend.record_store import RecordStore
 
 LATEST = "latest"
 
@@ -32,7 +32,7 @@ def span_to_run(config: RunConfig, asked: str | None) -> int | None:
         return span
     if span is None:
         raise TwintrainError(f"{config.data} has no span-N directories.", "Leave --span out.")
-    if Shelf(config.record_place).has(span, config.recipe.name, config.recipe.hash):
+    if RecordStore(config.record_place).has(span, config.recipe.name, config.recipe.hash):
         typer.echo(f"Nothing to do: span {span} has been compared with this recipe ({config.record_place}).")
         raise typer.Exit
     return span

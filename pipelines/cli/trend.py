@@ -39,12 +39,12 @@ def trend(
     """Show how gap, accuracies and data moved over spans, and what to be alarmed at."""
     from twintrain.errors import TwintrainError
     from twintrain.report.render import write_whole
-    from twintrain.trend.webhook import VARIABLE, message, post, webhook
     from twintrain.trend.monitor import judge
     from twintrain.trend.page import render_trend
-    from twintrain.trend.record_store import Shelf
+    from twintrain.trend.record_store import RecordStore
+    from twintrain.trend.webhook import VARIABLE, message, post, webhook
 
-    trends = [one for one in judge(Shelf(records).all(), drop) if recipe in (None, one.recipe_name)]
+    trends = [one for one in judge(RecordStore(records).all(), drop) if recipe in (None, one.recipe_name)]
     if not trends:
         what = f" of a recipe called {recipe!r}" if recipe else ""
         raise TwintrainError(

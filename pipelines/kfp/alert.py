@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 from twintrain.errors import TwintrainError
-from twintrain.trend.webhook import VARIABLE, message, post, webhook
 from twintrain.trend.monitor import judge
-from twintrain.trend.record_store import Shelf
+from twintrain.trend.record_store import RecordStore
+from twintrain.trend.webhook import VARIABLE, message, post, webhook
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def what_to_tell(status: dict[str, Any], records: str) -> str:
         why = (status.get("error") or {}).get("message", "")
         run = status.get("pipelineJobResourceName", "")
         return f"Twintrain: the run {run} ended as {state}. {why}".strip()
-    return message(judge(Shelf(records).all()))
+    return message(judge(RecordStore(records).all()))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from components.staging import staged
-from pipelines.kfp.beam_files import has_beam_stages, within_reach
 from pipelines.config import RunConfig
-from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
+from pipelines.kfp.beam_files import has_beam_stages, within_reach
 from pipelines.kfp.input_state import STATE, check_unchanged, input_state, leave
-from twintrain.processes.worker_group import SEEDS_AT_A_TIME
+from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import hide_gpus, run_isolated
+from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
 INGEST = "IdxExampleGen"
 LOGS = "executor-logs"  # an output that KFP's launcher adds and fills itself
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
             run_isolated(require_gpus, asked.gpus)
         given = json.loads(asked.json_serialized_invocation_args)
-        run_step(asked.task, asked.executor_class_path, given, beam, (asked.crew, asked.member), asked.beam_files)
+        run_step(asked.task, asked.executor_class_path, given, beam, (asked.group, asked.member), asked.beam_files)
     except Exception as error:
         from pipelines.local.engine import foreseen
 
@@ -94,7 +94,7 @@ def run_step(
     os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
     size, member = place
     if size > 1:
-        take_place(config.recipe, task, size, member, config.root / "crews" / run / task)
+        take_place(config.recipe, task, size, member, config.root / "groups" / run / task)
     if member:
         without_outputs(given, component)
     _adopt(given, component, constants)
@@ -131,7 +131,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--executor_class_path", default="", help="class of the node's TFX executor, if it has one")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput, as JSON")
     parser.add_argument("--gpus", type=int, default=0, help="how many GPUs this step was promised")
-    parser.add_argument("--crew", type=int, default=1, help="how many steps share this node's work")
+    parser.add_argument("--group", type=int, default=1, help="how many steps share this node's work")
     parser.add_argument("--member", type=int, default=0, help="which of them this is; 0 leaves the result")
     parser.add_argument("--beam-files", type=Path, help="folder that Beam's workers outside this container reach too")
     return parser.parse_known_args(arguments)

@@ -17,11 +17,11 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
+from pipelines.config import RunConfig, workers_have_tfx
 from pipelines.kfp.beam_files import runs_elsewhere
 from pipelines.kfp.cluster import Cluster, Step, cores, gigabytes
-from pipelines.config import RunConfig, workers_have_tfx
-from pipelines.kfp.worker_steps import add_crew_steps
 from pipelines.kfp.input_state import add_input_state
+from pipelines.kfp.worker_steps import add_worker_steps
 from pipelines.twin_pipeline import create_pipeline
 
 ENTRYPOINT = ("python", "-m", "pipelines.kfp.entrypoint")
@@ -101,7 +101,7 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
     }
     add_input_state(spec, platform, OWN)
     if cluster.worker_steps:
-        add_crew_steps(spec, platform, config.recipe)
+        add_worker_steps(spec, platform, config.recipe)
     if cluster.alert_on_exit:
         _with_exit_handler(spec, cluster)
         platform[_label(_EXIT)] = _placement(Step(), cluster)

@@ -12,15 +12,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from twintrain.processes.worker_group import VARIABLE, Crew
 from twintrain.errors import TwintrainError
+from twintrain.processes.worker_group import VARIABLE, WorkerGroup
 from twintrain.recipe.recipe import Recipe
 
 RUN_ID = "run_id"  # a step's parameter; KFP's driver puts the run's id in the placeholder's place
 _PLACEHOLDER = "{{$.pipeline_job_uuid}}"
 
 
-def crew_size(recipe: Recipe, node: str) -> int:
+def group_size(recipe: Recipe, node: str) -> int:
     """How many processes a node's work is shared by."""
     kind, _, twin = node.partition("-")
     if kind == "Tuner":
@@ -30,7 +30,7 @@ def crew_size(recipe: Recipe, node: str) -> int:
     return 1
 
 
-def add_crew_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Recipe) -> None:
+def add_worker_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Recipe) -> None:
     """Give every node that several share a step per further member.
 
     Args:
@@ -41,7 +41,7 @@ def add_crew_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Recip
     tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
     executors = spec["deploymentSpec"]["executors"]
     for node in list(tasks):
-        size = crew_size(recipe, node)
+        size = group_size(recipe, node)
         if size == 1:
             continue
         task, component = tasks[node], components[tasks[node]["componentRef"]["name"]]
@@ -65,18 +65,18 @@ def add_crew_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Recip
 
 
 def take_place(recipe: Recipe, node: str, size: int, member: int, meeting: Path) -> None:
-    """Make this process, and those it starts, a member of the crew.
+    """Make this process, and those it starts, a member of the group.
 
     Raises:
-        TwintrainError: this run's recipe asks for a crew of another size than the compiled pipeline has steps for.
+        TwintrainError: this run's recipe asks for a group of another size than the compiled pipeline has steps for.
     """
-    wanted = crew_size(recipe, node)
+    wanted = group_size(recipe, node)
     if wanted != size:
         raise TwintrainError(
             f"The pipeline was compiled with {size} steps for {node}, and this run's recipe asks for {wanted}.",
             "Compile the pipeline anew with that recipe: twintrain kubeflow compile --set KEY=VALUE",
         )
-    os.environ[VARIABLE] = Crew(member, size, meeting).environment[VARIABLE]
+    os.environ[VARIABLE] = WorkerGroup(member, size, meeting).environment[VARIABLE]
 
 
 def without_outputs(given: dict[str, Any], component: dict[str, Any]) -> None:
@@ -94,4 +94,4 @@ def without_outputs(given: dict[str, Any], component: dict[str, Any]) -> None:
 
 
 def _place(size: int, member: int) -> list[str]:
-    return ["--crew", str(size), "--member", str(member)]
+    return ["--group", str(size), "--member", str(member)]

@@ -12,10 +12,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.progress import tell
+from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
 TRAINING_NODES = 5  # ParityCheck, two Tuners, two Trainers
 

@@ -9,10 +9,10 @@ import tensorflow as tf
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 
 from components.push_gate import FILE, PushGate, correct_of
-from twintrain.errors import TwintrainError
 from twintrain.comparison.push_decision import Identity, PushDecision, last_pushed
-from twintrain.recipe.recipe import Recipe
+from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 
 
 class Threes(tf.Module):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from components.transformed import training_config, tuning_config, with_best
-from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 
 
 def deciding(override: str, twin: str = "loop") -> tuple[object, object]:

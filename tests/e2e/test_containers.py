@@ -45,7 +45,7 @@ def cluster(tmp_path: Path) -> Path:
 
 def twintrain(*arguments: str | Path, sets: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     chosen = [part for setting in sets for part in ("--set", setting)]
-    command = [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments), *chosen]
+    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments), *chosen]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=SOURCE, env={**os.environ, **environment}, check=False
     )
@@ -129,7 +129,7 @@ def test_every_command_of_the_compiled_pipeline_starts_in_the_image(cluster: Pat
     assert len(in_image("python", "-c", program, *sorted(classes)).split()) == len(classes)
     assert {tuple(one["command"]) for one in containers} == {("python", "-m", "pipelines.kfp.entrypoint")}
     assert "Run one step of the pipeline" in in_image("python", "-m", "pipelines.kfp.entrypoint", "--help")
-    assert "alert" not in in_image("python", "-m", "pipelines.cli.main", "--version")
+    assert "alert" not in in_image("python", "-m", "pipelines.cli", "--version")
 
 
 def test_the_image_gives_nobody_more_rights() -> None:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from tests.conftest import DATA, REPOSITORY
 from tests.twintrain.data.importing.images import put
-from twintrain.data import idx
 from twintrain.comparison.comparison import Comparison
+from twintrain.data import idx
 
 pytestmark = pytest.mark.e2e
 LABELS = ("five", "three", "eight")
@@ -35,7 +35,7 @@ def put_digits(folder: Path, split: str, images: int) -> None:
 
 
 def twintrain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done

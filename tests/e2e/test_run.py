@@ -24,7 +24,7 @@ SMALL = [
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli.main", *arguments]
+    return [sys.executable, "-m", "pipelines.cli", *arguments]
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,8 @@ import pytest
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.utils.dependency_utils import make_beam_dependency_flags
 
-from pipelines.config import RunConfig, code_digest
 from pipelines.cli.progress_view import DOES
+from pipelines.config import RunConfig, code_digest
 from pipelines.twin_pipeline import create_pipeline
 from tests.conftest import DATA, REPOSITORY
 from twintrain.recipe.files import load_recipe

@@ -3,7 +3,7 @@
     explanation = explain(Question(start, end, data, cache_folder))
 
 First what costs nothing is settled: practices that change no bit, or only the rounding, are found by short trainings
-and take no part in the experiment. Then the bill is made, cut to the budget, and shown; trainings are done seed by
+and take no part in the experiment. Then the estimate is made, cut to the budget, and shown; trainings are done seed by
 seed, so that every finished seed is a whole experiment; what was trained before is not trained again.
 """
 
@@ -18,15 +18,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from twintrain.attribution import analysis
-from twintrain.attribution import trainer_process
+from twintrain.attribution import analysis, trainer_process
 from twintrain.attribution.design import Design, designs
 from twintrain.attribution.practices import PER_STEP, Practice, mixed, practices_between
 from twintrain.attribution.result import Combination, Explanation, Share
 from twintrain.attribution.training_cache import Cache, DataSource, Outcome, Training
 from twintrain.errors import TwintrainError
-from twintrain.training.provenance import training_digest
 from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.training.provenance import training_digest
 
 # Largest change of a weight that counts as rounding, as a share of the largest weight: some hundred units in the last
 # place of a float32 after twenty steps. Mixed precision moves weights by a thousand times as much.
@@ -36,7 +35,7 @@ ROUNDING = 1e-5
 class Listener(Protocol):
     """Is told how the experiment gets on."""
 
-    def bill(self, bill: Bill) -> None:
+    def estimate(self, estimate: CostEstimate) -> None:
         """Before the first training."""
 
     def training(self, done: int, total: int, text: str) -> None:
@@ -46,7 +45,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that says nothing."""
 
-    def bill(self, bill: Bill) -> None:
+    def estimate(self, estimate: CostEstimate) -> None:
         """Nothing."""
 
     def training(self, done: int, total: int, text: str) -> None:
@@ -77,7 +76,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Bill:
+class CostEstimate:
     """What the experiment will cost.
 
     Attributes:
@@ -119,14 +118,14 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
     def tell(text: str) -> None:
         listener.training(at[0], at[1], text)
 
-    with workshop.Workshop(question.data, question.cache / "log.txt", tell) as shop:
+    with trainer_process.TrainerProcess(question.data, question.cache / "log.txt", tell) as trainer:
         tell("reading the data, checking which practices change anything, timing an epoch")
-        experiment = _Experiment.prepare(question, shop)
-        bill = experiment.bill()
-        listener.bill(bill)
-        at[1] = bill.trainings
-        answers, seeds, seconds = experiment.run(bill, at, tell, started)
-    return experiment.conclude(bill, answers, seeds, seconds, time.monotonic() - started)
+        experiment = _Experiment.prepare(question, trainer)
+        estimate = experiment.estimate()
+        listener.estimate(estimate)
+        at[1] = estimate.trainings
+        answers, seeds, seconds = experiment.run(estimate, at, tell, started)
+    return experiment.conclude(estimate, answers, seeds, seconds, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
@@ -138,25 +137,25 @@ class _Experiment:
     end: Recipe
     practices: list[Practice]
     idle: dict[str, str]
-    prepared: workshop.Prepared
+    prepared: trainer_process.Prepared
     cache: Cache
-    shop: workshop.Workshop
+    trainer: trainer_process.TrainerProcess
 
     @classmethod
-    def prepare(cls, question: Question, shop: workshop.Workshop) -> _Experiment:
+    def prepare(cls, question: Question, trainer: trainer_process.TrainerProcess) -> _Experiment:
         start, end = question.start.for_twin("fit"), question.end.for_twin("loop")
-        start = shop.call(workshop.tuned, start, question.cache) if start.tuning.apply else start
-        end = shop.call(workshop.tuned, end, question.cache) if end.tuning.apply else end
+        start = trainer.call(trainer_process.tuned, start, question.cache) if start.tuning.apply else start
+        end = trainer.call(trainer_process.tuned, end, question.cache) if end.tuning.apply else end
         practices = _differences(question, start, end)
         checked = [practice for practice in practices if practice.name in PER_STEP]
         pairs = [pair for practice in checked for pair in _toggled(start, end, practices, practice.name)]
         ends = [start, mixed(start, practices, {p.name for p in practices} - {"graph execution"})]
-        prepared = shop.call(workshop.prepare, start, pairs, ends, start.seeds[0])
+        prepared = trainer.call(trainer_process.prepare, start, pairs, ends, start.seeds[0])
         moved = {p.name: max(prepared.moved[2 * i : 2 * i + 2]) for i, p in enumerate(checked)}
         idle = {} if question.include_idle else {n: _why_idle(size) for n, size in moved.items() if size < ROUNDING}
         code = " ".join(training_digest(recipe) for recipe in (start, end))
         cache = Cache(question.cache, f"{prepared.data_digest} {code}")
-        experiment = cls(question, start, end, practices, idle, prepared, cache, shop)
+        experiment = cls(question, start, end, practices, idle, prepared, cache, trainer)
         experiment._adopt()
         return experiment
 
@@ -171,7 +170,7 @@ class _Experiment:
         recipe = mixed(self.start, self.practices, switched)
         return Training("loop" if switched else "fit", recipe, seed)
 
-    def bill(self) -> Bill:
+    def estimate(self) -> CostEstimate:
         """The best design that the budget allows, all seeds first, then fewer."""
         seeds, budget = self.start.seeds, self.question.budget_seconds
         choices = designs(len(self.varied)) if self.varied else (_nothing(),)
@@ -194,53 +193,58 @@ class _Experiment:
         cut = ""
         if best is not first:
             cut = f"the budget allows {best.trainings} of the {first.trainings} trainings of the whole experiment"
-        return Bill(best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut)
+        return CostEstimate(best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut)
 
-    def _offer(self, design: Design, seeds: tuple[int, ...]) -> Bill:
+    def _offer(self, design: Design, seeds: tuple[int, ...]) -> CostEstimate:
         trainings = [self.training(row, seed) for seed in seeds for row in design.runs]
         missing = sum(not self.cache.has(training) for training in trainings)
         each = sum(self.prepared.seconds) / len(self.prepared.seconds)
-        return Bill(design, self.varied, self.idle, seeds, len(trainings) - missing, missing * each, "")
+        return CostEstimate(design, self.varied, self.idle, seeds, len(trainings) - missing, missing * each, "")
 
     def run(
-        self, bill: Bill, at: list[int], tell: Callable[[str], None], started: float
+        self, estimate: CostEstimate, at: list[int], tell: Callable[[str], None], started: float
     ) -> tuple[list[list[Outcome]], tuple[int, ...], float]:
         """Train what is missing, seed by seed; the outcomes per seed and combination, and what they took."""
         budget = self.question.budget_seconds
         outcomes: list[list[Outcome]] = []
         spent: list[float] = []
-        for seed in bill.seeds:
+        for seed in estimate.seeds:
             begun = time.monotonic()
             late = budget is not None and len(spent) >= 2 and begun - started + max(spent) > 1.1 * budget
-            if late and any(not self.cache.has(self.training(row, seed)) for row in bill.design.runs):
+            if late and any(not self.cache.has(self.training(row, seed)) for row in estimate.design.runs):
                 break
             row_outcomes = []
-            for row in bill.design.runs:
+            for row in estimate.design.runs:
                 training = self.training(row, seed)
                 if not self.cache.has(training):
                     tell(f"seed {seed}: {self._name(row)}")
-                    self.shop.call(workshop.train, training, self.cache)
+                    self.trainer.call(trainer_process.train, training, self.cache)
                 at[0] += 1
                 row_outcomes.append(self.cache.load(training))
             outcomes.append(row_outcomes)
             spent.append(time.monotonic() - begun)
         seconds = sum(outcome.seconds for row in outcomes for outcome in row)
-        return outcomes, bill.seeds[: len(outcomes)], seconds
+        return outcomes, estimate.seeds[: len(outcomes)], seconds
 
     def conclude(
-        self, bill: Bill, outcomes: list[list[Outcome]], seeds: tuple[int, ...], training_seconds: float, wall: float
+        self,
+        estimate: CostEstimate,
+        outcomes: list[list[Outcome]],
+        seeds: tuple[int, ...],
+        training_seconds: float,
+        wall: float,
     ) -> Explanation:
         answers = np.stack(
             [[one.correct for one in row] for row in outcomes], axis=1
         )  # [combinations, seeds, examples]
-        shares = analysis.estimate_shares(answers, bill.design, bill.practices) if self.varied else []
-        ends = np.zeros(len(bill.design.runs))
+        shares = analysis.estimate_shares(answers, estimate.design, estimate.practices) if self.varied else []
+        ends = np.zeros(len(estimate.design.runs))
         ends[0] -= 1
         ends[1 if self.varied else 0] += 1
         gap, interval = analysis.points(analysis.weighed(answers, ends))
         interval = interval if self.varied else (0.0, 0.0)
         accuracy = answers.mean(axis=2)
-        names = [practice.name for practice in bill.practices]
+        names = [practice.name for practice in estimate.practices]
         return Explanation(
             sentence=analysis.sentence(gap, interval, shares, len(seeds), answers.shape[2]),
             start=self.question.start.name,
@@ -250,21 +254,23 @@ class _Experiment:
             start_accuracy=accuracy[0].tolist(),
             end_accuracy=accuracy[1 if self.varied else 0].tolist(),
             shares=[*shares, *self._idle_shares()],
-            interactions=analysis.estimate_interactions(answers, bill.design, bill.practices) if self.varied else [],
-            restored=analysis.restore(answers, bill.design, shares) if self.varied else None,
-            design=bill.design.kind,
+            interactions=analysis.estimate_interactions(answers, estimate.design, estimate.practices)
+            if self.varied
+            else [],
+            restored=analysis.restore(answers, estimate.design, shares) if self.varied else None,
+            design=estimate.design.kind,
             combinations=[
                 Combination(switched=[n for n, on in zip(names, row, strict=True) if on], accuracy=per_seed.tolist())
-                for row, per_seed in zip(bill.design.runs, accuracy, strict=True)
+                for row, per_seed in zip(estimate.design.runs, accuracy, strict=True)
             ],
             seeds=list(seeds),
             test_examples=answers.shape[2],
-            trainings=len(bill.design.runs) * len(seeds),
-            reused=min(bill.done, len(bill.design.runs) * len(seeds)),
+            trainings=len(estimate.design.runs) * len(seeds),
+            reused=min(estimate.done, len(estimate.design.runs) * len(seeds)),
             seconds=wall,
             training_seconds=training_seconds,
             framework=self.prepared.framework,
-            notes=self._notes(bill, seeds),
+            notes=self._notes(estimate, seeds),
         )
 
     def _idle_shares(self) -> list[Share]:
@@ -282,10 +288,10 @@ class _Experiment:
             if p.name in self.idle
         ]
 
-    def _notes(self, bill: Bill, seeds: tuple[int, ...]) -> list[str]:
-        notes = [bill.cut] if bill.cut else []
-        if len(seeds) < len(bill.seeds):
-            notes.append(f"the budget ran out after {len(seeds)} of {len(bill.seeds)} seeds")
+    def _notes(self, estimate: CostEstimate, seeds: tuple[int, ...]) -> list[str]:
+        notes = [estimate.cut] if estimate.cut else []
+        if len(seeds) < len(estimate.seeds):
+            notes.append(f"the budget ran out after {len(seeds)} of {len(estimate.seeds)} seeds")
         if self.prepared.framework:
             size = f"{self.prepared.framework:.0e} of the largest weight"
             notes.append(
@@ -293,9 +299,9 @@ class _Experiment:
             )
         if len(seeds) == 1:
             notes.append("seeds were not varied: intervals hold for these models only")
-        if bill.design.kind == "mains":
+        if estimate.design.kind == "mains":
             notes.append("this small design takes the practices to add up; interactions would be counted to others")
-        if bill.design.kind == "pairs":
+        if estimate.design.kind == "pairs":
             notes.append("a fraction of all combinations: interactions of three or more practices are taken to be none")
         return notes
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twintrain.attribution.experiment import Bill
+from twintrain.attribution.experiment import CostEstimate
 from twintrain.attribution.result import Explanation, Share
 
 _KINDS = {
@@ -24,22 +24,22 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def show_bill(console: Console, bill: Bill) -> None:
+def show_estimate(console: Console, estimate: CostEstimate) -> None:
     """What it will cost, before it starts."""
-    for name, why in bill.idle.items():
+    for name, why in estimate.idle.items():
         console.print(Text.assemble(("not varied  ", "dim"), (name, "bold"), f": {why}"), soft_wrap=True)
-    varied = ", ".join(practice.name for practice in bill.practices) or "nothing"
+    varied = ", ".join(practice.name for practice in estimate.practices) or "nothing"
     console.print(Text.assemble(("varied      ", "dim"), (varied, "bold")), soft_wrap=True)
-    todo = bill.trainings - bill.done
+    todo = estimate.trainings - estimate.done
     text = (
-        f"{bill.trainings} trainings: {len(bill.design.runs)} combinations ({_KINDS[bill.design.kind]}) with "
-        f"{len(bill.seeds)} seed{'s' if len(bill.seeds) > 1 else ''}; "
+        f"{estimate.trainings} trainings: {len(estimate.design.runs)} combinations ({_KINDS[estimate.design.kind]}) with "
+        f"{len(estimate.seeds)} seed{'s' if len(estimate.seeds) > 1 else ''}; "
     )
-    text += f"{bill.done} are there already, the other {todo} take" if bill.done else "they take"
-    text = f"{text} about {duration(bill.seconds)}" if todo else f"{text.split(';')[0]}; all are there already"
-    console.print(Text.assemble(("the bill    ", "dim"), text), soft_wrap=True)
-    if bill.cut:
-        console.print(Text.assemble(("the budget  ", "dim"), bill.cut), soft_wrap=True)
+    text += f"{estimate.done} are there already, the other {todo} take" if estimate.done else "they take"
+    text = f"{text} about {duration(estimate.seconds)}" if todo else f"{text.split(';')[0]}; all are there already"
+    console.print(Text.assemble(("the cost    ", "dim"), text), soft_wrap=True)
+    if estimate.cut:
+        console.print(Text.assemble(("the budget  ", "dim"), estimate.cut), soft_wrap=True)
 
 
 def show(console: Console, found: Explanation) -> None:

@@ -47,7 +47,7 @@ class Prepared:
     moved: list[float]
 
 
-class Workshop:
+class TrainerProcess:
     """A process that trains; use it as a context manager.
 
     Args:
@@ -67,7 +67,7 @@ class Workshop:
                 1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(data, name, log)
             )
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> TrainerProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -199,8 +199,8 @@ def train(training: Training, cache: Cache) -> None:
     """Do one training and keep it; what an interruption left is taken up."""
     import numpy as np
 
-    from twintrain.processes.progress import tell
     from twintrain.data.tfrecord_source import hold_out
+    from twintrain.processes.progress import tell
     from twintrain.training.seeds import predict
 
     recipe = training.recipe

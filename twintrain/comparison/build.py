@@ -14,11 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.attribution.result import Explanation
-from twintrain.parity.divergence import LockstepResult
-from twintrain.comparison.push_decision import PushDecision
-from twintrain.recipe.recipe import Recipe
 from twintrain.comparison.comparison import (
     Comparison,
     EvaluatorResult,
@@ -30,8 +26,12 @@ from twintrain.comparison.comparison import (
 )
 from twintrain.comparison.mistakes import confusion, disagreements
 from twintrain.comparison.predictions import load_predictions
+from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.sentence import sentence
 from twintrain.comparison.slices import OVERALL, check_against_evaluator, compare_slices, remarks, value_name
+from twintrain.parity.divergence import LockstepResult
+from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.recipe.recipe import Recipe
 from twintrain.statistics.paired import PairedTable, outperformance
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")

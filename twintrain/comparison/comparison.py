@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.attribution.result import Explanation
-from twintrain.parity.divergence import LockstepResult
 from twintrain.comparison.push_decision import PushDecision
+from twintrain.parity.divergence import LockstepResult
+from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.statistics.paired import Verdict
 
 

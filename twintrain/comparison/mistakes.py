@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from twintrain.recipe.recipe import TWINS, Recipe
 from twintrain.comparison.comparison import Confusion, Disagreement
 from twintrain.comparison.predictions import Predictions
+from twintrain.recipe.recipe import TWINS, Recipe
 
 SHOWN = 24
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from twintrain.recipe.recipe import Recipe
 from twintrain.comparison.comparison import Parity, Slice
+from twintrain.recipe.recipe import Recipe
 
 
 def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.errors import TwintrainError
-from twintrain.recipe.recipe import Recipe
 from twintrain.comparison.comparison import SeedAccuracy, Slice, Table
 from twintrain.comparison.predictions import Predictions
+from twintrain.errors import TwintrainError
+from twintrain.recipe.recipe import Recipe
 from twintrain.statistics.paired import (
     PairedEstimate,
     PairedTable,

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from twintrain.data.augmentation import apply_transforms, draw_transforms
-from twintrain.recipe.recipe import Recipe
 from twintrain.data.example_store import ExampleStore
+from twintrain.recipe.recipe import Recipe
 
 _ROW_KEY = 0x9E3779B97F4A7C15 - 2**64  # 2**64 divided by the golden ratio, as int64
 _LABEL_KEY = 0x2545F4914F6CDD1D

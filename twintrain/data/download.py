@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.data.idx import CHECKSUMS, sha256_of
+from twintrain.errors import TwintrainError, did_you_mean
 
 _BLOCK = 1 << 18
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from twintrain.data import idx
-from twintrain.data.spans import choose_span, span_folder
 from twintrain.data.example_store import Chunk, ExampleStore, build_store
+from twintrain.data.spans import choose_span, span_folder
 from twintrain.data.stratified import stratified_sample
 
 _CHUNK_BYTES = 16 << 20  # of pixels, read and scaled in one piece

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from twintrain.errors import TwintrainError
 from twintrain.data.example_store import Chunk, ExampleStore, build_store
 from twintrain.data.stratified import stratified_share
+from twintrain.errors import TwintrainError
 
 _CHUNK, _CHUNK_BYTES = 1000, 64 << 20  # whichever is less
 

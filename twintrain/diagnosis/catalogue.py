@@ -1,6 +1,6 @@
 """The catalogue of pitfalls: why a hand-written loop and `fit` disagree.
 
-Every entry is a line of `pitfalls.yaml`. The ids are stable: programs may depend on them.
+Every entry is a line of `catalogue.yaml`. The ids are stable: programs may depend on them.
 """
 
 from __future__ import annotations

@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
+from twintrain.diagnosis.catalogue import by_id, order
+from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages.batches import check_batches, check_start
 from twintrain.diagnosis.stages.end_of_run import EPOCHS, check_average, check_ending
 from twintrain.diagnosis.stages.evaluation import check_evaluations
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, largest, read_side, trainable_positions
 from twintrain.diagnosis.stages.forward import check_forward, check_models
+from twintrain.diagnosis.stages.learning_rate import check_rates
+from twintrain.diagnosis.stages.lockstep_tables import first_divergence, lockstep_tables, weight_curve
 from twintrain.diagnosis.stages.loss import LossReading, read_losses
 from twintrain.diagnosis.stages.metrics import check_metrics
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, largest, read_side, trainable_positions
-from twintrain.diagnosis.stages.learning_rate import check_rates
-from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.stages.lockstep_tables import first_divergence, lockstep_tables, weight_curve
-from twintrain.diagnosis.watch.user_module import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
-from twintrain.diagnosis.watch.trace import Trace
 from twintrain.diagnosis.stages.update import check_updates
+from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.watch.user_module import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
 from twintrain.errors import TwintrainError
-from twintrain.diagnosis.catalogue import by_id, order
 
 Tell = Callable[[str], None]
 CLOSE = 12

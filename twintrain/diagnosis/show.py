@@ -10,9 +10,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from twintrain.diagnosis.catalogue import Pitfall, by_id
 from twintrain.diagnosis.result import Cause, Diagnosis
 from twintrain.parity.divergence import Difference
-from twintrain.diagnosis.catalogue import Pitfall, by_id
 
 
 def show(console: Console, found: Diagnosis) -> None:

@@ -9,15 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.data.example_store import ExampleStore
+from twintrain.diagnosis.catalogue import by_id
 from twintrain.diagnosis.diagnose import diagnose
-from twintrain.diagnosis.stages.findings import FIT
 from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.stages.findings import FIT
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import LockstepJob, run_job
-from twintrain.diagnosis.catalogue import by_id
 from twintrain.problems.problem import Problem, find_problem
 from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.data.example_store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
 

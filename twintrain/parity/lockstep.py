@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.data.batches import BatchSource
+from twintrain.data.example_store import ExampleStore
+from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.parity.divergence import Difference, Divergence, LockstepResult
 from twintrain.parity.step_observer import Probe
 from twintrain.problems.problem import Problem, find_problem
 from twintrain.recipe.recipe import Recipe
-from twintrain.data.tfrecord_source import TransformedData, hold_out
-from twintrain.data.example_store import ExampleStore
 from twintrain.training.gradient_tape import Loop
 from twintrain.training.keras_fit import compile_model
 from twintrain.training.registry import twin_named

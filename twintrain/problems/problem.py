@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import keras
 
-from twintrain.problems import image_models
 from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.problems import image_models
 from twintrain.recipe.recipe import Recipe
 
 BuildModel = Callable[[Recipe, tuple[int, ...], int], keras.Model]
@@ -43,11 +43,11 @@ def find_problem(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
     """
     name = recipe.model.name
     if ":" not in name:
-        if name not in models.BUILTIN:
+        if name not in image_models.BUILTIN:
             raise TwintrainError(
-                f"model.name: no built-in model is called {name!r}.", did_you_mean(name, models.BUILTIN)
+                f"model.name: no built-in model is called {name!r}.", did_you_mean(name, image_models.BUILTIN)
             )
-        return Problem(input_shape, classes, models.BUILTIN[name])
+        return Problem(input_shape, classes, image_models.BUILTIN[name])
     module, _, function = name.partition(":")
     try:
         build = getattr(importlib.import_module(module), function)

@@ -21,19 +21,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from twintrain.processes import progress
 from twintrain.errors import TwintrainError
+from twintrain.processes import progress
 from twintrain.processes.isolated import end_with_parent, gpus_as_before
 
-VARIABLE = "TWINTRAIN_CREW"
+VARIABLE = "TWINTRAIN_WORKER_GROUP"
 SEEDS_AT_A_TIME = "TWINTRAIN_SEEDS_AT_A_TIME"  # how a machine is used, and nothing that decides a result
 _POLL, _ANSWER = 0.5, 3.0  # seconds
 _OVER = "over"
 
 
 @dataclass(frozen=True)
-class Crew:
-    """One process's place in its crew.
+class WorkerGroup:
+    """One process's place in its group.
 
     Attributes:
         member: from 0, which leads.
@@ -48,13 +48,13 @@ class Crew:
     host: str | None = None
 
     @staticmethod
-    def of_this_process() -> Crew | None:
-        """The crew this process was made a member of; None when it works alone."""
+    def of_this_process() -> WorkerGroup | None:
+        """The group this process was made a member of; None when it works alone."""
         told = os.environ.get(VARIABLE)
         if told is None:
             return None
         place = json.loads(told)
-        return Crew(**place | {"meeting": Path(place["meeting"])})
+        return WorkerGroup(**place | {"meeting": Path(place["meeting"])})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -166,19 +166,19 @@ def share_of_gpus(member: int, size: int) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": ",".join(share)} if share else {}
 
 
-def run_as_crew(function: Callable[..., None], arguments: tuple[object, ...], size: int) -> None:
-    """Call `function(*arguments)` in `size` processes of this machine that are one crew, and see all of them end well.
+def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], size: int) -> None:
+    """Call `function(*arguments)` in `size` processes of this machine that are one group, and see all of them end well.
 
     Raises:
         TwintrainError: one was killed; the others are ended.
         Exception: what the function raised in one of them.
     """
     context = multiprocessing.get_context("spawn")
-    with TemporaryDirectory(prefix="twintrain-crew-") as meeting, gpus_as_before():
+    with TemporaryDirectory(prefix="twintrain-group-") as meeting, gpus_as_before():
         ends, processes = [], []
         for member in range(size):
             receiver, sender = context.Pipe(duplex=False)
-            place = Crew(member, size, Path(meeting), host="127.0.0.1").environment | share_of_gpus(member, size)
+            place = WorkerGroup(member, size, Path(meeting), host="127.0.0.1").environment | share_of_gpus(member, size)
             process = context.Process(target=_member, args=(sender, place, function, arguments), daemon=True)
             process.start()
             sender.close()
@@ -203,7 +203,7 @@ def _member(
 ) -> None:
     end_with_parent()
     os.environ.update(place)
-    if Crew.of_this_process().member:  # type: ignore[union-attr]
+    if WorkerGroup.of_this_process().member:  # type: ignore[union-attr]
         os.environ.pop(progress.VARIABLE, None)  # one voice is enough
     try:
         function(*arguments)

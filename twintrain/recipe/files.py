@@ -15,7 +15,7 @@ from twintrain.recipe.recipe import Recipe, put
 
 def builtin_recipes() -> dict[str, Path]:
     """Name and path of every recipe that comes with Twintrain."""
-    folder = Path(str(resources.files("twintrain") / "recipes"))
+    folder = Path(str(resources.files("twintrain.recipe") / "builtin"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

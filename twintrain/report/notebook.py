@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from twintrain.attribution.result import Explanation
+from twintrain.comparison.comparison import Comparison
 from twintrain.errors import TwintrainError
 from twintrain.report import charts
-from twintrain.comparison.comparison import Comparison
 
 FILE = "comparison.json"
 

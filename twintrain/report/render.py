@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from twintrain.report import charts
 from twintrain.comparison.comparison import Comparison
+from twintrain.report import charts
 
 FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
 _MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable

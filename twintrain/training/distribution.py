@@ -27,8 +27,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from twintrain.processes.worker_group import Crew
 from twintrain.errors import TwintrainError
+from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.recipe import Recipe
 
 CLUSTER = "TF_CONFIG"  # TensorFlow's own variable: the addresses of all workers, and which of them this process is
@@ -96,14 +96,14 @@ def xla_takes_whole_steps(recipe: Recipe) -> bool:
     return recipe.execution.xla and tf.distribute.get_strategy().num_replicas_in_sync == 1
 
 
-def join_cluster(crew: Crew, minutes: float) -> None:
+def join_cluster(group: WorkerGroup, minutes: float) -> None:
     """Make this process one of several workers that train together. Call it before TensorFlow does anything else.
 
     Raises:
         TwintrainError: somebody did not come within `minutes`.
     """
-    workers = crew.meet(minutes)
-    place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": crew.member}}
+    workers = group.meet(minutes)
+    place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": group.member}}
     os.environ[CLUSTER] = json.dumps(place)
     _several.append(tf.distribute.MultiWorkerMirroredStrategy())
 
@@ -148,5 +148,5 @@ def _clustered(wanted: bool) -> Iterator[None]:
 
 
 def _strategy(name: str) -> tf.distribute.Strategy:
-    # Whatever is trained outside a crew (a tuner's trials, an attribution's) has this machine to itself.
+    # Whatever is trained outside a group (a tuner's trials, an attribution's) has this machine to itself.
     return _several[0] if name == "multi_worker" and _several else tf.distribute.MirroredStrategy()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twintrain.recipe.recipe import Recipe
 
-LIBRARY = Path(__file__).resolve().parent
+LIBRARY = Path(__file__).resolve().parent.parent
 # Parts of the library that prepare or look at trainings and have no hand in them.
 ONLOOKERS = frozenset(
     {"report", "diagnosis", "attribution", "statistics.py", "power.py", "lockstep.py", "divergence.py", "probe.py"}

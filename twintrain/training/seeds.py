@@ -22,11 +22,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from twintrain.data.batches import evaluation_dataset
+from twintrain.data.example_store import ExampleStore
+from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.problems.problem import Problem, find_problem
 from twintrain.processes.progress import tell
 from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.data.tfrecord_source import TransformedData, hold_out
-from twintrain.data.example_store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.session import build, session
 from twintrain.training.twin import EpochHook, TwinJob, TwinResult

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.example_store import ExampleStore
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.data.example_store import ExampleStore
 
 EpochHook = Callable[[int, dict[str, float]], None]
 

@@ -41,7 +41,7 @@ class Course:
         return len(self.accuracies) - 1
 
     @property
-    def fall(self) -> float:
+    def drop(self) -> float:
         """By how much this span is below the mean of those before, share of 1."""
         return float(self.accuracies[:-1].mean() - self.accuracies[-1])
 
@@ -59,7 +59,7 @@ class Course:
         return share * (1 - share) * float(before.mean()), share * (1 - share) * float(now)
 
 
-def fall_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.float64]:
+def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.float64]:
     """Of each slice, how probable a fall as deep is if its accuracy fell by no more than `allowed`; one-sided.
 
     Args:
@@ -73,14 +73,14 @@ def fall_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.f
     earlier = np.array([one.earlier for one in courses], np.float64)
     before, now = np.array([one.drawn for one in courses], np.float64).reshape(count, 2).T
     scatter = np.array([one.scatter for one in courses])
-    falls = np.array([one.fall for one in courses])
+    drops = np.array([one.drop for one in courses])
     widen = 1 + 1 / earlier
     drawn = (now + before / earlier) / widen  # of this span's difference, as if it were one accuracy's
     beside = max(0, count - 2)  # of the other slices' squares the median takes one
     known = float((earlier - 1).sum()) + beside
     if known < 1:
         return np.ones(count)
-    squares = (falls - np.median(falls)) ** 2 / widen
+    squares = (drops - np.median(drops)) ** 2 / widen
     share = beside / max(1, count - 1)
 
     def over_all(of_past: npt.NDArray[np.float64], of_others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -97,5 +97,5 @@ def fall_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.f
     apart = stats.f.sf(own / (before + between), few, freedom) < _APART
     freedom = np.where(apart, np.minimum(few, freedom), freedom)
     error = np.sqrt(np.maximum(now + between, own) + np.maximum(before + between, own) / earlier)
-    p_values: npt.NDArray[np.float64] = stats.t.sf((falls - allowed) / error, freedom)
+    p_values: npt.NDArray[np.float64] = stats.t.sf((drops - allowed) / error, freedom)
     return p_values

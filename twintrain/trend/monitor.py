@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import special, stats
 
 from twintrain.statistics.paired import holm
-from twintrain.trend.accuracy_drops import Course, fall_p_values
+from twintrain.trend.accuracy_drops import Course, drop_p_values
 from twintrain.trend.span_record import SliceRecord, SpanRecord
 
 ALPHA = 0.05
@@ -184,18 +184,18 @@ def _drops(record: SpanRecord, before: list[SpanRecord], drop_points: float, alp
     p_values: list[float] = []
     for twin in ("fit", "loop"):
         courses = {part.name: course for part in record.slices[1:] if (course := _course(part, twin, before))}
-        found += [(name, twin, course.fall) for name, course in courses.items()]
-        p_values += fall_p_values(list(courses.values()), drop_points / 100).tolist()
+        found += [(name, twin, course.drop) for name, course in courses.items()]
+        p_values += drop_p_values(list(courses.values()), drop_points / 100).tolist()
     alarming = [(one, p) for one, p in zip(found, holm(p_values), strict=True) if p < alpha]
     order = [part.name for part in record.slices]
     return [
         Alert(
             kind="slice accuracy",
             where=name,
-            points=-100 * fall,
-            text=f"{name}: accuracy of the {twin} twin fell by {100 * fall:.1f} points below its mean so far",
+            points=-100 * drop,
+            text=f"{name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its mean so far",
         )
-        for (name, twin, fall), _ in sorted(alarming, key=lambda pair: order.index(pair[0][0]))
+        for (name, twin, drop), _ in sorted(alarming, key=lambda pair: order.index(pair[0][0]))
     ]
 
 

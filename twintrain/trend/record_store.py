@@ -22,7 +22,7 @@ from twintrain.trend.span_record import SpanRecord
 _NAME = re.compile(r"^span-(\d{9})-([0-9a-f]{16})\.json$")
 
 
-class Shelf:
+class RecordStore:
     """All records below one place.
 
     Args:

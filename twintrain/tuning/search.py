@@ -18,16 +18,16 @@ import keras_tuner
 import numpy as np
 from keras_tuner.errors import FatalError
 
-from twintrain.processes.worker_group import Crew
+from twintrain.data.example_store import ExampleStore
+from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Problem, find_problem
 from twintrain.processes.progress import tell
+from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.recipe import Recipe, Tuning, TwinName
-from twintrain.data.tfrecord_source import TransformedData, hold_out
-from twintrain.data.example_store import ExampleStore
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
-from twintrain.tuning.workers import Search, finished, help_search, in_a_crew, run_workers
+from twintrain.tuning.workers import Search, finished, help_search, in_a_group, run_workers
 
 _LOST = "a worker ended early; what it left is run now"
 
@@ -92,7 +92,7 @@ class TwinHyperModel(keras_tuner.HyperModel):
         losses = np.nan_to_num(result.history["val_loss"], nan=np.inf, posinf=np.inf)
         best = int(np.argmin(losses))
         figures = {name: values[best] for name, values in result.history.items()} | {"val_loss": float(losses[best])}
-        if in_a_crew():
+        if in_a_group():
             return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
         self._trials += 1
         text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
@@ -116,21 +116,21 @@ def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     return recipe.model_copy(update={"optimizer": optimizer, "training": training})
 
 
-def search(job: TuningJob, crew: Crew | None = None) -> TuningResult:
+def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
     """Run the recipe's search for one twin; an interrupted search goes on with the trial it was at.
 
     Args:
         job: what to search.
-        crew: that this process leads, where workers in steps of their own help.
+        group: that this process leads, where workers in steps of their own help.
     """
     tuning, shared = job.recipe.tuning, _shared(job)
     if tuning.workers > 1 and finished(shared.folder) < tuning.trials:
-        ended = run_workers(shared, tuning.workers if crew is None else 1, partial(_tell_of, job), crew)
+        ended = run_workers(shared, tuning.workers if group is None else 1, partial(_tell_of, job), group)
         done = finished(shared.folder)
         if any(ended) or done < tuning.trials:
             tell("progress", node=f"Tuner-{job.twin}", done=done, total=tuning.trials, text=_LOST)
-    if crew is not None:
-        crew.end()
+    if group is not None:
+        group.end()
     # Alone, or for what the workers left: trials that were cut off are run again.
     tuner = _search(job)
     best = tuner.get_best_hyperparameters()[0]
@@ -143,11 +143,11 @@ def search(job: TuningJob, crew: Crew | None = None) -> TuningResult:
 
 
 def search_step(job: TuningJob) -> TuningResult | None:
-    """A Tuner's step: search or, as a further member of a crew, help the step that leads it, which has the result."""
-    crew = Crew.of_this_process()
-    if crew is None or crew.member == 0:
-        return search(job, crew)
-    help_search(_shared(job), crew)
+    """A Tuner's step: search or, as a further member of a group, help the step that leads it, which has the result."""
+    group = WorkerGroup.of_this_process()
+    if group is None or group.member == 0:
+        return search(job, group)
+    help_search(_shared(job), group)
     return None
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from twintrain.processes.worker_group import Crew, share_of_gpus
 from twintrain.processes.isolated import end_with_parent
+from twintrain.processes.worker_group import WorkerGroup, share_of_gpus
 
 _POLL, _HEARTBEAT, _GONE = 0.5, 5.0, 20.0  # seconds
 _IP, _PORT, _ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
@@ -41,21 +41,21 @@ class Search:
     stall_seconds: float
 
 
-def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Crew | None = None) -> list[int]:
+def run_workers(job: Search, workers: int, tell: Callable[[int], None], group: WorkerGroup | None = None) -> list[int]:
     """Have several processes search together; the state of the search is left in `job.folder`.
 
     Args:
         job: the search.
         workers: how many processes of this machine run trials, beside the chief.
         tell: called with the number of trials that have ended, whenever it changes.
-        crew: further workers, in steps of their own, which call `help_search`.
+        group: further workers, in steps of their own, which call `help_search`.
 
     Returns:
         the exit status of each worker of this machine; negative for a signal, also for those that were given up.
     """
-    place = crew or Crew(0, 1, job.folder, host="127.0.0.1")
+    place = group or WorkerGroup(0, 1, job.folder, host="127.0.0.1")
     port = place.free_port()
-    reached = f"{place.host}:{port}" if crew is None else crew.announce(port)[0]
+    reached = f"{place.host}:{port}" if group is None else group.announce(port)[0]
     hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # the chief trains nothing
     chief = _start(job.search, _told(reached, "chief") | hidden)
     staff = [
@@ -65,13 +65,13 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Cr
     ended = finished(job.folder)
     last = busy = time.monotonic()
     try:
-        while chief.is_alive() and (_any_alive(staff) or (crew is not None and ended < job.trials)):
+        while chief.is_alive() and (_any_alive(staff) or (group is not None and ended < job.trials)):
             time.sleep(_POLL)
             now = finished(job.folder)
             if now != ended:
                 ended, last = now, time.monotonic()
                 tell(ended)
-            if _any_alive(staff) or (crew is not None and _helper_there(crew)):
+            if _any_alive(staff) or (group is not None and _helper_there(group)):
                 busy = time.monotonic()
             # A helper that is gone, not only out of reach for a moment, will not end its trial.
             if time.monotonic() - last > job.stall_seconds or time.monotonic() - busy > _GONE:
@@ -81,20 +81,20 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], crew: Cr
     return [worker.exitcode or 0 for worker in staff]
 
 
-def help_search(job: Search, crew: Crew) -> None:
+def help_search(job: Search, group: WorkerGroup) -> None:
     """Run trials for the chief in another step until it has none left, is gone, or has not come in time."""
-    crew.announce(0)  # called by nobody: for as long as it is there, the chief waits for its trial
+    group.announce(0)  # called by nobody: for as long as it is there, the chief waits for its trial
     deadline = time.monotonic() + job.stall_seconds
-    while (reached := crew.address_of(0)) is None:
-        if crew.over or time.monotonic() > deadline:
+    while (reached := group.address_of(0)) is None:
+        if group.over or time.monotonic() > deadline:
             return
         time.sleep(_POLL)
-    worker = _start(job.search, _told(reached, f"worker-of-step-{crew.member}"))
+    worker = _start(job.search, _told(reached, f"worker-of-step-{group.member}"))
     seen = time.monotonic()
     try:
-        while worker.is_alive() and not crew.over and time.monotonic() - seen < job.stall_seconds:
+        while worker.is_alive() and not group.over and time.monotonic() - seen < job.stall_seconds:
             worker.join(_HEARTBEAT)
-            if crew.address_of(0) is not None:
+            if group.address_of(0) is not None:
                 seen = time.monotonic()
     finally:
         _end((worker,))
@@ -111,7 +111,7 @@ def finished(folder: Path) -> int:
     return done
 
 
-def in_a_crew() -> bool:
+def in_a_group() -> bool:
     """Whether this process is one of several that search together."""
     return _IP in os.environ
 
@@ -137,8 +137,8 @@ def _any_alive(processes: Iterable[SpawnProcess]) -> bool:
     return any(process.is_alive() for process in processes)
 
 
-def _helper_there(crew: Crew) -> bool:
-    return any(crew.address_of(member) is not None for member in range(1, crew.size))
+def _helper_there(group: WorkerGroup) -> bool:
+    return any(group.address_of(member) is not None for member in range(1, group.size))
 
 
 def _end(processes: Iterable[SpawnProcess]) -> None:

@@ -68,7 +68,7 @@ def test_a_span_needs_to_be_told_of_what(tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=pictures(200_000, 4, 4), y=np.arange(200_000) % 2)
-    command = [sys.executable, "-m", "pipelines.cli.main", "data", "import", str(tmp_path / "d.npz"), "--to"]
+    command = [sys.executable, "-m", "pipelines.cli", "data", "import", str(tmp_path / "d.npz"), "--to"]
     started = subprocess.Popen(
         [*command, str(tmp_path / "in")],
         stderr=subprocess.PIPE,

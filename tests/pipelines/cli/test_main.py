@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.local.engine import foreseen
 from pipelines.cli.explain import parse_duration
-from pipelines.local.launch import own_root
 from pipelines.cli.progress_view import LiveView, PlainView
+from pipelines.local.engine import foreseen
+from pipelines.local.launch import own_root
 from tests.conftest import REPOSITORY
 from twintrain.errors import TwintrainError
 
 
 def twintrain(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.cli.main", *arguments]
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
     env = {**os.environ, "COLUMNS": "200", **environment}
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=REPOSITORY, check=False, timeout=120)
 

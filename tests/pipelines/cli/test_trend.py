@@ -8,23 +8,23 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipelines.kfp import alert
 from pipelines.cli.main import app
-from pipelines.config import REPOSITORY, RunConfig
 from pipelines.cli.span_choice import span_to_run
+from pipelines.config import REPOSITORY, RunConfig
+from pipelines.kfp import alert
 from tests.conftest import write_idx
 from tests.twintrain.trend.records import record
 from tests.twintrain.trend.test_webhook import Hook
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
-from twintrain.trend.record_store import Shelf
+from twintrain.trend.record_store import RecordStore
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> str:
     place = str(tmp_path / "records")
     for span in range(3):
-        Shelf(place).put(record(span))
+        RecordStore(place).put(record(span))
     return place
 
 
@@ -42,7 +42,7 @@ def test_a_quiet_trend_ends_with_0(records: str) -> None:
 def test_an_alert_has_an_exit_code_a_page_json_and_a_message(
     records: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Shelf(records).put(record(3, loop=0.8))
+    RecordStore(records).put(record(3, loop=0.8))
     status, output = run(records, "--html", str(tmp_path / "out" / "trend.html"))
     assert status == 4
     assert "span 3 gap: overall: the loop is 15.00 points below fit" in output
@@ -62,7 +62,7 @@ def test_what_is_missing_is_said(records: str, tmp_path: Path, monkeypatch: pyte
     assert "There is no record in" in run(str(tmp_path / "none"))[1]
     assert "of a recipe called 'bare'" in run(records, "--recipe", "bare")[1]
     monkeypatch.delenv("TWINTRAIN_WEBHOOK", raising=False)
-    Shelf(records).put(record(3, loop=0.8))
+    RecordStore(records).put(record(3, loop=0.8))
     assert "needs the webhook's address in TWINTRAIN_WEBHOOK" in run(records, "--alert")[1]
 
 
@@ -73,12 +73,12 @@ def test_a_run_that_failed_on_kubeflow_alerts_too(
     with Hook() as hook:
         threading.Thread(target=hook.serve_forever, daemon=True).start()
         monkeypatch.setenv("TWINTRAIN_WEBHOOK", hook.address)
-        assert kubeflow_alert.main(["--status", json.dumps(failed), "--records", records]) == 0
-        assert kubeflow_alert.main(["--status", '{"state": "SUCCEEDED"}', "--records", records]) == 0
+        assert alert.main(["--status", json.dumps(failed), "--records", records]) == 0
+        assert alert.main(["--status", '{"state": "SUCCEEDED"}', "--records", records]) == 0
         hook.shutdown()
     assert hook.taken == [{"text": "Twintrain: the run twintrain-x7 ended as FAILED. Trainer-fit: OOM"}]
     monkeypatch.delenv("TWINTRAIN_WEBHOOK")
-    assert kubeflow_alert.main(["--status", json.dumps(failed), "--records", records]) == 2
+    assert alert.main(["--status", json.dumps(failed), "--records", records]) == 2
     assert "Nobody is told" in capsys.readouterr().err
 
 
@@ -94,7 +94,7 @@ def test_latest_does_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture
         root=tmp_path / "root",
     )
     assert span_to_run(config, "latest") == 2
-    Shelf(config.record_place).put(record(2).model_copy(update={"recipe_hash": recipe.hash}))
+    RecordStore(config.record_place).put(record(2).model_copy(update={"recipe_hash": recipe.hash}))
     with pytest.raises(typer.Exit) as ended:
         span_to_run(config, "latest")
     assert ended.value.exit_code == 0

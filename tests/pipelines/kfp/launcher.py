@@ -69,7 +69,7 @@ class Launcher:
             self.outputs |= self.known[key]
             return CACHED
         arguments = [json.dumps(given) if part == "{{$}}" else part for part in container["args"]]
-        status = kubeflow_entrypoint.main(arguments)
+        status = entrypoint.main(arguments)
         if status == 0:
             self._upload(name, given)
             self._keep(name, given, component)

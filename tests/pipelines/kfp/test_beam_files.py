@@ -62,7 +62,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [*PYTHON, "pipelines.cli.main", "kubeflow", "beam-workers", "--port", port]
+        command = [*PYTHON, "pipelines.cli", "kubeflow", "beam-workers", "--port", port]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert f"Port {port} cannot be served" in done.stderr
@@ -89,7 +89,7 @@ def portable_runner(pod: Path, tmp_path: Path) -> Iterator[list[str]]:
         hidden = []  # no user namespaces on this machine
     commands = {
         service: [*PYTHON, "apache_beam.runners.portability.local_job_service_main", "--port", str(service)],
-        pool: [*hidden, *PYTHON, "pipelines.cli.main", "kubeflow", "beam-workers", "--port", str(pool)],
+        pool: [*hidden, *PYTHON, "pipelines.cli", "kubeflow", "beam-workers", "--port", str(pool)],
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where the pool finds `python`
     with (tmp_path / "beam.log").open("wb") as log:

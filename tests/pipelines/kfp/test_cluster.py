@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster, cores, gigabytes, load_cluster
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster, cores, gigabytes, load_cluster
 from pipelines.twin_pipeline import create_pipeline
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe

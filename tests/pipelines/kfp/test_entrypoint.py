@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from components import staging
+from pipelines.config import REPOSITORY, RunConfig
 from pipelines.kfp import entrypoint
 from pipelines.kfp.cluster import Cluster
-from pipelines.config import REPOSITORY, RunConfig
 from pipelines.kfp.runner import compile_pipeline, on_cluster
 from tests.conftest import DATA, write_idx
 from tests.pipelines.kfp.launcher import CACHED, Launcher
@@ -202,7 +202,7 @@ def test_a_promised_gpu_that_is_not_there_ends_the_step_at_once(
         if label == "exec-trainer-fit"
     )
     given = ["{}" if part == "{{$}}" else part for part in arguments]
-    assert kubeflow_entrypoint.main(given) == 2
+    assert entrypoint.main(given) == 2
     error = capfd.readouterr().err
     assert "2 GPUs promised, 0 found" in error
     for looked_for in ("driver:", "devices:", "libcuda.so.1:", "CUDA_VISIBLE_DEVICES:", "NVIDIA_VISIBLE_DEVICES:"):

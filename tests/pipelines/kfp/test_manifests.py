@@ -8,8 +8,8 @@ import pytest
 import yaml
 from docker.utils.build import exclude_paths
 
-from pipelines.kfp.cluster import load_cluster
 from pipelines.config import REPOSITORY
+from pipelines.kfp.cluster import load_cluster
 
 FOLDER = REPOSITORY / "kubeflow" / "manifests"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -10,8 +10,8 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 from tfx.utils import import_utils
 
-from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster
 from pipelines.config import RunConfig
+from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster
 from pipelines.kfp.input_state import STATE
 from pipelines.kfp.runner import PARAMETERS, Compiled, compile_pipeline, on_cluster
 from twintrain.recipe.files import load_recipe
@@ -228,8 +228,8 @@ def test_workers_are_steps_beside_the_node_with_its_inputs_and_its_place() -> No
         assert container(made, name)["resources"] == container(made, node)["resources"]
         assert placed(made, name) == placed(made, node)
         size = "3" if node.startswith("Tuner") else "2"
-        assert container(made, name)["args"][-4:] == ["--crew", size, "--member", member]
-        assert container(made, node)["args"][-4:] == ["--crew", size, "--member", "0"]
+        assert container(made, name)["args"][-4:] == ["--group", size, "--member", member]
+        assert container(made, node)["args"][-4:] == ["--group", size, "--member", "0"]
     assert not any(name in str(task.get("dependentTasks")) for name in helpers for task in tasks.values())
     json_format.ParseDict(made.spec, PipelineSpec())
 

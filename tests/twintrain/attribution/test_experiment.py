@@ -12,10 +12,10 @@ import pytest
 
 from tests.conftest import DATA
 from twintrain.attribution.analysis import total
-from twintrain.attribution.experiment import Bill, Question, Silent, explain
+from twintrain.attribution.experiment import CostEstimate, Question, Silent, explain
 from twintrain.attribution.training_cache import Cache, Training
-from twintrain.errors import TwintrainError
 from twintrain.data.idx_source import IdxData
+from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
 
 SMALL = ["data.limit=700", "training.epochs=1", "seeds=[0,1]", "model.name=mlp"]
@@ -23,12 +23,12 @@ SMALL = ["data.limit=700", "training.epochs=1", "seeds=[0,1]", "model.name=mlp"]
 
 class Listener(Silent):
     def __init__(self, stop_after: int = 100) -> None:
-        self.bills: list[Bill] = []
+        self.bills: list[CostEstimate] = []
         self.trained: list[str] = []
         self._stop_after = stop_after
 
-    def bill(self, bill: Bill) -> None:
-        self.bills.append(bill)
+    def estimate(self, estimate: CostEstimate) -> None:
+        self.bills.append(estimate)
 
     def training(self, done: int, total: int, text: str) -> None:
         if text.startswith("seed"):
@@ -53,8 +53,8 @@ def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: 
         explain(question(cache), Listener(stop_after=3))
     listener = Listener()
     found = explain(question(cache), listener)
-    (bill,) = listener.bills
-    assert (bill.trainings, bill.done) == (8, 3)
+    (estimate,) = listener.bills
+    assert (estimate.trainings, estimate.done) == (8, 3)
     assert len(listener.trained) == 5
     assert (found.trainings, found.reused) == (8, 3)
     assert total(found) == pytest.approx(found.gap_points, abs=1e-9)
@@ -117,11 +117,11 @@ def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
 def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path\n"
-        "from twintrain.attribution.trainer_process import Workshop\n"
+        "from twintrain.attribution.trainer_process import TrainerProcess\n"
         "import os, time\n"
         "if __name__ == '__main__':\n"
-        f"    shop = Workshop(None, Path({str(tmp_path / 'log')!r}), lambda text: None)\n"
-        "    print(shop.call(os.getpid), flush=True)\n"
+        f"    trainer = TrainerProcess(None, Path({str(tmp_path / 'log')!r}), lambda text: None)\n"
+        "    print(trainer.call(os.getpid), flush=True)\n"
         "    time.sleep(60)\n"
     )
     (tmp_path / "parent.py").write_text(script)

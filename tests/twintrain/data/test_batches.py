@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe.recipe import Recipe
-from twintrain.recipe.files import load_recipe
 from twintrain.data.example_store import ExampleStore
+from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 
 AUGMENTED = ["augmentation.rotation=40", "augmentation.shift=0.2", "augmentation.flip=true"]
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from twintrain.data import download
-from twintrain.data import idx
+from twintrain.data import download, idx
 from twintrain.data.download import Dataset, fetch_dataset
 from twintrain.errors import TwintrainError
 
@@ -53,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in CONTENT.items()}
     url = f"http://127.0.0.1:{httpd.server_port}/"
-    monkeypatch.setitem(datasets.DATASETS, "mnist", Dataset(url, md5))
+    monkeypatch.setitem(download.DATASETS, "mnist", Dataset(url, md5))
     yield Server
     httpd.shutdown()
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.conftest import mnist_store
-from twintrain.errors import TwintrainError
 from twintrain.data.example_store import build_store
+from twintrain.errors import TwintrainError
 
 
 def ids(count: int, start: int = 0) -> np.ndarray:

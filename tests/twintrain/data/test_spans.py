@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_idx
-from twintrain.errors import TwintrainError
 from twintrain.data.spans import MARKER, choose_span, span_folder, span_pattern
+from twintrain.errors import TwintrainError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from twintrain.errors import TwintrainError
 from twintrain.diagnosis.catalogue import by_id, catalogue, order
+from twintrain.errors import TwintrainError
 
 
 def test_every_entry_is_complete_and_its_example_is_python() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from twintrain.data.example_store import ExampleStore
 from twintrain.diagnosis.twins import diagnose_twins
 from twintrain.problems.problem import find_problem
 from twintrain.recipe.files import load_recipe
-from twintrain.data.example_store import ExampleStore
 
 
 @pytest.mark.parametrize(

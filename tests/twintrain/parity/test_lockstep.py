@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.twintrain.training.test_parity import RECIPES
+from twintrain.data.example_store import ExampleStore
 from twintrain.parity.divergence import LockstepResult
-from twintrain.processes.isolated import run_isolated
 from twintrain.parity.lockstep import compare, compare_ends, lockstep
 from twintrain.problems.problem import find_problem
+from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.files import load_recipe
-from twintrain.data.example_store import ExampleStore
 
 
 def run(store: ExampleStore, *overrides: str, twins: tuple[str, str] = ("fit", "loop")) -> LockstepResult:

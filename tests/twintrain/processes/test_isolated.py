@@ -7,15 +7,15 @@ import signal
 
 import pytest
 
-from twintrain.processes import isolated
 from twintrain.errors import TwintrainError
+from twintrain.processes import isolated
 
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.delenv("TWINTRAIN_TRAINERS_SEE_DEVICES", raising=False)
-    monkeypatch.setattr(isolation, "_spares", isolation._Spares())
+    monkeypatch.setattr(isolated, "_spares", isolated._Spares())
     return
 
 
@@ -28,9 +28,9 @@ def die() -> None:
 
 
 def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process_started_ahead_or_not() -> None:
-    isolation.hide_gpus()
-    isolation.expect_isolated(1)
-    seen = [isolation.run_isolated(visible) for _ in range(2)]
+    isolated.hide_gpus()
+    isolated.expect_isolated(1)
+    seen = [isolated.run_isolated(visible) for _ in range(2)]
     assert [devices for _, devices in seen] == ["0", "0"]
     assert len({os.getpid(), *(process for process, _ in seen)}) == 3
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
@@ -38,4 +38,4 @@ def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process_started
 
 def test_a_killed_process_is_told_with_the_likely_reason() -> None:
     with pytest.raises(TwintrainError, match="was killed"):
-        isolation.run_isolated(die)
+        isolated.run_isolated(die)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twintrain.errors import TwintrainError
-from twintrain.recipe.recipe import OPTIMIZER_FIELDS, Optimizer, Recipe
 from twintrain.recipe.files import builtin_recipes, load_recipe, to_yaml
+from twintrain.recipe.recipe import OPTIMIZER_FIELDS, Optimizer, Recipe
 from twintrain.training.session import build_optimizer
 
 

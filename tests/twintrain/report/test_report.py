@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.attribution.result import Explanation
-from twintrain.parity.divergence import Divergence, LockstepResult
-from twintrain.errors import TwintrainError
-from twintrain.comparison.push_decision import decide
-from twintrain.recipe.recipe import Recipe
-from twintrain.recipe.files import load_recipe
 from twintrain.comparison.build import Inputs, build_comparison
 from twintrain.comparison.comparison import Comparison
-from twintrain.report.render import FILES, render_html, write_report
+from twintrain.comparison.push_decision import decide
 from twintrain.comparison.slices import masks
+from twintrain.errors import TwintrainError
+from twintrain.parity.divergence import Divergence, LockstepResult
+from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
+from twintrain.report.render import FILES, render_html, write_report
 from twintrain.statistics.paired import PairedTable, paired_table
 
 LABELS = np.arange(200) % 10

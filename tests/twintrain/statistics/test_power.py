@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from twintrain.errors import TwintrainError
-from twintrain.statistics.power import Assumptions, examples_needed, seeds_needed
 from twintrain.statistics.paired import PairedTable, paired_estimate
+from twintrain.statistics.power import Assumptions, examples_needed, seeds_needed
 
 
 def simulated(assumed: Assumptions, seeds: int, examples: int, runs: int = 400) -> float:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY
 from tests.twintrain.training.distributed_pair import main as train_pair
-from twintrain.processes.worker_group import Crew, run_as_crew
 from twintrain.errors import TwintrainError
+from twintrain.processes.worker_group import WorkerGroup, run_as_group
 from twintrain.training.distribution import join_cluster, share_out
 
 Found = dict[str, np.ndarray]
@@ -114,7 +114,7 @@ def test_what_is_not_refused_leaves_no_device_idle(batch: int, examples: int, re
 def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, overrides: list[str]) -> None:
     """Two processes with TF_CONFIG: the batches and weights of both twins, of both processes, and those of one machine."""
     wanted = ["regularization.l2=0.001", *overrides]
-    run_as_crew(train_as_member, (tmp_path, ["execution.strategy=multi_worker", *wanted]), 2)
+    run_as_group(train_as_member, (tmp_path, ["execution.strategy=multi_worker", *wanted]), 2)
     first, second = (dict(np.load(tmp_path / f"{member}.npz")) for member in range(2))
     for found in (first, second):
         assert (found["fit-fingerprints"] == found["loop-fingerprints"]).all()
@@ -131,11 +131,11 @@ def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None
     """One epoch, then the second one by new processes: only the first machine writes the state, and both read it."""
     several, state = ["execution.strategy=multi_worker", "early_stopping.enabled=true"], tmp_path / "state"
     several += ["early_stopping.monitor=loss"]
-    run_as_crew(train_as_member, (tmp_path, [*several, "training.epochs=1"], state), 2)
+    run_as_group(train_as_member, (tmp_path, [*several, "training.epochs=1"], state), 2)
     assert {path.name for path in state.iterdir()} == {"fit.npz", "loop.npz"}
-    run_as_crew(train_as_member, (tmp_path, several, state), 2)
+    run_as_group(train_as_member, (tmp_path, several, state), 2)
     resumed = dict(np.load(tmp_path / "0.npz"))
-    run_as_crew(train_as_member, (tmp_path, several), 2)
+    run_as_group(train_as_member, (tmp_path, several), 2)
     whole = dict(np.load(tmp_path / "0.npz"))
     assert whole["fit-fingerprints"].shape[0] == 2
     for name in ("fit-fingerprints", "loop-fingerprints"):
@@ -150,7 +150,7 @@ def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
 
 
 def train_as_member(folder: Path, overrides: list[str], state: Path | None = None) -> None:
-    crew = Crew.of_this_process()
-    assert crew is not None
-    join_cluster(crew, minutes=2)
-    train_pair(1, folder / f"{crew.member}.npz", overrides, state)
+    group = WorkerGroup.of_this_process()
+    assert group is not None
+    join_cluster(group, minutes=2)
+    train_pair(1, folder / f"{group.member}.npz", overrides, state)

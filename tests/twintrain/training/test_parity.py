@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import mnist_store
-from twintrain.processes.isolated import run_isolated
-from twintrain.problems.problem import find_problem
-from twintrain.recipe.files import load_recipe
 from twintrain.data.example_store import ExampleStore
+from twintrain.problems.problem import find_problem
+from twintrain.processes.isolated import run_isolated
+from twintrain.recipe.files import load_recipe
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob, TwinResult
 

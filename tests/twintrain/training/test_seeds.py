@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from tests.twintrain.tuning.test_search import DATA
-from twintrain.processes.worker_group import Crew, run_as_crew
+from twintrain.processes.worker_group import WorkerGroup, run_as_group
 from twintrain.recipe.files import load_recipe
 from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
 
 
 def train_share(job: SeedsJob) -> None:
-    crew = Crew.of_this_process()
-    assert crew is not None
-    train_seeds(replace(job, share=job.recipe.seeds[crew.member :: crew.size]))
+    group = WorkerGroup.of_this_process()
+    assert group is not None
+    train_seeds(replace(job, share=job.recipe.seeds[group.member :: group.size]))
 
 
 def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -> None:
     recipe = load_recipe("standard", ["seeds=[3,1,2]", "training.epochs=2"])
     one, both = (SeedsJob("loop", recipe, DATA, tmp_path / name) for name in ("one", "both"))
     train_seeds(one)
-    run_as_crew(train_share, (both,), 2)
+    run_as_group(train_share, (both,), 2)
     for seed in recipe.seeds:
         for name in ("weights.npz", "predictions.npz"):
             ours, theirs = (np.load(job.folder / f"seed-{seed}" / name) for job in (one, both))

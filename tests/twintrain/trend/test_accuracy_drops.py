@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from twintrain.trend.accuracy_drops import Course, fall_p_values
+from twintrain.trend.accuracy_drops import Course, drop_p_values
 
 
 def courses(accuracies: np.ndarray, size: int = 1000) -> list[Course]:
@@ -24,7 +24,7 @@ def drawn(rng: np.random.Generator, spans: int, slices: int, between: float, siz
 def test_no_fall_is_told_seldom(between: float, spans: int) -> None:
     """At 1 % of each test, 400 spans of ten slices each, whatever the scatter; tails as far as 1 in 4,000 can show."""
     rng = np.random.default_rng(spans)
-    p = np.array([fall_p_values(courses(drawn(rng, spans, 10, between)), 0.0) for _ in range(400)])
+    p = np.array([drop_p_values(courses(drawn(rng, spans, 10, between)), 0.0) for _ in range(400)])
     assert (p < 0.01).sum() <= stats.binom.isf(1e-3, p.size, 0.01)
 
 
@@ -33,7 +33,7 @@ def test_a_deep_fall_of_one_slice_is_told(spans: int) -> None:
     rng = np.random.default_rng(0)
     found = drawn(rng, spans, 10, 0.005)
     found[-1, 3] -= 0.15
-    p = fall_p_values(courses(found), 0.02)
+    p = drop_p_values(courses(found), 0.02)
     assert p[3] < 1e-4
     assert np.delete(p, 3).min() > 0.05
 
@@ -44,7 +44,7 @@ def test_a_small_slice_hides_nothing_of_the_large_ones() -> None:
     fallen = large[3].accuracies.copy()
     fallen[-1] -= 0.15
     small = courses(drawn(rng, 5, 2, 0.005, size=20), size=20)
-    p = fall_p_values([*large[:3], Course(fallen, large[3].sizes), *large[4:], *small], 0.02)
+    p = drop_p_values([*large[:3], Course(fallen, large[3].sizes), *large[4:], *small], 0.02)
     assert p[3] < 1e-4
     assert np.delete(p[:9], 3).min() > 0.05
 
@@ -52,7 +52,7 @@ def test_a_small_slice_hides_nothing_of_the_large_ones() -> None:
 def test_a_span_in_which_everything_falls_is_told() -> None:
     found = drawn(np.random.default_rng(0), 2, 10, 0.005)
     found[-1] -= 0.4
-    assert fall_p_values(courses(found), 0.02).max() < 1e-4
+    assert drop_p_values(courses(found), 0.02).max() < 1e-4
 
 
 def test_what_scatters_is_not_told_from_a_fall() -> None:
@@ -62,24 +62,24 @@ def test_what_scatters_is_not_told_from_a_fall() -> None:
     quiet[-1, 2] -= 0.08
     wild[-1] = 0.95
     wild[-1, 2] -= 0.08
-    assert fall_p_values(courses(quiet), 0.02)[2] < 0.001
-    assert fall_p_values(courses(wild), 0.02)[2] > 0.01
+    assert drop_p_values(courses(quiet), 0.02)[2] < 0.001
+    assert drop_p_values(courses(wild), 0.02)[2] > 0.01
 
 
 def test_a_slice_that_scatters_more_than_the_others_keeps_its_own_scatter() -> None:
     found = np.full((6, 10), 0.95)
     found[:, 0] += np.array([0.05, -0.05, 0.05, -0.05, 0.05, -0.05])
     found[-1, 1] -= 0.05
-    p = fall_p_values(courses(found), 0.0)
+    p = drop_p_values(courses(found), 0.0)
     assert p[0] > 0.1
     assert p[1] < 0.05
 
 
 def test_too_few_slices_and_spans_say_nothing() -> None:
-    assert fall_p_values([], 0.02).tolist() == []
-    assert fall_p_values(courses([[0.9], [0.1]]), 0.02).tolist() == [1.0]
-    assert fall_p_values(courses([[0.9, 0.9], [0.1, 0.9]]), 0.02).tolist() == [1.0, 1.0]
-    assert fall_p_values(courses([[0.9], [0.9], [0.9], [0.1]]), 0.02)[0] < 0.01
+    assert drop_p_values([], 0.02).tolist() == []
+    assert drop_p_values(courses([[0.9], [0.1]]), 0.02).tolist() == [1.0]
+    assert drop_p_values(courses([[0.9, 0.9], [0.1, 0.9]]), 0.02).tolist() == [1.0, 1.0]
+    assert drop_p_values(courses([[0.9], [0.9], [0.9], [0.1]]), 0.02)[0] < 0.01
 
 
 @given(
@@ -88,8 +88,8 @@ def test_too_few_slices_and_spans_say_nothing() -> None:
 )
 def test_any_course_has_a_p_value(right: list[list[int]], allowed: float) -> None:
     given = [Course(np.array(one) / 50, np.full(len(one), 50.0)) for one in right]
-    p = fall_p_values(given, allowed)
+    p = drop_p_values(given, allowed)
     assert np.isfinite(p).all()
     assert ((p >= 0) & (p <= 1)).all()
-    deeper = fall_p_values(given, allowed + 0.05)
+    deeper = drop_p_values(given, allowed + 0.05)
     assert (deeper >= p - 1e-12).all()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
-from twintrain.trend.record_store import Shelf
+from twintrain.trend.record_store import RecordStore
 
 
 @pytest.fixture(params=["disk", "object store"])
@@ -19,71 +19,71 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_records_come_back_by_span(place: str) -> None:
-    shelf = Shelf(place)
-    assert shelf.all() == []
+    store = RecordStore(place)
+    assert store.all() == []
     for span in (3, 1, 10):
-        shelf.put(record(span))
-    assert [found.span for found in Shelf(place).all()] == [1, 3, 10]
-    assert shelf.all()[0] == record(1)
-    assert shelf.has(3, "standard", "a" * 64)
-    assert not shelf.has(3, "standard", "b" * 64)
-    assert not shelf.has(3, "nightly", "a" * 64)
-    assert not shelf.has(2, "standard", "a" * 64)
+        store.put(record(span))
+    assert [found.span for found in RecordStore(place).all()] == [1, 3, 10]
+    assert store.all()[0] == record(1)
+    assert store.has(3, "standard", "a" * 64)
+    assert not store.has(3, "standard", "b" * 64)
+    assert not store.has(3, "nightly", "a" * 64)
+    assert not store.has(2, "standard", "a" * 64)
 
 
 def test_the_same_span_and_recipe_is_kept_once(place: str) -> None:
-    shelf = Shelf(place)
-    shelf.put(record(1, loop=0.90))
-    shelf.put(record(1, loop=0.95))
-    shelf.put(record(1, digest="b"))
-    shelf.put(record(1, recipe="the same, for Ångström/2"))
-    found = [(one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in shelf.all()]
+    store = RecordStore(place)
+    store.put(record(1, loop=0.90))
+    store.put(record(1, loop=0.95))
+    store.put(record(1, digest="b"))
+    store.put(record(1, recipe="the same, for Ångström/2"))
+    found = [(one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in store.all()]
     assert sorted(found) == [("a", "standard", 0.95), ("a", "the same", 0.95), ("b", "standard", 0.95)]
 
 
 def test_writers_at_the_same_time_lose_nothing(place: str) -> None:
-    shelf = Shelf(place)
+    store = RecordStore(place)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(shelf.put, [record(span % 20) for span in range(200)]))
-    assert [found.span for found in shelf.all()] == list(range(20))
+        list(pool.map(store.put, [record(span % 20) for span in range(200)]))
+    assert [found.span for found in store.all()] == list(range(20))
 
 
 def test_a_reader_never_sees_half_a_record(tmp_path: Path) -> None:
-    shelf = Shelf(str(tmp_path))
-    shelf.put(record(1))
+    store = RecordStore(str(tmp_path))
+    store.put(record(1))
     with ThreadPoolExecutor(2) as pool:
-        writing = pool.submit(lambda: [shelf.put(record(1, loop=0.5 + step / 1000)) for step in range(300)])
+        writing = pool.submit(lambda: [store.put(record(1, loop=0.5 + step / 1000)) for step in range(300)])
         while not writing.done():
-            assert len(shelf.all()) == 1
+            assert len(store.all()) == 1
     assert list(tmp_path.glob(".record-*")) == []
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    shelf = Shelf(str(tmp_path))
-    path = Path(shelf.put(record(7)))
+    store = RecordStore(str(tmp_path))
+    path = Path(store.put(record(7)))
     path.write_text(path.read_text()[:200])
     with pytest.raises(TwintrainError, match=rf"{path.name}"):
-        shelf.all()
+        store.all()
     newer = record(7).model_dump(mode="json") | {"schema_version": 2}
     path.write_text(json.dumps(newer))
     with pytest.raises(TwintrainError, match=r"schema_version.*\n.*newer Twintrain"):
-        shelf.all()
+        store.all()
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
-    shelf = Shelf(str(tmp_path))
+    store = RecordStore(str(tmp_path))
     (tmp_path / "notes.txt").write_text("mine")
-    shelf.put(record(1))
-    assert len(shelf.all()) == 1
+    store.put(record(1))
+    assert len(store.all()) == 1
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_places_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(TwintrainError, match="cannot be kept at nowhere://x"):
-        Shelf("nowhere://x")
+        RecordStore("nowhere://x")
     (tmp_path / "file").write_text("")
     with pytest.raises(TwintrainError, match="record of span 1 cannot be written"):
-        Shelf(str(tmp_path / "file" / "below")).put(record(1))
+        RecordStore(str(tmp_path / "file" / "below")).put(record(1))
 
 
 def test_a_store_without_credentials_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_a_store_without_credentials_is_said(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(TwintrainError, match="cannot be listed"):
-        Shelf("s3://nobody-has-this/records").all()
+        RecordStore("s3://nobody-has-this/records").all()

@@ -9,8 +9,8 @@ import pytest
 
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
-from twintrain.trend.webhook import message, post
 from twintrain.trend.monitor import judge
+from twintrain.trend.webhook import message, post
 
 
 class Hook(ThreadingHTTPServer):

@@ -6,11 +6,11 @@ import keras
 import pytest
 
 from tests.conftest import mnist_store
-from twintrain.errors import TwintrainError
-from twintrain.recipe.recipe import TwinName
-from twintrain.recipe.files import load_recipe
-from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.data.example_store import ExampleStore
+from twintrain.data.tfrecord_source import TransformedData, hold_out
+from twintrain.errors import TwintrainError
+from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import TwinName
 from twintrain.tuning.search import TuningJob, TuningResult, search, with_values
 
 

@@ -12,10 +12,10 @@ import keras
 import pytest
 
 from tests.twintrain.tuning.test_search import DATA, OVERRIDES
-from twintrain.processes.worker_group import Crew
 from twintrain.problems.image_models import textbook_cnn
-from twintrain.recipe.recipe import Recipe
+from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import TuningJob, TuningResult, search, search_step
 from twintrain.tuning.workers import Search, help_search, run_workers
 
@@ -100,7 +100,7 @@ def test_the_chief_does_not_outlive_its_workers(tmp_path: Path) -> None:
 
 def in_a_step(job: TuningJob, member: int, meeting: Path, output: Path) -> None:
     """A Tuner's step as a cluster starts it."""
-    os.environ.update(Crew(member, 2, meeting, "127.0.0.1").environment)
+    os.environ.update(WorkerGroup(member, 2, meeting, "127.0.0.1").environment)
     os.environ["TWINTRAIN_TEST_FOLDER"] = str(output.parent)
     result = search_step(job)
     output.write_text(json.dumps(None if result is None else result.trials))
@@ -142,7 +142,7 @@ def test_a_step_whose_worker_dies_goes_on_alone(alone: TuningResult, tmp_path: P
 
 
 def test_a_helper_that_comes_too_late_or_alone_ends(tmp_path: Path) -> None:
-    helper, job = Crew(1, 2, tmp_path, "127.0.0.1"), Search(sleep_for_ever, tmp_path, 3, stall_seconds=1)
+    helper, job = WorkerGroup(1, 2, tmp_path, "127.0.0.1"), Search(sleep_for_ever, tmp_path, 3, stall_seconds=1)
     started = time.monotonic()
     help_search(job, helper)
     helper.end()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.importing.source import TEST, TRAIN, Encoded, LabelledImages, Source, checked_labels, listed
 from twintrain.errors import TwintrainError
-from twintrain.data.importing.source import TEST, TRAIN, Encoded, Pictures, Source, checked_labels, listed
 
 # Names of images and labels, per split.
 NAMES = {
@@ -49,7 +49,7 @@ def _present(files: list[str], names: tuple[tuple[str, str], ...]) -> tuple[str,
     return next((pair for pair in names if set(pair) <= set(files)), None)
 
 
-def _pictures(archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Path) -> Pictures:
+def _pictures(archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Path) -> LabelledImages:
     pixels = _bytes(archive[images], f"{images} in {path}")
     numbers = checked_labels(archive[labels], f"{labels} in {path}")
     if len(pixels) != len(numbers):
@@ -61,7 +61,7 @@ def _pictures(archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Pat
         for position in positions:
             yield Encoded(f"{images}[{position}]", pixels[position])
 
-    return Pictures(numbers, read)
+    return LabelledImages(numbers, read)
 
 
 def _bytes(array: np.ndarray, where: str) -> npt.NDArray[np.uint8]:

@@ -9,8 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.importing.source import (
+    TEST,
+    TEST_NAMES,
+    TRAIN,
+    TRAIN_NAMES,
+    Encoded,
+    LabelledImages,
+    Source,
+    listed,
+)
 from twintrain.errors import TwintrainError
-from twintrain.data.importing.source import TEST, TEST_NAMES, TRAIN, TRAIN_NAMES, Encoded, Pictures, Source, listed
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 Labelled = tuple[str, Path]
@@ -111,7 +120,7 @@ def _files(home: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in files if not name.startswith("."))
 
 
-def _pictures(files: list[Labelled], names: tuple[str, ...], seed: int) -> Pictures:
+def _pictures(files: list[Labelled], names: tuple[str, ...], seed: int) -> LabelledImages:
     numbers = {name: number for number, name in enumerate(names)}
     order = np.random.default_rng([seed, 0xF01D]).permutation(len(files))
     paths = [files[position][1] for position in order]
@@ -125,4 +134,4 @@ def _pictures(files: list[Labelled], names: tuple[str, ...], seed: int) -> Pictu
             except OSError as error:
                 yield Encoded(str(path), b"", f"cannot be read: {error.strerror}")
 
-    return Pictures(labels, read)
+    return LabelledImages(labels, read)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from twintrain.data import idx
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.arrays import read_arrays
 from twintrain.data.importing.folder import read_folder
 from twintrain.data.importing.labels import check_complete, numbered
@@ -24,13 +23,14 @@ from twintrain.data.importing.parquet import ANY_COLUMNS, Columns, holds_parquet
 from twintrain.data.importing.pixels import Shape, shape_like
 from twintrain.data.importing.source import TRAIN, Source
 from twintrain.data.importing.writing import RECIPE, Told, describe, write_images
-from twintrain.recipe.recipe import Recipe
-from twintrain.recipe.files import load_recipe
 from twintrain.data.spans import MARKER
+from twintrain.errors import TwintrainError
+from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What is asked of an intake.
 
     Attributes:
@@ -53,7 +53,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Imported:
     """What an intake left.
 
     Attributes:
@@ -73,14 +73,14 @@ class Taken:
     notes: tuple[str, ...]
 
 
-def take_in(origin: Path, target: Path, wishes: Wishes, told: Told) -> Taken:
+def import_data(origin: Path, target: Path, options: ImportOptions, told: Told) -> Imported:
     """Write a source of images as a data directory.
 
     Args:
         origin: a directory of images or Parquet files, a .npz or a .parquet file.
         target: a directory that does not exist yet, or is empty. A `span-N` takes labels, and asks for the shape, of
             the recipe that the first span left beside it.
-        wishes: see there.
+        options: see there.
         told: called with a split, images done and images to do.
 
     Raises:
@@ -90,10 +90,10 @@ def take_in(origin: Path, target: Path, wishes: Wishes, told: Told) -> Taken:
     target = target if target.name else target.resolve()
     home = target.parent if is_span(target) else target
     before = _earlier(target, home)
-    source = _read(origin, wishes).with_test(wishes.hold_out, wishes.seed)
-    source = numbered(source, wishes.names, before.comparison.label_names if before else ())
+    source = _read(origin, options).with_test(options.hold_out, options.seed)
+    source = numbered(source, options.names, before.comparison.label_names if before else ())
     check_complete(source)
-    shape = _shape(source, wishes, before)
+    shape = _shape(source, options, before)
     with _draft_of(target) as draft:
         twice = write_images(source, shape, draft, told)
         note = None if before else describe(draft if home == target else home, home.resolve().name, source, shape)
@@ -102,7 +102,7 @@ def take_in(origin: Path, target: Path, wishes: Wishes, told: Told) -> Taken:
     counts = {split: len(pictures) for split, pictures in source.splits.items()}
     seen = f"{twice:,} images of the test split are in the training split too: what is tested was learned."
     notes = (*source.notes, *([note] if note else []), *([seen] if twice else []))
-    return Taken(home, home / RECIPE, counts, shape.sizes, len(source.label_names), notes)
+    return Imported(home, home / RECIPE, counts, shape.sizes, len(source.label_names), notes)
 
 
 def is_span(target: Path) -> bool:
@@ -131,19 +131,19 @@ def _earlier(target: Path, home: Path) -> Recipe | None:
     return None
 
 
-def _read(origin: Path, wishes: Wishes) -> Source:
+def _read(origin: Path, options: ImportOptions) -> Source:
     if not origin.exists():
         raise TwintrainError(f"{origin} does not exist.", "Name a directory, a .npz or a .parquet file.")
     if origin.suffix == ".parquet" or (origin.is_dir() and holds_parquet(origin)):
-        return read_parquet(origin, wishes.columns)
-    return read_folder(origin, wishes.seed) if origin.is_dir() else read_arrays(origin)
+        return read_parquet(origin, options.columns)
+    return read_folder(origin, options.seed) if origin.is_dir() else read_arrays(origin)
 
 
-def _shape(source: Source, wishes: Wishes, before: Recipe | None) -> Shape:
+def _shape(source: Source, options: ImportOptions, before: Recipe | None) -> Shape:
     """What all images are made into; the one of earlier spans where there are any."""
-    channels = wishes.channels or (before.data.image_shape[2] if before else None)
+    channels = options.channels or (before.data.image_shape[2] if before else None)
     pictures = source.splits[TRAIN]
-    shape = shape_like(pictures.read(np.arange(len(pictures))), wishes.size, channels, wishes.background)
+    shape = shape_like(pictures.read(np.arange(len(pictures))), options.size, channels, options.background)
     if before and shape.sizes != before.data.image_shape:
         height, width, depth = before.data.image_shape
         raise TwintrainError(
@@ -151,7 +151,7 @@ def _shape(source: Source, wishes: Wishes, before: Recipe | None) -> Shape:
             f"Bring them to that: --size {height}x{width} --channels {depth}",
         )
     # What only earlier spans say does not allow to give up colour.
-    return replace(shape, to_grey=wishes.channels == 1)
+    return replace(shape, to_grey=options.channels == 1)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from twintrain.data.importing.source import MOST_LABELS, SPOKEN, LabelledImages, Source, listed
 from twintrain.errors import TwintrainError
-from twintrain.data.importing.source import MOST_LABELS, SPOKEN, Pictures, Source, listed
 
 
 def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) -> Source:
@@ -42,7 +42,7 @@ def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) 
         )
     table = np.zeros(used[-1] + 1, np.int64)
     table[used] = [names.index(name) for name in called]
-    splits = {split: Pictures(table[found.labels], found.read) for split, found in source.splits.items()}
+    splits = {split: LabelledImages(table[found.labels], found.read) for split, found in source.splits.items()}
     return replace(source, splits=splits, label_names=names)
 
 

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.data.importing.source import (
     TEST,
     TEST_NAMES,
     TRAIN,
     TRAIN_NAMES,
     Encoded,
-    Pictures,
+    LabelledImages,
     Source,
     checked_labels,
     listed,
 )
+from twintrain.errors import TwintrainError, did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow
@@ -172,7 +172,7 @@ def _label_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
         return ()
 
 
-def _pictures(files: list[Path], image: str, label: str) -> Pictures:
+def _pictures(files: list[Path], image: str, label: str) -> LabelledImages:
     parts = []
     for path in files:
         file = _opened(path)
@@ -193,7 +193,7 @@ def _pictures(files: list[Path], image: str, label: str) -> Pictures:
         wanted[positions] = True
         return itertools.compress(itertools.chain.from_iterable(_rows(path, image) for path in files), wanted)
 
-    return Pictures(labels, read)
+    return LabelledImages(labels, read)
 
 
 def _rows(path: Path, image: str) -> Iterator[Encoded]:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.source import Encoded
+from twintrain.errors import TwintrainError
 
 MOST_PIXELS = 4096  # of a side
 BACKGROUNDS = {"white": 255, "black": 0}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.errors import TwintrainError
 from twintrain.data.stratified import stratified_share
+from twintrain.errors import TwintrainError
 
 TRAIN, TEST = "train", "eval"
 SPOKEN = {TRAIN: "training", TEST: "test"}
@@ -35,7 +35,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LabelledImages:
     """The labelled images of one split.
 
     Attributes:
@@ -49,9 +49,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, positions: npt.NDArray[np.int64]) -> Pictures:
+    def part(self, positions: npt.NDArray[np.int64]) -> LabelledImages:
         """Those at rising `positions`."""
-        return Pictures(self.labels[positions], lambda chosen: self.read(positions[chosen]))
+        return LabelledImages(self.labels[positions], lambda chosen: self.read(positions[chosen]))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Source:
         notes: a sentence for everything that was left aside.
     """
 
-    splits: dict[str, Pictures]
+    splits: dict[str, LabelledImages]
     label_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

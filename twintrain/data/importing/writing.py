@@ -14,10 +14,10 @@ import numpy as np
 import yaml
 
 from twintrain.data import idx
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.labels import largest_difference
 from twintrain.data.importing.pixels import Shape, pixels_of
-from twintrain.data.importing.source import TEST, TRAIN, Pictures, Source
+from twintrain.data.importing.source import TEST, TRAIN, LabelledImages, Source
+from twintrain.errors import TwintrainError
 
 SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # Largest difference of a label's share between the splits that passes as the same distribution, as data/schema.pbtxt.
@@ -63,7 +63,7 @@ def write_images(source: Source, shape: Shape, folder: Path, told: Told) -> int:
 
 
 def _write_split(
-    pictures: Pictures, shape: Shape, file: IO[bytes], told: Callable[[int, int], None]
+    pictures: LabelledImages, shape: Shape, file: IO[bytes], told: Callable[[int, int], None]
 ) -> tuple[list[bytes], list[TwintrainError]]:
     """Write all images of a split; a digest of each that was written, and what was wrong with the others."""
     digests, problems = [], []

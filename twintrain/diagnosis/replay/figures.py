@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.stages.forward import call_model, weights_of
 from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.stages.forward import call_model, weights_of
 from twintrain.diagnosis.watch.trace import Evaluation, Step
 
 RIGHT, BATCHES, RUNNING, RUNNING_BATCHES, AFTER = (

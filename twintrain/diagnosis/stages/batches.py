@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, weight_positions
 from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, weight_positions
+from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 
 OTHER_SEED = 77
 
@@ -29,13 +29,13 @@ def check_start(pair: Pair) -> None:
         for side, weights in zip(pair.sides, chosen, strict=True):
             given = [side.trace.initial[i] for i in weight_positions(side.steps[0].model)] if side.trace.initial else []
             moved[side.name] = largest(given, weights) or 0.0
-        guilty = FIT if moved[FIT] > 0 and not moved[LOOP] > 0 else LOOP
+        at_fault = FIT if moved[FIT] > 0 and not moved[LOOP] > 0 else LOOP
         pair.name_cause(
             "different_initial_weights",
-            guilty,
+            at_fault,
             "before step 0",
             None,
-            shown("largest distance from the given weights at the first step", moved[guilty], moved[guilty], 0.0),
+            shown("largest distance from the given weights at the first step", moved[at_fault], moved[at_fault], 0.0),
         )
 
 
@@ -56,11 +56,11 @@ def _check_size(pair: Pair) -> None:
     wanted = pair.subject.train.batch
     fit, loop = (_size(side) for side in pair.sides)
     if fit != loop:
-        guilty = FIT if loop == wanted else LOOP
-        observed = fit if guilty == FIT else loop
+        at_fault = FIT if loop == wanted else LOOP
+        observed = fit if at_fault == FIT else loop
         pair.name_cause(
             "batch_size_differs",
-            guilty,
+            at_fault,
             "batch contents",
             0,
             shown("rows in a batch", observed, observed, wanted if wanted != observed else fit),
@@ -88,14 +88,14 @@ def _check_count(pair: Pair) -> None:
     (fit, fit_rows), (loop, loop_rows) = (_count(side, rows) for side in pair.sides)
     if fit_rows == loop_rows or (fit == loop == "whole") or (fit == loop == "remainder dropped"):
         return
-    guilty = LOOP if loop != "whole" else FIT
-    kind, seen = (loop, loop_rows) if guilty == LOOP else (fit, fit_rows)
+    at_fault = LOOP if loop != "whole" else FIT
+    kind, seen = (loop, loop_rows) if at_fault == LOOP else (fit, fit_rows)
     if fit != "whole" and loop != "whole" and "remainder dropped" in (fit, loop):
-        guilty, kind, seen = (LOOP, loop, loop_rows) if fit == "remainder dropped" else (FIT, fit, fit_rows)
+        at_fault, kind, seen = (LOOP, loop, loop_rows) if fit == "remainder dropped" else (FIT, fit, fit_rows)
     id_ = "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated"
-    step = seen[0] // max(1, _size(pair.loop if guilty == LOOP else pair.fit))
+    step = seen[0] // max(1, _size(pair.loop if at_fault == LOOP else pair.fit))
     pair.name_cause(
-        id_, guilty, "batch count", step, shown("rows in the first and the second epoch", seen, seen, (rows, rows))
+        id_, at_fault, "batch count", step, shown("rows in the first and the second epoch", seen, seen, (rows, rows))
     )
 
 
@@ -128,28 +128,28 @@ def _check_order(pair: Pair) -> None:
     pair.ruled_out |= {"shuffle_missing", "shuffle_buffer_too_small"}
     if kinds[FIT] == kinds[LOOP]:
         if kinds[FIT] == "small buffer" and _ratio(orders[FIT][1], orders[LOOP][1]) > 2:
-            guilty = FIT if orders[FIT][1] < orders[LOOP][1] else LOOP
-            _name_buffer(pair, guilty, orders[guilty][1], rows)
+            at_fault = FIT if orders[FIT][1] < orders[LOOP][1] else LOOP
+            _name_buffer(pair, at_fault, orders[at_fault][1], rows)
         return
     if "as given" in kinds.values():
-        guilty = FIT if kinds[FIT] == "as given" else LOOP
+        at_fault = FIT if kinds[FIT] == "as given" else LOOP
         pair.name_cause(
             "shuffle_missing",
-            guilty,
+            at_fault,
             "batch contents",
             0,
             shown("rows out of the order of the data, first epoch", 0, 0, "nearly all"),
         )
         return
-    guilty = FIT if kinds[FIT] == "small buffer" else LOOP
-    _name_buffer(pair, guilty, orders[guilty][1], rows)
+    at_fault = FIT if kinds[FIT] == "small buffer" else LOOP
+    _name_buffer(pair, at_fault, orders[at_fault][1], rows)
 
 
-def _name_buffer(pair: Pair, guilty: str, ahead: int, rows: int) -> None:
+def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
     evidence = shown(
         "farthest a row comes ahead of its place", ahead - 1, f"{ahead - 1} with shuffle({ahead})", f"about {rows}"
     )
-    pair.name_cause("shuffle_buffer_too_small", guilty, "batch contents", 0, evidence)
+    pair.name_cause("shuffle_buffer_too_small", at_fault, "batch contents", 0, evidence)
 
 
 def _ratio(a: int, b: int) -> float:
@@ -218,11 +218,11 @@ def _is_random(pair: Pair, side: Side) -> bool:
     return not any(row.tobytes() in seen for step in other.steps for row in as_rows(step.inputs))
 
 
-def _name_preprocessing(pair: Pair, guilty: str) -> None:
-    side, other = (pair.fit, pair.loop) if guilty == FIT else (pair.loop, pair.fit)
+def _name_preprocessing(pair: Pair, at_fault: str) -> None:
+    side, other = (pair.fit, pair.loop) if at_fault == FIT else (pair.loop, pair.fit)
     pair.name_cause(
         "preprocessing_differs",
-        guilty,
+        at_fault,
         "batch contents",
         0,
         shown("inputs", _describe(side.stream), _describe(side.stream), _describe(other.stream)),

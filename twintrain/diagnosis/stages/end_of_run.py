@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from twintrain.diagnosis.watch.frozen_rows import Rows
-from twintrain.diagnosis.stages.forward import call_model, weights_of
 from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
-from twintrain.diagnosis.watch.epoch_states import Milestones
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, trainable_positions
-from twintrain.diagnosis.watch.trace import value_of
 from twintrain.diagnosis.replay.updates import inner
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, trainable_positions
+from twintrain.diagnosis.stages.forward import call_model, weights_of
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.trace import value_of
 
 STAGE = "end of run"
 EPOCHS = 24
@@ -31,10 +31,10 @@ def check_average(pair: Pair) -> None:
         return
     pair.ruled_out.add("ema_not_finalized")
     if kept[FIT] != kept[LOOP]:
-        guilty = FIT if kept[FIT] == "last" else LOOP
+        at_fault = FIT if kept[FIT] == "last" else LOOP
         last, average = "last of the training", "moving average"
         pair.name_cause(
-            "ema_not_finalized", guilty, "evaluation", None, shown("weights at the end", last, last, average)
+            "ema_not_finalized", at_fault, "evaluation", None, shown("weights at the end", last, last, average)
         )
 
 
@@ -124,12 +124,12 @@ def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None, dec
         _check_rule(pair, callback, fit, loop)
     if (fit.kept == fit.epochs) == (loop.kept == loop.epochs) or not fit.kept or not loop.kept:
         return
-    guilty = FIT if fit.kept == fit.epochs else LOOP
-    bad, good = (fit, loop) if guilty == FIT else (loop, fit)
+    at_fault = FIT if fit.kept == fit.epochs else LOOP
+    bad, good = (fit, loop) if at_fault == FIT else (loop, fit)
     if not _best_is_last(bad):
         pair.name_cause(
             "best_weights_not_restored",
-            guilty,
+            at_fault,
             STAGE,
             None,
             shown(

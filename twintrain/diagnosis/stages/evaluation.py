@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from twintrain.diagnosis.stages.forward import LOOSE, call_model, weights_of
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, close_to, shown
 from twintrain.diagnosis.replay.batch_matching import read_stream
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, close_to, shown
+from twintrain.diagnosis.stages.forward import LOOSE, call_model, weights_of
 from twintrain.diagnosis.watch.trace import Evaluation
 
 STAGE = "evaluation"
@@ -51,16 +51,16 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
         first = sum(e.position == side.first_epoch for e in evaluations)
         changes[side.name] = read_stream(evaluations, data, first or len(evaluations)).change
     if changes[FIT] != changes[LOOP]:
-        guilty = FIT if changes[LOOP] == "none" else LOOP
-        id_ = "augmentation_one_sided" if changes[guilty] == "random" else "preprocessing_differs"
-        other = LOOP if guilty == FIT else FIT
+        at_fault = FIT if changes[LOOP] == "none" else LOOP
+        id_ = "augmentation_one_sided" if changes[at_fault] == "random" else "preprocessing_differs"
+        other = LOOP if at_fault == FIT else FIT
         if "rounded" not in changes.values():
             pair.name_cause(
                 id_,
-                guilty,
+                at_fault,
                 STAGE,
                 None,
-                shown("inputs in evaluation", changes[guilty], changes[guilty], changes[other]),
+                shown("inputs in evaluation", changes[at_fault], changes[at_fault], changes[other]),
             )
     sets = {side.name: _sets(pair, blocks[side.name]) for side in pair.sides}
     which = "test" if any(found["test"] for found in sets.values()) else "train"
@@ -68,15 +68,15 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
     if fit == loop:
         return
     rows = len(pair.subject.test) if which == "test" and pair.subject.test else len(pair.subject.train)
-    guilty = FIT if len(loop) == rows else LOOP
+    at_fault = FIT if len(loop) == rows else LOOP
     say = lambda found: f"{len(found)} test rows" if which == "test" else f"{len(found)} training rows"  # noqa: E731
-    observed, correct = (fit, loop) if guilty == FIT else (loop, fit)
+    observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
     pair.name_cause(
         "evaluation_set_differs",
-        guilty,
+        at_fault,
         STAGE,
         None,
-        shown("evaluated on", _said(sets[guilty]), _said(sets[guilty]), say(correct)),
+        shown("evaluated on", _said(sets[at_fault]), _said(sets[at_fault]), say(correct)),
     )
     del observed
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from twintrain.diagnosis.watch.frozen_rows import Rows
-from twintrain.diagnosis.result import Cause, Evidence
 from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
-from twintrain.diagnosis.watch.user_module import Subject
+from twintrain.diagnosis.result import Cause, Evidence
+from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import Arrays, Evaluation, Step, Trace
+from twintrain.diagnosis.watch.user_module import Subject
 
 FIT, LOOP = "keras_fit", "custom_loop"
 

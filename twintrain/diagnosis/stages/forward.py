@@ -31,28 +31,28 @@ def check_models(pair: Pair) -> None:
             if ours.get(key) != theirs.get(key):
                 # Freezing is no mistake by itself: the loop is held against fit.
                 departs = theirs.get(key) == wanted.get(key) and key != "trainable"
-                guilty = FIT if departs else LOOP
-                values = (ours.get(key), theirs.get(key)) if guilty == FIT else (theirs.get(key), ours.get(key))
-                _name_setting(pair, f"{kind}.{key}", key, guilty, *values)
+                at_fault = FIT if departs else LOOP
+                values = (ours.get(key), theirs.get(key)) if at_fault == FIT else (theirs.get(key), ours.get(key))
+                _name_setting(pair, f"{kind}.{key}", key, at_fault, *values)
 
 
-def _name_setting(pair: Pair, where: str, key: str, guilty: str, observed: Any, correct: Any) -> None:
+def _name_setting(pair: Pair, where: str, key: str, at_fault: str, observed: Any, correct: Any) -> None:
     evidence = shown(where, observed, observed, correct)
     rates = isinstance(observed, float) and isinstance(correct, float)
     if key == "rate" and rates and abs(observed + correct - 1) < 1e-6:
-        pair.name_cause("dropout_rate_inverted", guilty, STAGE, 0, evidence)
+        pair.name_cause("dropout_rate_inverted", at_fault, STAGE, 0, evidence)
     elif key == "dtype":
-        pair.name_cause("precision_differs", guilty, STAGE, 0, evidence)
+        pair.name_cause("precision_differs", at_fault, STAGE, 0, evidence)
     elif key == "mask_zero":
-        pair.name_cause("mask_ignored", guilty, STAGE, 0, evidence)
+        pair.name_cause("mask_ignored", at_fault, STAGE, 0, evidence)
     elif key.endswith("_regularizer"):
-        pair.name_cause("regularization_losses_missing", guilty, "loss", 0, evidence)
+        pair.name_cause("regularization_losses_missing", at_fault, "loss", 0, evidence)
     elif key.endswith("_constraint"):
-        pair.name_cause("constraints_not_applied", guilty, "update", 0, evidence)
+        pair.name_cause("constraints_not_applied", at_fault, "update", 0, evidence)
     elif key == "trainable":
-        pair.name_cause("trainable_flags", guilty, "update", 0, evidence)
+        pair.name_cause("trainable_flags", at_fault, "update", 0, evidence)
     else:
-        pair.unexplained.append(f"{where} is {observed} in {guilty} and {correct} on the other side")
+        pair.unexplained.append(f"{where} is {observed} in {at_fault} and {correct} on the other side")
 
 
 def _layers(model: keras.Model) -> list[Any]:
@@ -104,9 +104,9 @@ def check_forward(pair: Pair) -> None:
                 shown("largest output of the step", observed, observed, correct),
             )
     if _half(pair.fit) != _half(pair.loop) and not pair.has("precision_differs"):
-        guilty = FIT if _half(pair.fit) else LOOP
+        at_fault = FIT if _half(pair.fit) else LOOP
         low = _half(pair.fit) or _half(pair.loop)
-        pair.name_cause("precision_differs", guilty, STAGE, 0, shown("type of the outputs", low, low, "float32"))
+        pair.name_cause("precision_differs", at_fault, STAGE, 0, shown("type of the outputs", low, low, "float32"))
 
 
 def _read_flag(pair: Pair, side: Side) -> tuple[str, int, float, float] | None:

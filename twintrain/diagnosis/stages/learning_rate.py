@@ -26,18 +26,18 @@ def check_rates(pair: Pair) -> None:
 def _name(
     pair: Pair, varies: dict[str, bool], epoch: int, step: int, fit: list[list[float]], loop: list[list[float]]
 ) -> None:
-    guilty = FIT if varies[LOOP] and not varies[FIT] else LOOP
-    observed, correct = (fit, loop) if guilty == FIT else (loop, fit)
+    at_fault = FIT if varies[LOOP] and not varies[FIT] else LOOP
+    observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
     number = step + epoch * len(observed[0])
     evidence = [
         shown(f"learning rate in step {number + 1}", observed[epoch][step], observed[epoch][step], correct[epoch][step])
     ]
     if not any(varies.values()):
-        pair.name_cause("optimizer_differs", guilty, "update", number, *evidence)
+        pair.name_cause("optimizer_differs", at_fault, "update", number, *evidence)
         return
     ends = [series[-1] if series else float("nan") for series in (observed[0], correct[0])]
     evidence.append(shown("at the end of the first epoch", ends[0], ends[0], ends[1]))
-    pair.name_cause("learning_rate_schedule", guilty, "update", number, *evidence)
+    pair.name_cause("learning_rate_schedule", at_fault, "update", number, *evidence)
 
 
 def _rates(side: Side) -> list[list[float]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from twintrain.diagnosis.watch.frozen_rows import as_rows
 from twintrain.diagnosis.stages.findings import Pair, largest, trainable_positions
+from twintrain.diagnosis.watch.frozen_rows import as_rows
 from twintrain.diagnosis.watch.trace import Step
 from twintrain.parity.divergence import Difference, Divergence
 from twintrain.parity.lockstep import Observation, compare

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from twintrain.diagnosis.stages.forward import LOOSE, step_dtype
+from twintrain.diagnosis.replay.batch_matching import true_parts
 from twintrain.diagnosis.replay.losses import (
     Batch,
     Declared,
@@ -20,7 +20,7 @@ from twintrain.diagnosis.replay.losses import (
     total_loss,
 )
 from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, shown
-from twintrain.diagnosis.replay.batch_matching import true_parts
+from twintrain.diagnosis.stages.forward import LOOSE, step_dtype
 
 STAGE = "loss"
 _IDS = {
@@ -130,17 +130,17 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
         same_factor = np.isclose(fit.practice.factor, loop.practice.factor, rtol=1e-3)
         if ours == theirs and (name != "reduction" or same_factor):
             continue
-        id_, guilty = _id(name, ours, theirs), _guilty(name, ours, theirs, fit)
-        side, reading, correct = (pair.fit, fit, theirs) if guilty == FIT else (pair.loop, loop, ours)
+        id_, at_fault = _id(name, ours, theirs), _at_fault(name, ours, theirs, fit)
+        side, reading, correct = (pair.fit, fit, theirs) if at_fault == FIT else (pair.loop, loop, ours)
         changes = {name: correct}
         if name == "weighting" and correct == "none":
             changes = {}
         elif name == "reduction":
-            changes["factor"] = (loop if guilty == FIT else fit).practice.factor
+            changes["factor"] = (loop if at_fault == FIT else fit).practice.factor
         number = next(iter(reading.batches))
         pair.name_cause(
             id_,
-            guilty,
+            at_fault,
             STAGE,
             number,
             shown(
@@ -160,7 +160,7 @@ def _id(name: str, ours: str, theirs: str) -> str:
     return _IDS[name]
 
 
-def _guilty(name: str, ours: object, theirs: object, fit: LossReading) -> str:
+def _at_fault(name: str, ours: object, theirs: object, fit: LossReading) -> str:
     if name == "weighting":
         return FIT if ours == "none" or (theirs == "by count") else LOOP
     if name == "form" and "class number" not in (ours, theirs):

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.updates import copy_of, settings
 from twintrain.diagnosis.stages.findings import LOOP, Pair, Side, close_to, shown
 from twintrain.diagnosis.watch.trace import Step
-from twintrain.diagnosis.replay.updates import copy_of, settings
 
 
 def check_hand_update(pair: Pair, side: Side) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.stages.evaluation import blocks_of, held_out
+from twintrain.diagnosis.replay.batch_matching import true_parts
 from twintrain.diagnosis.replay.figures import (
     AFTER,
     BATCHES,
@@ -18,9 +18,9 @@ from twintrain.diagnosis.replay.figures import (
     match,
     training_quantities,
 )
-from twintrain.diagnosis.stages.loss import LossReading
+from twintrain.diagnosis.stages.evaluation import blocks_of, held_out
 from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, shown
-from twintrain.diagnosis.replay.batch_matching import true_parts
+from twintrain.diagnosis.stages.loss import LossReading
 
 _IDS = {
     BATCHES: ("metric_batch_average",),

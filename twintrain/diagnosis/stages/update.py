@@ -8,12 +8,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.losses import batch_of, total_loss
+from twintrain.diagnosis.replay.updates import (
+    clip,
+    clipped_by_hand,
+    clipping,
+    global_norm,
+    inner,
+    replay_update,
+    settings,
+)
+from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, close_to, shown, trainable_positions
 from twintrain.diagnosis.stages.forward import LOOSE, call_model, step_dtype, weights_of
 from twintrain.diagnosis.stages.loss import LossReading
-from twintrain.diagnosis.replay.losses import batch_of, total_loss
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, close_to, shown, trainable_positions
 from twintrain.diagnosis.watch.trace import Step
-from twintrain.diagnosis.replay.updates import clip, clipped_by_hand, clipping, global_norm, inner, replay_update, settings
 
 UPDATE = "update"
 
@@ -136,11 +144,15 @@ def _check_accumulation(pair: Pair) -> None:
     fit, loop = (_accumulated(side) for side in pair.sides)
     if fit == loop:
         return
-    guilty = FIT if fit[1] == "summed" or (loop[0] == 1 and fit[0] > 1) else LOOP
-    observed, other = (fit, loop) if guilty == FIT else (loop, fit)
+    at_fault = FIT if fit[1] == "summed" or (loop[0] == 1 and fit[0] > 1) else LOOP
+    observed, other = (fit, loop) if at_fault == FIT else (loop, fit)
     say = lambda found: f"{found[0]} batches per update, {found[1]}" if found[0] > 1 else "every batch"  # noqa: E731
     pair.name_cause(
-        "gradient_accumulation", guilty, UPDATE, 0, shown("gradients applied", say(observed), say(observed), say(other))
+        "gradient_accumulation",
+        at_fault,
+        UPDATE,
+        0,
+        shown("gradients applied", say(observed), say(observed), say(other)),
     )
 
 
@@ -181,10 +193,10 @@ def _check_clipping(pair: Pair) -> None:
             continue
         kinds = {fit_rule[0], loop_rule[0]}
         id_ = "clip_per_variable_vs_global" if kinds == {"global", "per variable"} else "optimizer_differs"
-        guilty = FIT if fit_rule[0] != "none" and loop_rule[0] == "none" and id_ != "optimizer_differs" else LOOP
+        at_fault = FIT if fit_rule[0] != "none" and loop_rule[0] == "none" and id_ != "optimizer_differs" else LOOP
         pair.name_cause(
             id_,
-            guilty,
+            at_fault,
             UPDATE,
             number,
             shown("clipping of gradients", _rule(loop_rule), _rule(loop_rule), _rule(fit_rule)),

@@ -20,9 +20,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
-from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.trace import Trace, snapshot
 from twintrain.diagnosis.watch.watcher import Enough, Watch
 from twintrain.errors import TwintrainError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.twintrain.data.importing.images import pictures
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.arrays import read_arrays
+from twintrain.errors import TwintrainError
 
 
 def test_names_of_medmnist_are_known_and_what_is_left_aside_is_told(tmp_path: Path) -> None:

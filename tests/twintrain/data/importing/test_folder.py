@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.twintrain.data.importing.images import pictures, put, put_folder
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.folder import read_folder
+from twintrain.errors import TwintrainError
 
 
 def test_splits_go_by_many_names_and_only_one_is_tested_on(tmp_path: Path) -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from tests.conftest import REPOSITORY
 from tests.twintrain.data.importing.images import as_png, pictures, put, put_folder, split_of
 from tests.twintrain.data.importing.test_parquet import write as write_parquet
-from twintrain.errors import TwintrainError
 from twintrain.data.idx_source import IdxData
-from twintrain.data.importing.import_data import Taken, Wishes, take_in
-from twintrain.recipe.files import load_recipe
+from twintrain.data.importing.import_data import Imported, ImportOptions, import_data
 from twintrain.data.spans import MARKER, choose_span
+from twintrain.errors import TwintrainError
+from twintrain.recipe.files import load_recipe
 
 
-def taken(origin: Path, target: Path, **wishes: object) -> Taken:
-    return take_in(origin, target, Wishes(**wishes), lambda split, done, total: None)  # type: ignore[arg-type]
+def taken(origin: Path, target: Path, **options: object) -> Imported:
+    return import_data(origin, target, ImportOptions(**options), lambda split, done, total: None)  # type: ignore[arg-type]
 
 
 def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.labels import largest_difference, numbered
-from twintrain.data.importing.source import Pictures, Source
+from twintrain.data.importing.source import LabelledImages, Source
+from twintrain.errors import TwintrainError
 
 NAMES = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=12, unique=True).map(tuple)
 
 
 def source(own: tuple[str, ...], train: list[int], test: list[int]) -> Source:
     splits = {"train": train, "eval": test}
-    return Source({split: Pictures(np.array(labels), lambda _: iter(())) for split, labels in splits.items()}, own)
+    return Source(
+        {split: LabelledImages(np.array(labels), lambda _: iter(())) for split, labels in splits.items()}, own
+    )
 
 
 @given(NAMES, st.randoms(use_true_random=False), st.booleans())

@@ -10,10 +10,10 @@ import pytest
 from pyarrow import parquet
 
 from tests.twintrain.data.importing.images import as_png, pictures, split_of
-from twintrain.errors import TwintrainError
+from twintrain.data.importing.import_data import ImportOptions, import_data
 from twintrain.data.importing.parquet import ANY_COLUMNS, Columns, read_parquet
 from twintrain.data.importing.pixels import Shape, pixels_of
-from twintrain.data.importing.import_data import Wishes, take_in
+from twintrain.errors import TwintrainError
 
 
 def write(path: Path, pixels: np.ndarray, names: tuple[str, ...] = (), **columns: Any) -> None:
@@ -34,7 +34,7 @@ def test_files_of_the_hub_come_in_bit_for_bit(tmp_path: Path) -> None:
         name = f"plain_text/train-0000{part}-of-00002.parquet"
         write(tmp_path / "hub" / name, made[rows], ("x", "y", "z"), label=labels[rows])
     write(tmp_path / "hub" / "plain_text" / "test-00000-of-00001.parquet", made[:9], label=labels[:9])
-    left = take_in(tmp_path / "hub", tmp_path / "in", Wishes(), lambda *_: None)
+    left = import_data(tmp_path / "hub", tmp_path / "in", ImportOptions(), lambda *_: None)
     pixels, numbers = split_of(tmp_path / "in", "train")
     assert pixels.tobytes() == made.tobytes()
     assert numbers.tolist() == labels.tolist()
@@ -45,7 +45,7 @@ def test_files_of_the_hub_come_in_bit_for_bit(tmp_path: Path) -> None:
 def test_one_file_is_split_in_its_order(tmp_path: Path) -> None:
     made = pictures(50, 3, 3)
     write(tmp_path / "all.parquet", made, label=np.arange(50) % 2)
-    take_in(tmp_path / "all.parquet", tmp_path / "in", Wishes(hold_out=0.2), lambda *_: None)
+    import_data(tmp_path / "all.parquet", tmp_path / "in", ImportOptions(hold_out=0.2), lambda *_: None)
     train, test = split_of(tmp_path / "in", "train")[0], split_of(tmp_path / "in", "eval")[0]
     place = {image.tobytes(): position for position, image in enumerate(made)}
     for part in (train, test):
@@ -118,5 +118,5 @@ def test_damage_within_a_file_is_told_and_nothing_is_left(tmp_path: Path, column
     content[start : start + 20] = bytes([255] * 20)
     path.write_bytes(content)
     with pytest.raises(TwintrainError, match=r"all\.parquet cannot be read as Parquet"):
-        take_in(path, tmp_path / "in", Wishes(), lambda *_: None)
+        import_data(path, tmp_path / "in", ImportOptions(), lambda *_: None)
     assert [left.name for left in tmp_path.iterdir()] == ["all.parquet"]

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.twintrain.data.importing.images import as_png, pictures
-from twintrain.errors import TwintrainError
 from twintrain.data.importing.pixels import Shape, pixels_of, shape_like
 from twintrain.data.importing.source import Encoded
+from twintrain.errors import TwintrainError
 
 
 def deep_png() -> bytes:
