@@ -1,8 +1,8 @@
 """Packaging for Twintrain.
 
-`pip install twintrain` gives the library, for any TensorFlow project.
-The TFX pipeline needs `twintrain[pipeline]`; because some of TFX's wheels depend on the host's glibc,
-`make install` installs one of the two locked sets under requirements/ instead.
+`pip install twintrain` gives the library, for any TensorFlow project. The TFX pipeline needs
+`twintrain[pipeline]`; because some of TFX's wheels depend on the host's glibc, `make install`
+installs one of the two locked sets under requirements/ instead.
 """
 
 import re
@@ -48,7 +48,7 @@ DEV = [
     "hypothesis>=6.100",
     "ruff>=0.8",
     "mypy>=1.13",
-    "import-linter>=2.1",
+    "import-linter>=2.10",
     "types-PyYAML",
     "types-croniter",
     "jsonschema>=4.20",
@@ -61,7 +61,8 @@ DEV = [
 setup(
     name="twintrain",
     version=VERSION,
-    description="Train one model twice, Keras fit and GradientTape, and settle whether, how much and why they differ.",
+    description="Train one model twice, Keras fit and GradientTape, and settle whether, how much "
+    "and why they differ.",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,4 +1,5 @@
-"""Plants every pitfall of the catalogue, one at a time and in pairs, and counts what the diagnosis names.
+"""Plants every pitfall of the catalogue, one at a time and in pairs, and counts what the diagnosis
+names.
 
 Correct loops (tests/correct) are diagnosed as well: none of them may be accused of anything.
 
@@ -34,7 +35,10 @@ NOT_APPLICABLE = {
     ("regression", "probabilities_as_logits"): _NO_SOFTMAX,
     ("regression", "label_encoding_differs"): _NO_SOFTMAX,
     ("text", "preprocessing_differs"): _TOKENS,
-    **{(task, "target_broadcast"): "needs one output per row" for task in ("cnn", "batch_norm", "text")},
+    **{
+        (task, "target_broadcast"): "needs one output per row"
+        for task in ("cnn", "batch_norm", "text")
+    },
     **{(task, "mask_ignored"): "nothing is padded" for task in ("cnn", "regression", "batch_norm")},
 }
 # Pairs of which one makes the other invisible or meaningless.
@@ -74,7 +78,13 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
             result = diagnose(*functions_of(task, frozenset(planted)), deadline=300)
     except (TwintrainError, UserCodeError) as error:
         text = getattr(error, "text", str(error))
-        return job_of | {"verdict": "error", "named": [], "sides": [], "unexplained": [text], "seconds": 0.0}
+        return job_of | {
+            "verdict": "error",
+            "named": [],
+            "sides": [],
+            "unexplained": [text],
+            "seconds": 0.0,
+        }
     return job_of | {
         "verdict": result.verdict,
         "named": [cause.id for cause in result.causes],
@@ -85,7 +95,9 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
 
 
 def outcome(found: dict[str, Any]) -> str:
-    """'named', 'wrong' or 'unknown' for a loop with one mistake; for pairs 'both', 'one', 'wrong' or 'unknown'."""
+    """'named', 'wrong' or 'unknown' for a loop with one mistake; for pairs 'both', 'one', 'wrong'
+    or 'unknown'.
+    """
     planted, named = list(found["planted"]), found["named"]
     if not planted or found["task"] == "correct":
         return "identical" if found["verdict"] == "identical" else "false alarm"
@@ -110,7 +122,9 @@ def pairs(count: int, ids: list[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--only", action="append", help="these pitfalls only")
     parser.add_argument("--task", action="append", choices=TASKS)
@@ -120,9 +134,13 @@ def main() -> None:
     from twintrain.diagnosis.catalogue import catalogue
 
     ids = options.only or [pitfall.id for pitfall in catalogue()]
-    singles = [(t, (i,)) for t in options.task or TASKS for i in ids if (t, i) not in NOT_APPLICABLE]
+    singles = [
+        (t, (i,)) for t in options.task or TASKS for i in ids if (t, i) not in NOT_APPLICABLE
+    ]
     clean = [] if options.only else [(t, ()) for t in options.task or TASKS]
-    files = sorted(path.name for path in CORRECT.glob("*.py") if not path.stem.startswith(("_", "test_")))
+    files = sorted(
+        path.name for path in CORRECT.glob("*.py") if not path.stem.startswith(("_", "test_"))
+    )
     correct = [] if options.no_correct or options.only else [("correct", (name,)) for name in files]
     jobs = [*clean, *correct, *singles, *(pairs(options.pairs, ids) if len(ids) > 1 else [])]
     console, found = Console(), []
@@ -146,7 +164,10 @@ def report(console: Console, found: list[dict[str, Any]], file: Path | None) -> 
     table = Table("pitfall", *TASKS)
     for id_ in dict.fromkeys(r["planted"][0] for r in single):
         cells = {r["task"]: r["outcome"] for r in single if r["planted"][0] == id_}
-        table.add_row(id_, *(cells.get(task, "n/a" if (task, id_) in NOT_APPLICABLE else "") for task in TASKS))
+        table.add_row(
+            id_,
+            *(cells.get(task, "n/a" if (task, id_) in NOT_APPLICABLE else "") for task in TASKS),
+        )
     console.print(table)
     for (task, id_), why in NOT_APPLICABLE.items():
         console.print(f"n/a  {id_} on {task}: {why}", style="dim")
@@ -156,16 +177,26 @@ def report(console: Console, found: list[dict[str, Any]], file: Path | None) -> 
         "correct loops": [r for r in found if not r["planted"] or r["task"] == "correct"],
     }
     counts = {
-        name: {o: sum(r["outcome"] == o for r in group) for o in dict.fromkeys(r["outcome"] for r in group)}
+        name: {
+            o: sum(r["outcome"] == o for r in group)
+            for o in dict.fromkeys(r["outcome"] for r in group)
+        }
         for name, group in groups.items()
     }
     seconds = sorted(r["seconds"] for r in found)
-    summary = {"counts": counts, "median_seconds": seconds[len(seconds) // 2], "longest_seconds": seconds[-1]}
+    summary = {
+        "counts": counts,
+        "median_seconds": seconds[len(seconds) // 2],
+        "longest_seconds": seconds[-1],
+    }
     console.print(summary)
     if file is not None:
         why = {f"{id_} on {task}": reason for (task, id_), reason in NOT_APPLICABLE.items()}
         file.write_text(
-            json.dumps(summary | {"machine": describe(), "not_applicable": why, "cases": found}, indent=1) + "\n"
+            json.dumps(
+                summary | {"machine": describe(), "not_applicable": why, "cases": found}, indent=1
+            )
+            + "\n"
         )
 
 

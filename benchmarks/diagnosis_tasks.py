@@ -1,4 +1,6 @@
-"""The four tasks of the diagnosis matrix: digits, a regression, a batch-norm and dropout network, a text classifier."""
+"""The four tasks of the diagnosis matrix: digits, a regression, a batch-norm and dropout network, a
+text classifier.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ L = keras.layers
 
 
 def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any], ...]:
-    """build_model, make_dataset, keras_fit and custom_loop of a task with pitfalls planted in the loop."""
+    """build_model, make_dataset, keras_fit and custom_loop of a task with pitfalls planted in the
+    loop.
+    """
     two = "loss_weights_ignored" in planted
     half = "loss_scale_not_applied" in planted
     weighted = bool(planted & {"weights_ignored", "weighted_mean_normalization"})
@@ -35,13 +39,18 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
 
     def make_dataset(split: str) -> tf.data.Dataset:
         x, y = _arrays(task, split)
-        parts: tuple[Any, ...] = (x, (y, x.reshape(len(x), -1).mean(1, keepdims=True).astype("float32")) if two else y)
+        parts: tuple[Any, ...] = (
+            x,
+            (y, x.reshape(len(x), -1).mean(1, keepdims=True).astype("float32")) if two else y,
+        )
         if weighted:
             parts += (np.random.default_rng(3).uniform(0.2, 3.0, len(x)).astype("float32"),)
         return tf.data.Dataset.from_tensor_slices(parts).batch(BATCH)
 
     loss: keras.Loss = (
-        keras.losses.MeanSquaredError() if task == "regression" else keras.losses.SparseCategoricalCrossentropy()
+        keras.losses.MeanSquaredError()
+        if task == "regression"
+        else keras.losses.SparseCategoricalCrossentropy()
     )
     setup = Setup(
         build=build,
@@ -56,9 +65,15 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
     def custom_loop(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
         return planted_loop(setup, planted)(model, ds, epochs)
 
-    # The diagnosis replaces `make_dataset` among the globals of the loop's module; the setup must see that one.
+    # The diagnosis replaces `make_dataset` among the globals of the loop's module; the setup must
+    # see that one.
     globals()["make_dataset"] = make_dataset
-    return lambda: build("mixed_float16" if half else "float32"), make_dataset, reference_fit(setup), custom_loop
+    return (
+        lambda: build("mixed_float16" if half else "float32"),
+        make_dataset,
+        reference_fit(setup),
+        custom_loop,
+    )
 
 
 def make_dataset_now(split: str) -> tf.data.Dataset:
@@ -108,7 +123,9 @@ def _model(task: str, two: bool, constrained: bool) -> keras.Model:
         "text": (4, "softmax"),
     }[task]
     outputs = L.Dense(units, activation=activation, dtype="float32", name="main")(x)
-    return keras.Model(inputs, [outputs, L.Dense(1, dtype="float32", name="side")(x)] if two else outputs)
+    return keras.Model(
+        inputs, [outputs, L.Dense(1, dtype="float32", name="side")(x)] if two else outputs
+    )
 
 
 def _arrays(task: str, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -121,9 +138,13 @@ def _arrays(task: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         return images, read_labels(DATA / f"{name}-labels-idx1-ubyte.gz")[:count].astype("int32")
     if task == "text":
         length = draw.integers(4, 17, count)
-        tokens = np.where(np.arange(16) < length[:, None], draw.integers(1, 60, (count, 16)), 0).astype("int32")
+        tokens = np.where(
+            np.arange(16) < length[:, None], draw.integers(1, 60, (count, 16)), 0
+        ).astype("int32")
         return tokens, (tokens.max(1) // 15).astype("int32").clip(0, 3)
     x = draw.normal(size=(count, 8 if task == "regression" else 12)).astype("float32")
     if task == "regression":
-        return x, (x[:, :1] * 2 + np.sin(x[:, 1:2]) + 0.1 * draw.normal(size=(count, 1))).astype("float32")
+        return x, (x[:, :1] * 2 + np.sin(x[:, 1:2]) + 0.1 * draw.normal(size=(count, 1))).astype(
+            "float32"
+        )
     return x, ((x[:, 0] > 0).astype("int32") + (x[:, 1] > 0.5)).astype("int32")

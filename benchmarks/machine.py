@@ -12,7 +12,10 @@ from importlib import metadata
 def describe() -> dict[str, str | int]:
     """Processor, cores, memory, system and the versions that matter."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
+        model = next(
+            (line.split(":", 1)[1].strip() for line in file if line.startswith("model name")),
+            "unknown",
+        )
     return {
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),

@@ -1,4 +1,5 @@
-"""Opens a report in headless Chromium: console errors, network requests, accessibility (axe-core), size, screenshots.
+"""Opens a report in headless Chromium: console errors, network requests, accessibility (axe-core),
+size, screenshots.
 
 python benchmarks/page.py runs/default/report/report.html [--shots FOLDER]
 
@@ -23,7 +24,9 @@ WIDTHS = (390, 1280)
 
 def axe_source(folder: Path) -> str:
     """The script of axe-core, from npm."""
-    subprocess.run(["npm", "pack", "--silent", "axe-core"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["npm", "pack", "--silent", "axe-core"], cwd=folder, check=True, capture_output=True
+    )
     (packed,) = folder.glob("axe-core-*.tgz")
     subprocess.run(["tar", "-xzf", packed.name], cwd=folder, check=True)
     return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
@@ -48,18 +51,30 @@ def violations(page: Path, folder: Path, dark: bool) -> list[dict]:
 def loads(page: Path, folder: Path) -> tuple[list[str], list[str]]:
     """Requests that left the machine's files, and lines on the console."""
     log = folder / "net.json"
-    command = [*CHROMIUM, f"--log-net-log={log}", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    command = [
+        *CHROMIUM,
+        f"--log-net-log={log}",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        page.as_uri(),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     events = json.loads(log.read_text(encoding="utf-8"))["events"]
     urls = {event.get("params", {}).get("url", "") for event in events}
     # Chromium's own services are not the page's doing; the page's requests name it as initiator.
-    page_urls = {e["params"]["url"] for e in events if "file://" in str(e.get("params", {}).get("initiator", ""))}
+    page_urls = {
+        e["params"]["url"]
+        for e in events
+        if "file://" in str(e.get("params", {}).get("initiator", ""))
+    }
     wanted = sorted(url for url in urls & page_urls if url.startswith(("http:", "https:", "ws:")))
     return wanted, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("page", type=Path)
     parser.add_argument("--shots", type=Path, help="folder for screenshots at 390 and 1280 pixels")
     options = parser.parse_args()
@@ -85,7 +100,12 @@ def main() -> None:
         options.shots.mkdir(parents=True, exist_ok=True)
         for width in WIDTHS:
             target = options.shots / f"{width}.png"
-            shot = [*CHROMIUM, f"--window-size={width},7000", f"--screenshot={target}", page.as_uri()]
+            shot = [
+                *CHROMIUM,
+                f"--window-size={width},7000",
+                f"--screenshot={target}",
+                page.as_uri(),
+            ]
             subprocess.run(shot, check=True, capture_output=True)
             print(target)
     sys.exit(failed)

@@ -1,8 +1,9 @@
-"""A correct training loop in which any pitfall of the catalogue can be planted, and the `fit` it equals without one.
+"""A correct training loop in which any pitfall of the catalogue can be planted, and the `fit` it
+equals without one.
 
-`planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no mistake it trains exactly
-as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is made of these.
-"""
+`planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no
+mistake it trains exactly as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is
+made of these."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ class Setup:
     """What both sides are asked to do.
 
     Attributes:
-        build: makes the model under a dtype policy; its `dropout`, masks and constraints are its own.
+        build: makes the model under a dtype policy; its `dropout`, masks and constraints are its
+            own.
         test: makes the evaluation data.
         losses: per output, a Keras loss.
         optimizer: makes the optimizer.
         loss_weights: per output.
-        stopping: patience of early stopping on the validation loss, best weights restored; 0 for none.
+        stopping: patience of early stopping on the validation loss, best weights restored; 0 for
+            none.
         half: mixed float16.
     """
 
@@ -50,7 +53,9 @@ def reference_fit(setup: Setup) -> LoopFunction:
             loss=setup.losses[0] if one else list(setup.losses),
             loss_weights=None if one else list(setup.loss_weights),
         )
-        stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=setup.stopping, restore_best_weights=True)
+        stop = keras.callbacks.EarlyStopping(
+            monitor="val_loss", patience=setup.stopping, restore_best_weights=True
+        )
         return model.fit(
             shuffled(ds),
             epochs=epochs,
@@ -67,7 +72,10 @@ def shuffled(
 ) -> tf.data.Dataset:
     """Rows in a new order every epoch, batched as before unless told otherwise."""
     rows = list(ds)
-    count, size = sum(len(keras.tree.flatten(r)[0]) for r in rows), len(keras.tree.flatten(rows[0])[0])
+    count, size = (
+        sum(len(keras.tree.flatten(r)[0]) for r in rows),
+        len(keras.tree.flatten(rows[0])[0]),
+    )
     return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
 
 
@@ -147,7 +155,11 @@ class _Loop:
         size = len(keras.tree.flatten(next(iter(ds)))[0])
         buffer = max(2, rows // 10) if self.has("shuffle_buffer_too_small") else None
         batch = size * 2 if self.has("batch_size_differs") else None
-        data = ds if self.has("shuffle_missing") else shuffled(ds, buffer, batch, self.has("last_batch_dropped"))
+        data = (
+            ds
+            if self.has("shuffle_missing")
+            else shuffled(ds, buffer, batch, self.has("last_batch_dropped"))
+        )
         if self.has("shuffle_missing") and batch:
             data = data.unbatch().batch(batch)
         if self.has("shuffle_missing") and self.has("last_batch_dropped"):
@@ -178,8 +190,14 @@ class _Loop:
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
         total = tf.constant(0.0)
-        weights = self.setup.loss_weights if not self.has("loss_weights_ignored") else (1.0,) * len(outputs)
-        for target, output, loss, weight in zip(targets, outputs, self.setup.losses, weights, strict=True):
+        weights = (
+            self.setup.loss_weights
+            if not self.has("loss_weights_ignored")
+            else (1.0,) * len(outputs)
+        )
+        for target, output, loss, weight in zip(
+            targets, outputs, self.setup.losses, weights, strict=True
+        ):
             values = self._values(target, tf.cast(output, tf.float32), loss)
             count = tf.cast(tf.size(values), tf.float32)
             if w is not None and not self.has("weights_ignored"):
@@ -199,16 +217,24 @@ class _Loop:
             return -tf.reduce_sum(tf.cast(y[:, None], tf.float32) * tf.math.log(p + 1e-9), axis=-1)
         return loss.call(y, p)
 
-    def _update(self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]) -> None:
+    def _update(
+        self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]
+    ) -> None:
         if self.has("gradient_accumulation"):
             dense = [np.asarray(tf.convert_to_tensor(g)) for g in gradients]
-            self.sums = [a + b for a, b in zip(self.sums, dense, strict=True)] if self.sums else dense
+            self.sums = (
+                [a + b for a, b in zip(self.sums, dense, strict=True)] if self.sums else dense
+            )
             if number % 4 == 3:
-                self.optimizer.apply_gradients(zip([tf.constant(s) for s in self.sums], variables, strict=True))
+                self.optimizer.apply_gradients(
+                    zip([tf.constant(s) for s in self.sums], variables, strict=True)
+                )
                 self.sums = []
         elif self.has("constraints_not_applied"):
             for variable, gradient in zip(variables, gradients, strict=True):
-                variable.assign_sub(float(self.optimizer.learning_rate) * tf.convert_to_tensor(gradient))
+                variable.assign_sub(
+                    float(self.optimizer.learning_rate) * tf.convert_to_tensor(gradient)
+                )
         else:
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
@@ -216,7 +242,9 @@ class _Loop:
         if self.has("loss_before_update"):
             return self._mean(data, training=False)
         values, sizes = zip(*self.batches, strict=True)
-        return float(np.average(values, weights=None if self.has("metric_batch_average") else sizes))
+        return float(
+            np.average(values, weights=None if self.has("metric_batch_average") else sizes)
+        )
 
     def _evaluate(self) -> float:
         data = self.setup.test()
@@ -231,7 +259,9 @@ class _Loop:
             loss = self._loss(y, self.model(x, training=training), w)
             losses.append(float(loss) + float(sum(float(added) for added in self.model.losses)))
             sizes.append(len(keras.tree.flatten(x)[0]))
-        return float(np.average(losses, weights=None if self.has("metric_batch_average") else sizes))
+        return float(
+            np.average(losses, weights=None if self.has("metric_batch_average") else sizes)
+        )
 
     def _stops(self, value: float) -> bool:
         if value < self.best:

@@ -30,13 +30,23 @@ def memory_mb(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "pipelines.cli.main", "run", "--root", root, *options.arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "pipelines.cli.main",
+            "run",
+            "--root",
+            root,
+            *options.arguments,
+        ]
         child = psutil.Popen(command)
         peak = 0.0
         while True:
@@ -53,7 +63,10 @@ def main() -> None:
         "arguments": options.arguments,
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(peak),
-        **{key: found[key] for key in ("verdict", "gap_points", "gap_ci95_points", "parity", "recipe_hash")},
+        **{
+            key: found[key]
+            for key in ("verdict", "gap_points", "gap_ci95_points", "parity", "recipe_hash")
+        },
         "seeds": found["slices"][0]["seeds"],
         "train_seconds": {twin: found["twins"][twin]["train_seconds"] for twin in ("fit", "loop")},
         "machine": describe(),

@@ -1,10 +1,11 @@
-"""Simulations: do intervals cover, do verdicts err as seldom as they say, do shares of a known surface come out?
+"""Simulations: do intervals cover, do verdicts err as seldom as they say, do shares of a known
+surface come out?
 
 python benchmarks/statistics.py [--runs 2000] [--only PART] [--json FILE]
 
-Every simulated example has a difficulty of its own, so that twins agree on most examples, as real ones do; seeds shift
-a model's skill. Populations are beta-distributed difficulties with a mean of the accuracy asked for.
-"""
+Every simulated example has a difficulty of its own, so that twins agree on most examples, as real
+ones do; seeds shift a model's skill. Populations are beta-distributed difficulties with a mean of
+the accuracy asked for."""
 
 from __future__ import annotations
 
@@ -29,13 +30,21 @@ SKILL = 0.05  # standard deviation of a seed's skill, in probits
 
 
 def twins(
-    rng: np.random.Generator, seeds: int, n: int, accuracy: float, shift: float = 0.0, skill: float = 0.0
+    rng: np.random.Generator,
+    seeds: int,
+    n: int,
+    accuracy: float,
+    shift: float = 0.0,
+    skill: float = 0.0,
 ) -> np.ndarray:
     """Paired differences of twins of which the loop is `shift` probits better, int8 [seeds, n]."""
     ease = special.ndtri(rng.beta(0.3 * accuracy, 0.3 * (1 - accuracy), n).clip(1e-12, 1 - 1e-12))
     found = np.empty((seeds, n), np.int8)
     for seed in range(seeds):
-        fit, loop = (rng.uniform(size=n) < special.ndtr(ease + skill * rng.normal() + extra) for extra in (0.0, shift))
+        fit, loop = (
+            rng.uniform(size=n) < special.ndtr(ease + skill * rng.normal() + extra)
+            for extra in (0.0, shift)
+        )
         found[seed] = loop.astype(np.int8) - fit
     return found
 
@@ -44,7 +53,9 @@ def twins(
 def population(accuracy: float) -> np.ndarray:
     """Ease of the whole population, in probits, at equally spaced quantiles."""
     p = (np.arange(100_000) + 0.5) / 100_000
-    return special.ndtri(stats.beta.ppf(p, 0.3 * accuracy, 0.3 * (1 - accuracy)).clip(1e-12, 1 - 1e-12))
+    return special.ndtri(
+        stats.beta.ppf(p, 0.3 * accuracy, 0.3 * (1 - accuracy)).clip(1e-12, 1 - 1e-12)
+    )
 
 
 def true_gap(accuracy: float, shift: float, skill: float) -> float:
@@ -81,29 +92,44 @@ def coverage(job: tuple[int, int, float, float, int, tuple[int, ...]]) -> dict[s
 def possible(job: tuple[int, float]) -> dict[str, Any]:
     """The least any honest interval can cover, where one pair of twins is as good as the other.
 
-    Honest: it nowhere covers less than 94 %, however many pairs are discordant. Outcomes are whole numbers, and which of
-    them such an interval may leave out, so as to cover as little as possible here, is a knapsack, solved exactly.
-    """
+    Honest: it nowhere covers less than 94 %, however many pairs are discordant. Outcomes are whole
+        numbers, and which of
+    them such an interval may leave out, so as to cover as little as possible here, is a knapsack,
+    solved exactly."""
     n, accuracy = job
     ease = special.ndtr(population(accuracy))
     discordant = float(2 * (ease * (1 - ease)).mean())
-    outcomes = np.array([(pairs, better) for pairs in range(n + 1) for better in range(pairs + 1)]).T
+    outcomes = np.array(
+        [(pairs, better) for pairs in range(n + 1) for better in range(pairs + 1)]
+    ).T
 
     def chances(share: float) -> np.ndarray:
-        return stats.binom.pmf(outcomes[0], n, share) * stats.binom.pmf(outcomes[1], outcomes[0], 0.5)
+        return stats.binom.pmf(outcomes[0], n, share) * stats.binom.pmf(
+            outcomes[1], outcomes[0], 0.5
+        )
 
     shares = [*np.linspace(0.001, 0.2, 60), *np.linspace(0.21, 1, 40)]
     found = optimize.milp(
         -chances(discordant),
-        constraints=optimize.LinearConstraint(np.array([chances(share) for share in shares]), -np.inf, 0.06),
+        constraints=optimize.LinearConstraint(
+            np.array([chances(share) for share in shares]), -np.inf, 0.06
+        ),
         integrality=np.ones(outcomes.shape[1]),
         bounds=optimize.Bounds(0, 1),
     )
-    return {"seeds": 1, "n": n, "accuracy": accuracy, "discordant": n * discordant, "least": 1 + float(found.fun)}
+    return {
+        "seeds": 1,
+        "n": n,
+        "accuracy": accuracy,
+        "discordant": n * discordant,
+        "least": 1 + float(found.fun),
+    }
 
 
 def alike(job: tuple[int, float, int]) -> dict[str, Any]:
-    """A/A: how often a whole report (overall, and slices after Holm) calls a winner where there is none."""
+    """A/A: how often a whole report (overall, and slices after Holm) calls a winner where there is
+    none.
+    """
     from twintrain.statistics.paired import holm, paired_estimate, verdict
 
     seeds, skill, runs = job
@@ -111,7 +137,10 @@ def alike(job: tuple[int, float, int]) -> dict[str, Any]:
     overall = family = 0
     for _ in range(runs):
         d = twins(rng, seeds, 10_000, 0.98, 0.0, skill)
-        groups = [d, *(d[:, rng.permutation(10_000)[: 1000 if k < 10 else 3333]] for k in range(SLICES))]
+        groups = [
+            d,
+            *(d[:, rng.permutation(10_000)[: 1000 if k < 10 else 3333]] for k in range(SLICES)),
+        ]
         estimates = [paired_estimate(group) for group in groups]
         adjusted = [estimates[0].p_value, *holm([e.p_value for e in estimates[1:]])]
         words = [verdict(e, p, 0.001, False) for e, p in zip(estimates, adjusted, strict=True)]
@@ -128,12 +157,20 @@ def equivalence(job: tuple[int, int, float, int, tuple[int, ...]]) -> dict[str, 
     seeds, n, accuracy, runs, stream = job
     rng = np.random.default_rng([seeds, n, round(1000 * accuracy), 7, *stream])
     # A margin that a sample of this size can show: twice the standard error of the difference.
-    margin = max(abs(true_gap(accuracy, 0.05, 0.0)), 5.0 * np.sqrt(0.3 * (1 - accuracy) / (n * seeds)))
+    margin = max(
+        abs(true_gap(accuracy, 0.05, 0.0)), 5.0 * np.sqrt(0.3 * (1 - accuracy) / (n * seeds))
+    )
     shift = shift_for(accuracy, margin)
     found = 0
     for _ in range(runs):
         found += paired_estimate(twins(rng, seeds, n, accuracy, shift)).equivalence_p(margin) < 0.05
-    return {"seeds": seeds, "n": n, "accuracy": accuracy, "margin_points": 100 * float(margin), "false": found / runs}
+    return {
+        "seeds": seeds,
+        "n": n,
+        "accuracy": accuracy,
+        "margin_points": 100 * float(margin),
+        "false": found / runs,
+    }
 
 
 def shift_for(accuracy: float, gap: float) -> float:
@@ -160,15 +197,17 @@ def shares(job: tuple[int, str, int, int]) -> dict[str, Any]:
         pairs = rng.normal(0, 0.004, len(design.pairs))
         on = design.runs.astype(float)
         surface = 0.9 + on @ effects
-        surface += sum(w * on[:, i] * on[:, j] for w, (i, j) in zip(pairs, design.pairs, strict=True)) + np.zeros(
-            len(on)
-        )
+        surface += sum(
+            w * on[:, i] * on[:, j] for w, (i, j) in zip(pairs, design.pairs, strict=True)
+        ) + np.zeros(len(on))
         truth = effects.copy()
         for weight, (i, j) in zip(pairs, design.pairs, strict=True):
             truth[i] += weight / 2
             truth[j] += weight / 2
         drift = rng.normal(0, 0.004, (len(on), seeds, 1))
-        answers = rng.uniform(size=(len(on), seeds, 2000)) < (surface[:, None, None] + drift).clip(0, 1)
+        answers = rng.uniform(size=(len(on), seeds, 2000)) < (surface[:, None, None] + drift).clip(
+            0, 1
+        )
         found = [weighed(answers, weights) for weights in design.shares]
         covered += sum(e.low <= value <= e.high for e, value in zip(found, truth, strict=True))
         asked += practices
@@ -201,8 +240,8 @@ def jobs(runs: int) -> Iterator[tuple[str, Any, tuple]]:
                 yield "equivalence at the margin", equivalence, (seeds, n, accuracy, 2 * runs, ())
     for accuracy in ACCURACIES:
         yield "least coverage that is possible", possible, (20, accuracy)
-    # The two rows that stood furthest out of line above, on data of their own (the worst of many is so by chance too)
-    # and with runs enough to tell chance from fault.
+    # The two rows that stood furthest out of line above, on data of their own (the worst of many is
+    # so by chance too) and with runs enough to tell chance from fault.
     yield "again, lowest coverage", coverage, (5, 10_000, 0.5, 0.0, 3 * runs, (1,))
     yield "again, highest equivalence", equivalence, (5, 10_000, 0.98, 20 * runs, (1,))
     for practices, kind in ((1, "full"), (3, "full"), (5, "pairs"), (7, "mains")):
@@ -216,14 +255,26 @@ def work(job: tuple[str, Any, tuple]) -> tuple[str, dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--only", action="append", help="parts whose names begin so; FILE keeps the others")
+    parser.add_argument(
+        "--only", action="append", help="parts whose names begin so; FILE keeps the others"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     started, found = time.perf_counter(), {}
-    todo = [job for job in jobs(options.runs) if not options.only or job[0].startswith(tuple(options.only))]
-    kept = json.loads(options.json.read_text(encoding="utf-8")) if options.only and options.json else {}
+    todo = [
+        job
+        for job in jobs(options.runs)
+        if not options.only or job[0].startswith(tuple(options.only))
+    ]
+    kept = (
+        json.loads(options.json.read_text(encoding="utf-8"))
+        if options.only and options.json
+        else {}
+    )
     with get_context("spawn").Pool(2) as pool:
         for number, (name, row) in enumerate(pool.imap(work, todo), start=1):
             found.setdefault(name, []).append(row)
@@ -237,22 +288,36 @@ def main() -> None:
         from machine import describe
 
         seconds = round(time.perf_counter() - started + kept.get("seconds", 0))
-        content = {"runs": options.runs, "seconds": seconds, "summary": summary, "machine": describe(), **found}
+        content = {
+            "runs": options.runs,
+            "seconds": seconds,
+            "summary": summary,
+            "machine": describe(),
+            **found,
+        }
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def summarize(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The figures people ask for. Where fewer than ten discordant pairs are expected, no interval that always covers
-    95 % can cover only 95 %: the outcomes are too few."""
+    """The figures people ask for. Where fewer than ten discordant pairs are expected, no interval
+    that always covers 95 % can cover only 95 %: the outcomes are too few."""
     rows = found["coverage of 95 % intervals"]
     many = [row["covered"] for row in rows if row["discordant"] >= 10]
     few = [row["covered"] for row in rows if row["discordant"] < 10]
     return {
-        "coverage, 10 discordant pairs or more": {"least": min(many), "most": max(many), "mean": float(np.mean(many))},
+        "coverage, 10 discordant pairs or more": {
+            "least": min(many),
+            "most": max(many),
+            "mean": float(np.mean(many)),
+        },
         "coverage, fewer": {"least": min(few), "most": max(few), "mean": float(np.mean(few))},
         "A/A, overall, most": max(row["overall"] for row in found["A/A: a winner is called"]),
-        "A/A, any of 13 slices after Holm, most": max(row["slices"] for row in found["A/A: a winner is called"]),
-        "equivalence at the margin, most": max(row["false"] for row in found["equivalence at the margin"]),
+        "A/A, any of 13 slices after Holm, most": max(
+            row["slices"] for row in found["A/A: a winner is called"]
+        ),
+        "equivalence at the margin, most": max(
+            row["false"] for row in found["equivalence at the margin"]
+        ),
         "coverage of shares": {
             "least": min(row["covered"] for row in found["coverage of shares"]),
             "most": max(row["covered"] for row in found["coverage of shares"]),

@@ -31,12 +31,16 @@ def mnist(split: str) -> ExampleStore:
     pair = idx.find_pair(DATA, split)
     labels = idx.read_labels(pair.labels)
     raw = b"".join(idx.read_images(pair.images, 0, len(labels)))
-    images = np.frombuffer(raw, np.uint8).reshape(-1, 28, 28, 1).astype(np.float32) / np.float32(255)
+    images = np.frombuffer(raw, np.uint8).reshape(-1, 28, 28, 1).astype(np.float32) / np.float32(
+        255
+    )
     ids = np.array([f"{split}-{position:08d}" for position in range(len(labels))], np.bytes_)
     return build_store([(images, labels.astype(np.int64), ids)], 1 << 31)
 
 
-def twin(name: str, overrides: list[str], epochs: int) -> Callable[[ExampleStore, ExampleStore], float]:
+def twin(
+    name: str, overrides: list[str], epochs: int
+) -> Callable[[ExampleStore, ExampleStore], float]:
     def run(train: ExampleStore, test: ExampleStore) -> float:
         recipe = load_recipe("standard", [f"training.epochs={epochs}", *overrides]).for_twin(name)
         job = TwinJob(recipe, find_problem(recipe, train.shape, 10), train, test, 0)
@@ -51,7 +55,9 @@ def fit_on_arrays(train: ExampleStore, test: ExampleStore) -> float:
     images, held = train.images(np.arange(len(train))), test.images(np.arange(len(test)))
     with session(recipe, 0):
         built = build(recipe, find_problem(recipe, train.shape, 10), 1875)
-        built.model.compile(optimizer=built.optimizer, loss=built.loss, metrics=[built.accuracy], jit_compile=False)
+        built.model.compile(
+            optimizer=built.optimizer, loss=built.loss, metrics=[built.accuracy], jit_compile=False
+        )
         seconds: list[float] = []
         started = time.perf_counter()
 
@@ -62,7 +68,12 @@ def fit_on_arrays(train: ExampleStore, test: ExampleStore) -> float:
 
         hook = keras.callbacks.LambdaCallback(on_epoch_end=note)
         built.model.fit(
-            images, train.labels, epochs=3, validation_data=(held, test.labels), callbacks=[hook], verbose=0
+            images,
+            train.labels,
+            epochs=3,
+            validation_data=(held, test.labels),
+            callbacks=[hook],
+            verbose=0,
         )
     return 2 * len(train) / sum(seconds[1:])
 
@@ -76,7 +87,9 @@ WAYS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -85,10 +98,16 @@ def main() -> None:
     for number in range(options.rounds):
         for name, way in WAYS.items():
             speeds[name].append(round(way(train, test)))
-            print(f"round {number + 1}/{options.rounds}  {name:<14}{speeds[name][-1]:>8,} images/s", flush=True)
+            print(
+                f"round {number + 1}/{options.rounds}  {name:<14}{speeds[name][-1]:>8,} images/s",
+                flush=True,
+            )
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     for name, median in medians.items():
-        print(f"{name:<14} median {median:>8,.0f} images/s, {median / medians['fit on arrays']:.2f} x fit on arrays")
+        print(
+            f"{name:<14} median {median:>8,.0f} images/s, {median / medians['fit on arrays']:.2f} "
+            "x fit on arrays"
+        )
     if options.json:
         result = {"images_per_second": speeds, "medians": medians, "machine": describe()}
         options.json.parent.mkdir(parents=True, exist_ok=True)

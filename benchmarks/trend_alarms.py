@@ -2,11 +2,10 @@
 
 python benchmarks/trend_alarms.py [--runs 1000] [--json FILE]
 
-Ten slices, as of ten labels, of 100 or 1,000 test examples each; accuracies from 92 to 96.5 %, which vary from span to
-span beyond the luck of the draw: not at all, each slice by itself (normally, or with Student's heavy tails at 4 degrees
-of freedom), all slices together, or one slice eight times as much as the others. The alarm may err in a third of 5 %
-over all spans to come.
-"""
+Ten slices, as of ten labels, of 100 or 1,000 test examples each; accuracies from 92 to 96.5 %,
+which vary from span to span beyond the luck of the draw: not at all, each slice by itself
+(normally, or with Student's heavy tails at 4 degrees of freedom), all slices together, or one slice
+eight times as much as the others. The alarm may err in a third of 5 % over all spans to come."""
 
 from __future__ import annotations
 
@@ -56,7 +55,9 @@ def accuracies(rng: np.random.Generator, kind: str, points: float, size: int) ->
 def alarmed(found: np.ndarray, size: int) -> np.ndarray:
     """Which slices the last of these spans is alarmed at, by the trend's own rules; bool [slices]."""
     courses = [Course(column, np.full(len(column), float(size))) for column in found.T]
-    return np.array(holm(drop_p_values(courses, DROP_POINTS / 100).tolist())) < spent(len(found)) / 3
+    return (
+        np.array(holm(drop_p_values(courses, DROP_POINTS / 100).tolist())) < spent(len(found)) / 3
+    )
 
 
 def cell(job: tuple[str, float, int, int]) -> dict[str, Any]:
@@ -77,24 +78,34 @@ def cell(job: tuple[str, float, int, int]) -> dict[str, Any]:
         "points": points,
         "examples_per_slice": size,
         "false_alarms_percent": round(100 * wrong / runs, 2),
-        "fall_seen_percent": {str(look): round(100 * count / runs, 1) for look, count in seen.items()},
+        "fall_seen_percent": {
+            str(look): round(100 * count / runs, 1) for look, count in seen.items()
+        },
     }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=1000, help="simulated series per cell")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     asked = parser.parse_args()
     jobs = [(kind, points, size, asked.runs) for size in SIZES for kind, points in SCATTER]
-    print(f"false alarms over {SPANS} spans; how often a fall of {100 * FALL:.0f} points in one slice is seen at span")
+    print(
+        f"false alarms over {SPANS} spans; how often a fall of {100 * FALL:.0f} points in one "
+        "slice is seen at span"
+    )
     rows = []
     with get_context("spawn").Pool() as pool:
         for row in pool.imap(cell, jobs):
             rows.append(row)
-            seen = "  ".join(f"{look}: {share:5.1f} %" for look, share in row["fall_seen_percent"].items())
+            seen = "  ".join(
+                f"{look}: {share:5.1f} %" for look, share in row["fall_seen_percent"].items()
+            )
             print(
-                f"{row['examples_per_slice']:5} per slice  {row['scatter']:11} {row['points']:3.1f} points   "
+                f"{row['examples_per_slice']:5} per slice  {row['scatter']:11} "
+                f"{row['points']:3.1f} points   "
                 f"{row['false_alarms_percent']:5.2f} %   {seen}",
                 flush=True,
             )

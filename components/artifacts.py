@@ -1,6 +1,7 @@
 """Artifact types of our own: each is a directory with one JSON file, named beside it.
 
-Kubeflow Pipelines allows no longer names than `word.Word`; pipelines.kfp.entrypoint turns them into import paths.
+Kubeflow Pipelines allows no longer names than `word.Word`; pipelines.kfp.entrypoint turns them into
+import paths.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Attribution: which practice is worth how many points between the two twins; a node of its own, only when asked for."""
+"""Attribution: which practice is worth how many points between the two twins; a node of its own,
+only when asked for.
+"""
 
 from pathlib import Path
 from typing import get_args
@@ -68,7 +70,11 @@ def Attribution(  # noqa: N802 - TFX names components like classes
         data=transformed_data(transformed_examples.uri, transform_graph.uri),
         cache=Path(state),
         budget_seconds=None if minutes is None else 60 * minutes,
-        known={(twin, seed): folders[twin] / f"seed-{seed}" for twin in get_args(TwinName) for seed in wanted.seeds},
+        known={
+            (twin, seed): folders[twin] / f"seed-{seed}"
+            for twin in get_args(TwinName)
+            for seed in wanted.seeds
+        },
     )
     write_json(attribution, explain(question, _Teller()).model_dump(mode="json"))
 

@@ -1,4 +1,6 @@
-"""DataGate: stops the run when the data is not what the schema says, with a table a person can act on."""
+"""DataGate: stops the run when the data is not what the schema says, with a table a person can act
+on.
+"""
 
 import tfx  # noqa: F401 - first: it stands in for a module that TFDV 1.16 asks for and tfx-bsl 1.21 lacks
 
@@ -43,12 +45,19 @@ def DataGate(  # noqa: N802 - TFX names components like classes
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
-        TwintrainError: there are anomalies, an empty split, a missing class, or label drift between the splits.
+        TwintrainError: there are anomalies, an empty split, a missing class, or label drift between
+            the splits.
     """
     rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
     splits = artifact_utils.decode_split_names(statistics.split_names)
-    stats = {split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits}
-    findings = [finding for split in splits for finding in _reported(split, _load_anomalies(anomalies.uri, split))]
+    stats = {
+        split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits
+    }
+    findings = [
+        finding
+        for split in splits
+        for finding in _reported(split, _load_anomalies(anomalies.uri, split))
+    ]
     findings += check_splits(stats, rules)
     if findings:
         raise TwintrainError(
@@ -67,10 +76,15 @@ def load_rules(path: Path) -> schema_pb2.Schema:
     try:
         rules = tfdv.load_schema_text(str(path))
     except text_format.ParseError as error:
-        raise TwintrainError(f"The schema {path} is not a schema in text form: {error}.", "Mend it there.") from error
+        raise TwintrainError(
+            f"The schema {path} is not a schema in text form: {error}.", "Mend it there."
+        ) from error
     missing = {"image", LABEL, "example_id"} - {feature.name for feature in rules.feature}
     if missing:
-        raise TwintrainError(f"The schema {path} lacks {', '.join(sorted(missing))}.", "Start from data/schema.pbtxt.")
+        raise TwintrainError(
+            f"The schema {path} lacks {', '.join(sorted(missing))}.",
+            "Start from data/schema.pbtxt.",
+        )
     label = next(feature for feature in rules.feature if feature.name == LABEL)
     if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
         raise TwintrainError(
@@ -83,7 +97,9 @@ def load_rules(path: Path) -> schema_pb2.Schema:
 def check_splits(
     stats: dict[str, statistics_pb2.DatasetFeatureStatisticsList], rules: schema_pb2.Schema
 ) -> list[Finding]:
-    """What ExampleValidator does not look at: empty splits, missing classes, label drift from 'train'."""
+    """What ExampleValidator does not look at: empty splits, missing classes, label drift from
+    'train'.
+    """
     findings: list[Finding] = []
     domain = next(feature.int_domain for feature in rules.feature if feature.name == LABEL)
     for split, proto in stats.items():
@@ -91,9 +107,15 @@ def check_splits(
         if not seen["examples"]:
             findings.append(Finding(split, "-", "the split is empty"))
             continue
-        missing = [label for label in range(domain.min, domain.max + 1) if not seen["labels"].get(str(label))]
+        missing = [
+            label
+            for label in range(domain.min, domain.max + 1)
+            if not seen["labels"].get(str(label))
+        ]
         if missing:
-            findings.append(Finding(split, LABEL, f"no example of class {', '.join(map(str, missing))}"))
+            findings.append(
+                Finding(split, LABEL, f"no example of class {', '.join(map(str, missing))}")
+            )
     if not findings:
         for split in stats:
             if split != "train":
@@ -107,7 +129,10 @@ def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, A
     labels: dict[str, int] = {}
     for feature in dataset.features:
         if "".join(feature.path.step) == LABEL:
-            labels = {bucket.label: int(bucket.sample_count) for bucket in feature.string_stats.rank_histogram.buckets}
+            labels = {
+                bucket.label: int(bucket.sample_count)
+                for bucket in feature.string_stats.rank_histogram.buckets
+            }
     return {"examples": int(dataset.num_examples), "labels": dict(sorted(labels.items()))}
 
 
@@ -115,14 +140,18 @@ def as_table(findings: Iterable[Finding]) -> str:
     """Findings in aligned columns."""
     rows = [Finding("split", "feature", "problem"), *findings]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"  {row.split:<{widths[0]}}  {row.feature:<{widths[1]}}  {row.problem}" for row in rows)
+    return "\n".join(
+        f"  {row.split:<{widths[0]}}  {row.feature:<{widths[1]}}  {row.problem}" for row in rows
+    )
 
 
 def _reported(split: str, found: anomalies_pb2.Anomalies) -> list[Finding]:
     whole = found.dataset_anomaly_info.description
     findings = [Finding(split, "-", whole)] if whole else []
     for name, info in sorted(found.anomaly_info.items()):
-        findings.append(Finding(split, name, f"{info.short_description}: {info.description}".rstrip(": ")))
+        findings.append(
+            Finding(split, name, f"{info.short_description}: {info.description}".rstrip(": "))
+        )
     return findings
 
 
@@ -134,8 +163,15 @@ def _drift(
 ) -> list[Finding]:
     only_drift = tfdv.validate_statistics(stats, rules, previous_statistics=reference)
     plain = tfdv.validate_statistics(stats, rules)
-    new = {name: info for name, info in only_drift.anomaly_info.items() if name not in plain.anomaly_info}
-    return [Finding(split, name, f"drift from 'train': {info.description}") for name, info in sorted(new.items())]
+    new = {
+        name: info
+        for name, info in only_drift.anomaly_info.items()
+        if name not in plain.anomaly_info
+    }
+    return [
+        Finding(split, name, f"drift from 'train': {info.description}")
+        for name, info in sorted(new.items())
+    ]
 
 
 def _load_anomalies(uri: str, split: str) -> anomalies_pb2.Anomalies:

@@ -1,4 +1,6 @@
-"""The Evaluator: TFX's own, comparing the loop twin (candidate) with the fit twin (baseline) slice by slice."""
+"""The Evaluator: TFX's own, comparing the loop twin (candidate) with the fit twin (baseline) slice
+by slice.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def eval_config(comparison: Comparison) -> tfma.EvalConfig:
     model = {"signature_name": "serving_default", "label_key": "label"}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
     threshold = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": comparison.accuracy_floor}),
+        value_threshold=tfma.GenericValueThreshold(
+            lower_bound={"value": comparison.accuracy_floor}
+        ),
         change_threshold=tfma.GenericChangeThreshold(
             direction=tfma.MetricDirection.HIGHER_IS_BETTER,
             absolute={"value": -comparison.margin_points / 100},
@@ -47,7 +51,9 @@ def eval_config(comparison: Comparison) -> tfma.EvalConfig:
         config=f'{{"name": "{ACCURACY}"}}',
         # The whole decides; a slice of a few examples would withhold the blessing by chance.
         per_slice_thresholds=[
-            config_pb2.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[tfma.SlicingSpec()], threshold=threshold
+            )
         ],
     )
     paired = tfma.MetricConfig(class_name=PairedAccuracy.__name__, module=PairedAccuracy.__module__)
@@ -56,7 +62,10 @@ def eval_config(comparison: Comparison) -> tfma.EvalConfig:
             tfma.ModelSpec(name="candidate", **model),
             tfma.ModelSpec(name="baseline", is_baseline=True, **model),
         ],
-        slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices)],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices),
+        ],
         metrics_specs=[
             tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy]),
             tfma.MetricsSpec(metrics=[paired], model_names=["candidate"]),

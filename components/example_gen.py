@@ -1,7 +1,8 @@
 """IdxExampleGen: IDX pairs become tf.Examples of `image` (bytes), `label` and `example_id`.
 
-A standard file-based ExampleGen, so TFX's driver numbers the span and fingerprints the files; which span is taken and
-the reading are ours. The work is cut into ranges of images that workers read and encode side by side.
+A standard file-based ExampleGen, so TFX's driver numbers the span and fingerprints the files; which
+span is taken and the reading are ours. The work is cut into ranges of images that workers read and
+encode side by side.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class IdxExampleGen(component.FileBasedExampleGen):
         limit: keep a stratified sample of this many examples over all splits.
         span: take this span instead of the newest; only for a directory of spans.
         code: not read; it keeps examples made by other code from being taken for this one's.
-        look: whether the data can be looked at here; without, nothing is checked and no span is chosen.
+        look: whether the data can be looked at here; without, nothing is checked and no span is
+            chosen.
 
     Raises:
         TwintrainError: `span` is asked for and not there or not complete, or no span is complete.
@@ -95,7 +97,9 @@ def fingerprint(data: Path, span: int | None) -> str:
     for split in idx.SPLIT_PREFIXES:
         idx.find_pair(span_folder(data, span), split)
     splits = _input_config(data, span).splits
-    processor = input_processor.FileBasedInputProcessor(str(data), splits, None if span is None else _only(span))
+    processor = input_processor.FileBasedInputProcessor(
+        str(data), splits, None if span is None else _only(span)
+    )
     number, version = processor.resolve_span_and_version()
     return str(processor.get_input_fingerprint(number, version))
 
@@ -109,15 +113,22 @@ def _only(span: int) -> range_config_pb2.RangeConfig:
 @beam.ptransform_fn
 @beam.typehints.with_input_types(beam.Pipeline)
 @beam.typehints.with_output_types(tf.train.Example)
-def _read_split(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str) -> beam.PCollection:
+def _read_split(
+    pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str
+) -> beam.PCollection:
     folder = (Path(exec_properties[specs.INPUT_BASE_KEY]) / split_pattern).parent
-    split = next(name for name, prefix in idx.SPLIT_PREFIXES.items() if Path(split_pattern).name.startswith(prefix))
+    split = next(
+        name
+        for name, prefix in idx.SPLIT_PREFIXES.items()
+        if Path(split_pattern).name.startswith(prefix)
+    )
     image_shape, limit = _settings(exec_properties)
     pairs = {name: idx.find_pair(folder, name) for name in idx.SPLIT_PREFIXES}
     summary = idx.inspect_pair(pairs[split])
     if summary.shape != image_shape:
         raise TwintrainError(
-            f"{pairs[split].images} holds images of {' x '.join(map(str, summary.shape))}, the recipe expects "
+            f"{pairs[split].images} holds images of {' x '.join(map(str, summary.shape))}, the "
+            "recipe expects "
             f"{' x '.join(map(str, image_shape))} (height, width, channels).",
             f"Use --set data.image_shape=[{','.join(map(str, summary.shape))}]",
         )
@@ -147,7 +158,9 @@ def _read_piece(positions: list[int], pair: idx.IdxPair) -> Iterator[tf.train.Ex
     labels = idx.read_labels(pair.labels)
     wanted = set(positions)
     first, last = positions[0], positions[-1] + 1
-    for position, image in zip(range(first, last), idx.read_images(pair.images, first, last), strict=True):
+    for position, image in zip(
+        range(first, last), idx.read_images(pair.images, first, last), strict=True
+    ):
         if position in wanted:
             yield encode(f"{pair.split}-{position:08d}", image, int(labels[position]))
 

@@ -1,8 +1,9 @@
 """A TFMA metric that pairs the predictions of candidate and baseline example by example.
 
-It is an ordinary Beam combiner: it runs in the Evaluator's own graph, on any runner, for any slices and crosses of
-slices, and what it yields are scalars that TFMA's views show beside its other metrics (with `_diff` added to the name,
-as to every metric that looks at two models). Per slice:
+It is an ordinary Beam combiner: it runs in the Evaluator's own graph, on any runner, for any slices
+    and crosses of
+slices, and what it yields are scalars that TFMA's views show beside its other metrics (with `_diff`
+added to the name, as to every metric that looks at two models). Per slice:
 
     paired_n                    examples
     paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong     the 2x2 table
@@ -61,7 +62,9 @@ def table_from(metrics: dict[str, float]) -> PairedTable:
     Args:
         metrics: metric name -> value, as TFMA wrote them.
     """
-    return PairedTable(**{field: round(metrics[f"{PREFIX}{name}"]) for field, name in _TABLE.items()})
+    return PairedTable(
+        **{field: round(metrics[f"{PREFIX}{name}"]) for field, name in _TABLE.items()}
+    )
 
 
 def _computations(
@@ -73,7 +76,9 @@ def _computations(
 ) -> metric_types.MetricComputations:
     baseline = model_util.get_baseline_model_spec(eval_config)
     if baseline is None:
-        raise ValueError("PairedAccuracy compares with a baseline; mark one model_spec with is_baseline")
+        raise ValueError(
+            "PairedAccuracy compares with a baseline; mark one model_spec with is_baseline"
+        )
     computations = []
     for model in model_names or [""]:
         if model == baseline.name:
@@ -91,7 +96,9 @@ def _computations(
             }
             combiner = _PairedCombiner(eval_config, baseline.name, model, output, keys)
             computations.append(
-                metric_types.MetricComputation(keys=list(keys.values()), preprocessors=None, combiner=combiner)
+                metric_types.MetricComputation(
+                    keys=list(keys.values()), preprocessors=None, combiner=combiner
+                )
             )
     return computations
 
@@ -113,7 +120,9 @@ class _PairedCombiner(beam.CombineFn):
     def create_accumulator(self) -> _Counts:
         return (0, 0, 0, 0)
 
-    def add_input(self, accumulator: _Counts, element: metric_types.StandardMetricInputs) -> _Counts:
+    def add_input(
+        self, accumulator: _Counts, element: metric_types.StandardMetricInputs
+    ) -> _Counts:
         fit, loop = self._right(element, self._baseline), self._right(element, self._candidate)
         cell = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}[fit, loop]
         counts = list(accumulator)
@@ -150,7 +159,9 @@ class _PairedCombiner(beam.CombineFn):
         )
         scores = np.asarray(prediction).reshape(-1)
         # A model that predicts NaN is right about nothing.
-        return bool(np.isfinite(scores).all() and int(scores.argmax()) == int(np.asarray(label).reshape(())))
+        return bool(
+            np.isfinite(scores).all() and int(scores.argmax()) == int(np.asarray(label).reshape(()))
+        )
 
 
 assert tuple(_TABLE) == tuple(field.name for field in fields(PairedTable))

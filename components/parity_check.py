@@ -1,4 +1,6 @@
-"""ParityCheck: before the long training, a few steps of both twins side by side on real transformed batches."""
+"""ParityCheck: before the long training, a few steps of both twins side by side on real transformed
+batches.
+"""
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -37,7 +39,8 @@ def ParityCheck(  # noqa: N802 - TFX names components like classes
         raise TwintrainError(
             f"The twins obey one recipe and yet part: {result.first.describe()}."
             + "".join(f" The {cause}." for cause in result.causes),
-            "Their trainings would not be comparable. If model.name is your own, look for randomness or state in it "
+            "Their trainings would not be comparable. If model.name is your own, look for "
+            "randomness or state in it "
             "that no seed governs.",
         )
     write_json(parity, result.model_dump(mode="json"))

@@ -1,4 +1,6 @@
-"""The one preprocessing graph: both twins train on what it makes, and serving runs it on raw examples."""
+"""The one preprocessing graph: both twins train on what it makes, and serving runs it on raw
+examples.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from twintrain.data.idx import UNIT
 INK_BUCKETS = 3
 
 
-def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
+def preprocessing_fn(
+    inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
+) -> dict[str, tf.Tensor]:
     """Scale pixels to 0..1 and sort examples by how much ink they carry.
 
     Args:
@@ -20,8 +24,9 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
         custom_config: 'image_shape', (height, width, channels).
 
     Returns:
-        'image' float32 [batch, height, width, channels]; 'label' int64 [batch]; 'example_id' bytes [batch];
-        'ink' int64 [batch], 0 for the lightest third of the training images, 2 for the heaviest.
+        'image' float32 [batch, height, width, channels]; 'label' int64 [batch]; 'example_id' bytes
+        [batch]; 'ink' int64 [batch], 0 for the lightest third of the training images, 2 for the
+        heaviest.
     """
     shape = [int(size) for size in custom_config["image_shape"]]
     raw = tf.reshape(tf.io.decode_raw(inputs["image"], tf.uint8), [-1, *shape])

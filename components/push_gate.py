@@ -1,4 +1,5 @@
-"""PushGate: the loop twin is pushed only when the recipe's thresholds hold, also against the twin pushed last.
+"""PushGate: the loop twin is pushed only when the recipe's thresholds hold, also against the twin
+pushed last.
 
 A component and not a Resolver: open-source Kubeflow Pipelines cannot run Resolver nodes.
 """
@@ -46,8 +47,8 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         blessing: the Evaluator's.
         decision: what the Pusher obeys; push.json in it has the reasons.
         destination: where twins are pushed to; the newest there is the one to hold against.
-        in_place: not read; the version pushed last, so that a decision made when another one stood there, or none, is
-            not taken for this one.
+        in_place: not read; the version pushed last, so that a decision made when another one stood
+            there, or none, is not taken for this one.
         recipe: as JSON; its thresholds decide.
         code: not read; it keeps a result of other code from being taken for this one's.
     """
@@ -55,12 +56,16 @@ def PushGate(  # noqa: N802 - TFX names components like classes
     one_seed = wanted.model_copy(update={"seeds": wanted.seeds[:1]})
     predictions = load_predictions(one_seed, Path(fit_run.uri), Path(loop_run.uri))
     newest = last_pushed(Path(destination))
-    standing = newest is not None and _same(newest, Path(path_utils.serving_model_path(candidate.uri)))
+    standing = newest is not None and _same(
+        newest, Path(path_utils.serving_model_path(candidate.uri))
+    )
     found = decide(
         wanted.comparison,
         loop=predictions.correct["loop"][0],
         fit=predictions.correct["fit"][0],
-        last=None if newest is None or standing else correct_of(newest, split_files(examples.uri, "eval")),
+        last=None
+        if newest is None or standing
+        else correct_of(newest, split_files(examples.uri, "eval")),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
         standing=newest.name if newest is not None and standing else None,
     )
@@ -74,9 +79,14 @@ def _same(model: Path, other: Path) -> bool:
 
 
 def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Whether an exported twin is right on each raw example, bool [examples], in canonical order (by example id)."""
+    """Whether an exported twin is right on each raw example, bool [examples], in canonical order
+    (by example id).
+    """
     serve = tf.saved_model.load(str(model)).signatures["serving_default"]
-    spec = {"label": tf.io.FixedLenFeature([], tf.int64), "example_id": tf.io.FixedLenFeature([], tf.string)}
+    spec = {
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        "example_id": tf.io.FixedLenFeature([], tf.string),
+    }
     ids, correct = [], []
     for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
         parsed = tf.io.parse_example(batch, spec)
@@ -84,9 +94,11 @@ def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
             probabilities = serve(examples=batch)["probabilities"]
         except tf.errors.InvalidArgumentError as error:
             raise TwintrainError(
-                f"The twin pushed last ({model}) does not take these examples, so that the new one cannot be held "
+                f"The twin pushed last ({model}) does not take these examples, so that the new one "
+                "cannot be held "
                 "against it.",
-                "If the data is another on purpose, give this run a root of its own (--root), or move that twin away.",
+                "If the data is another on purpose, give this run a root of its own (--root), or "
+                "move that twin away.",
             ) from error
         ids.append(parsed["example_id"].numpy().astype(np.bytes_))
         correct.append((tf.argmax(probabilities, axis=1) == parsed["label"]).numpy())
@@ -96,7 +108,9 @@ def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
 def _write(decision: ModelBlessing, candidate: Model, found: PushDecision, push: bool) -> None:
     folder = Path(decision.uri)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(found.model_dump(mode="json"), indent=1), encoding="utf-8")
+    (folder / FILE).write_text(
+        json.dumps(found.model_dump(mode="json"), indent=1), encoding="utf-8"
+    )
     # A twin that lies there already keeps its place, but the Pusher must not put it there again.
     (folder / ("BLESSED" if push else "NOT_BLESSED")).touch()
     # What TFX's own Evaluator sets, and its Pusher reads.

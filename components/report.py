@@ -10,7 +10,13 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types.standard_artifacts import Examples, ModelBlessing, ModelEvaluation, ModelRun, TunerResults
+from tfx.types.standard_artifacts import (
+    Examples,
+    ModelBlessing,
+    ModelEvaluation,
+    ModelRun,
+    TunerResults,
+)
 
 from components.artifacts import (
     AttributionRecord,
@@ -74,7 +80,9 @@ def Report(  # noqa: N802 - TFX names components like classes
             classes=len(counts["train"]["labels"]),
             evaluator=_evaluator_tables(evaluation.uri, wanted),
             blessed=(Path(blessing.uri) / "BLESSED").exists(),
-            push=PushDecision.model_validate_json((Path(decision.uri) / FILE).read_text(encoding="utf-8")),
+            push=PushDecision.model_validate_json(
+                (Path(decision.uri) / FILE).read_text(encoding="utf-8")
+            ),
             data=counts,
             attribution=Explanation.model_validate(read_json(attribution)) if attribution else None,
         )
@@ -85,13 +93,18 @@ def Report(  # noqa: N802 - TFX names components like classes
 
 
 def _trials(uri: str) -> list[dict[str, Any]]:
-    trials: list[dict[str, Any]] = json.loads((Path(uri) / "tuner_results.json").read_text(encoding="utf-8"))
+    trials: list[dict[str, Any]] = json.loads(
+        (Path(uri) / "tuner_results.json").read_text(encoding="utf-8")
+    )
     return trials
 
 
 def _ink(files: tuple[str, ...]) -> npt.NDArray[np.int64]:
     """Ink bucket of each test example, int64 [n], in canonical order (by example id)."""
-    features = {"ink": tf.io.FixedLenFeature([], tf.int64), "example_id": tf.io.FixedLenFeature([], tf.string)}
+    features = {
+        "ink": tf.io.FixedLenFeature([], tf.int64),
+        "example_id": tf.io.FixedLenFeature([], tf.string),
+    }
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
     parts = [tf.io.parse_example(batch, features) for batch in records]
     ids = np.concatenate([part["example_id"].numpy().astype(np.bytes_) for part in parts])
@@ -105,16 +118,25 @@ def _evaluator_tables(uri: str, recipe: Recipe) -> dict[str, PairedTable]:
     for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
         (metrics,) = (by_class[""] for by_class in outputs.values())
         # TFMA adds the suffix to every metric that looks at two models.
-        figures = ((name.removesuffix("_diff"), value) for name, value in metrics.items() if name.startswith(PREFIX))
+        figures = (
+            (name.removesuffix("_diff"), value)
+            for name, value in metrics.items()
+            if name.startswith(PREFIX)
+        )
         values = {name: value["doubleValue"] for name, value in figures}
         found[slice_name(dict(key), recipe.comparison.label_names)] = table_from(values)
     return found
 
 
-def _images(files: tuple[str, ...], wanted: set[str], shape: tuple[int, int, int]) -> dict[str, bytes]:
+def _images(
+    files: tuple[str, ...], wanted: set[str], shape: tuple[int, int, int]
+) -> dict[str, bytes]:
     """Some raw images as PNG, by example id."""
     found: dict[str, bytes] = {}
-    features = {"image": tf.io.FixedLenFeature([], tf.string), "example_id": tf.io.FixedLenFeature([], tf.string)}
+    features = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "example_id": tf.io.FixedLenFeature([], tf.string),
+    }
     for record in tf.data.TFRecordDataset(list(files), compression_type="GZIP") if wanted else ():
         parsed = tf.io.parse_single_example(record, features)
         name = parsed["example_id"].numpy().decode(errors="replace")

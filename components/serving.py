@@ -12,7 +12,9 @@ from twintrain.comparison.push_decision import Identity
 from twintrain.data.batches import scaled
 
 
-def export(model: keras.Model, transform_graph: str, folder: Path, input_scale: str, identity: Identity) -> None:
+def export(
+    model: keras.Model, transform_graph: str, folder: Path, input_scale: str, identity: Identity
+) -> None:
     """Write the SavedModel and, beside it, `twin.keras` and `twin.json`.
 
     Signatures, both on serialized raw tf.Examples, string [batch]:
@@ -41,7 +43,8 @@ class _Serving(tf.Module):
     def __init__(self, model: keras.Model, graph: tft.TFTransformOutput, input_scale: str) -> None:
         super().__init__()
         self._model, self._input_scale = model, input_scale
-        # Keras 3 models are no trackables of tf.Module; their variables are named here so that they are saved.
+        # Keras 3 models are no trackables of tf.Module; their variables are named here so that they
+        # are saved.
         self._tracked = [variable.value for variable in model.variables]
         self._transform = graph.transform_features_layer()
         spec = graph.raw_feature_spec()

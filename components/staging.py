@@ -1,4 +1,6 @@
-"""Where Kubeflow Pipelines' launcher stages what a URI names: remote artifacts are local paths inside a step."""
+"""Where Kubeflow Pipelines' launcher stages what a URI names: remote artifacts are local paths
+inside a step.
+"""
 
 from __future__ import annotations
 

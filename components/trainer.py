@@ -1,4 +1,6 @@
-"""The Trainer nodes: TFX's own Trainer, with this `run_fn`, which hands the work to a process that owns the GPU."""
+"""The Trainer nodes: TFX's own Trainer, with this `run_fn`, which hands the work to a process that
+owns the GPU.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +20,40 @@ from twintrain.training.seeds import SeedsJob, forget_state
 def run_fn(fn_args: FnArgs) -> None:
     """Train one twin over all seeds of its recipe and export it.
 
-    `fn_args.custom_config` is `components.transformed.training_config`. The records of the seeds go to the ModelRun
-    artifact, the SavedModel, `twin.keras` and `twin.json` to the Model artifact.
+    `fn_args.custom_config` is `components.transformed.training_config`. The records of the seeds go
+    to the ModelRun artifact, the SavedModel, `twin.keras` and `twin.json` to the Model artifact.
     """
     config = fn_args.custom_config
     assert config is not None
-    data = transformed_data(str(Path(fn_args.train_files[0]).parent.parent), fn_args.transform_graph_path)
+    data = transformed_data(
+        str(Path(fn_args.train_files[0]).parent.parent), fn_args.transform_graph_path
+    )
     asked = Recipe.model_validate_json(config["recipe"])
     recipe = with_best(asked, fn_args.hyperparameters)
-    seeds = SeedsJob(config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"]))
+    seeds = SeedsJob(
+        config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"])
+    )
     folder = Path(fn_args.serving_model_dir)
-    request = TrainingRequest(seeds, fn_args.transform_graph_path, folder, asked.hash, config["code"])
+    request = TrainingRequest(
+        seeds, fn_args.transform_graph_path, folder, asked.hash, config["code"]
+    )
     group = WorkerGroup.of_this_process()
     if group is None and (size := _processes(recipe)) > 1:
         run_as_group(run, (request,), size)
     else:
         run_isolated(run, request)
     if group is not None and group.member:
-        request.serving_folder.mkdir(parents=True)  # TFX insists on a model; the step that leads has it
+        request.serving_folder.mkdir(
+            parents=True
+        )  # TFX insists on a model; the step that leads has it
     else:
         forget_state(seeds)
 
 
 def _processes(recipe: Recipe) -> int:
-    """How many processes of this machine share the work: its machines, or its seeds where each needs one device."""
+    """How many processes of this machine share the work: its machines, or its seeds where each
+    needs one device.
+    """
     if recipe.execution.strategy == "multi_worker":
         return recipe.execution.machines
     at_a_time = int(os.environ.get(SEEDS_AT_A_TIME, "1"))

@@ -34,7 +34,9 @@ class TrainingRequest:
 
 
 def run(request: TrainingRequest) -> None:
-    """Train and export; runs in a process of its own. Of several that share the work, the first exports."""
+    """Train and export; runs in a process of its own. Of several that share the work, the first
+    exports.
+    """
     group, seeds = WorkerGroup.of_this_process(), request.seeds
     if group is None:
         _export(train_seeds(seeds), request)
@@ -64,4 +66,10 @@ def _export(model: keras.Model, request: TrainingRequest) -> None:
         weights=weights_digest(model.get_weights()),
         code=request.code,
     )
-    export(model, request.transform_graph, request.serving_folder, seeds.recipe.training.input_scale, identity)
+    export(
+        model,
+        request.transform_graph,
+        request.serving_folder,
+        seeds.recipe.training.input_scale,
+        identity,
+    )

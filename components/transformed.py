@@ -17,7 +17,9 @@ from twintrain.tuning.search import with_values
 def transformed_data(examples_uri: str, transform_graph_uri: str) -> TransformedData:
     """The transformed examples of a run, with the shape and number of classes its schema gives."""
     graph = tft.TFTransformOutput(transform_graph_uri)
-    label = next(feature for feature in graph.raw_metadata.schema.feature if feature.name == "label")
+    label = next(
+        feature for feature in graph.raw_metadata.schema.feature if feature.name == "label"
+    )
     return TransformedData(
         files={split: split_files(examples_uri, split) for split in ("train", "eval")},
         image_shape=tuple(graph.transformed_feature_spec()["image"].shape),
@@ -26,8 +28,14 @@ def transformed_data(examples_uri: str, transform_graph_uri: str) -> Transformed
 
 
 def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
-    """A Trainer's custom_config: only what decides its result, so that nothing else costs a cached training."""
-    return {"twin": twin, "recipe": recipe.for_twin(twin).for_training().model_dump_json(), "state_dir": state_dir}
+    """A Trainer's custom_config: only what decides its result, so that nothing else costs a cached
+    training.
+    """
+    return {
+        "twin": twin,
+        "recipe": recipe.for_twin(twin).for_training().model_dump_json(),
+        "state_dir": state_dir,
+    }
 
 
 def tuning_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
@@ -49,5 +57,7 @@ def with_best(recipe: Recipe, best: dict[str, Any] | None) -> Recipe:
 
 def read_best(uri: str) -> dict[str, Any]:
     """keras-tuner's configuration of the best hyperparameters, from a HyperParameters artifact."""
-    best: dict[str, Any] = json.loads((Path(uri) / "best_hyperparameters.txt").read_text(encoding="utf-8"))
+    best: dict[str, Any] = json.loads(
+        (Path(uri) / "best_hyperparameters.txt").read_text(encoding="utf-8")
+    )
     return best

@@ -1,4 +1,6 @@
-"""TrendRecord: keeps this span's comparison beside those of the spans before, and holds it against them."""
+"""TrendRecord: keeps this span's comparison beside those of the spans before, and holds it against
+them.
+"""
 
 from pathlib import Path
 
@@ -25,7 +27,8 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     destination: Parameter[str],
     moment: Parameter[str],
 ) -> None:
-    """Write the record; one of the same span and recipe is replaced. Then say what is alarming: a gap, a drop, drift.
+    """Write the record; one of the same span and recipe is replaced. Then say what is alarming: a
+    gap, a drop, drift.
 
     Args:
         report: holds comparison.json.
@@ -33,18 +36,20 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
         schema: says how far a label's share may move from span to span.
         entry: a copy of the record, where it is kept, and how it stands to the spans before.
         destination: a directory or a URL that fsspec knows.
-        moment: not read; a new one in each run, so that none takes this step from an earlier one: the record may have
-            been removed since.
+        moment: not read; a new one in each run, so that none takes this step from an earlier one:
+            the record may have been removed since.
 
     Raises:
-        TwintrainError: the record cannot be written, or another cannot be read; then this one has been kept.
+        TwintrainError: the record cannot be written, or another cannot be read; then this one has
+            been kept.
     """
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
     rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
     (label,) = (feature for feature in rules.feature if feature.name == LABEL)
     # A schema without a comparator means that no change of a share is drift.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
-    # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's own.
+    # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's
+    # own.
     span = examples.get_int_custom_property("span")
     found = record_from(Comparison.model_validate_json(text), span, allowed, unstaged(report.uri))
     store = RecordStore(destination)

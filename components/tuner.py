@@ -1,4 +1,6 @@
-"""The Tuner nodes: TFX's Tuner with an executor that searches in a process that owns the GPU and keeps every trial."""
+"""The Tuner nodes: TFX's Tuner with an executor that searches in a process that owns the GPU and
+keeps every trial.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,20 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class TwinTunerExecutor(base_executor.BaseExecutor):
-    """Runs `twintrain.tuning.search.search_step` and writes what TFX's own executor would, plus seconds and epochs per trial."""
+    """Runs `twintrain.tuning.search.search_step` and writes what TFX's own executor would, plus
+    seconds and epochs per trial.
+    """
 
-    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
+    def Do(  # noqa: N802 - TFX's name
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> None:
         """See `BaseExecutor.Do`."""
         config = json.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
         recipe = Recipe.model_validate_json(config["recipe"])
         examples = artifact_utils.get_single_uri(input_dict[specs.EXAMPLES_KEY])
-        data = transformed_data(examples, artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY]))
+        data = transformed_data(
+            examples, artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY])
+        )
         # Named by what decides the search, so that an interrupted one is found again.
         key = hashlib.sha256(f"{recipe.hash} {examples}".encode()).hexdigest()[:16]
         folder = Path(config["state_dir"]) / f"tuning-{config['twin']}-{key}"
@@ -55,7 +63,10 @@ class TwinTuner(Tuner):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(TwinTunerExecutor)
 
     def __init__(
-        self, examples: types.BaseChannel, transform_graph: types.BaseChannel, custom_config: dict[str, Any]
+        self,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        custom_config: dict[str, Any],
     ) -> None:
         super().__init__(
             examples=examples,

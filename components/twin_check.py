@@ -26,24 +26,32 @@ def TwinCheck(  # noqa: N802 - TFX names components like classes
         fit_run: records of the fit twin.
         loop_run: records of the loop twin.
         agreement: where the findings go.
-        must_agree: 1 where both twins obey the same recipe, so that different batches are an error; 0 where the loop
-            deviates on purpose.
+        must_agree: 1 where both twins obey the same recipe, so that different batches are an error;
+            0 where the loop deviates on purpose.
         code: not read; it keeps a result of other code from being taken for this one's.
 
     Raises:
-        TwintrainError: the batches differ although the recipe is the same; names the first such batch.
+        TwintrainError: the batches differ although the recipe is the same; names the first such
+            batch.
     """
     seeds = []
-    for folder in sorted(Path(fit_run.uri).glob("seed-*"), key=lambda path: int(path.name.split("-")[1])):
+    for folder in sorted(
+        Path(fit_run.uri).glob("seed-*"), key=lambda path: int(path.name.split("-")[1])
+    ):
         other = Path(loop_run.uri) / folder.name
-        records = [json.loads((side / "record.json").read_text(encoding="utf-8")) for side in (folder, other)]
+        records = [
+            json.loads((side / "record.json").read_text(encoding="utf-8"))
+            for side in (folder, other)
+        ]
         found = compare_seed(records[0]["seed"], folder, other, *records)
         if must_agree and found.first_different_batch is not None:
             epoch, step = found.first_different_batch
             raise TwintrainError(
-                f"The twins were not fed the same batches: with seed {found.seed} they first differ in epoch "
+                f"The twins were not fed the same batches: with seed {found.seed} they first "
+                "differ in epoch "
                 f"{epoch + 1}, batch {step + 1}.",
-                "Their figures cannot be compared. Check that data and recipe did not change during the run.",
+                "Their figures cannot be compared. Check that data and recipe did not change "
+                "during the run.",
             )
         seeds.append(found.model_dump())
     write_json(agreement, seeds)

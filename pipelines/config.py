@@ -27,12 +27,14 @@ class RunConfig(BaseModel):
         root: everything the run writes goes below it.
         span: the span to use; None for the newest.
         cache: reuse results of earlier runs on this root whose inputs are the same.
-        workers: processes for Beam stages; 0 takes as many as there are cores, or one where the recipe's limit makes
-            the data so small that starting workers costs more than they save.
-        seeds_at_a_time: how many seeds of a twin are trained side by side, each in a process (and on a GPU) of its own.
-        records: directory or URL that keeps one record per span, recipe and name; None for `records` below the root.
-        ingest_later: do not look at the data while the pipeline is put together: only the step that ingests can
-            see it, and puts the pipeline together again.
+        workers: processes for Beam stages; 0 takes as many as there are cores, or one where the
+            recipe's limit makes the data so small that starting workers costs more than they save.
+        seeds_at_a_time: how many seeds of a twin are trained side by side, each in a process (and
+            on a GPU) of its own.
+        records: directory or URL that keeps one record per span, recipe and name; None for
+            `records` below the root.
+        ingest_later: do not look at the data while the pipeline is put together: only the step that
+            ingests can see it, and puts the pipeline together again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,17 +111,19 @@ def workers_have_tfx(image: str) -> list[str]:
         # A worker must import tfx before tensorflow_data_validation: TFX stands in for a module
         # (tfx_bsl.arrow.sql_util) that TFDV 1.16 asks for and tfx-bsl 1.21 no longer has.
         "--beam_plugin=tfx",
-        # Where no image is named, TFX packs a copy of itself for the workers in every Beam step: three seconds, and
-        # 52 MB in the temporary directory that nobody removes.
+        # Where no image is named, TFX packs a copy of itself for the workers in every Beam step:
+        # three seconds, and 52 MB in the temporary directory that nobody removes.
         f"--sdk_container_image={image}",
     ]
 
 
 def code_digest(recipe: Recipe, repository: Path = REPOSITORY, *, report: bool = False) -> str:
-    """SHA-256 over all code that decides a result: ours, the user's model module, the versions of what they stand on.
+    """SHA-256 over all code that decides a result: ours, the user's model module, the versions of
+    what they stand on.
 
-    It is handed to every node that runs such code, and names the folder of unfinished trainings, so that a change of
-    code is never hidden by an earlier result. The report's own code counts for the report alone (`report=True`).
+    It is handed to every node that runs such code, and names the folder of unfinished trainings, so
+    that a change of code is never hidden by an earlier result. The report's own code counts for the
+    report alone (`report=True`).
     """
     sources = (
         path

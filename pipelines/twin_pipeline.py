@@ -1,4 +1,6 @@
-"""The pipeline, from files to verdict. Read this first, then the components in the order they appear here."""
+"""The pipeline, from files to verdict. Read this first, then the components in the order they
+appear here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
-from tfx.v1.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer, Transform
+from tfx.v1.components import (
+    ExampleValidator,
+    ImportSchemaGen,
+    Pusher,
+    StatisticsGen,
+    Trainer,
+    Transform,
+)
 
 from components.attribution import Attribution
 from components.data_gate import DataGate
@@ -34,7 +43,9 @@ def create_pipeline(config: RunConfig) -> Pipeline:
         pipeline_root=str(config.root / "artifacts"),
         components=_nodes(config),
         enable_cache=config.cache,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(config.metadata_db)),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(config.metadata_db)
+        ),
         beam_pipeline_args=config.beam_arguments,
     )
 
@@ -76,11 +87,15 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
 def _data(config: RunConfig, code: str) -> _Data:
     """Ingested, described, held to the schema; then one preprocessing for both twins."""
     shape, limit = config.recipe.data.image_shape, config.recipe.data.limit
-    ingest = IdxExampleGen(config.data, shape, limit, config.span, code, look=not config.ingest_later)
+    ingest = IdxExampleGen(
+        config.data, shape, limit, config.span, code, look=not config.ingest_later
+    )
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
-    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
     gate = DataGate(
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
@@ -200,17 +215,23 @@ def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> Twi
     return TwinTuner(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        custom_config=tuning_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
+        custom_config=tuning_config(config.recipe, twin, str(config.state / code[:16]))
+        | {"code": code},
     ).with_id(f"Tuner-{twin}")
 
 
-def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str, code: str) -> Trainer:
+def _trainer(
+    config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str, code: str
+) -> Trainer:
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        hyperparameters=tuner.outputs["best_hyperparameters"] if config.recipe.tuning.apply else None,
+        hyperparameters=tuner.outputs["best_hyperparameters"]
+        if config.recipe.tuning.apply
+        else None,
         run_fn="components.trainer.run_fn",
-        custom_config=training_config(config.recipe, twin, str(config.state / code[:16])) | {"code": code},
+        custom_config=training_config(config.recipe, twin, str(config.state / code[:16]))
+        | {"code": code},
     ).with_id(f"Trainer-{twin}")
     trainer.add_upstream_node(tuner)
     return trainer

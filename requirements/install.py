@@ -38,8 +38,12 @@ SETS = {
 
 def main() -> int:
     """Set up the environment; 0 when it is ready, 1 with a message when it cannot be."""
-    parser = argparse.ArgumentParser(description="Set up .venv with everything Twintrain needs, at locked versions.")
-    parser.add_argument("--dependencies-only", action="store_true", help="without this project itself (for images)")
+    parser = argparse.ArgumentParser(
+        description="Set up .venv with everything Twintrain needs, at locked versions."
+    )
+    parser.add_argument(
+        "--dependencies-only", action="store_true", help="without this project itself (for images)"
+    )
     parser.add_argument("--cuda", action="store_true", help="with NVIDIA's libraries, for GPUs")
     asked = parser.parse_args()
     problem = check_platform()
@@ -51,7 +55,9 @@ def main() -> int:
     made = STAMP.read_text() if STAMP.is_file() else ""
     cuda = asked.cuda or _WITH_CUDA in made  # once asked for, they stay
     stamp = fingerprint(name, project=not asked.dependencies_only)
-    whole = stamp + _WITH_CUDA + hashlib.sha256(CUDA.read_bytes()).hexdigest()[:16] if cuda else stamp
+    whole = (
+        stamp + _WITH_CUDA + hashlib.sha256(CUDA.read_bytes()).hexdigest()[:16] if cuda else stamp
+    )
     if made == whole:
         return 0
     anew = made.partition(_WITH_CUDA)[0] != stamp
@@ -59,7 +65,10 @@ def main() -> int:
     if problem:
         return fail(*problem)
     libc = ".".join(map(str, glibc()))
-    print(f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set {name}", flush=True)
+    print(
+        f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set {name}",
+        flush=True,
+    )
     started = time.monotonic()
     try:
         if anew:
@@ -67,10 +76,14 @@ def main() -> int:
         if cuda:
             add(CUDA)
     except subprocess.CalledProcessError as error:
-        return fail(f"This step failed: {' '.join(map(str, error.cmd))}", "Its output above says why.")
+        return fail(
+            f"This step failed: {' '.join(map(str, error.cmd))}", "Its output above says why."
+        )
     STAMP.write_text(whole)
     if shutil.which("nvidia-smi") and not cuda:
-        print(f"An NVIDIA GPU seems to be here. For TensorFlow to use it: make install CUDA=1 ({CUDA_GB} GB more)")
+        print(
+            f"An NVIDIA GPU seems to be here. For TensorFlow to use it: make install CUDA=1 ({CUDA_GB} GB more)"
+        )
     print(f"Ready after {time.monotonic() - started:.0f} s: .venv/bin/twintrain", flush=True)
     return 0
 
@@ -81,13 +94,17 @@ def glibc() -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")) if name == "glibc" else ()
 
 
-def choose_set(libc: tuple[int, ...], python: tuple[int, int]) -> tuple[str | None, tuple[str, str]]:
+def choose_set(
+    libc: tuple[int, ...], python: tuple[int, int]
+) -> tuple[str | None, tuple[str, str]]:
     """The locked set for a C library and a Python version, or why there is none and what to do."""
     for name, (lowest, (first, last)) in SETS.items():
         if libc >= lowest:
             if first <= python <= last:
                 return name, ("", "")
-            served = f"{first[0]}.{first[1]}" + (f" to {last[0]}.{last[1]}" if last != first else "")
+            served = f"{first[0]}.{first[1]}" + (
+                f" to {last[0]}.{last[1]}" if last != first else ""
+            )
             found = ".".join(map(str, libc))
             return None, (
                 f"Python {python[0]}.{python[1]} does not fit: with C library {found}, TFX's wheels need Python {served}.",
@@ -107,7 +124,10 @@ def check_platform() -> tuple[str, str] | None:
             "Use a Linux machine or container. The library alone (pip install twintrain) runs wherever TensorFlow does.",
         )
     if platform.machine() != "x86_64":
-        return (f"TFX has wheels for x86-64 only; this is {platform.machine()}.", "Use an x86-64 machine or container.")
+        return (
+            f"TFX has wheels for x86-64 only; this is {platform.machine()}.",
+            "Use an x86-64 machine or container.",
+        )
     return None
 
 
@@ -115,24 +135,40 @@ def check_host(needed_gb: float = NEEDED_GB) -> tuple[str, str] | None:
     """What would make the set-up fail half-way."""
     free = shutil.disk_usage(PROJECT).free / 1e9
     if free < needed_gb:
-        return (f"Only {free:.1f} GB are free on the disk of {PROJECT}, about {needed_gb} are needed.", "Make room.")
+        return (
+            f"Only {free:.1f} GB are free on the disk of {PROJECT}, about {needed_gb} are needed.",
+            "Make room.",
+        )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return ("Python's venv module is missing.", "On Debian and Ubuntu: apt install python3-venv")
+        return (
+            "Python's venv module is missing.",
+            "On Debian and Ubuntu: apt install python3-venv",
+        )
     if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        return ("No C++ compiler: pyfarmhash, which TFX needs, has no wheel.", "On Debian and Ubuntu: apt install g++")
+        return (
+            "No C++ compiler: pyfarmhash, which TFX needs, has no wheel.",
+            "On Debian and Ubuntu: apt install g++",
+        )
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     if not header.is_file():
-        return (f"Python's headers are missing ({header}).", "On Debian and Ubuntu: apt install python3-dev")
+        return (
+            f"Python's headers are missing ({header}).",
+            "On Debian and Ubuntu: apt install python3-dev",
+        )
     return None
 
 
 def fingerprint(name: str, project: bool = True) -> str:
     """What a finished environment is stamped with; another stamp means it must be made again."""
     sha = hashlib.sha256()
-    for path in (HERE / f"{name}.txt", Path(__file__), *([PROJECT / "setup.py"] if project else [])):
+    for path in (
+        HERE / f"{name}.txt",
+        Path(__file__),
+        *([PROJECT / "setup.py"] if project else []),
+    ):
         sha.update(path.read_bytes())
     return f"{name} {platform.python_version()} {sha.hexdigest()}"
 
@@ -157,7 +193,9 @@ def add(locked: Path) -> None:
 
 def run(*command: str | Path) -> None:
     """Run a step with its output shown."""
-    subprocess.run([str(part) for part in command], check=True, env={**os.environ, "VIRTUAL_ENV": str(VENV)})
+    subprocess.run(
+        [str(part) for part in command], check=True, env={**os.environ, "VIRTUAL_ENV": str(VENV)}
+    )
 
 
 def fail(problem: str, remedy: str) -> int:

@@ -26,18 +26,31 @@ def main() -> int:
         print(f"resolving {name} …", flush=True)
         extras = ["--extra", "pipeline", "--extra", "dev"]
         project = str(HERE.parent / "setup.py")
-        status = compile_to(name, project, "--universal", "--python-version", python, *extras, *given)
+        status = compile_to(
+            name, project, "--universal", "--python-version", python, *extras, *given
+        )
         if status:
             return status
     print("resolving cuda …", flush=True)
     # The image's Python and system alone; every version as in the set that it is installed on top of.
     versions = ["--constraints", str(HERE / "glibc-2.39.txt"), "--python-version", "3.13"]
-    return compile_to("cuda", "-", "--python-platform", "x86_64-manylinux_2_39", *versions, requirement=CUDA)
+    return compile_to(
+        "cuda", "-", "--python-platform", "x86_64-manylinux_2_39", *versions, requirement=CUDA
+    )
 
 
 def compile_to(name: str, source: str, *options: str, requirement: str | None = None) -> int:
     """Resolve one source into `name`.txt; the resolver's exit status."""
-    command = ["uv", "pip", "compile", source, "--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url"]
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        source,
+        "--quiet",
+        "--generate-hashes",
+        "--no-header",
+        "--no-emit-index-url",
+    ]
     command += [*options, "--output-file", str(HERE / f"{name}.txt")]
     return subprocess.run(command, input=requirement, text=True, check=False).returncode
 

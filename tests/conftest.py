@@ -24,7 +24,8 @@ SPREAD = ("test_cases.py", "test_correct.py")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests run in one process, in order (they share costly fixtures), unless each stands alone.
+    """A file's tests run in one process, in order (they share costly fixtures), unless each stands
+    alone.
 
     Whole runs come first, so that no process is left with one while the others have nothing to do.
     """
@@ -35,10 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def mnist_store(split: str, count: int, memory_limit: int = 1 << 30) -> ExampleStore:
-    """The first examples of a split of the bundled MNIST, scaled to 0..1, as the pipeline would hold them."""
+    """The first examples of a split of the bundled MNIST, scaled to 0..1, as the pipeline would
+    hold them.
+    """
     pair = idx.find_pair(DATA, split)
     images = b"".join(idx.read_images(pair.images, 0, count))
-    pixels = np.frombuffer(images, np.uint8).reshape(count, 28, 28, 1).astype(np.float32) / np.float32(255)
+    pixels = np.frombuffer(images, np.uint8).reshape(count, 28, 28, 1).astype(
+        np.float32
+    ) / np.float32(255)
     labels = idx.read_labels(pair.labels)[:count].astype(np.int64)
     ids = np.array([f"{split}-{position:08d}" for position in range(count)], np.bytes_)
     halves = [slice(0, count // 2), slice(count // 2, count)]
@@ -59,7 +64,9 @@ def small_test() -> ExampleStore:
 
 @pytest.fixture
 def idx_folder(tmp_path: Path) -> Path:
-    """A directory of a valid, tiny IDX data set: 60 training and 30 test digits of real MNIST, gzipped."""
+    """A directory of a valid, tiny IDX data set: 60 training and 30 test digits of real MNIST,
+    gzipped.
+    """
     folder = tmp_path / "idx"
     folder.mkdir()
     write_idx(folder, {"train": 60, "eval": 30})

@@ -1,8 +1,9 @@
-"""Diagnoses in a process of their own, so that what a user's file leaves behind does not reach the tests.
+"""Diagnoses in a process of their own, so that what a user's file leaves behind does not reach the
+tests.
 
-With noise, every gradient carries rounding that is new in every run, as on a GPU, which adds in no fixed order unless op
-determinism is on. `TWINTRAIN_NOISE=1e-6 pytest tests/cases tests/correct` diagnoses everything so.
-"""
+With noise, every gradient carries rounding that is new in every run, as on a GPU, which adds in no
+fixed order unless op determinism is on. `TWINTRAIN_NOISE=1e-6 pytest tests/cases tests/correct`
+diagnoses everything so."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ NOISE = float(os.environ.get("TWINTRAIN_NOISE", "0"))
 
 
 def add_noise(level: float) -> None:
-    """Let every gradient of this process differ by normal noise of that share of its largest element."""
+    """Let every gradient of this process differ by normal noise of that share of its largest
+    element.
+    """
     import tensorflow as tf
 
     true = tf.GradientTape.gradient

@@ -1,8 +1,8 @@
 """Twintrain: train one model twice, and settle whether, how much and why the two trainings differ.
 
-`twintrain.diagnose(build_model, make_dataset, keras_fit, custom_loop)` names the reason why a loop and `fit` differ.
-`twintrain.load(root)` gives a finished comparison as an object that a notebook shows.
-"""
+`twintrain.diagnose(build_model, make_dataset, keras_fit, custom_loop)` names the reason why a loop
+and `fit` differ. `twintrain.load(root)` gives a finished comparison as an object that a notebook
+shows."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The one exception a user is meant to read.
 
-Everything foreseeable (bad data, a bad recipe, a busy root) is raised as `TwintrainError`: a sentence that says what
-is wrong and where, and one that says what to do. The command line prints it without a traceback; anything else is a
-bug of ours and keeps its traceback.
+Everything foreseeable (bad data, a bad recipe, a busy root) is raised as `TwintrainError`: a
+sentence that says what is wrong and where, and one that says what to do. The command line prints it
+without a traceback; anything else is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class TwintrainError(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that suggests the known word nearest to `word`, or lists the known ones when none is near."""
+    """A sentence that suggests the known word nearest to `word`, or lists the known ones when none
+    is near.
+    """
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if near:
@@ -55,7 +57,10 @@ def explained(error: ValidationError, root: type[BaseModel], title: str) -> str:
         place = problem["loc"]
         where = ".".join(str(part) for part in place)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"  {where}: no such key. {did_you_mean(str(place[-1]), _keys_at(root, place[:-1]))}")
+            lines.append(
+                f"  {where}: no such key. "
+                f"{did_you_mean(str(place[-1]), _keys_at(root, place[:-1]))}"
+            )
             continue
         text = problem["msg"].removeprefix("Value error, ")
         given = problem["input"]
@@ -76,4 +81,7 @@ def _model_in(annotation: Any) -> Any:
     """The model in an annotation: itself, or what a list, a mapping or an optional holds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in typing.get_args(annotation) if (found := _model_in(inner)) is not None), None)
+    return next(
+        (found for inner in typing.get_args(annotation) if (found := _model_in(inner)) is not None),
+        None,
+    )

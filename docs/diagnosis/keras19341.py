@@ -1,9 +1,9 @@
 """keras-team/keras#19341: "Difference in training with model.fit and with tf.GradientTape".
 
-A regression with two SELU layers under MaxNorm constraints. The model is handed around as its configuration and rebuilt
-where it is trained; the loop ends worse than fit. The thread settles on two differences: the rebuilt model starts from
-weights of its own, and fit compiles its step with XLA.
-"""
+A regression with two SELU layers under MaxNorm constraints. The model is handed around as its
+configuration and rebuilt where it is trained; the loop ends worse than fit. The thread settles on
+two differences: the rebuilt model starts from weights of its own, and fit compiles its step with
+XLA."""
 
 import keras
 import numpy as np

@@ -1,8 +1,9 @@
-"""tensorflow/tensorflow#35585: "Difference in training accuracy and loss using gradientTape vs model.fit".
+"""tensorflow/tensorflow#35585: "Difference in training accuracy and loss using gradientTape vs
+model.fit".
 
-A multi-label classifier (24 sigmoids) on 15 dense features here, 5,078 in the report. fit gets arrays with shuffle=True
-and a validation split; the loop goes through the data in its own order, and its accuracy and loss are other ones.
-"""
+A multi-label classifier (24 sigmoids) on 15 dense features here, 5,078 in the report. fit gets
+arrays with shuffle=True and a validation split; the loop goes through the data in its own order,
+and its accuracy and loss are other ones."""
 
 import keras
 import numpy as np

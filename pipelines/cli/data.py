@@ -33,9 +33,12 @@ _SPLITS = {"train": "training images", "eval": "test images"}
 @app.command(epilog="Example:  twintrain data fetch fashion-mnist --to data/fashion")
 def fetch(
     name: Annotated[str, typer.Argument(help="mnist or fashion-mnist")],
-    to: Annotated[Path | None, typer.Option(help="Target directory.", show_default="data/NAME")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Target directory.", show_default="data/NAME")
+    ] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Take the files from this directory instead of the internet.")
+        Path | None,
+        typer.Option("--from", help="Take the files from this directory instead of the internet."),
     ] = None,
 ) -> None:
     """Download a data set with its checksums, or check and take over files you already have."""
@@ -48,58 +51,86 @@ def fetch(
 
 @app.command(
     "import",
-    epilog="Examples:  twintrain data import photos --size 64x64  |  twintrain data import cifar10.npz  |  "
-    "twintrain data import hub/cifar10 --to data/cifar10  |  twintrain data import june --to data/shop/span-6",
+    epilog="Examples:  twintrain data import photos --size 64x64  |  twintrain data import "
+    "cifar10.npz  |  "
+    "twintrain data import hub/cifar10 --to data/cifar10  |  twintrain data import june --to "
+    "data/shop/span-6",
 )
 def import_(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A directory with one directory of image files per label (below train and test, or without), one of "
-            "Parquet files (train-….parquet, test-….parquet, as on Hugging Face), a .parquet file, or a .npz file with "
+            help="A directory with one directory of image files per label (below train and test, "
+            "or without), one of "
+            "Parquet files (train-….parquet, test-….parquet, as on Hugging Face), a .parquet file, "
+            "or a .npz file with "
             "x_train, y_train, x_test and y_test."
         ),
     ],
     to: Annotated[
         Path | None,
-        typer.Option(help="New data directory, or a span-N in one.", show_default="data/NAME of the source"),
+        typer.Option(
+            help="New data directory, or a span-N in one.", show_default="data/NAME of the source"
+        ),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="HxW", help="Bring all images to this height and width.", show_default="they have one size"
+            metavar="HxW",
+            help="Bring all images to this height and width.",
+            show_default="they have one size",
         ),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image")
+        int | None,
+        typer.Option(
+            min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image"
+        ),
     ] = None,
     background: Annotated[
-        Background | None, typer.Option(help="What is behind transparent pixels.", show_default="they are refused")
+        Background | None,
+        typer.Option(help="What is behind transparent pixels.", show_default="they are refused"),
     ] = None,
     hold_out: Annotated[
         float,
-        typer.Option(min=0.01, max=0.5, help="Share of each label to test on, where the source has no test split."),
+        typer.Option(
+            min=0.01,
+            max=0.5,
+            help="Share of each label to test on, where the source has no test split.",
+        ),
     ] = 0.2,
     seed: Annotated[
-        int, typer.Option(min=0, help="Decides what is held out, and the order of images from directories.")
+        int,
+        typer.Option(
+            min=0, help="Decides what is held out, and the order of images from directories."
+        ),
     ] = 0,
     names: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,…",
-            help="What labels 0, 1, … are called; where the source names its labels, the order they are numbered in.",
+            help="What labels 0, 1, … are called; where the source names its labels, the order "
+            "they are numbered in.",
             show_default="the source's names",
         ),
     ] = None,
-    image_column: Annotated[str | None, typer.Option(help="Parquet: which column has the images.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Parquet: which column has the labels.")] = None,
+    image_column: Annotated[
+        str | None, typer.Option(help="Parquet: which column has the images.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Parquet: which column has the labels.")
+    ] = None,
 ) -> None:
-    """Take in images of your own, grey or in colour: they become a data directory for `twintrain run --data`."""
+    """Take in images of your own, grey or in colour: they become a data directory for `twintrain
+    run --data`.
+    """
     from twintrain.data.importing.import_data import ImportOptions
     from twintrain.data.importing.parquet import Columns
 
     if channels == 2:
-        raise TwintrainError("--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3.")
+        raise TwintrainError(
+            "--channels 2: images are grey or in colour.", "Say --channels 1 or --channels 3."
+        )
     options = ImportOptions(
         size=_parse_size(size) if size else None,
         channels=channels,
@@ -116,15 +147,24 @@ def _watched(source: Path, target: Path, options: ImportOptions) -> Imported:
     from twintrain.data.importing.import_data import import_data
 
     console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as progress:
         bars = {split: progress.add_task(text, total=None) for split, text in _SPLITS.items()}
         try:
             return import_data(
                 source,
                 target,
                 options,
-                lambda split, done, total: progress.update(bars[split], completed=done, total=total),
+                lambda split, done, total: progress.update(
+                    bars[split], completed=done, total=total
+                ),
             )
         except KeyboardInterrupt:
             # Said here: Typer ends on Ctrl-C without a word.
@@ -140,7 +180,8 @@ def _beside(source: Path) -> Path:
     target = Path("data") / (whole.stem if whole.is_file() else whole.name)
     if is_span(target):
         raise TwintrainError(
-            f"{source} is called like one of several spans.", f"Say of what: --to data/NAME/{whole.name}"
+            f"{source} is called like one of several spans.",
+            f"Say of what: --to data/NAME/{whole.name}",
         )
     return target
 
@@ -152,7 +193,16 @@ def _show(taken: Imported) -> None:
     for note in taken.notes:
         typer.echo(f"note: {note}")
     root = f"runs/{taken.data.resolve().name}"
-    command = ["twintrain", "run", "--data", str(taken.data), "--recipe", str(taken.recipe), "--root", root]
+    command = [
+        "twintrain",
+        "run",
+        "--data",
+        str(taken.data),
+        "--recipe",
+        str(taken.recipe),
+        "--root",
+        root,
+    ]
     typer.echo(f"Next:  {shlex.join(command)}")
 
 
@@ -163,6 +213,7 @@ def _parse_size(text: str) -> tuple[int, int]:
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 0 < height <= MOST_PIXELS or not 0 < width <= MOST_PIXELS:
         raise TwintrainError(
-            f"--size {text!r} is not of the form HEIGHTxWIDTH, each from 1 to {MOST_PIXELS}.", "Example: --size 64x64"
+            f"--size {text!r} is not of the form HEIGHTxWIDTH, each from 1 to {MOST_PIXELS}.",
+            "Example: --size 64x64",
         )
     return height, width

@@ -27,15 +27,21 @@ Example:  twintrain diagnose my_training.py --json
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("diagnose", help=f"Name the reason why a custom loop and fit differ.\n\n\b{EXAMPLE}")(diagnose)
+    app.command(
+        "diagnose", help=f"Name the reason why a custom loop and fit differ.\n\n\b{EXAMPLE}"
+    )(diagnose)
     app.command("pitfalls")(pitfalls)
 
 
 def diagnose(
     module: Annotated[Path, typer.Argument(help="A Python file with the four functions.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
-    step: Annotated[int | None, typer.Option(min=1, help="Print every tensor compared in this step.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds; a run that does not end is stopped.")] = 120.0,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="Print every tensor compared in this step.")
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(min=1, help="Seconds; a run that does not end is stopped.")
+    ] = 120.0,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
     from twintrain.diagnosis.show import show, show_step
@@ -53,7 +59,11 @@ def diagnose(
             found = run(module, deadline, tell)
     except CodeFailedError as error:
         if as_json:
-            typer.echo(json.dumps({"error": error.problem, "remedy": error.remedy, "traceback": error.traceback}))
+            typer.echo(
+                json.dumps(
+                    {"error": error.problem, "remedy": error.remedy, "traceback": error.traceback}
+                )
+            )
         else:
             _show_failure(progress, error.problem, error.remedy, error.traceback)
         raise typer.Exit(3) from None
@@ -87,7 +97,11 @@ def pitfalls(
 
     chosen = catalogue() if name is None else (by_id(name),)
     if as_json:
-        typer.echo(json.dumps([pitfall.model_dump() | {"links": pitfall.links} for pitfall in chosen], indent=1))
+        typer.echo(
+            json.dumps(
+                [pitfall.model_dump() | {"links": pitfall.links} for pitfall in chosen], indent=1
+            )
+        )
     elif name is None:
         show_catalogue(Console(highlight=False), chosen)
     else:

@@ -27,33 +27,52 @@ def register(app: typer.Typer) -> None:
     app.command("explain", epilog=EXPLAIN_EPILOG)(explain)
     app.command(
         "power",
-        epilog="Example:  twintrain power --gap 0.15  |  twintrain power --gap 0.5 --disagreement 3 --examples 20000",
+        epilog="Example:  twintrain power --gap 0.15  |  twintrain power --gap 0.5 --disagreement "
+        "3 --examples 20000",
     )(power)
 
 
 def explain(
-    start: Annotated[str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")] = "standard",
-    end: Annotated[str, typer.Option("--to", metavar="RECIPE", help="Imported as its loop twin obeys it.")] = "bare",
+    start: Annotated[
+        str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")
+    ] = "standard",
+    end: Annotated[
+        str, typer.Option("--to", metavar="RECIPE", help="Imported as its loop twin obeys it.")
+    ] = "bare",
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."),
+        typer.Option(
+            "--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."
+        ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Directory of IDX files or of span-N sub-directories.", show_default="MNIST")
+        Path | None,
+        typer.Option(
+            help="Directory of IDX files or of span-N sub-directories.", show_default="MNIST"
+        ),
     ] = None,
-    span: Annotated[int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")] = None,
+    span: Annotated[
+        int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")
+    ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h.")
+        str | None,
+        typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h."),
     ] = None,
-    root: Annotated[Path, typer.Option(help="Finished trainings are kept here, and taken from here.")] = Path(
-        "runs/explain"
-    ),
+    root: Annotated[
+        Path, typer.Option(help="Finished trainings are kept here, and taken from here.")
+    ] = Path("runs/explain"),
     include_idle: Annotated[
-        bool, typer.Option("--include-idle", help="Vary also practices that were found to change nothing but rounding.")
+        bool,
+        typer.Option(
+            "--include-idle",
+            help="Vary also practices that were found to change nothing but rounding.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
-    """Find out which practice is worth how many points between two recipes, by a designed experiment."""
+    """Find out which practice is worth how many points between two recipes, by a designed
+    experiment.
+    """
     from pipelines.config import REPOSITORY
     from twintrain.attribution.experiment import Question
     from twintrain.attribution.experiment import explain as find
@@ -75,7 +94,10 @@ def explain(
         with _Listener(progress) as listener:
             found = find(question, listener)
     except KeyboardInterrupt:
-        typer.echo("\nInterrupted. Finished trainings are kept; the same command goes on from there.", err=True)
+        typer.echo(
+            "\nInterrupted. Finished trainings are kept; the same command goes on from there.",
+            err=True,
+        )
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
@@ -100,8 +122,15 @@ class _Listener:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(
+            *columns, console=console, disable=not console.is_terminal, transient=True
+        )
         self._task = self._bar.add_task("", total=None)
         self._name, self._said = "", ""
 
@@ -126,7 +155,9 @@ class _Listener:
                 self._said = text
                 typer.echo(f"{f'{done + 1}/{total} ' if total else ''}{text}", err=True)
         detail = f" ({text})" if text.startswith("epoch") else ""
-        self._bar.update(self._task, completed=done, total=total or None, description=f"{self._name}{detail}")
+        self._bar.update(
+            self._task, completed=done, total=total or None, description=f"{self._name}{detail}"
+        )
 
 
 @dataclass(frozen=True)
@@ -143,23 +174,27 @@ class _Plan:
 def power(
     gap: Annotated[float, typer.Option(help="The gap to be found, percentage points.")],
     disagreement: Annotated[
-        float, typer.Option(help="Test examples on which exactly one of the twins is right, percent.")
+        float,
+        typer.Option(help="Test examples on which exactly one of the twins is right, percent."),
     ] = 1.0,
     seed_sd: Annotated[
         float, typer.Option("--seed-sd", help="Standard deviation of the gap over seeds, points.")
     ] = 0.1,
     shared: Annotated[
-        float, typer.Option(help="Share of the examples' variance that all seeds have in common, 0 to 1.")
+        float,
+        typer.Option(help="Share of the examples' variance that all seeds have in common, 0 to 1."),
     ] = 0.26,
     chance: Annotated[float, typer.Option("--power", help="Probability of finding it.")] = 0.8,
     examples: Annotated[
-        list[int] | None, typer.Option("--examples", min=1, help="Size of the test split. May be repeated.")
+        list[int] | None,
+        typer.Option("--examples", min=1, help="Size of the test split. May be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Plan how many seeds and test examples it takes to see a gap.
 
-    The defaults of --disagreement, --seed-sd and --shared are what the textbook pair on MNIST measured over ten seeds.
+    The defaults of --disagreement, --seed-sd and --shared are what the textbook pair on MNIST
+    measured over ten seeds.
     """
     from twintrain.statistics.power import Assumptions, examples_needed, seeds_needed
 
@@ -178,13 +213,18 @@ def power(
         typer.echo(json.dumps(asdict(plan)))
         return
     console = Console(highlight=False)
-    console.print(f"To see a gap of {gap:g} points with probability {chance:.0%} (5 % level, two-sided):")
+    console.print(
+        f"To see a gap of {gap:g} points with probability {chance:.0%} (5 % level, two-sided):"
+    )
     table = Table("test examples", "seeds of each twin", box=None, padding=(0, 3, 0, 0))
     for size, seeds in plan.seeds.items():
-        table.add_row(f"{size:,}", "no number of seeds is enough" if seeds is None else f"{seeds:,}")
+        table.add_row(
+            f"{size:,}", "no number of seeds is enough" if seeds is None else f"{seeds:,}"
+        )
     console.print(table)
     console.print(
-        f"One pair of models alone needs {plan.examples_for_one_seed:,} test examples, and then says nothing of other "
+        f"One pair of models alone needs {plan.examples_for_one_seed:,} test examples, and then "
+        "says nothing of other "
         "seeds.",
         soft_wrap=True,
     )

@@ -20,47 +20,68 @@ if TYPE_CHECKING:
     from pipelines.kfp.cluster import Cluster
 
 app = typer.Typer(
-    help="The pipeline on Kubeflow Pipelines: compile, build its image, rehearse it here, submit and schedule it.",
+    help="The pipeline on Kubeflow Pipelines: compile, build its image, rehearse it here, submit "
+    "and schedule it.",
     no_args_is_help=True,
     epilog="kubeflow/README.md leads from an empty namespace to the first scheduled comparison.",
 )
 
-ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Image, resources and placement of every step.")]
-RecipeOption = Annotated[str, typer.Option("--recipe", "-r", help="A built-in recipe or a YAML file.")]
+ClusterOption = Annotated[
+    Path, typer.Option("--cluster", "-c", help="Image, resources and placement of every step.")
+]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A built-in recipe or a YAML file.")
+]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated.")
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
 ]
 HostOption = Annotated[
     str | None,
-    typer.Option(help="Address of the API server.", show_default="KF_PIPELINES_ENDPOINT, or what kubectl knows"),
+    typer.Option(
+        help="Address of the API server.",
+        show_default="KF_PIPELINES_ENDPOINT, or what kubectl knows",
+    ),
 ]
 NamespaceOption = Annotated[str | None, typer.Option(help="Yours, on a multi-user installation.")]
-ScheduleOption = Annotated[Path, typer.Option("--schedule", help="When, and with which parameters.")]
+ScheduleOption = Annotated[
+    Path, typer.Option("--schedule", help="When, and with which parameters.")
+]
 CLUSTER, SCHEDULE = Path("kubeflow/cluster.yaml"), Path("kubeflow/schedule.yaml")
 
 
 @app.command("compile", epilog="Example:  twintrain kubeflow compile --recipe bare -o bare.yaml")
 def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, .yaml.")] = Path("pipeline.yaml"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write, .yaml.")
+    ] = Path("pipeline.yaml"),
     recipe: RecipeOption = "standard",
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
 ) -> None:
-    """Write the pipeline as KFP takes it: PipelineSpec 2.1 and, where cluster.yaml asks for it, the platform document."""
+    """Write the pipeline as KFP takes it: PipelineSpec 2.1 and, where cluster.yaml asks for it, the
+    platform document.
+    """
     if output.suffix not in (".yaml", ".yml"):
-        raise TwintrainError(f"KFP takes a pipeline by its ending, and {output} is not .yaml.", "Use -o pipeline.yaml")
+        raise TwintrainError(
+            f"KFP takes a pipeline by its ending, and {output} is not .yaml.",
+            "Use -o pipeline.yaml",
+        )
     steps = _compile(recipe, overrides, _cluster(cluster), output)
     typer.echo(f"{output}: {steps} steps, parameters data, span, overrides")
 
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    epilog="What follows -- goes to the engine's build:  twintrain kubeflow build --push -- --network host",
+    epilog="What follows -- goes to the engine's build:  twintrain kubeflow build --push -- "
+    "--network host",
 )
 def build(
     context: typer.Context,
     cluster: ClusterOption = CLUSTER,
-    cuda: Annotated[bool, typer.Option("--cuda/--no-cuda", help="With NVIDIA's libraries, for GPUs.")] = True,
+    cuda: Annotated[
+        bool, typer.Option("--cuda/--no-cuda", help="With NVIDIA's libraries, for GPUs.")
+    ] = True,
     base: Annotated[str | None, typer.Option(help="Another Debian 13 to build on.")] = None,
     push: Annotated[bool, typer.Option("--push", help="Push it afterwards.")] = False,
 ) -> None:
@@ -72,9 +93,13 @@ def build(
 
 @app.command(epilog="kubeflow/README.md shows it as a sidecar of Flink's task managers.")
 def beam_workers(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the runner finds them.")] = 50000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Where the runner finds them.")
+    ] = 50000,
 ) -> None:
-    """Serve workers to a Beam runner outside the steps' pods, Flink for instance, until interrupted."""
+    """Serve workers to a Beam runner outside the steps' pods, Flink for instance, until
+    interrupted.
+    """
     from pipelines.kfp.beam_worker import serve
     from twintrain.processes.isolated import hide_gpus
 
@@ -83,18 +108,24 @@ def beam_workers(
     try:
         serve(port, lambda: typer.echo(f"workers at port {port}: {where}"))
     except RuntimeError as error:
-        raise TwintrainError(f"Port {port} cannot be served: {error}", "Choose another with --port.") from error
+        raise TwintrainError(
+            f"Port {port} cannot be served: {error}", "Choose another with --port."
+        ) from error
 
 
-@app.command(epilog="Example:  twintrain kubeflow rehearse --set data.limit=1200 --root runs/rehearsal")
+@app.command(
+    epilog="Example:  twintrain kubeflow rehearse --set data.limit=1200 --root runs/rehearsal"
+)
 def rehearse(
     recipe: RecipeOption = "standard",
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
-    root: Annotated[Path, typer.Option(help="Everything goes here; volumes are directories below it.")] = Path(
-        "runs/rehearsal"
-    ),
-    span: Annotated[int, typer.Option(help="As the run parameter; -1 for the newest complete one.")] = -1,
+    root: Annotated[
+        Path, typer.Option(help="Everything goes here; volumes are directories below it.")
+    ] = Path("runs/rehearsal"),
+    span: Annotated[
+        int, typer.Option(help="As the run parameter; -1 for the newest complete one.")
+    ] = -1,
 ) -> None:
     """Run the compiled pipeline on this machine in containers, step by step, without GPUs."""
     from pipelines.cli.quiet import quiet
@@ -111,7 +142,10 @@ def rehearse(
     typer.echo(f"report {made / 'report' / 'report' / 'report.html'}")
 
 
-@app.command(epilog='Example:  twintrain kubeflow submit --param span=3 --param overrides=["training.epochs=10"]')
+@app.command(
+    epilog="Example:  twintrain kubeflow submit --param span=3 --param "
+    'overrides=["training.epochs=10"]'
+)
 def submit(
     recipe: RecipeOption = "standard",
     overrides: SetOption = None,
@@ -119,7 +153,8 @@ def submit(
     host: HostOption = None,
     namespace: NamespaceOption = None,
     param: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="data, span or overrides for this run alone.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="data, span or overrides for this run alone."),
     ] = None,
     experiment: Annotated[str, typer.Option(help="Created when missing.")] = "twintrain",
 ) -> None:
@@ -128,7 +163,12 @@ def submit(
     parameters = _parameters(param or [])
     with _compiled(recipe, overrides, settings) as package:
         run = _server(host, namespace).submit(
-            package, f"twintrain {recipe}", experiment, parameters, settings.pipeline_root, settings.service_account
+            package,
+            f"twintrain {recipe}",
+            experiment,
+            parameters,
+            settings.pipeline_root,
+            settings.service_account,
         )
     typer.echo(f"run {run}")
 
@@ -142,7 +182,9 @@ def schedule(
     host: HostOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Create or replace the recurring run that schedule.yaml describes; what changes is shown before it happens."""
+    """Create or replace the recurring run that schedule.yaml describes; what changes is shown
+    before it happens.
+    """
     from pipelines.kfp.client import difference, existing, planned
     from pipelines.kfp.schedule import load_schedule
 
@@ -159,21 +201,25 @@ def schedule(
         _agree(yes, f"{'Replace' if there else 'Create'} schedule {wanted.name}?")
         made = server.create_schedule(target, package)
         if there:
-            # Only now: a machine that dies in between leaves two schedules, which is noticed, not none, which is not.
+            # Only now: a machine that dies in between leaves two schedules, which is noticed, not
+            # none, which is not.
             server.delete_schedule(there.recurring_run_id)
     typer.echo(f"schedule {wanted.name}: {made}")
     times = ", ".join(f"{time:%a %Y-%m-%d %H:%M:%S %Z}" for time in wanted.next_runs(3))
     typer.echo(f"next: {times}")
     if wanted.timezone != "UTC":
         typer.echo(
-            f"KFP reads cron in the zone of its own controller: CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow "
+            "KFP reads cron in the zone of its own controller: CRON_SCHEDULE_TIMEZONE of "
+            "ml-pipeline-scheduledworkflow "
             f"must be {wanted.timezone} (it is UTC where nobody has set it)."
         )
 
 
 @app.command()
 def unschedule(
-    name: Annotated[str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")
+    ] = None,
     plan: ScheduleOption = SCHEDULE,
     host: HostOption = None,
     namespace: NamespaceOption = None,
@@ -201,7 +247,9 @@ def unschedule(
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The schedule.", show_default="the one in schedule.yaml")
+    ] = None,
     plan: ScheduleOption = SCHEDULE,
     host: HostOption = None,
     namespace: NamespaceOption = None,
@@ -217,12 +265,19 @@ def status(
     server = _server(host, namespace)
     there = _one(server.scheduled(name), name)
     if there is None:
-        raise TwintrainError(f"There is no schedule {name}.", "Create it with `twintrain kubeflow schedule`.")
+        raise TwintrainError(
+            f"There is no schedule {name}.", "Create it with `twintrain kubeflow schedule`."
+        )
     runs = [
         {"run": run.run_id, "created": str(run.created_at), "state": run.state or "PENDING"}
         for run in server.runs_of(there.recurring_run_id, count)
     ]
-    found = {"schedule": name, "id": there.recurring_run_id, "state": there.status or there.mode, "runs": runs}
+    found = {
+        "schedule": name,
+        "id": there.recurring_run_id,
+        "state": there.status or there.mode,
+        "runs": runs,
+    }
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
@@ -242,7 +297,9 @@ def _cluster(path: Path) -> Cluster:
 def _server(host: str | None, namespace: str | None) -> Server:
     from pipelines.kfp.client import Server
 
-    return Server(host, namespace, lambda line: Console(stderr=True).print(line, style="yellow", markup=False))
+    return Server(
+        host, namespace, lambda line: Console(stderr=True).print(line, style="yellow", markup=False)
+    )
 
 
 def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
@@ -252,7 +309,9 @@ def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output:
     from twintrain.recipe.files import load_recipe
 
     nowhere = Path("/nowhere")  # every path is the cluster's
-    config = RunConfig(recipe=load_recipe(recipe, overrides or []), data=nowhere, schema_file=nowhere, root=nowhere)
+    config = RunConfig(
+        recipe=load_recipe(recipe, overrides or []), data=nowhere, schema_file=nowhere, root=nowhere
+    )
     typer.echo("compiling; TFX takes some seconds to load …", err=True)
     with quiet():
         from pipelines.kfp.runner import compile_pipeline, on_cluster
@@ -279,7 +338,9 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         try:
             parameters[name] = checked_parameter(name, yaml.safe_load(value))
         except yaml.YAMLError:
-            raise TwintrainError(f"--param {text!r}: {value!r} is not YAML.", "--param span=3") from None
+            raise TwintrainError(
+                f"--param {text!r}: {value!r} is not YAML.", "--param span=3"
+            ) from None
         except ValueError as error:
             raise TwintrainError(f"--param {text!r}: {error}.", "--param span=3") from None
     return parameters

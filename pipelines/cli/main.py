@@ -1,6 +1,7 @@
 """The `twintrain` command.
 
-Nothing heavy is imported before a command needs it: `--help` answers at once, and the library's commands work where
+Nothing heavy is imported before a command needs it: `--help` answers at once, and the library's
+    commands work where
 TFX is not installed.
 """
 
@@ -31,7 +32,8 @@ Exit codes: 0 the command did what it was asked; 1 a fault of Twintrain's own (t
 
 app = typer.Typer(
     name="twintrain",
-    help="Train one model twice, with Keras fit and with a GradientTape loop, and settle whether, how much and why the "
+    help="Train one model twice, with Keras fit and with a GradientTape loop, and settle whether, "
+    "how much and why the "
     "two differ.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -46,12 +48,19 @@ explain.register(app)
 trend.register(app)
 
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.")
+    str,
+    typer.Option(
+        "--recipe",
+        "-r",
+        help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.",
+    ),
 ]
-# What --quick changes in a recipe: enough to see everything at work, in about two minutes on two cores.
+# What --quick changes in a recipe: enough to see everything at work, in about two minutes on two
+# cores.
 QUICK = ["data.limit=6000", "tuning.examples=1000", "tuning.trials=2", "seeds=[0,1]"]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated.")
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
 ]
 
 
@@ -64,14 +73,18 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Nothing to do before a command."""
 
 
 @app.command(
-    epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set training.epochs=10  |  "
+    epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set "
+    "training.epochs=10  |  "
     "twintrain run --data data/photos --recipe data/photos/recipe.yaml --root runs/photos"
 )
 def run(
@@ -79,29 +92,42 @@ def run(
     overrides: SetOption = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Directory of IDX files (`data import` makes one) or of span-N.", show_default="MNIST"),
+        typer.Option(
+            help="Directory of IDX files (`data import` makes one) or of span-N.",
+            show_default="MNIST",
+        ),
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="Curated schema.", show_default="schema.pbtxt of the data, else MNIST's")
+        Path | None,
+        typer.Option(help="Curated schema.", show_default="schema.pbtxt of the data, else MNIST's"),
     ] = None,
-    root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path("runs/default"),
+    root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path(
+        "runs/default"
+    ),
     span: Annotated[
         str | None,
         typer.Option(
             metavar="N|latest",
-            help="Which span-N to use. With `latest` nothing is done where the newest complete one has been compared "
+            help="Which span-N to use. With `latest` nothing is done where the newest complete one "
+            "has been compared "
             "with this recipe on this root.",
             show_default="the newest complete one",
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes.")
+        bool,
+        typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes."),
     ] = False,
-    cache: Annotated[bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")] = True,
+    cache: Annotated[
+        bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")
+    ] = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes for Beam stages; 0 chooses.")] = 0,
     seeds_at_a_time: Annotated[
         int,
-        typer.Option(min=1, help="Seeds of a twin trained side by side, each on a GPU of its own if there are any."),
+        typer.Option(
+            min=1,
+            help="Seeds of a twin trained side by side, each on a GPU of its own if there are any.",
+        ),
     ] = 1,
 ) -> None:
     """Run the whole comparison on this machine, from files to verdict."""

@@ -47,7 +47,10 @@ class View(Protocol):
     def __enter__(self) -> View: ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None: ...
 
 
@@ -73,7 +76,10 @@ class LiveView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._live.stop()
 
@@ -87,9 +93,14 @@ class LiveView:
                 node.state, node.started = "running", event["time"]
             case "node_finished":
                 node = self._nodes[event["node"]]
-                node.state, node.seconds = ("cached" if event["cached"] else "done"), event["seconds"]
+                node.state, node.seconds = (
+                    ("cached" if event["cached"] else "done"),
+                    event["seconds"],
+                )
             case "progress" if event["node"] in self._nodes:
-                self._nodes[event["node"]].text = f"{event['done']}/{event['total']}  {event['text']}"
+                self._nodes[
+                    event["node"]
+                ].text = f"{event['done']}/{event['total']}  {event['text']}"
             case "failed":
                 for node in self._nodes.values():
                     if node.state == "running":
@@ -102,11 +113,23 @@ class LiveView:
         if not self._nodes:
             return Group(Text(f"Starting TFX … {time.time() - self._begun:.0f} s", style="dim"))
         table = Table(box=None, padding=(0, 1), show_header=False)
-        styles = {"waiting": "dim", "running": "bold cyan", "done": "green", "cached": "blue", "failed": "bold red"}
+        styles = {
+            "waiting": "dim",
+            "running": "bold cyan",
+            "done": "green",
+            "cached": "blue",
+            "failed": "bold red",
+        }
         marks = {"waiting": "·", "running": "▸", "done": "✓", "cached": "=", "failed": "✗"}
         for node in self._nodes.values():
             seconds = time.time() - node.started if node.state == "running" else node.seconds
-            clock = "" if node.state == "waiting" else "cached" if node.state == "cached" else f"{seconds:.0f} s"
+            clock = (
+                ""
+                if node.state == "waiting"
+                else "cached"
+                if node.state == "cached"
+                else f"{seconds:.0f} s"
+            )
             table.add_row(
                 Text(marks[node.state], styles[node.state]),
                 Text(node.name, styles[node.state]),
@@ -129,7 +152,10 @@ class PlainView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         return None
 
@@ -139,7 +165,11 @@ class PlainView:
             case "node_started":
                 self._line(f"{event['node']}: {DOES.get(event['node'], 'started')}")
             case "node_finished":
-                how = "taken from an earlier run" if event["cached"] else f"done in {event['seconds']:.1f} s"
+                how = (
+                    "taken from an earlier run"
+                    if event["cached"]
+                    else f"done in {event['seconds']:.1f} s"
+                )
                 self._line(f"{event['node']}: {how}")
             case "progress":
                 self._line(f"{event['node']}: {event['done']}/{event['total']}, {event['text']}")
@@ -150,7 +180,9 @@ class PlainView:
         """See `View.tick`; nothing to do between events."""
 
     def _line(self, text: str) -> None:
-        self._console.print(f"[{time.time() - self._begun:6.1f} s] {text}", markup=False, highlight=False)
+        self._console.print(
+            f"[{time.time() - self._begun:6.1f} s] {text}", markup=False, highlight=False
+        )
 
 
 def view_for(console: Console) -> View:

@@ -14,7 +14,8 @@ import typer
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Callable[[str], None]]:
-    """Inside, nothing but what is told reaches the terminal; TensorFlow's C++ writes to the descriptor itself.
+    """Inside, nothing but what is told reaches the terminal; TensorFlow's C++ writes to the
+    descriptor itself.
 
     Yields:
         prints a line on the terminal's standard output.

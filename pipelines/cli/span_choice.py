@@ -21,10 +21,13 @@ def span_to_run(config: RunConfig, asked: str | None) -> int | None:
 
     Raises:
         TwintrainError: there is no such span, or it is not complete.
-        typer.Exit: 'latest' was asked for and has been compared with this recipe: nothing is left to do.
+        typer.Exit: 'latest' was asked for and has been compared with this recipe: nothing is left
+            to do.
     """
     if asked is not None and asked != LATEST and not asked.isdecimal():
-        raise TwintrainError(f"--span {asked!r} is neither a number nor `latest`.", "Example: --span latest")
+        raise TwintrainError(
+            f"--span {asked!r} is neither a number nor `latest`.", "Example: --span latest"
+        )
     span, skipped = choose_span(config.data, None if asked in (None, LATEST) else int(asked))
     for line in skipped:
         typer.echo(f"{line} Taking span {span}.", err=True)
@@ -33,6 +36,9 @@ def span_to_run(config: RunConfig, asked: str | None) -> int | None:
     if span is None:
         raise TwintrainError(f"{config.data} has no span-N directories.", "Leave --span out.")
     if RecordStore(config.record_place).has(span, config.recipe.name, config.recipe.hash):
-        typer.echo(f"Nothing to do: span {span} has been compared with this recipe ({config.record_place}).")
+        typer.echo(
+            f"Nothing to do: span {span} has been compared with this recipe "
+            f"({config.record_place})."
+        )
         raise typer.Exit
     return span

@@ -20,7 +20,9 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
     path = config.report / "comparison.json"
     comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
     console.print(slice_table(comparison))
-    console.print(Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}"))
+    console.print(
+        Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}")
+    )
     if comparison.attribution is not None:
         console.print(Text(comparison.attribution.sentence))
     if not comparison.push.pushed:
@@ -37,13 +39,25 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
 
 
 def slice_table(comparison: Comparison) -> Table:
-    """The slices with both accuracies and their difference; seeds in columns of their own for the whole."""
+    """The slices with both accuracies and their difference; seeds in columns of their own for the
+    whole.
+    """
     table = Table(box=None, header_style="dim", padding=(0, 1), title_justify="left")
     # In a narrow terminal only the slices' names give way.
-    widths = {"slice": 7, "n": 6, "fit %": 6, "loop %": 6, "difference": 10, "95 % interval": 16, "verdict": 12}
+    widths = {
+        "slice": 7,
+        "n": 6,
+        "fit %": 6,
+        "loop %": 6,
+        "difference": 10,
+        "95 % interval": 16,
+        "verdict": 12,
+    }
     for heading, width in widths.items():
         justify: JustifyMethod = "left" if heading in ("slice", "verdict") else "right"
-        table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
+        table.add_column(
+            heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width
+        )
     for part in comparison.slices:
         low, high = part.ci95_points
         table.add_row(
@@ -77,12 +91,19 @@ def _print_failure(console: Console, config: RunConfig, outcome: Outcome) -> int
         console.print(outcome.problem, markup=False, soft_wrap=True)
         console.print(outcome.remedy, markup=False, style="cyan", soft_wrap=True)
     else:
-        what = outcome.problem.splitlines()[0] if outcome.problem else f"the run ended with status {outcome.status}"
+        what = (
+            outcome.problem.splitlines()[0]
+            if outcome.problem
+            else f"the run ended with status {outcome.status}"
+        )
         console.print(f"{what[:300]}", markup=False)
         console.print("This was not foreseen; the log below has the traceback.", style="cyan")
     if (config.report / "report.html").exists():
         console.print(
-            f"  the earlier report at {config.report} is untouched", style="dim", soft_wrap=True, markup=False
+            f"  the earlier report at {config.report} is untouched",
+            style="dim",
+            soft_wrap=True,
+            markup=False,
         )
     console.print(f"  log     {outcome.log}", soft_wrap=True, markup=False)
     return 2 if known else 1

@@ -17,23 +17,33 @@ ALERT = 4  # exit code
 def register(app: typer.Typer) -> None:
     """Add the command to the `twintrain` application."""
     app.command(
-        epilog="Exit codes: 0 nothing to be alarmed at in the newest span; 4 something; 2 the message tells what to "
+        epilog="Exit codes: 0 nothing to be alarmed at in the newest span; 4 something; 2 the "
+        "message tells what to "
         "mend.  Example:  twintrain trend runs/nightly/records --html trend.html --alert"
     )(trend)
 
 
 def trend(
     records: Annotated[
-        str, typer.Argument(help="Directory or URL of the records: a run's ROOT/records, s3://…, gs://…, minio://…")
+        str,
+        typer.Argument(
+            help="Directory or URL of the records: a run's ROOT/records, s3://…, gs://…, minio://…"
+        ),
     ] = "runs/default/records",
-    recipe: Annotated[str | None, typer.Option(help="Only this recipe name.", show_default="all")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Only this recipe name.", show_default="all")
+    ] = None,
     drop: Annotated[
-        float, typer.Option(min=0.0, help="Points a slice's accuracy may fall before it is an alert.")
+        float,
+        typer.Option(min=0.0, help="Points a slice's accuracy may fall before it is an alert."),
     ] = 2.0,
     html: Annotated[Path | None, typer.Option(help="Write the page here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     alert: Annotated[
-        bool, typer.Option("--alert", help="Post alerts to the webhook in the variable TWINTRAIN_WEBHOOK.")
+        bool,
+        typer.Option(
+            "--alert", help="Post alerts to the webhook in the variable TWINTRAIN_WEBHOOK."
+        ),
     ] = False,
 ) -> None:
     """Show how gap, accuracies and data moved over spans, and what to be alarmed at."""
@@ -44,11 +54,14 @@ def trend(
     from twintrain.trend.record_store import RecordStore
     from twintrain.trend.webhook import VARIABLE, message, post, webhook
 
-    trends = [one for one in judge(RecordStore(records).all(), drop) if recipe in (None, one.recipe_name)]
+    trends = [
+        one for one in judge(RecordStore(records).all(), drop) if recipe in (None, one.recipe_name)
+    ]
     if not trends:
         what = f" of a recipe called {recipe!r}" if recipe else ""
         raise TwintrainError(
-            f"There is no record{what} in {records}.", "Each `twintrain run` leaves one in ROOT/records."
+            f"There is no record{what} in {records}.",
+            "Each `twintrain run` leaves one in ROOT/records.",
         )
     if html:
         html.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +77,10 @@ def trend(
     if alert and text:
         address = webhook()
         if address is None:
-            raise TwintrainError(f"--alert needs the webhook's address in {VARIABLE}.", f"export {VARIABLE}=https://…")
+            raise TwintrainError(
+                f"--alert needs the webhook's address in {VARIABLE}.",
+                f"export {VARIABLE}=https://…",
+            )
         post(address, text)
     if text:
         raise typer.Exit(ALERT)
@@ -74,7 +90,9 @@ def _print(console: Console, trend: object) -> None:
     from twintrain.trend.monitor import Trend
 
     assert isinstance(trend, Trend)
-    table = Table(title=f"recipe {escape(trend.recipe_name)}", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=f"recipe {escape(trend.recipe_name)}", title_justify="left", box=None, pad_edge=False
+    )
     for name in ("span", "fit %", "loop %", "gap", "95 % interval", "mean gap so far", "drift"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
@@ -96,4 +114,7 @@ def _print(console: Console, trend: object) -> None:
         console.print("* the recipe changed", style="dim")
     for look in trend.looks:
         for alert in look.alerts:
-            console.print(f"[bold red]span {look.record.span}[/] {alert.kind}: {escape(alert.text)}", soft_wrap=True)
+            console.print(
+                f"[bold red]span {look.record.span}[/] {alert.kind}: {escape(alert.text)}",
+                soft_wrap=True,
+            )

@@ -1,4 +1,5 @@
-"""The last step of a run on Kubeflow Pipelines: tells people when the run failed or the trend needs a look.
+"""The last step of a run on Kubeflow Pipelines: tells people when the run failed or the trend needs
+a look.
 
     python -m pipelines.kfp.alert --status STATUS --records PLACE
 
@@ -33,7 +34,9 @@ def main(arguments: list[str]) -> int:
         print(text or "Nothing to be alarmed at.", flush=True)
         address = webhook()
         if text and address is None:
-            raise TwintrainError(f"Nobody is told: {VARIABLE} is not set.", "Name its Secret in cluster.yaml.")
+            raise TwintrainError(
+                f"Nobody is told: {VARIABLE} is not set.", "Name its Secret in cluster.yaml."
+            )
         if text and address:
             post(address, text)
     except TwintrainError as error:

@@ -1,7 +1,9 @@
-"""Where Beam's workers are outside a step's pod (Flink), the step's files lie where they can reach them.
+"""Where Beam's workers are outside a step's pod (Flink), the step's files lie where they can reach
+them.
 
-KFP's launcher stages artifacts on the pod's own disk, which no other machine sees. For as long as the executor runs, they
-lie in a folder on a volume instead that the workers mount too, at the same place.
+KFP's launcher stages artifacts on the pod's own disk, which no other machine sees. For as long as
+the executor runs, they lie in a folder on a volume instead that the workers mount too, at the same
+place.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def has_beam_stages(executor: str) -> bool:
 
 @contextmanager
 def within_reach(given: dict[str, Any], folder: Path, task: str) -> Iterator[dict[str, str]]:
-    """Move a step's artifacts below `folder`, and in the end its outputs to where they were expected.
+    """Move a step's artifacts below `folder`, and in the end its outputs to where they were
+    expected.
 
     Args:
         given: an ExecutorInput as JSON, with local paths as URIs; they are replaced.

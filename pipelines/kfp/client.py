@@ -1,4 +1,6 @@
-"""Talks to a Kubeflow Pipelines API server through KFP's own client: submit, schedule, unschedule, status."""
+"""Talks to a Kubeflow Pipelines API server through KFP's own client: submit, schedule, unschedule,
+status.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ import kfp
 import urllib3
 import yaml
 from kfp_server_api import ApiException
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from pipelines.kfp.schedule import Schedule
 from twintrain.errors import TwintrainError
@@ -25,7 +33,8 @@ from twintrain.errors import TwintrainError
 TOKEN = "KF_PIPELINES_TOKEN"
 _ATTEMPTS = 5
 _PAGE = 100
-# What the server does not give back, or not by the name we know: kept in the schedule's description.
+# What the server does not give back, or not by the name we know: kept in the schedule's
+# description.
 _TOLD_TO_US_ALONE = ("timezone", "pipeline", "experiment")
 Answer = TypeVar("Answer")
 
@@ -41,9 +50,10 @@ class Server:
     """One API server.
 
     Args:
-        host: its address; None takes KFP's own ways of finding it (KF_PIPELINES_ENDPOINT, the cluster this runs in, the
-            current kubectl context). A bearer token is taken from KF_PIPELINES_TOKEN; everything else that KFP's
-            client supports (service account tokens, IAP, its context file) works as it documents.
+        host: its address; None takes KFP's own ways of finding it (KF_PIPELINES_ENDPOINT, the
+            cluster this runs in, the current kubectl context). A bearer token is taken from
+            KF_PIPELINES_TOKEN; everything else that KFP's client supports (service account tokens,
+            IAP, its context file) works as it documents.
         namespace: of the user, on a multi-user installation.
         tell: called with a line where a call has to be repeated.
         wait: seconds before the first repetition; doubled each time.
@@ -52,7 +62,13 @@ class Server:
         TwintrainError: it cannot be reached or refuses.
     """
 
-    def __init__(self, host: str | None, namespace: str | None, tell: Callable[[str], None], wait: float = 1.0) -> None:
+    def __init__(
+        self,
+        host: str | None,
+        namespace: str | None,
+        tell: Callable[[str], None],
+        wait: float = 1.0,
+    ) -> None:
         self._tell, self._wait, self._namespace = tell, wait, namespace
         self._where = host or os.environ.get("KF_PIPELINES_ENDPOINT") or "the cluster kubectl knows"
         # The client's own repetitions are silent and shorter than a restart of the server.
@@ -60,11 +76,20 @@ class Server:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._client = self._call(
-                _Client, host=host, existing_token=os.environ.get(TOKEN) or None, namespace=namespace or "kubeflow"
+                _Client,
+                host=host,
+                existing_token=os.environ.get(TOKEN) or None,
+                namespace=namespace or "kubeflow",
             )
 
     def submit(
-        self, package: Path, name: str, experiment: str, parameters: dict[str, Any], root: str, account: str | None
+        self,
+        package: Path,
+        name: str,
+        experiment: str,
+        parameters: dict[str, Any],
+        root: str,
+        account: str | None,
     ) -> str:
         """Start one run of a compiled pipeline.
 
@@ -84,7 +109,9 @@ class Server:
 
     def scheduled(self, name: str) -> list[Any]:
         """Every recurring run of that name."""
-        wanted = json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
+        wanted = json.dumps(
+            {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]}
+        )
         found: list[Any] = []
         token = ""
         while True:
@@ -124,7 +151,11 @@ class Server:
     def runs_of(self, identifier: str, count: int) -> list[Any]:
         """The newest runs of a recurring run, newest first."""
         wanted = json.dumps(
-            {"predicates": [{"operation": "EQUALS", "key": "recurring_run_id", "stringValue": identifier}]}
+            {
+                "predicates": [
+                    {"operation": "EQUALS", "key": "recurring_run_id", "stringValue": identifier}
+                ]
+            }
         )
         page = self._call(
             self._client.list_runs,
@@ -144,11 +175,17 @@ class Server:
         return self._attempt(_may_pass, function, *arguments, **named)
 
     def _create(self, function: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
-        """Call the client; again only where the server cannot have acted, lest there be two of what is created."""
+        """Call the client; again only where the server cannot have acted, lest there be two of what
+        is created.
+        """
         return self._attempt(_was_not_heard, function, *arguments, **named)
 
     def _attempt(
-        self, again: Callable[[BaseException], bool], function: Callable[..., Answer], *arguments: Any, **named: Any
+        self,
+        again: Callable[[BaseException], bool],
+        function: Callable[..., Answer],
+        *arguments: Any,
+        **named: Any,
     ) -> Answer:
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
@@ -159,40 +196,56 @@ class Server:
         )
         try:
             for attempt in attempts:
-                with attempt, contextlib.redirect_stdout(io.StringIO()):  # the client prints links to a web page
+                with (
+                    attempt,
+                    contextlib.redirect_stdout(io.StringIO()),
+                ):  # the client prints links to a web page
                     answer = function(*arguments, **named)
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if _may_pass(error) and not again(error):
                 raise TwintrainError(
                     f"The API server at {self._where} did not say whether it did what was asked "
                     f"({' '.join(str(error).split())}).",
-                    "Look before you ask again: twintrain kubeflow status, and the runs in KFP's own pages.",
+                    "Look before you ask again: twintrain kubeflow status, and the runs in KFP's "
+                    "own pages.",
                 ) from None
             raise self._explained(error) from None
         return answer
 
     def _say(self, state: RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action else 0.0
-        self._tell(f"{self._where} does not answer; again in {pause:g} s (attempt {state.attempt_number + 1})")
+        self._tell(
+            f"{self._where} does not answer; again in {pause:g} s (attempt "
+            f"{state.attempt_number + 1})"
+        )
 
     def _explained(self, error: Exception) -> TwintrainError:
         if not isinstance(error, ApiException):
             return TwintrainError(
-                f"The API server at {self._where} cannot be reached ({type(error).__name__}), {_ATTEMPTS} attempts.",
-                "Check --host; from outside the cluster: kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888",
+                f"The API server at {self._where} cannot be reached ({type(error).__name__}), "
+                f"{_ATTEMPTS} attempts.",
+                "Check --host; from outside the cluster: kubectl port-forward -n kubeflow "
+                "svc/ml-pipeline 8888:8888",
             )
         try:
             said = json.loads(error.body or "{}").get("message") or error.reason
         except (ValueError, AttributeError):
             said = error.reason
         if error.status in (401, 403):
-            what = "the token has expired or is missing" if error.status == 401 else "its rights do not suffice"
+            what = (
+                "the token has expired or is missing"
+                if error.status == 401
+                else "its rights do not suffice"
+            )
             return TwintrainError(
                 f"The API server at {self._where} refuses: {what} ({said}).",
-                f"Put a fresh token into {TOKEN}: kubectl create token ACCOUNT -n NAMESPACE --audience "
+                f"Put a fresh token into {TOKEN}: kubectl create token ACCOUNT -n NAMESPACE "
+                "--audience "
                 "pipelines.kubeflow.org",
             )
-        return TwintrainError(f"The API server at {self._where} answered {error.status}: {said}.", "See its log.")
+        return TwintrainError(
+            f"The API server at {self._where} answered {error.status}: {said}.", "See its log."
+        )
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -251,5 +304,8 @@ def existing(run: Any) -> dict[str, Any]:
 
 def difference(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
     """What changes on the server, as the lines of a diff; none when nothing does."""
-    old, new = ([] if side is None else yaml.safe_dump(side, sort_keys=False).splitlines() for side in (before, after))
+    old, new = (
+        [] if side is None else yaml.safe_dump(side, sort_keys=False).splitlines()
+        for side in (before, after)
+    )
     yield from difflib.unified_diff(old, new, "on the server", "wanted", lineterm="", n=99)

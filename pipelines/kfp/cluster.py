@@ -1,4 +1,6 @@
-"""cluster.yaml: where and on what the pipeline's steps run on Kubeflow Pipelines, in one validated object."""
+"""cluster.yaml: where and on what the pipeline's steps run on Kubeflow Pipelines, in one validated
+object.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Gpu(_Part):
     """GPUs of one step."""
 
     type: str = Field(
-        "nvidia.com/gpu", pattern=r"^[\w./-]+$", description="The Kubernetes resource that stands for it."
+        "nvidia.com/gpu",
+        pattern=r"^[\w./-]+$",
+        description="The Kubernetes resource that stands for it.",
     )
     count: int = Field(1, ge=1, le=64)
 
@@ -60,7 +64,9 @@ class Toleration(_Part):
 
 
 class Volume(_Part):
-    """A PersistentVolumeClaim that every step mounts; several steps write to it, so it must be ReadWriteMany."""
+    """A PersistentVolumeClaim that every step mounts; several steps write to it, so it must be
+    ReadWriteMany.
+    """
 
     claim: str = Field(pattern=_NAME)
     mount: PurePosixPath
@@ -74,7 +80,9 @@ class Volume(_Part):
 
 
 class Secret(_Part):
-    """Keys of a Kubernetes Secret, as environment variables of every step. Only names are written down here."""
+    """Keys of a Kubernetes Secret, as environment variables of every step. Only names are written
+    down here.
+    """
 
     secret: str = Field(pattern=_NAME)
     env: dict[str, str] = Field(min_length=1, description="environment variable: key in the Secret")
@@ -94,7 +102,9 @@ class Step(_Part):
     cpu: str = Field("2", pattern=_CPU)
     memory: str = Field("8Gi", pattern=_BYTES)
     gpu: Gpu | None = None
-    shared_memory: str | None = Field(None, pattern=_BYTES, description="Size of /dev/shm; null keeps 64 MiB.")
+    shared_memory: str | None = Field(
+        None, pattern=_BYTES, description="Size of /dev/shm; null keeps 64 MiB."
+    )
     node_selector: dict[str, str] = {}
     tolerations: tuple[Toleration, ...] = ()
     retry: Retry = Retry()
@@ -106,7 +116,9 @@ class Step(_Part):
     @field_validator("cpu", "memory", mode="before")
     @classmethod
     def _number_is_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+        return (
+            str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+        )
 
 
 class Cluster(_Part):
@@ -117,17 +129,27 @@ class Cluster(_Part):
     pipeline_root: str
     service_account: str | None = Field(None, pattern=_NAME)
     data: PurePosixPath = PurePosixPath("/opt/twintrain/data")
-    data_schema: PurePosixPath = Field(PurePosixPath("/opt/twintrain/data/schema.pbtxt"), alias="schema")
+    data_schema: PurePosixPath = Field(
+        PurePosixPath("/opt/twintrain/data/schema.pbtxt"), alias="schema"
+    )
     work: PurePosixPath = PurePosixPath("/tmp/twintrain")
     records: str | None = None
     volumes: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
-    alert_on_exit: bool = Field(False, description="A last step that alerts when the run failed or the trend is off.")
+    alert_on_exit: bool = Field(
+        False, description="A last step that alerts when the run failed or the trend is off."
+    )
     seeds_at_a_time: int = Field(
-        1, ge=1, le=64, description="Seeds a trainer trains side by side, each in a process and on a GPU of its own."
+        1,
+        ge=1,
+        le=64,
+        description="Seeds a trainer trains side by side, each in a process and on a GPU of its "
+        "own.",
     )
     worker_steps: bool = Field(
-        False, description="Further workers of tuners and machines of trainers as steps of their own, side by side."
+        False,
+        description="Further workers of tuners and machines of trainers as steps of their own, "
+        "side by side.",
     )
     defaults: dict[str, Any] = {}
     training: dict[str, Any] = {}
@@ -137,41 +159,55 @@ class Cluster(_Part):
     @classmethod
     def _root_is_reachable(cls, root: str) -> str:
         if not root.startswith(_ROOTS) and not root.startswith("/"):
-            raise ValueError(f"must begin with {', '.join(_ROOTS)} (or / for a rehearsal on one machine)")
+            raise ValueError(
+                f"must begin with {', '.join(_ROOTS)} (or / for a rehearsal on one machine)"
+            )
         return root.rstrip("/")
 
     @model_validator(mode="after")
     def _steps_are_valid(self) -> Cluster:
         for node in self.nodes:
             if node not in NODES:
-                raise ValueError(f"nodes.{node}: the pipeline has no such step. It has: {', '.join(NODES)}")
+                raise ValueError(
+                    f"nodes.{node}: the pipeline has no such step. It has: {', '.join(NODES)}"
+                )
         for node in NODES:
             step = self.step(node)
             if step.gpu is not None and node not in TRAINING_NODES:
                 raise ValueError(
-                    f"{node} asks for a GPU, but nothing is trained there, so it would stand idle. Only "
+                    f"{node} asks for a GPU, but nothing is trained there, so it would stand idle. "
+                    "Only "
                     f"{', '.join(TRAINING_NODES)} use one: put `gpu` under `training`"
                 )
         if self.alert_on_exit and self.records is None:
-            raise ValueError("alert_on_exit looks at the comparisons recorded so far: say where they are (`records`)")
+            raise ValueError(
+                "alert_on_exit looks at the comparisons recorded so far: say where they are "
+                "(`records`)"
+            )
         on_a_volume = any(self.work.is_relative_to(volume.mount) for volume in self.volumes)
         if self.worker_steps and not on_a_volume:
             raise ValueError(
-                f"worker_steps: the steps of one node meet in `work`, and {self.work} is on none of the `volumes`"
+                f"worker_steps: the steps of one node meet in `work`, and {self.work} is on none "
+                "of the `volumes`"
             )
         arguments = [self.step(node).beam for node in NODES]
         if any("dataflow" in argument.lower() for beam in arguments for argument in beam):
-            raise ValueError("beam: Dataflow's workers mount no volumes, so they would not find the steps' files")
+            raise ValueError(
+                "beam: Dataflow's workers mount no volumes, so they would not find the steps' files"
+            )
         if any(map(runs_elsewhere, arguments)) and not on_a_volume:
             raise ValueError(
-                f"beam: workers outside a step's pod find its files below `work`, and {self.work} is on none of the "
+                f"beam: workers outside a step's pod find its files below `work`, and {self.work} "
+                "is on none of the "
                 "`volumes`"
             )
         return self
 
     @property
     def beam_files(self) -> PurePosixPath:
-        """Where the files of steps lie whose Beam workers are outside the pod; they mount the same volume."""
+        """Where the files of steps lie whose Beam workers are outside the pod; they mount the same
+        volume.
+        """
         return self.work / "beam"
 
     def step(self, node: str) -> Step:
@@ -195,13 +231,16 @@ def load_cluster(path: Path) -> Cluster:
     """Read and check a cluster.yaml.
 
     Raises:
-        TwintrainError: it cannot be read, is not YAML, has an unknown key or a value that cannot be.
+        TwintrainError: it cannot be read, is not YAML, has an unknown key or a value that cannot
+            be.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         problem = f"{path} cannot be read: {error.strerror}."
-        raise TwintrainError(problem, "Name another with --cluster; kubeflow/cluster.yaml is a start.") from error
+        raise TwintrainError(
+            problem, "Name another with --cluster; kubeflow/cluster.yaml is a start."
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise TwintrainError(f"{path} is not YAML: {error}", "Mend the line it names.") from error
     try:

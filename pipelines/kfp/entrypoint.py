@@ -1,12 +1,14 @@
 """What every step's container runs on Kubeflow Pipelines: adapts KFP's launcher to TFX's executors.
 
     python -m pipelines.kfp.entrypoint --task NODE [--executor_class_path CLASS]
-        --json_serialized_invocation_args EXECUTOR_INPUT [--gpus N] [--beam-files FOLDER] [BEAM ARGUMENTS]
+        --json_serialized_invocation_args EXECUTOR_INPUT [--gpus N] [--beam-files FOLDER] [BEAM
+        ARGUMENTS]
 
-The launcher hands over an ExecutorInput whose input artifacts have lost their types, whose URIs are remote although the
-files were staged on local paths, and with an output TFX does not know. What a step has to do is not read from there:
-the pipeline is put together again from the run's configuration and this run's parameters, which is what lets a recipe
-be overridden without compiling anew.
+The launcher hands over an ExecutorInput whose input artifacts have lost their types, whose URIs are
+remote although the files were staged on local paths, and with an output TFX does not know. What a
+step has to do is not read from there: the pipeline is put together again from the run's
+configuration and this run's parameters, which is what lets a recipe be overridden without compiling
+anew.
 """
 
 from __future__ import annotations
@@ -47,7 +49,14 @@ def main(arguments: list[str]) -> int:
 
             run_isolated(require_gpus, asked.gpus)
         given = json.loads(asked.json_serialized_invocation_args)
-        run_step(asked.task, asked.executor_class_path, given, beam, (asked.group, asked.member), asked.beam_files)
+        run_step(
+            asked.task,
+            asked.executor_class_path,
+            given,
+            beam,
+            (asked.group, asked.member),
+            asked.beam_files,
+        )
     except Exception as error:
         from pipelines.local.engine import foreseen
 
@@ -79,7 +88,8 @@ def run_step(
         beam_files: folder that Beam's workers reach too, if they are outside this step's container.
 
     Raises:
-        TwintrainError: this run's parameters do not fit the compiled pipeline, or the step found a foreseen problem.
+        TwintrainError: this run's parameters do not fit the compiled pipeline, or the step found a
+            foreseen problem.
     """
     from pipelines.kfp.runner import OWN
 
@@ -104,7 +114,9 @@ def run_step(
         reach = within_reach(given, beam_files, task)
     with reach as moved:
         for artifacts in given["outputs"].get("artifacts", {}).values():
-            Path(artifacts["artifacts"][0]["uri"]).mkdir(parents=True, exist_ok=True)  # as TFX's own drivers do
+            Path(artifacts["artifacts"][0]["uri"]).mkdir(
+                parents=True, exist_ok=True
+            )  # as TFX's own drivers do
         found = _drive(given, component) if task == INGEST else {}
         check_unchanged(task, told, config, found.get("input_fingerprint"))
         _execute(executor, given, component, beam)
@@ -112,33 +124,59 @@ def run_step(
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
 
 
-def _execute(executor: str, given: dict[str, Any], component: dict[str, Any], beam: list[str]) -> None:
+def _execute(
+    executor: str, given: dict[str, Any], component: dict[str, Any], beam: list[str]
+) -> None:
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor as tfx_executor
 
-    call = ["--executor_class_path", executor, "--json_serialized_invocation_args", json.dumps(given)]
-    call += ["--json_serialized_inputs_spec_args", json.dumps(component.get("inputDefinitions", {}))]
-    # absl's flags would take the process's own arguments for theirs, so the parser is called, not its `app.run`.
+    call = [
+        "--executor_class_path",
+        executor,
+        "--json_serialized_invocation_args",
+        json.dumps(given),
+    ]
+    call += [
+        "--json_serialized_inputs_spec_args",
+        json.dumps(component.get("inputDefinitions", {})),
+    ]
+    # absl's flags would take the process's own arguments for theirs, so the parser is called, not
+    # its `app.run`.
     tfx_executor.main(tfx_executor._parse_flags([*call, *beam]))
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.kfp.entrypoint",
-        description="Run one step of the pipeline inside its container. Kubeflow Pipelines calls this.",
+        description="Run one step of the pipeline inside its container. Kubeflow Pipelines calls "
+        "this.",
         epilog="Whatever else is given goes to Beam.",
     )
     parser.add_argument("--task", required=True, help="the node's id, Trainer-fit for instance")
-    parser.add_argument("--executor_class_path", default="", help="class of the node's TFX executor, if it has one")
-    parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput, as JSON")
+    parser.add_argument(
+        "--executor_class_path", default="", help="class of the node's TFX executor, if it has one"
+    )
+    parser.add_argument(
+        "--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput, as JSON"
+    )
     parser.add_argument("--gpus", type=int, default=0, help="how many GPUs this step was promised")
-    parser.add_argument("--group", type=int, default=1, help="how many steps share this node's work")
-    parser.add_argument("--member", type=int, default=0, help="which of them this is; 0 leaves the result")
-    parser.add_argument("--beam-files", type=Path, help="folder that Beam's workers outside this container reach too")
+    parser.add_argument(
+        "--group", type=int, default=1, help="how many steps share this node's work"
+    )
+    parser.add_argument(
+        "--member", type=int, default=0, help="which of them this is; 0 leaves the result"
+    )
+    parser.add_argument(
+        "--beam-files",
+        type=Path,
+        help="folder that Beam's workers outside this container reach too",
+    )
     return parser.parse_known_args(arguments)
 
 
 def _this_run(told: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, Any]]:
-    """For this run's parameters: its configuration and what TFX makes of it. `looks` where the data is looked at."""
+    """For this run's parameters: its configuration and what TFX makes of it. `looks` where the data
+    is looked at.
+    """
     from pipelines.kfp.runner import RUN, tfx_spec
 
     compiled = _config(json.loads(told[RUN]), {}, False)
@@ -147,9 +185,12 @@ def _this_run(told: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, A
     tasks = spec["root"]["dag"]["tasks"]
     if config.recipe != compiled.recipe:
         before = tfx_spec(compiled)["root"]["dag"]["tasks"]
-        if {name: _edges(node) for name, node in tasks.items()} != {n: _edges(node) for n, node in before.items()}:
+        if {name: _edges(node) for name, node in tasks.items()} != {
+            n: _edges(node) for n, node in before.items()
+        }:
             raise TwintrainError(
-                f"The overrides {told.get('overrides')} change which steps there are or what feeds them.",
+                f"The overrides {told.get('overrides')} change which steps there are or what feeds "
+                "them.",
                 "Compile the pipeline anew with them: twintrain kubeflow compile --set KEY=VALUE",
             )
     return config, spec
@@ -172,7 +213,9 @@ def _config(run: dict[str, Any], parameters: dict[str, Any], looks: bool) -> Run
     config = RunConfig.model_validate(run)
     overrides = parameters.get("overrides") or []
     if not isinstance(overrides, list) or any(not isinstance(text, str) for text in overrides):
-        raise TwintrainError(f"overrides must be a list of texts, not {overrides!r}.", '["training.epochs=10"]')
+        raise TwintrainError(
+            f"overrides must be a list of texts, not {overrides!r}.", '["training.epochs=10"]'
+        )
     span = int(parameters.get("span", -1))
     return config.model_copy(
         update={
@@ -198,9 +241,14 @@ def _adopt(given: dict[str, Any], component: dict[str, Any], constants: dict[str
 
 
 def _importable(artifact_type: dict[str, Any]) -> dict[str, Any]:
-    """An artifact's type with a title that TFX finds the class by: its import path, for types of our own."""
+    """An artifact's type with a title that TFX finds the class by: its import path, for types of
+    our own.
+    """
     schema = artifact_type.get("instanceSchema", "")
-    return {**artifact_type, "instanceSchema": schema.replace("title: twintrain.", "title: components.artifacts.")}
+    return {
+        **artifact_type,
+        "instanceSchema": schema.replace("title: twintrain.", "title: components.artifacts."),
+    }
 
 
 def localize(given: dict[str, Any]) -> dict[str, str]:
@@ -221,7 +269,8 @@ def localize(given: dict[str, Any]) -> dict[str, str]:
 
 
 def globalize(output: Path, remote: dict[str, str], found: dict[str, Any]) -> None:
-    """Put the remote URIs back into the ExecutorOutput that TFX has left, and add what a driver found out before.
+    """Put the remote URIs back into the ExecutorOutput that TFX has left, and add what a driver
+    found out before.
 
     Args:
         output: the file.
@@ -237,17 +286,23 @@ def globalize(output: Path, remote: dict[str, str], found: dict[str, Any]) -> No
 
 
 def _drive(given: dict[str, Any], component: dict[str, Any]) -> dict[str, Any]:
-    """Resolve the span and fingerprint the files: TFX's driver for file-based ExampleGen, which KFP never calls.
+    """Resolve the span and fingerprint the files: TFX's driver for file-based ExampleGen, which KFP
+    never calls.
 
     Returns:
-        the examples' metadata as the driver has it, span and fingerprint; TFX's executor leaves them out.
+        the examples' metadata as the driver has it, span and fingerprint; TFX's executor leaves
+        them out.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentInputsSpec, ExecutorInput
     from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
-    spec = json_format.ParseDict(component["inputDefinitions"], ComponentInputsSpec(), ignore_unknown_fields=True)
-    driver._run_driver(json_format.ParseDict(given, ExecutorInput(), ignore_unknown_fields=True), spec)
+    spec = json_format.ParseDict(
+        component["inputDefinitions"], ComponentInputsSpec(), ignore_unknown_fields=True
+    )
+    driver._run_driver(
+        json_format.ParseDict(given, ExecutorInput(), ignore_unknown_fields=True), spec
+    )
     output = json.loads(Path(given["outputs"]["outputFile"]).read_text(encoding="utf-8"))
     metadata: dict[str, Any] = output["artifacts"]["examples"]["artifacts"][0]["metadata"]
     return metadata

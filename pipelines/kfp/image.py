@@ -12,7 +12,9 @@ from twintrain.version import __version__
 ENGINES = ("docker", "podman")
 
 
-def build_image(image: str, *, cuda: bool, base: str | None, push: bool, further: list[str]) -> None:
+def build_image(
+    image: str, *, cuda: bool, base: str | None, push: bool, further: list[str]
+) -> None:
     """Build, and push if asked.
 
     Args:
@@ -26,7 +28,14 @@ def build_image(image: str, *, cuda: bool, base: str | None, push: bool, further
         TwintrainError: there is no engine, it does not answer, or it fails.
     """
     engine = _engine()
-    command = [engine, "build", "--tag", image, "--file", str(REPOSITORY / "kubeflow" / "Dockerfile")]
+    command = [
+        engine,
+        "build",
+        "--tag",
+        image,
+        "--file",
+        str(REPOSITORY / "kubeflow" / "Dockerfile"),
+    ]
     command += ["--build-arg", f"CUDA={int(cuda)}", "--build-arg", f"VERSION={__version__}"]
     command += ["--build-arg", f"REVISION={_revision()}"]
     command += ["--build-arg", f"BASE={base}"] if base else []
@@ -39,15 +48,29 @@ def _engine() -> str:
     """The first engine that answers: Docker's client alone, without a daemon, does not."""
     for name in ENGINES:
         path = shutil.which(name)
-        if path and subprocess.run([path, "info"], capture_output=True, check=False).returncode == 0:
+        if (
+            path
+            and subprocess.run([path, "info"], capture_output=True, check=False).returncode == 0
+        ):
             return path
-    raise TwintrainError("Neither docker nor podman answers here.", "Install podman, or start Docker's daemon.")
+    raise TwintrainError(
+        "Neither docker nor podman answers here.", "Install podman, or start Docker's daemon."
+    )
 
 
 def _revision() -> str:
     """The commit, with a mark where files were changed since."""
     try:
-        told = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        told = [
+            "git",
+            "-C",
+            str(REPOSITORY),
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=12",
+            "--exclude=*",
+        ]
         return subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -56,4 +79,6 @@ def _revision() -> str:
 def _run(command: list[str]) -> None:
     status = subprocess.run(command, check=False).returncode
     if status:
-        raise TwintrainError(f"{' '.join(command[:2])} ended with {status}.", "Its output above says why.")
+        raise TwintrainError(
+            f"{' '.join(command[:2])} ended with {status}.", "Its output above says why."
+        )

@@ -1,8 +1,9 @@
 """A step before all others on Kubeflow Pipelines: what data, schema and code are there now?
 
-KFP's cache goes by the ids of a step's input artifacts, and whatever reads from outside must run every time, which makes
-new artifacts every time: nothing after it would ever be taken from an earlier run. So this step alone always runs. It
-leaves parameters, by which ingestion and the schema's import are looked up, and with them every step after them.
+KFP's cache goes by the ids of a step's input artifacts, and whatever reads from outside must run
+every time, which makes new artifacts every time: nothing after it would ever be taken from an
+earlier run. So this step alone always runs. It leaves parameters, by which ingestion and the
+schema's import are looked up, and with them every step after them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ HANDED = {"IdxExampleGen": ("span", "files", "code"), "ImportSchemaGen": ("schem
 
 
 def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str) -> None:
-    """Put the step before those that read from outside, where ingestion runs and with as much of everything.
+    """Put the step before those that read from outside, where ingestion runs and with as much of
+    everything.
 
     Args:
         spec: a PipelineSpec in which all nodes are tasks of the root; changed in place.
@@ -38,7 +40,9 @@ def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str)
     components[f"comp-{STATE.lower()}"] = {
         "executorLabel": label,
         "inputDefinitions": copy.deepcopy(model["inputDefinitions"]),
-        "outputDefinitions": {"parameters": {name: {"parameterType": kind} for name, kind in OUTPUTS.items()}},
+        "outputDefinitions": {
+            "parameters": {name: {"parameterType": kind} for name, kind in OUTPUTS.items()}
+        },
     }
     container = executors[model["executorLabel"]]["container"]
     arguments = ["--task", STATE, "--json_serialized_invocation_args", "{{$}}"]
@@ -54,7 +58,9 @@ def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str)
         task, component = tasks[node], components[tasks[node]["componentRef"]["name"]]
         task["dependentTasks"] = [*task.get("dependentTasks", []), STATE]
         for name in names:
-            component["inputDefinitions"]["parameters"][prefix + name] = {"parameterType": OUTPUTS[name]}
+            component["inputDefinitions"]["parameters"][prefix + name] = {
+                "parameterType": OUTPUTS[name]
+            }
             source = {"producerTask": STATE, "outputParameterKey": name}
             task["inputs"]["parameters"][prefix + name] = {"taskOutputParameter": source}
 
@@ -66,7 +72,8 @@ def input_state(config: RunConfig) -> dict[str, int | str]:
         config: of the run, in a place where data and schema can be seen.
 
     Returns:
-        values of `OUTPUTS`: the span that is taken (-1 for data without spans), TFX's fingerprint of its files,
+        values of `OUTPUTS`: the span that is taken (-1 for data without spans), TFX's fingerprint
+            of its files,
         SHA-256 of the schema and of the code.
 
     Raises:
@@ -87,7 +94,9 @@ def input_state(config: RunConfig) -> dict[str, int | str]:
 
 
 def _code(config: RunConfig) -> str:
-    """Of all that decides a result and may change under one image name; what only shows results always runs."""
+    """Of all that decides a result and may change under one image name; what only shows results
+    always runs.
+    """
     sha = hashlib.sha256(code_digest(config.recipe).encode())
     for path in sorted((REPOSITORY / "pipelines").glob("*.py")):
         sha.update(path.name.encode() + path.read_bytes())
@@ -122,7 +131,8 @@ def check_unchanged(node: str, told: dict[str, Any], config: RunConfig, files: s
     if changed:
         what = config.data if node == "IdxExampleGen" else config.schema_file
         raise TwintrainError(
-            f"{what} was changed while the run was under way.", "Start the run again once it is written."
+            f"{what} was changed while the run was under way.",
+            "Start the run again once it is written.",
         )
 
 

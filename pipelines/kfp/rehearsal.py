@@ -1,7 +1,10 @@
-"""Runs the compiled pipeline on this machine, step by step in containers, through KFP's own local orchestrator.
+"""Runs the compiled pipeline on this machine, step by step in containers, through KFP's own local
+orchestrator.
 
-What it proves without a cluster: the image holds everything, every step's command works in it as a user without rights
-and on a read-only root, artifacts find their way from step to step, and a step that fails ends the run.
+What it proves without a cluster: the image holds everything, every step's command works in it as a
+    user without rights
+and on a read-only root, artifacts find their way from step to step, and a step that fails ends the
+run.
 """
 
 from __future__ import annotations
@@ -29,18 +32,26 @@ _SOCKET_SECONDS = 20.0
 
 
 def for_rehearsal(cluster: Cluster, root: Path) -> Cluster:
-    """The cluster with its artifacts below `root`, and without the GPUs and the Beam runner this machine may lack."""
+    """The cluster with its artifacts below `root`, and without the GPUs and the Beam runner this
+    machine may lack.
+    """
 
     def here(settings: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in settings.items() if key not in ("gpu", "beam")}
 
     without = {name: here(getattr(cluster, name)) for name in ("defaults", "training")}
     nodes = {node: here(settings) for node, settings in cluster.nodes.items()}
-    own = {"pipeline_root": str(root), "alert_on_exit": False, "worker_steps": False}  # one container at a time
+    own = {
+        "pipeline_root": str(root),
+        "alert_on_exit": False,
+        "worker_steps": False,
+    }  # one container at a time
     return cluster.model_copy(update={**without, "nodes": nodes, **own})
 
 
-def rehearse(spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict[str, Any], tell: Tell) -> Path:
+def rehearse(
+    spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict[str, Any], tell: Tell
+) -> Path:
     """Run a compiled pipeline in containers.
 
     Args:
@@ -66,7 +77,11 @@ def rehearse(spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict
     message = json_format.ParseDict(spec, PipelineSpec())
     with _engine(), _honest_containers(logs, tell) as failed:
         runner = local.DockerRunner(
-            mounts=mounts, network_mode="none", read_only=True, tmpfs={"/tmp": "rw,mode=1777"}, shm_size="1g"
+            mounts=mounts,
+            network_mode="none",
+            read_only=True,
+            tmpfs={"/tmp": "rw,mode=1777"},
+            shm_size="1g",
         )
         local.init(runner=runner, pipeline_root=str(artifacts), raise_on_error=True)
         try:
@@ -81,16 +96,25 @@ def rehearse(spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict
 
 @contextmanager
 def _engine() -> Iterator[None]:
-    """A container engine that answers Docker's API: the one DOCKER_HOST names, Docker's own, or podman's."""
+    """A container engine that answers Docker's API: the one DOCKER_HOST names, Docker's own, or
+    podman's.
+    """
     if "DOCKER_HOST" in os.environ or Path("/var/run/docker.sock").exists():
         yield
         return
     podman = shutil.which("podman")
     if podman is None:
-        raise TwintrainError("There is no container engine.", "Install podman, or set DOCKER_HOST to Docker's socket.")
-    socket = Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"twintrain-podman-{os.getpid()}.sock"
+        raise TwintrainError(
+            "There is no container engine.",
+            "Install podman, or set DOCKER_HOST to Docker's socket.",
+        )
+    socket = (
+        Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"twintrain-podman-{os.getpid()}.sock"
+    )
     service = subprocess.Popen(
-        [podman, "system", "service", "--time=0", f"unix://{socket}"], stdout=subprocess.DEVNULL, start_new_session=True
+        [podman, "system", "service", "--time=0", f"unix://{socket}"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     os.environ["DOCKER_HOST"] = f"unix://{socket}"
     try:
@@ -98,7 +122,9 @@ def _engine() -> Iterator[None]:
         while not socket.exists() and service.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         if not socket.exists():
-            raise TwintrainError("podman's service does not start.", "Try by hand: podman system service --time=5")
+            raise TwintrainError(
+                "podman's service does not start.", "Try by hand: podman system service --time=5"
+            )
         yield
     finally:
         del os.environ["DOCKER_HOST"]
@@ -111,12 +137,14 @@ def _engine() -> Iterator[None]:
 def _honest_containers(logs: Path, tell: Tell) -> Iterator[list[tuple[str, Path]]]:
     """Have KFP's runner report the exit status a container really had, and keep each step's log.
 
-    Its own lets the engine remove a container at its end and takes one that has vanished for a success, so that a step
-    that crashes early counts as done.
+    Its own lets the engine remove a container at its end and takes one that has vanished for a
+    success, so that a step that crashes early counts as done.
     """
     failed: list[tuple[str, Path]] = []
 
-    def run(client: Any, image: str, command: list[str], volumes: dict[str, Any], **settings: Any) -> int:
+    def run(
+        client: Any, image: str, command: list[str], volumes: dict[str, Any], **settings: Any
+    ) -> int:
         step = command[command.index("--task") + 1]
         log, started = logs / f"{step}.log", time.monotonic()
         tell(f"{step}: started")
@@ -131,7 +159,10 @@ def _honest_containers(logs: Path, tell: Tell) -> Iterator[list[tuple[str, Path]
             status = int(container.wait()["StatusCode"])
         finally:
             container.remove(force=True)
-        tell(f"{step}: {'done' if status == 0 else f'exit status {status}'}, {time.monotonic() - started:.0f} s")
+        tell(
+            f"{step}: {'done' if status == 0 else f'exit status {status}'}, "
+            f"{time.monotonic() - started:.0f} s"
+        )
         if status:
             failed.append((step, log))
         return status

@@ -1,8 +1,10 @@
-"""Compiles the pipeline for open-source Kubeflow Pipelines: PipelineSpec 2.1 and the Kubernetes platform document.
+"""Compiles the pipeline for open-source Kubeflow Pipelines: PipelineSpec 2.1 and the Kubernetes
+platform document.
 
-TFX's own `KubeflowV2DagRunner` does the translation; what it writes runs on Vertex AI but not on open-source KFP. Here
-its output is given what is missing: names Argo accepts, an entrypoint that adapts TFX's executors to KFP's launcher,
-resources for every step (TFX leaves the ingest step out), placement, and parameters that can differ from run to run.
+TFX's own `KubeflowV2DagRunner` does the translation; what it writes runs on Vertex AI but not on
+open-source KFP. Here its output is given what is missing: names Argo accepts, an entrypoint that
+adapts TFX's executors to KFP's launcher, resources for every step (TFX leaves the ingest step out),
+placement, and parameters that can differ from run to run.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ ENTRYPOINT = ("python", "-m", "pipelines.kfp.entrypoint")
 ALERT = ("python", "-m", "pipelines.kfp.alert")
 RUN = "config"  # the parameter that carries the compiled RunConfig to every step
 OWN = "run_"  # in a step, before a run parameter's name: a step may have an input of its own called `data`
-# What may differ from run to run without compiling again, with types; their defaults come from the RunConfig.
+# What may differ from run to run without compiling again, with types; their defaults come from the
+# RunConfig.
 PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}
 # Their result depends on more than their inputs: on what was pushed or recorded before.
 UNCACHED = frozenset({"PushGate", "Pusher", "TrendRecord"})
@@ -45,7 +48,10 @@ class Compiled(NamedTuple):
         """Write both into one YAML file, as `kfp` does."""
         path.parent.mkdir(parents=True, exist_ok=True)
         documents = [self.spec, *([self.platform] if self.platform else [])]
-        path.write_text(yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True, width=120), encoding="utf-8")
+        path.write_text(
+            yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True, width=120),
+            encoding="utf-8",
+        )
 
 
 def tfx_spec(config: RunConfig, image: str = "unset") -> dict[str, Any]:
@@ -53,7 +59,9 @@ def tfx_spec(config: RunConfig, image: str = "unset") -> dict[str, Any]:
     settings = tfx_runner.KubeflowV2DagRunnerConfig(
         use_pipeline_spec_2_1=True, default_image=image, default_commands=list(ENTRYPOINT)
     )
-    job = tfx_runner.KubeflowV2DagRunner(config=settings).run(create_pipeline(config), write_out=False)
+    job = tfx_runner.KubeflowV2DagRunner(config=settings).run(
+        create_pipeline(config), write_out=False
+    )
     spec: dict[str, Any] = job["pipelineSpec"]
     return spec
 
@@ -79,19 +87,24 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         components[_component(node)] = component
         executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
         executors[_label(node)] = {
-            "container": _container(node, executor, step, _beam(config, step, cluster.image), cluster)
+            "container": _container(
+                node, executor, step, _beam(config, step, cluster.image), cluster
+            )
         }
         placed = _placement(step, cluster)
         if placed:
             platform[_label(node)] = placed
         task["componentRef"]["name"] = _component(node)
-        task["cachingOptions"] = {"enableCache": True} if step.cache and node not in UNCACHED else {}
+        task["cachingOptions"] = (
+            {"enableCache": True} if step.cache and node not in UNCACHED else {}
+        )
         if step.retry.count:
             task["retryPolicy"] = _retry(step)
     spec = {
         "pipelineInfo": {
             "name": made["pipelineInfo"]["name"],
-            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a GradientTape loop.",
+            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a "
+            "GradientTape loop.",
         },
         "schemaVersion": made["schemaVersion"],
         "sdkVersion": made["sdkVersion"],
@@ -107,12 +120,17 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         platform[_label(_EXIT)] = _placement(Step(), cluster)
     json_format.ParseDict(spec, PipelineSpec())
     return Compiled(
-        spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}} if platform else {}
+        spec,
+        {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}}
+        if platform
+        else {},
     )
 
 
 def on_cluster(config: RunConfig, cluster: Cluster) -> RunConfig:
-    """The run as its steps see it: paths inside their containers, data looked at by the step that ingests."""
+    """The run as its steps see it: paths inside their containers, data looked at by the step that
+    ingests.
+    """
     return config.model_copy(
         update={
             "data": Path(cluster.data),
@@ -157,12 +175,16 @@ def _passed_on(prefix: str = "") -> dict[str, Any]:
 
 
 def _take_parameters(component: dict[str, Any], task: dict[str, Any]) -> None:
-    """Hand the run and its parameters to a step; its own come from compiling the same run inside its container."""
+    """Hand the run and its parameters to a step; its own come from compiling the same run inside
+    its container.
+    """
     component.setdefault("inputDefinitions", {})["parameters"] = _undeclared(OWN)
     task.setdefault("inputs", {})["parameters"] = _passed_on(OWN)
 
 
-def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], cluster: Cluster) -> dict[str, Any]:
+def _container(
+    node: str, made: Mapping[str, Any], step: Step, beam: list[str], cluster: Cluster
+) -> dict[str, Any]:
     gpus = ["--gpus", str(step.gpu.count)] if step.gpu else []
     reach = ["--beam-files", str(cluster.beam_files)] if runs_elsewhere(step.beam) else []
     return {
@@ -170,7 +192,10 @@ def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], 
         "command": list(ENTRYPOINT),
         "args": [
             *("--task", node),
-            *("--executor_class_path", made["args"][made["args"].index("--executor_class_path") + 1]),
+            *(
+                "--executor_class_path",
+                made["args"][made["args"].index("--executor_class_path") + 1],
+            ),
             *("--json_serialized_invocation_args", "{{$}}"),
             *gpus,
             *reach,
@@ -182,11 +207,17 @@ def _container(node: str, made: Mapping[str, Any], step: Step, beam: list[str], 
 
 def _beam(config: RunConfig, step: Step, image: str) -> list[str]:
     # The step's own arguments come last and win.
-    return [*workers_have_tfx(image), *step.beam] if step.beam else config.beam_on(max(1, int(cores(step.cpu))))
+    return (
+        [*workers_have_tfx(image), *step.beam]
+        if step.beam
+        else config.beam_on(max(1, int(cores(step.cpu))))
+    )
 
 
 def _resources(step: Step) -> dict[str, Any]:
-    """Limits and requests alike, in the fields of KFP 2.14 and later and, for older readers, in those before."""
+    """Limits and requests alike, in the fields of KFP 2.14 and later and, for older readers, in
+    those before.
+    """
     asked: dict[str, Any] = {
         "cpuLimit": cores(step.cpu),
         "cpuRequest": cores(step.cpu),
@@ -239,7 +270,10 @@ def _placement(step: Step, cluster: Cluster) -> dict[str, Any]:
     if step.shared_memory:
         # A memory-backed volume: KFP's own field for shared memory is read by none of its drivers.
         config.empty_dir_mounts.add(
-            volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=step.shared_memory
+            volume_name="shared-memory",
+            mount_path="/dev/shm",
+            medium="Memory",
+            size_limit=step.shared_memory,
         )
     if cluster.image_pull_secret:
         pull = config.image_pull_secret.add(secret_name=cluster.image_pull_secret)
@@ -248,7 +282,9 @@ def _placement(step: Step, cluster: Cluster) -> dict[str, Any]:
 
 
 def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
-    """Put all steps into a DAG of their own and let an alert follow it, whether it went well or not."""
+    """Put all steps into a DAG of their own and let an alert follow it, whether it went well or
+    not.
+    """
     whole = spec["root"]
     spec["components"][_component(_DAG)] = {
         "dag": whole["dag"],
@@ -256,13 +292,20 @@ def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
     }
     spec["components"][_component(_EXIT)] = {
         "executorLabel": _label(_EXIT),
-        "inputDefinitions": {"parameters": {"status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}}},
+        "inputDefinitions": {
+            "parameters": {"status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}}
+        },
     }
     spec["deploymentSpec"]["executors"][_label(_EXIT)] = {
         "container": {
             "image": cluster.image,
             "command": list(ALERT),
-            "args": ["--status", "{{$.inputs.parameters['status']}}", "--records", str(cluster.records)],
+            "args": [
+                "--status",
+                "{{$.inputs.parameters['status']}}",
+                "--records",
+                str(cluster.records),
+            ],
         }
     }
     spec["root"] = {
@@ -279,7 +322,9 @@ def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
                     "componentRef": {"name": _component(_EXIT)},
                     "cachingOptions": {},
                     "dependentTasks": [_DAG],
-                    "inputs": {"parameters": {"status": {"taskFinalStatus": {"producerTask": _DAG}}}},
+                    "inputs": {
+                        "parameters": {"status": {"taskFinalStatus": {"producerTask": _DAG}}}
+                    },
                     "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
                 },
             }

@@ -17,24 +17,34 @@ KNOWN_PARAMETERS = {"data": "a path", "span": "a whole number", "overrides": "a 
 
 
 class Schedule(BaseModel):
-    """A recurring run. Runs never overlap and missed ones are not caught up: the newest span is all that counts."""
+    """A recurring run. Runs never overlap and missed ones are not caught up: the newest span is all
+    that counts.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=100, description="Unique; there is one schedule of a name.")
+    name: str = Field(
+        min_length=1, max_length=100, description="Unique; there is one schedule of a name."
+    )
     cron: str = Field(description="Five fields, or six with seconds first.")
     timezone: str = Field(description="In which zone cron is meant, 'UTC' or 'Europe/Berlin'.")
     experiment: str = "twintrain"
     namespace: str | None = Field(None, description="Of the user, on a multi-user installation.")
-    parameters: dict[str, Any] = Field({}, description="data, span, overrides; as compiled where left out.")
+    parameters: dict[str, Any] = Field(
+        {}, description="data, span, overrides; as compiled where left out."
+    )
 
     @field_validator("cron")
     @classmethod
     def _cron_is_valid(cls, cron: str) -> str:
         fields = cron.split()
         if len(fields) not in (5, 6):
-            raise ValueError(f"has {len(fields)} fields; cron has 5 (minute first) or 6 (second first)")
-        if not croniter.is_valid(" ".join(fields).replace("?", "*"), second_at_beginning=len(fields) == 6):
+            raise ValueError(
+                f"has {len(fields)} fields; cron has 5 (minute first) or 6 (second first)"
+            )
+        if not croniter.is_valid(
+            " ".join(fields).replace("?", "*"), second_at_beginning=len(fields) == 6
+        ):
             raise ValueError("is no cron expression")
         return " ".join(fields)
 
@@ -57,7 +67,9 @@ class Schedule(BaseModel):
         """Six fields, as Kubeflow Pipelines wants it."""
         return self.cron if len(self.cron.split()) == 6 else f"0 {self.cron}"
 
-    def next_runs(self, count: int, after: datetime.datetime | None = None) -> list[datetime.datetime]:
+    def next_runs(
+        self, count: int, after: datetime.datetime | None = None
+    ) -> list[datetime.datetime]:
         """The next times, in the schedule's own zone."""
         start = after or datetime.datetime.now(ZoneInfo(self.timezone))
         times = croniter(self.kfp_cron.replace("?", "*"), start, second_at_beginning=True)
@@ -71,7 +83,9 @@ def checked_parameter(name: str, value: Any) -> Any:
         ValueError: there is no such parameter, or its value is of another kind.
     """
     if name not in KNOWN_PARAMETERS:
-        raise ValueError(f"{name!r} is no parameter of the pipeline; it has {', '.join(KNOWN_PARAMETERS)}")
+        raise ValueError(
+            f"{name!r} is no parameter of the pipeline; it has {', '.join(KNOWN_PARAMETERS)}"
+        )
     kinds = {"data": str, "span": int, "overrides": list}
     texts = not isinstance(value, list) or all(isinstance(entry, str) for entry in value)
     if type(value) is not kinds[name] or not texts:
@@ -89,7 +103,9 @@ def load_schedule(path: Path) -> Schedule:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Schedule.model_validate({} if tree is None else tree)
     except OSError as error:
-        raise TwintrainError(f"{path} cannot be read: {error.strerror}.", "Name another with --schedule.") from error
+        raise TwintrainError(
+            f"{path} cannot be read: {error.strerror}.", "Name another with --schedule."
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise TwintrainError(f"{path} is not YAML: {error}", "Mend the line it names.") from error
     except ValidationError as error:

@@ -1,7 +1,9 @@
-"""Steps beside a step: further workers of a tuner, further machines of a trainer, each in a pod of its own.
+"""Steps beside a step: further workers of a tuner, further machines of a trainer, each in a pod of
+its own.
 
-They have the node's inputs, resources and place, and no outputs: what the node's own step, member 0, leaves is the
-result. They meet in a folder of this run below `work`, which must therefore be on a volume that all pods share.
+They have the node's inputs, resources and place, and no outputs: what the node's own step, member
+0, leaves is the result. They meet in a folder of this run below `work`, which must therefore be on
+a volume that all pods share.
 """
 
 from __future__ import annotations
@@ -57,10 +59,15 @@ def add_worker_steps(spec: dict[str, Any], platform: dict[str, Any], recipe: Rec
             helper.pop("outputDefinitions", None)
             reference = f"{task['componentRef']['name']}-worker-{member}"
             components[reference] = helper
-            executors[own] = {"container": container | {"args": [*container["args"], *_place(size, member)]}}
+            executors[own] = {
+                "container": container | {"args": [*container["args"], *_place(size, member)]}
+            }
             if label in platform:
                 platform[own] = platform[label]
-            tasks[name] = copy.deepcopy(task) | {"componentRef": {"name": reference}, "taskInfo": {"name": name}}
+            tasks[name] = copy.deepcopy(task) | {
+                "componentRef": {"name": reference},
+                "taskInfo": {"name": name},
+            }
         container["args"] = [*container["args"], *_place(size, 0)]
 
 
@@ -68,13 +75,16 @@ def take_place(recipe: Recipe, node: str, size: int, member: int, meeting: Path)
     """Make this process, and those it starts, a member of the group.
 
     Raises:
-        TwintrainError: this run's recipe asks for a group of another size than the compiled pipeline has steps for.
+        TwintrainError: this run's recipe asks for a group of another size than the compiled
+            pipeline has steps for.
     """
     wanted = group_size(recipe, node)
     if wanted != size:
         raise TwintrainError(
-            f"The pipeline was compiled with {size} steps for {node}, and this run's recipe asks for {wanted}.",
-            "Compile the pipeline anew with that recipe: twintrain kubeflow compile --set KEY=VALUE",
+            f"The pipeline was compiled with {size} steps for {node}, and this run's recipe asks "
+            f"for {wanted}.",
+            "Compile the pipeline anew with that recipe: twintrain kubeflow compile --set "
+            "KEY=VALUE",
         )
     os.environ[VARIABLE] = WorkerGroup(member, size, meeting).environment[VARIABLE]
 

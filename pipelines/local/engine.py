@@ -1,8 +1,8 @@
 """The process a local run happens in: `python -m pipelines.local.engine REQUEST.json`.
 
-The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file, the terminal stays
-readable, and Ctrl-C ends everything. TFX is imported inside `main`: each training has a process of its own, which
-imports this module again, and must not pay for TFX.
+The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file,
+the terminal stays readable, and Ctrl-C ends everything. TFX is imported inside `main`: each
+training has a process of its own, which imports this module again, and must not pay for TFX.
 """
 
 from __future__ import annotations

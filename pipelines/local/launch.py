@@ -40,8 +40,8 @@ def own_root(root: Path) -> Iterator[int]:
     """Make the root directory and keep every other run out of it.
 
     Yields:
-        the lock's file descriptor. It is handed on to the run's own process, so that the root stays taken for as long
-        as anything is at work on it, even if this process is killed.
+        the lock's file descriptor. It is handed on to the run's own process, so that the root stays
+        taken for as long as anything is at work on it, even if this process is killed.
 
     Raises:
         TwintrainError: it cannot be written, or another run is using it.
@@ -51,14 +51,16 @@ def own_root(root: Path) -> Iterator[int]:
         lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise TwintrainError(
-            f"The root {root} cannot be written: {error.strerror or error}.", "Choose another with --root."
+            f"The root {root} cannot be written: {error.strerror or error}.",
+            "Choose another with --root.",
         ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TwintrainError(
-                f"Another run is using {root}.", "Wait for it to end, or give this one a root of its own with --root."
+                f"Another run is using {root}.",
+                "Wait for it to end, or give this one a root of its own with --root.",
             ) from None
         yield lock
     finally:
@@ -79,7 +81,9 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
     logs = config.root / "logs"
     logs.mkdir(exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
-    request, events, log = (logs / f"{stem}.{kind}" for kind in ("request.json", "events.jsonl", "log"))
+    request, events, log = (
+        logs / f"{stem}.{kind}" for kind in ("request.json", "events.jsonl", "log")
+    )
     request.write_text(config.with_pinned_schema().model_dump_json(indent=1), encoding="utf-8")
     events.touch()
     announce(log)
@@ -112,7 +116,9 @@ def _ended_like_ctrl_c() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     # One that is ignored stays so: nohup lets a run outlive its terminal.
     for sign in (sign for sign, handler in before.items() if handler != signal.SIG_IGN):
         signal.signal(sign, interrupt)
@@ -124,9 +130,12 @@ def _ended_like_ctrl_c() -> Iterator[None]:
 
 
 def _environment(events: Path, temporary: str) -> dict[str, str]:
-    # The child works in the root; a model module is found where the user stands and where PYTHONPATH says.
+    # The child works in the root; a model module is found where the user stands and where
+    # PYTHONPATH says.
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    path = os.pathsep.join([str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)])
+    path = os.pathsep.join(
+        [str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)]
+    )
     own = {VARIABLE: str(events), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TMPDIR": temporary}
     return {**os.environ, **own}
 
@@ -136,7 +145,9 @@ def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[st
     begun = ""  # of a line whose end was not written yet
     with events.open(encoding="utf-8") as file:
         while True:
-            ended = child.poll() is not None  # asked first: what was written before the end is still read below
+            ended = (
+                child.poll() is not None
+            )  # asked first: what was written before the end is still read below
             for line in file:
                 begun += line
                 if not begun.endswith("\n"):
@@ -152,7 +163,9 @@ def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[st
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child with all its workers, whatever state they are in; a second Ctrl-C does not cut this short."""
+    """End the child with all its workers, whatever state they are in; a second Ctrl-C does not cut
+    this short.
+    """
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.SIG_IGN)
     for sign in (signal.SIGTERM, signal.SIGKILL):

@@ -1,4 +1,6 @@
-"""Runs the pipeline on this machine, node by node, telling of each when it starts, ends, or is taken from a cache."""
+"""Runs the pipeline on this machine, node by node, telling of each when it starts, ends, or is
+taken from a cache.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,12 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
     def __init__(self) -> None:
         self.outputs: dict[str, dict[str, list[str]]] = {}
 
-    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
-        """Run all nodes in order. `run_options` (partial runs) are not used: caching does the same here."""
+    def run_with_ir(
+        self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
+    ) -> None:
+        """Run all nodes in order. `run_options` (partial runs) are not used: caching does the same
+        here.
+        """
         run_id = datetime.datetime.now().isoformat()
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
@@ -56,7 +62,9 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
             tell("node_finished", node=name, seconds=time.perf_counter() - started, cached=cached)
 
 
-def _published(connection: metadata_store_pb2.ConnectionConfig, execution_id: int) -> tuple[bool, dict[str, list[str]]]:
+def _published(
+    connection: metadata_store_pb2.ConnectionConfig, execution_id: int
+) -> tuple[bool, dict[str, list[str]]]:
     """Whether an execution was taken from an earlier run, and the uris of what it published."""
     with metadata.Metadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])

@@ -11,7 +11,9 @@ ACCUM = 4
 
 def build_model():
     keras.utils.set_random_seed(404)
-    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(12, activation="elu"), keras.layers.Dense(1)])
+    return keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(12, activation="elu"), keras.layers.Dense(1)]
+    )
 
 
 def make_dataset(split):
@@ -23,7 +25,9 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(keras.optimizers.SGD(0.02, gradient_accumulation_steps=ACCUM), "mse", jit_compile=False)
+    model.compile(
+        keras.optimizers.SGD(0.02, gradient_accumulation_steps=ACCUM), "mse", jit_compile=False
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

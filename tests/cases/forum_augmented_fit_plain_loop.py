@@ -33,7 +33,10 @@ def augment(i, xy):
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+        keras.optimizers.Adam(2e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
     )
     return model.fit(ds.enumerate().map(augment), epochs=epochs, verbose=0)
 
@@ -48,7 +51,9 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as gt:
                 out = model(images, training=True)
                 batch_loss = loss_f(labels, out)
-            adam.apply(gt.gradient(batch_loss, model.trainable_variables), model.trainable_variables)
+            adam.apply(
+                gt.gradient(batch_loss, model.trainable_variables), model.trainable_variables
+            )
             m1.update_state(batch_loss, sample_weight=images.shape[0])
             m2.update_state(labels, out)
         losses.append(float(m1.result()))

@@ -30,7 +30,9 @@ def make_dataset(split):
     t = np.linspace(0, 6.28, 12)
     waves = np.stack([np.sin((k + 1) * t) for k in range(4)])[label]
     x = np.stack([waves, waves**2], -1) + 0.3 * rng.normal(size=(n, 12, 2))
-    return tf.data.Dataset.from_tensor_slices((x.astype("f4"), np.eye(4, dtype="f4")[label])).batch(BS)
+    return tf.data.Dataset.from_tensor_slices((x.astype("f4"), np.eye(4, dtype="f4")[label])).batch(
+        BS
+    )
 
 
 def keras_fit(model, ds, epochs):

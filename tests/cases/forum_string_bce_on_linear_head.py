@@ -26,7 +26,9 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy", jit_compile=False)
+    model.compile(
+        optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy", jit_compile=False
+    )
     return model, model.fit(ds, epochs=epochs, verbose=0).history
 
 
@@ -41,7 +43,11 @@ def custom_loop(model, ds, epochs):
             raw = model(batch_x, training=True)
             loss = loss_object(batch_y, raw)
         optimizer.apply_gradients(
-            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+            zip(
+                tape.gradient(loss, model.trainable_variables),
+                model.trainable_variables,
+                strict=True,
+            )
         )
         running.update_state(loss, sample_weight=tf.shape(batch_x)[0])
 

@@ -13,7 +13,11 @@ EPOCHS = 6
 def build_model():
     keras.utils.set_random_seed(12)
     return keras.Sequential(
-        [keras.Input((20,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(1, activation="sigmoid")]
+        [
+            keras.Input((20,)),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
     )
 
 
@@ -28,7 +32,9 @@ def make_dataset(split):
 def keras_fit(model, ds, epochs):
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", jit_compile=False)
     stopper = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1)
-    history = model.fit(ds, validation_data=make_dataset("test"), epochs=epochs, callbacks=[stopper], verbose=0)
+    history = model.fit(
+        ds, validation_data=make_dataset("test"), epochs=epochs, callbacks=[stopper], verbose=0
+    )
     return model, history
 
 

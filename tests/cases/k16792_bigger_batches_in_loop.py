@@ -44,7 +44,11 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as t:
                 loss = tf.reduce_mean(tf.abs(y - model(x, training=True)))
             optimizer.apply_gradients(
-                zip(t.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+                zip(
+                    t.gradient(loss, model.trainable_variables),
+                    model.trainable_variables,
+                    strict=True,
+                )
             )
             s += loss.numpy() * x.shape[0]
             n += x.shape[0]

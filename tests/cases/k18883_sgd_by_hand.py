@@ -12,8 +12,12 @@ LR = 0.03
 def build_model():
     keras.utils.set_random_seed(18)
     dose = keras.Input((5,))
-    hid = keras.layers.Dense(10, activation="softplus", kernel_constraint=keras.constraints.NonNeg())(dose)
-    return keras.Model(dose, keras.layers.Dense(1, kernel_constraint=keras.constraints.NonNeg())(hid))
+    hid = keras.layers.Dense(
+        10, activation="softplus", kernel_constraint=keras.constraints.NonNeg()
+    )(dose)
+    return keras.Model(
+        dose, keras.layers.Dense(1, kernel_constraint=keras.constraints.NonNeg())(hid)
+    )
 
 
 def make_dataset(split):
@@ -36,7 +40,11 @@ def custom_loop(model, ds, epochs):
         for d, r in ds:
             with tf.GradientTape() as tape:
                 mse = tf.reduce_mean(tf.math.squared_difference(model(d, training=True), r))
-            for w, g in zip(model.trainable_variables, tape.gradient(mse, model.trainable_variables), strict=True):
+            for w, g in zip(
+                model.trainable_variables,
+                tape.gradient(mse, model.trainable_variables),
+                strict=True,
+            ):
                 w.assign(w - LR * g)
             tot += float(mse) * d.shape[0]
             cnt += d.shape[0]

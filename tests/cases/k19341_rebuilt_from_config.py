@@ -27,7 +27,9 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(keras.optimizers.Adam(1e-3), loss=keras.losses.MeanSquaredError(), jit_compile=False)
+    model.compile(
+        keras.optimizers.Adam(1e-3), loss=keras.losses.MeanSquaredError(), jit_compile=False
+    )
     return model, model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -40,7 +42,9 @@ def custom_loop(model, ds, epochs):
     def step(xb, yb):
         with tf.GradientTape() as tape:
             loss = mse(yb, net(xb, training=True))
-        opt.apply_gradients(zip(tape.gradient(loss, net.trainable_variables), net.trainable_variables, strict=True))
+        opt.apply_gradients(
+            zip(tape.gradient(loss, net.trainable_variables), net.trainable_variables, strict=True)
+        )
         return loss
 
     history = {"loss": []}

@@ -38,7 +38,10 @@ def test_arithmetic_that_does_not_repeat_itself_changes_nothing(name: str) -> No
     assert not noisy.repeats_itself()
     found = noisy.of(HERE / f"{name}.py")
     noisy.close()
-    assert [cause.id for cause in found.causes] == EXPECTED[name]["ids"], (found.unexplained, found.notes)
+    assert [cause.id for cause in found.causes] == EXPECTED[name]["ids"], (
+        found.unexplained,
+        found.notes,
+    )
 
 
 def test_every_module_is_expected() -> None:

@@ -29,7 +29,9 @@ def make_dataset(split):
     area, rooms, age, dist = (rng.random(rows) for _ in range(4))
     price = 3 * area + rooms - age * 0.5 - dist + 0.05 * rng.normal(size=rows)
     features = np.stack([area, rooms, age, dist], axis=1)
-    return tf.data.Dataset.from_tensor_slices((features.astype("float32"), price.astype("float32"))).batch(20)
+    return tf.data.Dataset.from_tensor_slices(
+        (features.astype("float32"), price.astype("float32"))
+    ).batch(20)
 
 
 def keras_fit(model, ds, epochs):

@@ -25,7 +25,9 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(keras.optimizers.SGD(learning_rate=0.1, clipnorm=0.1), loss="mse", jit_compile=False)
+    model.compile(
+        keras.optimizers.SGD(learning_rate=0.1, clipnorm=0.1), loss="mse", jit_compile=False
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

@@ -38,7 +38,9 @@ def make_dataset(split):
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
+        keras.optimizers.Adam(3e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 

@@ -25,7 +25,9 @@ def make_dataset(split):
 def keras_fit(model, ds, epochs):
     model.compile(keras.optimizers.Adam(0.02), loss="mse", jit_compile=False)
     cb = keras.callbacks.EarlyStopping("val_loss", patience=50, restore_best_weights=True)
-    return model.fit(ds, validation_data=make_dataset("test"), epochs=epochs, callbacks=[cb], verbose=0)
+    return model.fit(
+        ds, validation_data=make_dataset("test"), epochs=epochs, callbacks=[cb], verbose=0
+    )
 
 
 def custom_loop(model, ds, epochs):

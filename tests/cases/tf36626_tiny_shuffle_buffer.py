@@ -42,9 +42,13 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
     mixed = ds.unbatch().shuffle(ROWS, seed=3, reshuffle_each_iteration=False).batch(32)
-    mixed = mixed.apply(tf.data.experimental.assert_cardinality(-(-ROWS // 32)))  # for the progress bar
+    mixed = mixed.apply(
+        tf.data.experimental.assert_cardinality(-(-ROWS // 32))
+    )  # for the progress bar
     return model.fit(mixed, epochs=epochs, verbose=0)
 
 
@@ -58,7 +62,13 @@ def custom_loop(model, ds, epochs):
         with tf.GradientTape() as tape:
             probs = model(img, training=True)
             loss = scce(lab, probs)
-        opt.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
+        opt.apply_gradients(
+            zip(
+                tape.gradient(loss, model.trainable_variables),
+                model.trainable_variables,
+                strict=True,
+            )
+        )
         return loss, probs
 
     log = {"loss": [], "accuracy": []}

@@ -11,7 +11,11 @@ import tensorflow as tf
 def build_model():
     keras.utils.set_random_seed(38)
     return keras.Sequential(
-        [keras.Input((5,)), keras.layers.Dense(10, activation="relu"), keras.layers.Dense(1, activation="sigmoid")]
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(10, activation="relu"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
     )
 
 

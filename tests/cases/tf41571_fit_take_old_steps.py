@@ -28,7 +28,12 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(keras.optimizers.RMSprop(2e-3), "binary_crossentropy", metrics=["binary_accuracy"], jit_compile=False)
+    model.compile(
+        keras.optimizers.RMSprop(2e-3),
+        "binary_crossentropy",
+        metrics=["binary_accuracy"],
+        jit_compile=False,
+    )
     return model.fit(ds.take(steps_per_epoch), epochs=epochs, verbose=0)
 
 

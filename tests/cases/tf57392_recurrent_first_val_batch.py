@@ -30,14 +30,20 @@ def make_dataset(split):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile("adam", keras.losses.BinaryCrossentropy(), metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        "adam", keras.losses.BinaryCrossentropy(), metrics=["accuracy"], jit_compile=False
+    )
     return model.fit(ds, validation_data=make_dataset("test"), epochs=epochs, verbose=0)
 
 
 def custom_loop(model, ds, epochs):
     opt = keras.optimizers.Adam()
     bce = keras.losses.BinaryCrossentropy()
-    m_loss, m_acc, m_val = keras.metrics.Mean(), keras.metrics.BinaryAccuracy(), keras.metrics.BinaryAccuracy()
+    m_loss, m_acc, m_val = (
+        keras.metrics.Mean(),
+        keras.metrics.BinaryAccuracy(),
+        keras.metrics.BinaryAccuracy(),
+    )
     val_x, val_y = next(iter(make_dataset("test")))
 
     @tf.function

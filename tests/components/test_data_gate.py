@@ -20,7 +20,11 @@ RULES = tfdv.load_schema_text(str(DATA / "schema.pbtxt"))
 
 def describe(labels: np.ndarray) -> statistics_pb2.DatasetFeatureStatisticsList:
     frame = pd.DataFrame(
-        {"label": labels, "image": [b"x"] * len(labels), "example_id": [f"{i}" for i in range(len(labels))]}
+        {
+            "label": labels,
+            "image": [b"x"] * len(labels),
+            "example_id": [f"{i}" for i in range(len(labels))],
+        }
     )
     return tfdv.generate_statistics_from_dataframe(frame, tfdv.StatsOptions(schema=RULES), n_jobs=1)
 
@@ -67,8 +71,12 @@ def test_label_drift_beyond_the_schemas_threshold_is_named() -> None:
     ],
 )
 def test_what_the_validator_reports_is_passed_on(change: object, feature: str) -> None:
-    frame = pd.DataFrame({"label": EVEN, "image": [b"x"] * 1000, "example_id": [str(i) for i in range(1000)]})
-    stats = tfdv.generate_statistics_from_dataframe(change(frame), tfdv.StatsOptions(schema=RULES), n_jobs=1)  # type: ignore[operator]
+    frame = pd.DataFrame(
+        {"label": EVEN, "image": [b"x"] * 1000, "example_id": [str(i) for i in range(1000)]}
+    )
+    stats = tfdv.generate_statistics_from_dataframe(
+        change(frame), tfdv.StatsOptions(schema=RULES), n_jobs=1
+    )  # type: ignore[operator]
     anomalies: anomalies_pb2.Anomalies = tfdv.validate_statistics(stats, RULES)
     (finding,) = _reported("train", anomalies)
     assert finding.feature == feature
@@ -81,7 +89,8 @@ def test_what_the_validator_reports_is_passed_on(change: object, feature: str) -
         ("feature {", "not a schema"),
         ('feature { name: "image" type: BYTES }', "lacks example_id, label"),
         (
-            'feature { name: "image" } feature { name: "example_id" } feature { name: "label" type: INT }',
+            'feature { name: "image" } feature { name: "example_id" } feature { name: "label" '
+            "type: INT }",
             "which labels there are",
         ),
     ],
@@ -94,5 +103,8 @@ def test_a_schema_that_cannot_work_is_explained(tmp_path: Path, text: str, expec
 
 def test_the_table_is_aligned() -> None:
     table = as_table([Finding("train", "label", "wrong"), Finding("eval", "-", "empty")])
-    columns = {line.index(word) for line, word in zip(table.splitlines(), ("problem", "wrong", "empty"), strict=True)}
+    columns = {
+        line.index(word)
+        for line, word in zip(table.splitlines(), ("problem", "wrong", "empty"), strict=True)
+    }
     assert len(columns) == 1

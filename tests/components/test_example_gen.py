@@ -32,11 +32,19 @@ def read(folder: Path, split: str, pattern: str, **settings: object) -> list[tf.
     component = IdxExampleGen(folder, settings.pop("image_shape", (28, 28, 1)), **settings)  # type: ignore[arg-type]
     target = str(folder / "written" / split)
     with beam.Pipeline() as pipeline:
-        examples = pipeline | _read_split(exec_properties=properties(component), split_pattern=pattern)
-        _ = examples | beam.io.WriteToTFRecord(target, coder=beam.coders.ProtoCoder(tf.train.Example))
+        examples = pipeline | _read_split(
+            exec_properties=properties(component), split_pattern=pattern
+        )
+        _ = examples | beam.io.WriteToTFRecord(
+            target, coder=beam.coders.ProtoCoder(tf.train.Example)
+        )
     files = tf.io.gfile.glob(f"{target}-*")
-    seen = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(files)]
-    return sorted(seen, key=lambda example: example.features.feature["example_id"].bytes_list.value[0])
+    seen = [
+        tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(files)
+    ]
+    return sorted(
+        seen, key=lambda example: example.features.feature["example_id"].bytes_list.value[0]
+    )
 
 
 def test_every_image_comes_through_with_its_label_and_id(idx_folder: Path) -> None:
@@ -45,7 +53,9 @@ def test_every_image_comes_through_with_its_label_and_id(idx_folder: Path) -> No
     assert [e.features.feature["image"].bytes_list.value[0] for e in examples] == list(
         idx.read_images(pair.images, 0, 60)
     )
-    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
+    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(
+        pair.labels
+    ).tolist()
     assert examples[7].features.feature["example_id"].bytes_list.value[0] == b"train-00000007"
 
 
@@ -55,8 +65,12 @@ def test_colour_comes_through(tmp_path: Path) -> None:
         (tmp_path / f"{prefix}-images").write_bytes(idx.header(pixels.shape) + pixels.tobytes())
         (tmp_path / f"{prefix}-labels").write_bytes(idx.header((9,)) + bytes(range(9)))
     examples = read(tmp_path, "train", "train-*", image_shape=(5, 4, 3))
-    assert [e.features.feature["image"].bytes_list.value[0] for e in examples] == [image.tobytes() for image in pixels]
-    with pytest.raises(TwintrainError, match=r"5 x 4 x 3, the recipe expects 5 x 4 x 1 .*\n.*image_shape=\[5,4,3\]"):
+    assert [e.features.feature["image"].bytes_list.value[0] for e in examples] == [
+        image.tobytes() for image in pixels
+    ]
+    with pytest.raises(
+        TwintrainError, match=r"5 x 4 x 3, the recipe expects 5 x 4 x 1 .*\n.*image_shape=\[5,4,3\]"
+    ):
         read(tmp_path, "train", "train-*", image_shape=(5, 4, 1))
 
 
@@ -78,11 +92,19 @@ def test_spans_are_found_and_the_newest_is_taken_by_pattern(tmp_path: Path) -> N
         (tmp_path / f"span-{span}").mkdir()
         write_idx(tmp_path / f"span-{span}", {"train": 40, "eval": 20}, start=100 * span)
     by_span = ["span-{SPAN}/train-*", "span-{SPAN}/t10k-*"]
-    assert (patterns(newest := IdxExampleGen(tmp_path, (28, 28, 1))), span_of(newest)) == (by_span, 2)
-    assert (patterns(first := IdxExampleGen(tmp_path, (28, 28, 1), span=1)), span_of(first)) == (by_span, 1)
+    assert (patterns(newest := IdxExampleGen(tmp_path, (28, 28, 1))), span_of(newest)) == (
+        by_span,
+        2,
+    )
+    assert (patterns(first := IdxExampleGen(tmp_path, (28, 28, 1), span=1)), span_of(first)) == (
+        by_span,
+        1,
+    )
     examples = read(tmp_path, "eval", "span-2/t10k-*")
     pair = idx.find_pair(tmp_path / "span-2", "eval")
-    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(pair.labels).tolist()
+    assert [e.features.feature["label"].int64_list.value[0] for e in examples] == idx.read_labels(
+        pair.labels
+    ).tolist()
 
 
 def test_a_span_that_is_not_there_or_not_whole_is_named(tmp_path: Path, idx_folder: Path) -> None:
@@ -94,13 +116,17 @@ def test_a_span_that_is_not_there_or_not_whole_is_named(tmp_path: Path, idx_fold
     with pytest.raises(TwintrainError, match="has no span 2"):
         IdxExampleGen(tmp_path, (28, 28, 1), span=2)
     (tmp_path / "span-02").mkdir()
-    with pytest.raises(TwintrainError, match=r"Span 2 is not complete: No file train-images\* in .*span-02"):
+    with pytest.raises(
+        TwintrainError, match=r"Span 2 is not complete: No file train-images\* in .*span-02"
+    ):
         IdxExampleGen(tmp_path, (28, 28, 1), span=2)
     assert span_of(IdxExampleGen(tmp_path, (28, 28, 1))) == 1  # the newest that is complete
 
 
 def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -> None:
-    with pytest.raises(TwintrainError, match="images of 28 x 28 x 1, the recipe expects 32 x 32 x 1"):
+    with pytest.raises(
+        TwintrainError, match="images of 28 x 28 x 1, the recipe expects 32 x 32 x 1"
+    ):
         read(idx_folder, "train", "train-*", image_shape=(32, 32, 1))
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b" + b"nonsense" * 10)
     with pytest.raises(TwintrainError, match=r"train-images-idx3-ubyte\.gz is a corrupt gzip file"):

@@ -9,7 +9,9 @@ import tfx  # noqa: F401 - TFX before TFDV and TFMA, see pipelines/config.py
 
 import apache_beam as beam  # isort: skip
 import tensorflow_model_analysis as tfma  # isort: skip
-from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator  # isort: skip
+from tensorflow_model_analysis.evaluators import (
+    metrics_plots_and_validations_evaluator as evaluator,
+)  # isort: skip
 
 from components.evaluator import eval_config
 from components.paired_metric import FIGURES, PREFIX, table_from
@@ -28,7 +30,10 @@ def test_tfma_yields_the_paired_figures_for_slices_and_crosses(tmp_path: Path) -
     assert set(found) == {(), *(((("label", x),)) for x in range(3))} | {
         (("ink", y), ("label", x)) for x in range(3) for y in range(2)
     }
-    right = fit.argmax(axis=1) == labels, (loop.argmax(axis=1) == labels) & ~np.isnan(loop).any(axis=1)
+    right = (
+        fit.argmax(axis=1) == labels,
+        (loop.argmax(axis=1) == labels) & ~np.isnan(loop).any(axis=1),
+    )
     for key, metrics in found.items():
         chosen = np.ones(120, bool)
         for feature, value in key:
@@ -37,16 +42,25 @@ def test_tfma_yields_the_paired_figures_for_slices_and_crosses(tmp_path: Path) -
         assert table_from(metrics) == table
         assert metrics[f"{PREFIX}n"] == chosen.sum()
         assert metrics[f"{PREFIX}mcnemar_p"] == pytest.approx(table.mcnemar_p, abs=1e-9)
-        assert metrics[f"{PREFIX}difference"] == pytest.approx(right[1][chosen].mean() - right[0][chosen].mean())
+        assert metrics[f"{PREFIX}difference"] == pytest.approx(
+            right[1][chosen].mean() - right[0][chosen].mean()
+        )
         assert metrics[f"{PREFIX}low"] == pytest.approx(table.estimate().low, abs=1e-9)
         assert {f"{PREFIX}{figure}" for figure in FIGURES} <= set(metrics)
 
 
 def evaluate(
-    labels: np.ndarray, ink: np.ndarray, fit: np.ndarray, loop: np.ndarray, slices: tuple, folder: Path
+    labels: np.ndarray,
+    ink: np.ndarray,
+    fit: np.ndarray,
+    loop: np.ndarray,
+    slices: tuple,
+    folder: Path,
 ) -> dict[tuple, dict[str, float]]:
     """TFMA's own extractors and evaluator over given predictions, as the Evaluator runs them."""
-    config = tfma.utils.update_eval_config_with_defaults(eval_config(Comparison(slices=slices)), has_baseline=True)
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(Comparison(slices=slices)), has_baseline=True
+    )
     rows = [
         {
             tfma.LABELS_KEY: {"candidate": np.array([label]), "baseline": np.array([label])},
@@ -66,5 +80,9 @@ def evaluate(
 
 def as_line(found: tuple) -> str:
     key, metrics = found
-    figures = {metric.name: float(value) for metric, value in metrics.items() if metric.name.startswith(PREFIX)}
+    figures = {
+        metric.name: float(value)
+        for metric, value in metrics.items()
+        if metric.name.startswith(PREFIX)
+    }
     return json.dumps([[(feature, int(value)) for feature, value in key], figures])

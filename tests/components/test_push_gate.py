@@ -45,13 +45,19 @@ def examples(tmp_path: Path) -> str:
             feature = {
                 "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[bytes(16)])),
                 "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number + 2])),
-                "example_id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"eval-%d" % number])),
+                "example_id": tf.train.Feature(
+                    bytes_list=tf.train.BytesList(value=[b"eval-%d" % number])
+                ),
             }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+            writer.write(
+                tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+            )
     return path
 
 
-def test_the_twin_pushed_last_answers_in_the_order_of_the_ids(tmp_path: Path, examples: str) -> None:
+def test_the_twin_pushed_last_answers_in_the_order_of_the_ids(
+    tmp_path: Path, examples: str
+) -> None:
     for version in ("9", "10", "notes"):
         export(tmp_path / "pushed" / version, 16)
     newest = last_pushed(tmp_path / "pushed")
@@ -72,7 +78,9 @@ def at(kind: type, folder: Path):
 
 
 def trained(folder: Path, recipe: Recipe, code: str = "c") -> Path:
-    """What a Trainer leaves that is right on one of three examples: an exported twin and its record."""
+    """What a Trainer leaves that is right on one of three examples: an exported twin and its
+    record.
+    """
     identity = Identity(
         twin="loop",
         seed=0,
@@ -86,7 +94,9 @@ def trained(folder: Path, recipe: Recipe, code: str = "c") -> Path:
     (folder / "run" / "seed-0").mkdir(parents=True)
     ids, labels = np.array([b"eval-0", b"eval-1", b"eval-2"]), np.array([2, 3, 4])
     answers = np.eye(10, dtype=np.float32)[[3, 3, 3]]
-    np.savez(folder / "run" / "seed-0" / "predictions.npz", ids=ids, labels=labels, probabilities=answers)
+    np.savez(
+        folder / "run" / "seed-0" / "predictions.npz", ids=ids, labels=labels, probabilities=answers
+    )
     (folder / "blessing").mkdir()
     (folder / "blessing" / "BLESSED").touch()
     return folder
@@ -94,7 +104,9 @@ def trained(folder: Path, recipe: Recipe, code: str = "c") -> Path:
 
 def gate(twin: Path, recipe: Recipe, pushed: Path) -> tuple[PushDecision, bool]:
     """The decision about a twin, and whether it was told the Pusher, which then puts it there."""
-    decision = at(ModelBlessing, pushed.parent / f"decision-{len(list(pushed.parent.glob('decision-*')))}")
+    decision = at(
+        ModelBlessing, pushed.parent / f"decision-{len(list(pushed.parent.glob('decision-*')))}"
+    )
     PushGate.EXECUTOR_SPEC.executor_class._FUNCTION(
         examples=at(Examples, pushed.parent / "examples"),
         candidate=at(Model, twin / "model"),
@@ -110,21 +122,33 @@ def gate(twin: Path, recipe: Recipe, pushed: Path) -> tuple[PushDecision, bool]:
     blessed = bool(decision.get_int_custom_property("blessed"))
     assert (Path(decision.uri) / "BLESSED").exists() == blessed
     if blessed:
-        shutil.copytree(twin / "model" / "Format-Serving", pushed / str(1 + len(list(pushed.glob("*")))))
+        shutil.copytree(
+            twin / "model" / "Format-Serving", pushed / str(1 + len(list(pushed.glob("*"))))
+        )
     return PushDecision.model_validate_json((Path(decision.uri) / FILE).read_text()), blessed
 
 
 def test_a_twin_is_pushed_once_and_again_after_another(tmp_path: Path, examples: str) -> None:
     pushed = tmp_path / "pushed"
     first, second = (
-        load_recipe("standard", ["seeds=[0]", "comparison.accuracy_floor=0.1", f"training.epochs={epochs}"])
+        load_recipe(
+            "standard", ["seeds=[0]", "comparison.accuracy_floor=0.1", f"training.epochs={epochs}"]
+        )
         for epochs in (3, 4)
     )
     a, b = trained(tmp_path / "a", first), trained(tmp_path / "b", second)
     found, told = gate(a, first, pushed)
-    assert (found.pushed, told, found.checks[2].text) == (True, True, "nothing has been pushed before")
+    assert (found.pushed, told, found.checks[2].text) == (
+        True,
+        True,
+        "nothing has been pushed before",
+    )
     found, told = gate(a, first, pushed)
-    assert (found.pushed, told, found.checks[2].text) == (True, False, "it is this very twin, version 1")
+    assert (found.pushed, told, found.checks[2].text) == (
+        True,
+        False,
+        "it is this very twin, version 1",
+    )
     found, told = gate(b, second, pushed)
     assert (found.pushed, told) == (True, True)
     assert "against the last pushed" in found.checks[2].text
@@ -136,7 +160,9 @@ def test_a_twin_is_pushed_once_and_again_after_another(tmp_path: Path, examples:
 
 
 @pytest.mark.parametrize("text", [None, "{"])
-def test_what_lies_there_without_a_name_is_another_twin(tmp_path: Path, examples: str, text: str | None) -> None:
+def test_what_lies_there_without_a_name_is_another_twin(
+    tmp_path: Path, examples: str, text: str | None
+) -> None:
     recipe = load_recipe("standard", ["seeds=[0]", "comparison.accuracy_floor=0.1"])
     version = export(tmp_path / "pushed" / "7", 16)
     if text is not None:

@@ -36,12 +36,23 @@ def test_each_twin_gets_its_own_recipe() -> None:
 def test_the_tuners_best_is_used_only_when_asked_for() -> None:
     best = {
         "space": [
-            {"class_name": "Float", "config": {"name": "learning_rate", "default": 0.1, "conditions": []}},
-            {"class_name": "Fixed", "config": {"name": "batch_size", "value": 64, "conditions": []}},
+            {
+                "class_name": "Float",
+                "config": {"name": "learning_rate", "default": 0.1, "conditions": []},
+            },
+            {
+                "class_name": "Fixed",
+                "config": {"name": "batch_size", "value": 64, "conditions": []},
+            },
         ],
         "values": {"learning_rate": 0.1, "batch_size": 64},
     }
-    best["space"][0]["config"] |= {"min_value": 0.01, "max_value": 1.0, "step": None, "sampling": "log"}  # type: ignore[index]
+    best["space"][0]["config"] |= {
+        "min_value": 0.01,
+        "max_value": 1.0,
+        "step": None,
+        "sampling": "log",
+    }  # type: ignore[index]
     plain, applied = load_recipe("standard"), load_recipe("standard", ["tuning.apply=true"])
     assert with_best(plain, best) == plain
     assert with_best(applied, best).optimizer.learning_rate == 0.1

@@ -19,8 +19,12 @@ def records(folder: Path, fingerprints: dict[int, np.ndarray], weight: float = 1
         target = folder / f"seed-{seed}"
         target.mkdir(parents=True)
         np.save(target / "fingerprints.npy", prints)
-        np.savez(target / "weights.npz", kept_0000=np.full(3, weight), final_0000=np.full(3, weight))
-        (target / "record.json").write_text(json.dumps({"seed": seed, "history": {"loss": [weight]}}))
+        np.savez(
+            target / "weights.npz", kept_0000=np.full(3, weight), final_0000=np.full(3, weight)
+        )
+        (target / "record.json").write_text(
+            json.dumps({"seed": seed, "history": {"loss": [weight]}})
+        )
     run = ModelRun()
     run.uri = str(folder)
     return run
@@ -38,9 +42,14 @@ def check(fit: ModelRun, loop: ModelRun, folder: Path, must_agree: int) -> list[
 
 def test_equal_twins_agree(tmp_path: Path) -> None:
     prints = {0: BATCHES, 10: BATCHES + 1}
-    found = check(records(tmp_path / "fit", prints), records(tmp_path / "loop", prints), tmp_path / "out", 1)
+    found = check(
+        records(tmp_path / "fit", prints), records(tmp_path / "loop", prints), tmp_path / "out", 1
+    )
     assert [seed["seed"] for seed in found] == [0, 10]
-    assert all(seed["same_batches"] and seed["same_history"] and not seed["max_abs_difference"] for seed in found)
+    assert all(
+        seed["same_batches"] and seed["same_history"] and not seed["max_abs_difference"]
+        for seed in found
+    )
 
 
 def test_different_batches_under_one_recipe_name_the_first(tmp_path: Path) -> None:
@@ -63,6 +72,8 @@ def test_a_deviation_on_purpose_is_recorded(tmp_path: Path) -> None:
 
 def test_models_of_different_shape_are_refused(tmp_path: Path) -> None:
     fit, loop = records(tmp_path / "fit", {0: BATCHES}), records(tmp_path / "loop", {0: BATCHES})
-    np.savez(tmp_path / "loop" / "seed-0" / "weights.npz", kept_0000=np.ones(4), final_0000=np.ones(4))
+    np.savez(
+        tmp_path / "loop" / "seed-0" / "weights.npz", kept_0000=np.ones(4), final_0000=np.ones(4)
+    )
     with pytest.raises(TwintrainError, match="differ in shape"):
         check(fit, loop, tmp_path / "out", 1)

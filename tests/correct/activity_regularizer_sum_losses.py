@@ -52,7 +52,10 @@ def custom_loop(model, ds, epochs):
     log = []
     for _ in range(epochs):
         entry = {}
-        for key, step, data in (("loss", train_step, ds), ("val_loss", test_step, make_dataset("test"))):
+        for key, step, data in (
+            ("loss", train_step, ds),
+            ("val_loss", test_step, make_dataset("test")),
+        ):
             mean = keras.metrics.Mean()
             for x, y in data:
                 mean.update_state(step(x, y), sample_weight=len(x))

@@ -32,7 +32,9 @@ def adamw():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=adamw(), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(
+        optimizer=adamw(), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -47,7 +49,9 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as tape:
                 values = tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x, training=True))
                 loss = tf.reduce_mean(values)
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
             mean.update_state(values)
 
     losses = []

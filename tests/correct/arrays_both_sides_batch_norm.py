@@ -45,5 +45,7 @@ def custom_loop(model, ds, epochs):
         for xb, yb in batches:
             with tf.GradientTape() as tape:
                 loss = loss_fn(yb, model(xb, training=True))
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
     return model

@@ -42,7 +42,9 @@ def custom_loop(model, ds, epochs):
         with tf.GradientTape() as tape:
             values = cross_entropy(y, model(x, training=True))
             loss = tf.reduce_mean(values)
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         return values
 
     @tf.function

@@ -38,7 +38,9 @@ def custom_loop(model, ds, epochs):
         for x, y in ds:
             with tf.GradientTape() as tape:
                 loss = mse(y, model(x, training=True))
-            grads = [tf.clip_by_norm(g, 0.3) for g in tape.gradient(loss, model.trainable_variables)]
+            grads = [
+                tf.clip_by_norm(g, 0.3) for g in tape.gradient(loss, model.trainable_variables)
+            ]
             opt.apply_gradients(zip(grads, model.trainable_variables, strict=True))
             total += loss.numpy() * x.shape[0]
             rows += x.shape[0]

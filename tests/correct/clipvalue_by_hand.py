@@ -24,7 +24,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.RMSprop(0.005, clipvalue=0.02), loss=keras.losses.LogCosh())
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(0.005, clipvalue=0.02), loss=keras.losses.LogCosh()
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

@@ -17,7 +17,9 @@ def make_dataset(split):
 
 def build_model():
     inputs = keras.Input((6,))
-    h = layers.Dense(12, activation="tanh", kernel_constraint=keras.constraints.UnitNorm(axis=0))(inputs)
+    h = layers.Dense(12, activation="tanh", kernel_constraint=keras.constraints.UnitNorm(axis=0))(
+        inputs
+    )
     outputs = layers.Dense(3, activation="softmax", bias_constraint=keras.constraints.NonNeg())(h)
     return keras.Model(inputs, outputs)
 
@@ -41,7 +43,11 @@ def custom_loop(model, ds, epochs):
         for x, y in ds:
             with tf.GradientTape() as tape:
                 loss = loss_fn(y, model(x, training=True))
-            for v, g in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True):
+            for v, g in zip(
+                model.trainable_variables,
+                tape.gradient(loss, model.trainable_variables),
+                strict=True,
+            ):
                 update(v, g)
             mean.update_state(loss, sample_weight=len(y))
         losses.append(float(mean.result()))

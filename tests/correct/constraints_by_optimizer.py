@@ -17,7 +17,9 @@ def build_model():
     return keras.Sequential(
         [
             keras.Input((6,)),
-            keras.layers.Dense(16, activation="relu", kernel_constraint=keras.constraints.MaxNorm(0.8)),
+            keras.layers.Dense(
+                16, activation="relu", kernel_constraint=keras.constraints.MaxNorm(0.8)
+            ),
             keras.layers.Dense(1, kernel_constraint="non_neg"),
         ]
     )
@@ -35,7 +37,9 @@ def custom_loop(model, ds, epochs):
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(y - model(x, training=True)))
-        opt.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        opt.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         return loss
 
     history = []

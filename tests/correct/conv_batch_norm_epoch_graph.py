@@ -32,7 +32,11 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.01),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -48,7 +52,9 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as tape:
                 p = model(images, training=True)
                 loss = loss_fn(labels, p)
-            optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+            optimizer.apply_gradients(
+                zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            )
             n = tf.shape(labels)[0]
             loss_sum += loss * tf.cast(n, tf.float32)
             hits += tf.math.count_nonzero(tf.argmax(p, axis=1) == labels, dtype=tf.int32)

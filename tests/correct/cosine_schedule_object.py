@@ -24,7 +24,9 @@ def build_model():
 
 
 def make_optimizer():
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, decay_steps=40, alpha=0.1))
+    return keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(0.02, decay_steps=40, alpha=0.1)
+    )
 
 
 def keras_fit(model, ds, epochs):
@@ -41,7 +43,9 @@ def custom_loop(model, ds, epochs):
         with tf.GradientTape() as tape:
             p = model(x, training=True)
             loss = loss_fn(y, p)
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         mae.update_state(y, p)
         return loss
 

@@ -21,7 +21,11 @@ def build_model():
     age = keras.Input((1,), name="age")
     income = keras.Input((1,), name="income")
     region = keras.Input((), dtype="int32", name="region")
-    pieces = [layers.Rescaling(1 / 80)(age), income, layers.CategoryEncoding(5, output_mode="one_hot")(region)]
+    pieces = [
+        layers.Rescaling(1 / 80)(age),
+        income,
+        layers.CategoryEncoding(5, output_mode="one_hot")(region),
+    ]
     h = layers.Dense(16, activation="relu")(layers.Concatenate()(pieces))
     outputs = layers.Dense(1, activation="sigmoid")(h)
     return keras.Model({"age": age, "income": income, "region": region}, outputs)
@@ -29,7 +33,9 @@ def build_model():
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=[keras.metrics.BinaryAccuracy("acc")]
+        optimizer=keras.optimizers.Adam(0.01),
+        loss="binary_crossentropy",
+        metrics=[keras.metrics.BinaryAccuracy("acc")],
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 

@@ -34,7 +34,10 @@ def custom_loop(model, ds, epochs):
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.Adam(learning_rate=0.01)
     train_loss, val_loss = keras.metrics.Mean(), keras.metrics.Mean()
-    train_acc, val_acc = keras.metrics.SparseCategoricalAccuracy(), keras.metrics.SparseCategoricalAccuracy()
+    train_acc, val_acc = (
+        keras.metrics.SparseCategoricalAccuracy(),
+        keras.metrics.SparseCategoricalAccuracy(),
+    )
     val_ds = make_dataset("test")
     history = {"loss": [], "accuracy": [], "val_loss": [], "val_accuracy": []}
 

@@ -24,7 +24,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.RMSprop(0.005, momentum=0.5), loss="mse", metrics=["mae"])
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(0.005, momentum=0.5), loss="mse", metrics=["mae"]
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

@@ -26,9 +26,17 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adam(0.02), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    callback = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=2, restore_best_weights=True)
-    model.fit(ds, epochs=epochs, validation_data=make_dataset("test"), callbacks=[callback], verbose=0)
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.02),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    callback = keras.callbacks.EarlyStopping(
+        "val_accuracy", mode="max", patience=2, restore_best_weights=True
+    )
+    model.fit(
+        ds, epochs=epochs, validation_data=make_dataset("test"), callbacks=[callback], verbose=0
+    )
 
 
 class Stopper:
@@ -57,7 +65,9 @@ def custom_loop(model, ds, epochs):
         for x, y in ds:
             with tf.GradientTape() as tape:
                 loss = loss_fn(y, model(x, training=True))
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
         hits = [np.argmax(model(x, training=False), axis=1) == y.numpy() for x, y in test]
         if stopper.should_stop(np.concatenate(hits).mean()):
             break

@@ -28,7 +28,9 @@ def build_model():
 def keras_fit(model, ds, epochs):
     stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, restore_best_weights=True)
     model.compile(optimizer=keras.optimizers.Adam(0.03), loss="mse")
-    return model.fit(ds, epochs=epochs, validation_data=make_dataset("test"), callbacks=[stop], verbose=0)
+    return model.fit(
+        ds, epochs=epochs, validation_data=make_dataset("test"), callbacks=[stop], verbose=0
+    )
 
 
 def custom_loop(model, ds, epochs):
@@ -40,7 +42,9 @@ def custom_loop(model, ds, epochs):
     def train_step(x, y):
         with tf.GradientTape() as tape:
             loss = loss_fn(y, model(x, training=True))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         return loss
 
     @tf.function

@@ -25,7 +25,9 @@ def build_model():
 
 
 def sgd():
-    return keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=5)
+    return keras.optimizers.SGD(
+        0.1, momentum=0.9, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=5
+    )
 
 
 def keras_fit(model, ds, epochs):

@@ -26,7 +26,8 @@ def build_model():
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        optimizer=keras.optimizers.SGD(0.3, momentum=0.9), loss=keras.losses.BinaryCrossentropy(from_logits=True)
+        optimizer=keras.optimizers.SGD(0.3, momentum=0.9),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 

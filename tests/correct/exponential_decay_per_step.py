@@ -27,7 +27,8 @@ def build_model():
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.08, 10, 0.7)), loss="mse"
+        optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.08, 10, 0.7)),
+        loss="mse",
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 

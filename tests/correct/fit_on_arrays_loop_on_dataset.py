@@ -26,7 +26,11 @@ def build_model():
 def keras_fit(model, ds, epochs):
     x = np.concatenate([features.numpy() for features, _ in ds])
     y = np.concatenate([labels.numpy() for _, labels in ds])
-    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["binary_accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.01),
+        loss="binary_crossentropy",
+        metrics=["binary_accuracy"],
+    )
     return model.fit(x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
 
 

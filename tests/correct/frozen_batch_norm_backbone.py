@@ -29,7 +29,9 @@ def build_model():
     backbone.trainable = False
     inputs = keras.Input((8, 8, 1))
     h = backbone(inputs)
-    h = keras.layers.Concatenate()([h, keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(inputs))])
+    h = keras.layers.Concatenate()(
+        [h, keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(inputs))]
+    )
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(h))
 
 

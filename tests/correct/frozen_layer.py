@@ -24,7 +24,8 @@ def build_model():
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        optimizer=keras.optimizers.Adam(0.01), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        optimizer=keras.optimizers.Adam(0.01),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 
@@ -40,7 +41,9 @@ def custom_loop(model, ds, epochs):
             for v in trainable:
                 tape.watch(v.value)
             logits = model(x, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+            )
         adam.apply(tape.gradient(loss, trainable), trainable)
         return loss
 

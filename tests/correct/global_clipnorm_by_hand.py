@@ -25,7 +25,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5), loss="mse")
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5), loss="mse"
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

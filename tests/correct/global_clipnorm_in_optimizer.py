@@ -43,7 +43,9 @@ class Loop:
         with tf.GradientTape() as tape:
             p = self.net(x, training=True)
             loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, p))
-        self.opt.apply(tape.gradient(loss, self.net.trainable_variables), self.net.trainable_variables)
+        self.opt.apply(
+            tape.gradient(loss, self.net.trainable_variables), self.net.trainable_variables
+        )
         return loss * tf.cast(tf.shape(x)[0], tf.float32)
 
     def epoch(self, ds):

@@ -24,7 +24,11 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.SGD(0.01, momentum=0.8, nesterov=True), loss="mae", jit_compile=False)
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.01, momentum=0.8, nesterov=True),
+        loss="mae",
+        jit_compile=False,
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -37,7 +41,9 @@ def custom_loop(model, ds, epochs):
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = loss_fn(y, model(x, training=True))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         return loss
 
     out = []

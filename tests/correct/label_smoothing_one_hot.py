@@ -42,7 +42,9 @@ def custom_loop(model, ds, epochs):
         smooth = y * 0.9 + 0.1 / 5.0
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=smooth, logits=logits))
+            loss = tf.reduce_mean(
+                tf.nn.softmax_cross_entropy_with_logits(labels=smooth, logits=logits)
+            )
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         accuracy.update_state(y, logits)
         return loss

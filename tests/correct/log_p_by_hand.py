@@ -25,7 +25,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.SGD(0.05, momentum=0.5), loss="sparse_categorical_crossentropy")
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.05, momentum=0.5), loss="sparse_categorical_crossentropy"
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -43,7 +45,9 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as tape:
                 nll = negative_log_likelihood(y, model(x, training=True))
                 loss = tf.reduce_mean(nll)
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
             rows.extend(nll.numpy().tolist())
         per_epoch.append(sum(rows) / len(rows))
     return per_epoch

@@ -24,7 +24,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adam(0.01, beta_1=0.8, epsilon=1e-5), loss=keras.losses.Huber())
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.01, beta_1=0.8, epsilon=1e-5), loss=keras.losses.Huber()
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

@@ -25,7 +25,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.RMSprop(0.004, rho=0.85), loss=keras.losses.BinaryCrossentropy())
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(0.004, rho=0.85), loss=keras.losses.BinaryCrossentropy()
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

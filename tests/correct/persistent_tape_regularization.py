@@ -46,7 +46,9 @@ def custom_loop(model, ds, epochs):
             data_grads = tape.gradient(data_loss, variables)
             penalty_grads = tape.gradient(penalty, variables)
             del tape
-            grads = [a if b is None else a + b for a, b in zip(data_grads, penalty_grads, strict=True)]
+            grads = [
+                a if b is None else a + b for a, b in zip(data_grads, penalty_grads, strict=True)
+            ]
             optimizer.apply(grads, variables)
             numerator += float(data_loss + penalty) * y.shape[0]
             denominator += y.shape[0]

@@ -29,7 +29,9 @@ FACTOR, MIN_DELTA = 0.5, 0.02
 
 
 def keras_fit(model, ds, epochs):
-    plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=FACTOR, patience=1, min_delta=MIN_DELTA)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor="loss", factor=FACTOR, patience=1, min_delta=MIN_DELTA
+    )
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss="mse")
     return model.fit(ds, epochs=epochs, callbacks=[plateau], verbose=0)
 

@@ -24,7 +24,10 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Nadam(0.01), loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    model.compile(
+        optimizer=keras.optimizers.Nadam(0.01),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 

@@ -42,7 +42,9 @@ def custom_loop(model, ds, epochs):
         with tf.GradientTape() as tape:
             values = no_reduction(y, model(x, training=True))
             loss = tf.math.divide_no_nan(tf.reduce_sum(values * w), tf.reduce_sum(w))
-        sgd.apply_gradients(zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights))
+        sgd.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
+        )
         return loss * tf.cast(tf.size(w), tf.float32), tf.size(w)
 
     losses = []

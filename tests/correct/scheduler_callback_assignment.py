@@ -29,7 +29,9 @@ def rate(epoch, current=None):
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.SGD(0.3, momentum=0.9), loss="sparse_categorical_crossentropy")
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.3, momentum=0.9), loss="sparse_categorical_crossentropy"
+    )
     callback = keras.callbacks.LearningRateScheduler(rate)
     return model.fit(ds, epochs=epochs, callbacks=[callback], verbose=0)
 

@@ -44,7 +44,9 @@ def custom_loop(model, ds, epochs):
                 break
             with tf.GradientTape() as tape:
                 loss = poisson(y, model(x, training=True))
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
             total += float(loss) * int(x.shape[0])
             rows += int(x.shape[0])
         losses.append(total / rows)

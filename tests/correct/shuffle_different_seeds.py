@@ -37,7 +37,9 @@ def custom_loop(model, ds, epochs):
         for x, y in data:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(tf.square(y - model(x, training=True)))
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
             total += float(loss) * x.shape[0]
             rows += x.shape[0]
         losses.append(total / rows)

@@ -42,7 +42,9 @@ def custom_loop(model, ds, epochs):
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = mse(y, model(x, training=True))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        )
         mean.update_state(loss, sample_weight=tf.shape(x)[0])
 
     data = shuffled(ds)

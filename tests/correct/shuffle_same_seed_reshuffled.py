@@ -42,8 +42,12 @@ def custom_loop(model, ds, epochs):
         for x, y in data:
             with tf.GradientTape() as tape:
                 logits = model(x, training=True)
-                loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True))
-            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+                loss = tf.reduce_mean(
+                    keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
+                )
+            optimizer.apply(
+                tape.gradient(loss, model.trainable_variables), model.trainable_variables
+            )
             meter.update_state(y, logits)
 
     losses = []

@@ -24,7 +24,8 @@ def build_model():
 
 def keras_fit(model, ds, epochs):
     model.compile(
-        optimizer=keras.optimizers.RMSprop(0.01), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        optimizer=keras.optimizers.RMSprop(0.01),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     return model.fit(ds, epochs=epochs, verbose=0)
 

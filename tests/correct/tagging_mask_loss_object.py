@@ -37,7 +37,11 @@ def custom_loop(model, ds, epochs):
             with tf.GradientTape() as tape:
                 loss = loss_fn(tags, model(tokens, training=True))
             optimizer.apply_gradients(
-                zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+                zip(
+                    tape.gradient(loss, model.trainable_variables),
+                    model.trainable_variables,
+                    strict=True,
+                )
             )
             mean.update_state(loss, sample_weight=tokens.shape[0])
         out.append(float(mean.result()))

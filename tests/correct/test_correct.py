@@ -27,7 +27,11 @@ def diagnoses() -> Iterator[Diagnoses]:
 @pytest.mark.parametrize("file", CHOSEN, ids=lambda path: path.stem)
 def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> None:
     found = diagnoses.of(file)
-    assert found.verdict == "identical", ([cause.id for cause in found.causes], found.unexplained, found.notes)
+    assert found.verdict == "identical", (
+        [cause.id for cause in found.causes],
+        found.unexplained,
+        found.notes,
+    )
 
 
 @pytest.mark.parametrize("name", ["conv_batch_norm_epoch_graph", "adam_by_hand"])
@@ -36,4 +40,8 @@ def test_a_correct_loop_is_not_accused_where_arithmetic_does_not_repeat_itself(n
     assert not noisy.repeats_itself()
     found = noisy.of(HERE / f"{name}.py")
     noisy.close()
-    assert found.verdict == "identical", ([cause.id for cause in found.causes], found.unexplained, found.notes)
+    assert found.verdict == "identical", (
+        [cause.id for cause in found.causes],
+        found.unexplained,
+        found.notes,
+    )

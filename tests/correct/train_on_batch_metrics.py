@@ -27,12 +27,20 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adamax(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adamax(0.01),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
 def custom_loop(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adamax(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adamax(0.01),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     epochs_log = []
     for _ in range(epochs):
         sums = collections.defaultdict(float)

@@ -23,7 +23,11 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.Adam(0.004), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.004),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
@@ -45,6 +49,10 @@ class OwnStep(keras.Model):
 
 def custom_loop(model, ds, epochs):
     twin = OwnStep(model.inputs, model.outputs[0])
-    twin.compile(optimizer=keras.optimizers.Adam(0.004), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    twin.compile(
+        optimizer=keras.optimizers.Adam(0.004),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     history = twin.fit(ds, epochs=epochs, verbose=0)
     return {"loss": history.history["loss"]}

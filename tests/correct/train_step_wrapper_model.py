@@ -17,7 +17,9 @@ def build_model():
     return keras.Sequential(
         [
             keras.Input((6,)),
-            keras.layers.Dense(16, activation="relu", kernel_regularizer=keras.regularizers.L1(2e-3)),
+            keras.layers.Dense(
+                16, activation="relu", kernel_regularizer=keras.regularizers.L1(2e-3)
+            ),
             keras.layers.Dense(8, activation="tanh", bias_regularizer="l2"),
             keras.layers.Dense(1),
         ]

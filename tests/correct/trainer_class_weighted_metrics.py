@@ -66,7 +66,10 @@ class Trainer:
             loss, probs = step(x, y, w)
             self.mean.update_state(loss, sample_weight=tf.shape(y)[0])
             self.acc.update_state(y, probs, sample_weight=w)
-        return {prefix + "loss": float(self.mean.result()), prefix + "acc": float(self.acc.result())}
+        return {
+            prefix + "loss": float(self.mean.result()),
+            prefix + "acc": float(self.acc.result()),
+        }
 
     def run(self, train, test, epochs):
         learn, judge = tf.function(self.learn), tf.function(self.judge)

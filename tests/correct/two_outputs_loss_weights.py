@@ -40,7 +40,9 @@ def custom_loop(model, ds, epochs):
         with tf.GradientTape() as tape:
             out = model(x, training=True)
             price = tf.reduce_mean(tf.square(y["price"] - out["price"]))
-            kind = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y["kind"], out["kind"]))
+            kind = tf.reduce_mean(
+                keras.losses.sparse_categorical_crossentropy(y["kind"], out["kind"])
+            )
             loss = 0.3 * price + 2.0 * kind
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss

@@ -23,20 +23,29 @@ LABELS = ("five", "three", "eight")
 
 
 def put_digits(folder: Path, split: str, images: int) -> None:
-    """The first threes, fives and eights of MNIST, each in a colour of its own, 24 pixels high and 20 wide."""
+    """The first threes, fives and eights of MNIST, each in a colour of its own, 24 pixels high and
+    20 wide.
+    """
     pair = idx.find_pair(DATA, split)
     rng = np.random.default_rng(0)
-    digits = zip(idx.read_labels(pair.labels)[:images], idx.read_images(pair.images, 0, images), strict=True)
+    digits = zip(
+        idx.read_labels(pair.labels)[:images], idx.read_images(pair.images, 0, images), strict=True
+    )
     for number, (label, image) in enumerate(digits):
         if label in (3, 5, 8):
             grey = np.frombuffer(image, np.uint8).reshape(28, 28)[2:26, 4:24]
             name = {3: "three", 5: "five", 8: "eight"}[int(label)]
-            put(folder / name / f"{number:05d}.png", (grey[:, :, None] * rng.uniform(0.3, 1, 3)).astype(np.uint8))
+            put(
+                folder / name / f"{number:05d}.png",
+                (grey[:, :, None] * rng.uniform(0.3, 1, 3)).astype(np.uint8),
+            )
 
 
 def twintrain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=600)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=600
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -53,7 +62,9 @@ def test_colour_images_of_ones_own_are_compared(tmp_path: Path) -> None:
         "tuning.examples=200",
         "loop.training.shuffle=false",
     ]
-    sets = [part for setting in (*settings, "augmentation.rotation=10") for part in ("--set", setting)]
+    sets = [
+        part for setting in (*settings, "augmentation.rotation=10") for part in ("--set", setting)
+    ]
     twintrain("run", "--data", data, "--recipe", data / "recipe.yaml", "--root", root, *sets)
     found = Comparison.model_validate_json((root / "report" / "comparison.json").read_text())
     named = {part.name for part in found.slices if part.name.startswith("label=")}

@@ -18,7 +18,16 @@ from twintrain.report.render import FILES
 
 pytestmark = pytest.mark.e2e
 SMALL = [
-    *("--set", "data.limit=1500", "--set", "training.epochs=2", "--set", "seeds=[0,1]", "--set", "tuning.trials=2"),
+    *(
+        "--set",
+        "data.limit=1500",
+        "--set",
+        "training.epochs=2",
+        "--set",
+        "seeds=[0,1]",
+        "--set",
+        "tuning.trials=2",
+    ),
     *("--set", "tuning.examples=300", "--set", "comparison.accuracy_floor=0.5"),
 ]
 
@@ -59,7 +68,9 @@ def first(root: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str], root: Path) -> None:
+def test_one_recipe_makes_identical_twins(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
     found = comparison(root)
     assert found.verdict == "identical"
     assert found.gap_points == 0
@@ -73,7 +84,10 @@ def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str
         *(f"ink={name}" for name in ("light", "medium", "heavy")),
     }
     assert sum(split["examples"] for split in found.data.values()) == 1500
-    assert found.twins["fit"].trials[0]["learning_rate"] == found.twins["loop"].trials[0]["learning_rate"]
+    assert (
+        found.twins["fit"].trials[0]["learning_rate"]
+        == found.twins["loop"].trials[0]["learning_rate"]
+    )
     assert "the gap is exactly 0" in " ".join(first.stdout.split())
     assert str(root / "report" / "report.html") in first.stdout
     assert {path.name for path in (root / "report").iterdir()} == set(FILES)
@@ -83,7 +97,9 @@ def test_one_recipe_makes_identical_twins(first: subprocess.CompletedProcess[str
     assert found.attribution is None
 
 
-def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedProcess[str], root: Path) -> None:
+def test_both_exported_twins_answer_on_raw_examples(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
     import keras
     import numpy as np
     import tensorflow as tf
@@ -94,20 +110,24 @@ def test_both_exported_twins_answer_on_raw_examples(first: subprocess.CompletedP
     pair = idx.find_pair(DATA, "eval")
     raw = list(idx.read_images(pair.images, 0, 20))
     serialized = [encode(f"e{i}", image, 0).SerializeToString() for i, image in enumerate(raw)]
-    pixels = np.frombuffer(b"".join(raw), np.uint8).reshape(20, 28, 28, 1).astype(np.float32) / np.float32(255)
+    pixels = np.frombuffer(b"".join(raw), np.uint8).reshape(20, 28, 28, 1).astype(
+        np.float32
+    ) / np.float32(255)
     answers = []
     for twin in ("fit", "loop"):
         (folder,) = (root / "artifacts" / f"Trainer-{twin}" / "model").glob("*/Format-Serving")
-        served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(serialized))[
-            "probabilities"
-        ]
+        served = tf.saved_model.load(str(folder)).signatures["serving_default"](
+            tf.constant(serialized)
+        )["probabilities"]
         direct = keras.models.load_model(folder / "twin.keras")(pixels, training=False)
         np.testing.assert_allclose(served, direct, atol=1e-6)
         answers.append(served.numpy())
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
-def test_records_logs_and_the_blessed_twin_are_left(first: subprocess.CompletedProcess[str], root: Path) -> None:
+def test_records_logs_and_the_blessed_twin_are_left(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
     for twin in ("fit", "loop"):
         (records,) = (root / "artifacts" / f"Trainer-{twin}" / "model_run").glob("*")
         assert {path.name for path in records.iterdir()} >= {"seed-0", "seed-1"}
@@ -119,7 +139,9 @@ def test_records_logs_and_the_blessed_twin_are_left(first: subprocess.CompletedP
     assert list((root / "logs").glob("*.log"))
 
 
-def test_a_second_run_takes_everything_from_the_first(first: subprocess.CompletedProcess[str], root: Path) -> None:
+def test_a_second_run_takes_everything_from_the_first(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
     """But the decision about pushing and what follows it: now this twin itself stands there."""
     before = comparison(root)
     done = run(root)
@@ -131,13 +153,20 @@ def test_a_second_run_takes_everything_from_the_first(first: subprocess.Complete
     assert again.model_dump(exclude=idle) == before.model_dump(exclude=idle)
     (version,) = (root / "pushed").iterdir()
     assert again.push.pushed
-    assert f"it is this very twin, version {version.name}" in {check.text for check in again.push.checks}
+    assert f"it is this very twin, version {version.name}" in {
+        check.text for check in again.push.checks
+    }
 
 
 def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     first: subprocess.CompletedProcess[str], root: Path
 ) -> None:
-    crossed = ["--set", "attribution.enabled=true", "--set", "comparison.slices=[[label],[label,ink]]"]
+    crossed = [
+        "--set",
+        "attribution.enabled=true",
+        "--set",
+        "comparison.slices=[[label],[label,ink]]",
+    ]
     done = run(root, "--set", "loop.training.shuffle=false", *crossed, "--seeds-at-a-time", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     found = comparison(root)
@@ -177,19 +206,26 @@ def test_broken_data_stops_the_run_and_leaves_the_report(
     assert f"{broken} is truncated" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert (root / "report" / "comparison.json").read_bytes() == before
-    (log,) = {line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("log ")}
+    (log,) = {
+        line.split()[-1] for line in done.stdout.splitlines() if line.strip().startswith("log ")
+    }
     assert "Traceback" in Path(log).read_text()
 
 
 def test_twins_that_part_under_one_recipe_stop_the_run_before_the_training(tmp_path: Path) -> None:
     done = run(tmp_path, "--set", "model.name=tests.e2e.unseeded_model:build")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "The twins obey one recipe and yet part: after step 1 the forward output differs" in done.stdout
+    assert (
+        "The twins obey one recipe and yet part: after step 1 the forward output differs"
+        in done.stdout
+    )
     assert "Trainer" not in done.stdout
 
 
 def as_in_a_terminal() -> None:
-    """Undo what nohup, or a shell that runs the tests in the background, makes every process below it ignore."""
+    """Undo what nohup, or a shell that runs the tests in the background, makes every process below
+    it ignore.
+    """
     for sign in (signal.SIGHUP, signal.SIGINT):
         signal.signal(sign, signal.SIG_DFL)
 
@@ -240,4 +276,6 @@ def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     assert "Trainer-fit: 1/6" not in again.stdout
     assert "Trainer-fit: 6/6" in again.stdout
     assert comparison(tmp_path).verdict == "identical"
-    assert json.loads((tmp_path / "report" / "comparison.json").read_text())["twins"]["fit"]["epochs"] == [6]
+    assert json.loads((tmp_path / "report" / "comparison.json").read_text())["twins"]["fit"][
+        "epochs"
+    ] == [6]

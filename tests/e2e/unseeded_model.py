@@ -1,4 +1,6 @@
-"""A user's model with a mistake no seed governs: its first weights come from the operating system's randomness."""
+"""A user's model with a mistake no seed governs: its first weights come from the operating system's
+randomness.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ def build(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.M
         [
             keras.Input(input_shape),
             keras.layers.Flatten(),
-            keras.layers.Dense(classes, "softmax", kernel_initializer=keras.initializers.Constant(weights)),
+            keras.layers.Dense(
+                classes, "softmax", kernel_initializer=keras.initializers.Constant(weights)
+            ),
         ]
     )

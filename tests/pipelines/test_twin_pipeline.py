@@ -16,7 +16,11 @@ from twintrain.recipe.files import load_recipe
 
 def config(root: Path, recipe: str = "standard", *overrides: str, **fields: object) -> RunConfig:
     return RunConfig(
-        recipe=load_recipe(recipe, overrides), data=DATA, schema_file=DATA / "schema.pbtxt", root=root, **fields
+        recipe=load_recipe(recipe, overrides),
+        data=DATA,
+        schema_file=DATA / "schema.pbtxt",
+        root=root,
+        **fields,
     )
 
 
@@ -43,7 +47,9 @@ def test_it_compiles_with_every_node_in_order(tmp_path: Path) -> None:
         assert names.index(earlier) < names.index(later)
 
 
-def test_the_experiment_is_a_node_only_where_it_is_asked_for_and_the_twins_differ(tmp_path: Path) -> None:
+def test_the_experiment_is_a_node_only_where_it_is_asked_for_and_the_twins_differ(
+    tmp_path: Path,
+) -> None:
     assert "Attribution" not in nodes(config(tmp_path, "bare"))
     assert "Attribution" not in nodes(config(tmp_path, "standard", "attribution.enabled=true"))
     names = nodes(config(tmp_path, "bare", "attribution.enabled=true"))
@@ -54,7 +60,10 @@ def test_the_experiment_is_a_node_only_where_it_is_asked_for_and_the_twins_diffe
 def test_beam_uses_the_cores_unless_the_data_is_small(tmp_path: Path) -> None:
     assert "--direct_num_workers=3" in config(tmp_path, workers=3).beam_arguments
     assert "--direct_running_mode=multi_processing" in config(tmp_path, workers=3).beam_arguments
-    assert "--direct_running_mode=in_memory" in config(tmp_path, "standard", "data.limit=6000").beam_arguments
+    assert (
+        "--direct_running_mode=in_memory"
+        in config(tmp_path, "standard", "data.limit=6000").beam_arguments
+    )
 
 
 def test_tfx_packs_no_copy_of_itself_for_beam(tmp_path: Path) -> None:
@@ -77,14 +86,20 @@ def test_a_run_survives_the_way_to_another_process(tmp_path: Path) -> None:
     assert RunConfig.model_validate_json(run.model_dump_json()) == run
 
 
-def test_a_change_of_any_deciding_code_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_any_deciding_code_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clone = tmp_path / "report"  # a name that also means a package inside
     for folder in ("twintrain", "components"):
         shutil.copytree(REPOSITORY / folder, clone / folder)
     standard = load_recipe("standard")
     digests = {code_digest(standard, clone), code_digest(standard, clone, report=True)}
     assert len(digests) == 2
-    for name in ("twintrain/data/batches.py", "twintrain/training/keras_fit.py", "components/preprocessing.py"):
+    for name in (
+        "twintrain/data/batches.py",
+        "twintrain/training/keras_fit.py",
+        "components/preprocessing.py",
+    ):
         (clone / name).write_text((clone / name).read_text() + "# changed\n")
         digests.add(code_digest(standard, clone))
     assert len(digests) == 5
@@ -103,6 +118,8 @@ def test_a_change_of_any_deciding_code_is_seen(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("recipe", ["standard", "bare"])
 def test_only_a_shared_recipe_demands_equal_batches(tmp_path: Path, recipe: str) -> None:
     compiled = Compiler().compile(create_pipeline(config(tmp_path, recipe)))
-    (check,) = (n.pipeline_node for n in compiled.nodes if n.pipeline_node.node_info.id == "TwinCheck")
+    (check,) = (
+        n.pipeline_node for n in compiled.nodes if n.pipeline_node.node_info.id == "TwinCheck"
+    )
     demanded = check.parameters.parameters["must_agree"].field_value.int_value
     assert demanded == (1 if recipe == "standard" else 0)

@@ -30,7 +30,9 @@ def install() -> ModuleType:
         ((2, 41), (3, 13), "glibc-2.39"),
     ],
 )
-def test_the_set_follows_the_c_library(install: ModuleType, libc: tuple, python: tuple, expected: str) -> None:
+def test_the_set_follows_the_c_library(
+    install: ModuleType, libc: tuple, python: tuple, expected: str
+) -> None:
     assert install.choose_set(libc, python)[0] == expected
 
 
@@ -62,7 +64,9 @@ def test_what_is_missing_is_said_before_anything_is_installed(
     else:
         monkeypatch.setattr(install.shutil, "disk_usage", lambda path: SimpleNamespace(free=5.9e9))
     problem, remedy = install.check_host()
-    assert {"compiler": "compiler", "headers": "Python.h", "disk": "GB are free"}[missing] in problem
+    assert {"compiler": "compiler", "headers": "Python.h", "disk": "GB are free"}[
+        missing
+    ] in problem
     assert remedy
 
 
@@ -108,6 +112,17 @@ def test_locked_sets_are_complete_and_hashed(name: str) -> None:
     text = (FOLDER / f"{name}.txt").read_text()
     pins = re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==\S+", text, re.MULTILINE)
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
-    assert {"tensorflow", "tfx", "keras", "keras-tuner", "tensorboard", "kfp", "pytest", "httpx"} <= set(pins)
+    assert {
+        "tensorflow",
+        "tfx",
+        "keras",
+        "keras-tuner",
+        "tensorboard",
+        "kfp",
+        "pytest",
+        "httpx",
+    } <= set(pins)
     assert all("--hash=sha256:" in block for block in blocks)
-    assert "http" not in re.sub(r"httpx|http-|httpcore|httplib2|httptools|http2", "", text).replace("aiohttp", "")
+    assert "http" not in re.sub(r"httpx|http-|httpcore|httplib2|httptools|http2", "", text).replace(
+        "aiohttp", ""
+    )

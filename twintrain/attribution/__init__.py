@@ -1,1 +1,3 @@
-"""Which practice is worth how many points: a designed experiment between two recipes, and Shapley shares of the gap."""
+"""Which practice is worth how many points: a designed experiment between two recipes, and Shapley
+shares of the gap.
+"""

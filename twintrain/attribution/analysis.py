@@ -50,7 +50,9 @@ def estimate_shares(answers: Answers, design: Design, practices: Sequence[Practi
     return shares
 
 
-def estimate_interactions(answers: Answers, design: Design, practices: Sequence[Practice]) -> list[Interaction]:
+def estimate_interactions(
+    answers: Answers, design: Design, practices: Sequence[Practice]
+) -> list[Interaction]:
     """Every pair of practices, the largest first."""
     estimates = [weighed(answers, weights) for weights in design.interactions]
     adjusted = holm([estimate.p_value for estimate in estimates])
@@ -63,7 +65,9 @@ def estimate_interactions(answers: Answers, design: Design, practices: Sequence[
 
 
 def restore(answers: Answers, design: Design, shares: Sequence[Share]) -> Restored | None:
-    """What is left of the gap with the named practices (or the only one) put right; None where that combination was not trained."""
+    """What is left of the gap with the named practices (or the only one) put right; None where that
+    combination was not trained.
+    """
     named = np.array([share.named or len(shares) == 1 for share in shares])
     if not named.any():
         return None
@@ -79,7 +83,9 @@ def restore(answers: Answers, design: Design, shares: Sequence[Share]) -> Restor
     return Restored(practices=names, gap_points=gap, ci95=interval)
 
 
-def sentence(gap: float, gap_interval: Interval, shares: Sequence[Share], seeds: int, examples: int) -> str:
+def sentence(
+    gap: float, gap_interval: Interval, shares: Sequence[Share], seeds: int, examples: int
+) -> str:
     """What a person may conclude, and no more."""
     named = [share for share in shares if share.named]
     basis = f"{seeds} seeds" if seeds > 1 else "one seed (seeds were not varied)"
@@ -91,16 +97,21 @@ def sentence(gap: float, gap_interval: Interval, shares: Sequence[Share], seeds:
         told = (
             ""
             if named
-            else ", though the gap itself cannot be told from chance; more seeds or test examples would tell"
+            else ", though the gap itself cannot be told from chance; more seeds or test examples "
+            "would tell"
         )
         return f"{whole} everything is due to {only}, the only practice that changes the training at all{told}."
     if not named:
         largest = max(shares, key=lambda share: abs(share.points))
         return (
-            f"{whole} no practice's share can be told from chance; the largest is {largest.practice} with "
+            f"{whole} no practice's share can be told from chance; the largest is "
+            f"{largest.practice} with "
             f"{largest.points:+.2f} ({_span(largest.ci95)}). More seeds would tell."
         )
-    parts = [f"{share.practice} for {share.points:+.2f} ({_span(share.ci95)})" for share in _by_size(named)]
+    parts = [
+        f"{share.practice} for {share.points:+.2f} ({_span(share.ci95)})"
+        for share in _by_size(named)
+    ]
     parts[0] = parts[0].replace(" for ", " accounts for ", 1)
     rest = [share for share in shares if not share.named]
     text = f"{whole} {_listed(parts)}"

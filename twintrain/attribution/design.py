@@ -1,10 +1,12 @@
-"""The experiment's design: which combinations of practices to train, and how the answers are weighed.
+"""The experiment's design: which combinations of practices to train, and how the answers are
+weighed.
 
-A practice's share is its Shapley value (Shapley 1953): its effect averaged over all orders in which the practices could
-be switched one after the other. Shares are linear in the measured accuracies and add up to the whole gap exactly. With
-a full factorial they need no assumption. With a fraction they are those of the polynomial fitted to it, which goes
-through both end points exactly; it has main effects and, where the fraction allows, all interactions of two.
-Fractions come from pyDOE3 and are used only where every term of the polynomial can be told from the others.
+A practice's share is its Shapley value (Shapley 1953): its effect averaged over all orders in which
+the practices could be switched one after the other. Shares are linear in the measured accuracies
+and add up to the whole gap exactly. With a full factorial they need no assumption. With a fraction
+they are those of the polynomial fitted to it, which goes through both end points exactly; it has
+main effects and, where the fraction allows, all interactions of two. Fractions come from pyDOE3 and
+are used only where every term of the polynomial can be told from the others.
 """
 
 from __future__ import annotations
@@ -34,10 +36,10 @@ class Design:
     """Combinations to train and the weights of their accuracies.
 
     Attributes:
-        kind: 'full' factorial; 'pairs', a fraction that lets any two practices interact; 'mains', a smaller fraction
-            that takes them to add up.
-        runs: bool [combinations, practices], True where a practice is taken from the second recipe; the first row is
-            all False, the second all True.
+        kind: 'full' factorial; 'pairs', a fraction that lets any two practices interact; 'mains', a
+            smaller fraction that takes them to add up.
+        runs: bool [combinations, practices], True where a practice is taken from the second recipe;
+            the first row is all False, the second all True.
         shares: [practices, combinations]; shares = weights @ accuracies.
         interactions: [pairs, combinations], in the order of `pairs`; empty for 'mains'.
     """
@@ -50,7 +52,11 @@ class Design:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """The pairs of practices `interactions` are about."""
-        return list(itertools.combinations(range(self.runs.shape[1]), 2)) if len(self.interactions) else []
+        return (
+            list(itertools.combinations(range(self.runs.shape[1]), 2))
+            if len(self.interactions)
+            else []
+        )
 
 
 @cache  # pyDOE3's search for a generator takes seconds
@@ -63,7 +69,8 @@ def designs(practices: int) -> tuple[Design, ...]:
     if not 1 <= practices <= _MOST:
         raise TwintrainError(
             f"{practices} practices cannot be told apart by one experiment.",
-            f"Between the two recipes 1 to {_MOST} may differ: explain the way in two steps, over a recipe in between.",
+            f"Between the two recipes 1 to {_MOST} may differ: explain the way in two steps, over "
+            "a recipe in between.",
         )
     full = [_full(practices)] if practices <= _MOST_FULL else []
     fractions = [design for design in (_pairs(practices), _mains(practices)) if design is not None]
@@ -89,7 +96,9 @@ def _full(count: int) -> Design:
 
 
 def _pairs(count: int) -> Design | None:
-    """The smallest fraction in which all main effects and all interactions of two can be told apart."""
+    """The smallest fraction in which all main effects and all interactions of two can be told
+    apart.
+    """
     if not FULL < count <= _MOST_PAIRS:
         return None
     for erased in range(count - 3, 0, -1):
@@ -104,12 +113,18 @@ def _pairs(count: int) -> Design | None:
 
 
 def _mains(count: int) -> Design | None:
-    """A fraction in which all main effects can be told apart, clear of interactions of two where there is one."""
+    """A fraction in which all main effects can be told apart, clear of interactions of two where
+    there is one.
+    """
     if count < 3:
         return None
     for resolution in (4, 3):
         try:
-            coded = pyDOE3.fracfact("a b ab") if count == 3 else pyDOE3.fracfact_by_res(count, resolution)
+            coded = (
+                pyDOE3.fracfact("a b ab")
+                if count == 3
+                else pyDOE3.fracfact_by_res(count, resolution)
+            )
         except ValueError:  # there is none
             continue
         runs = _with_ends(coded)
@@ -119,9 +134,13 @@ def _mains(count: int) -> Design | None:
 
 
 def _with_ends(coded: Matrix) -> npt.NDArray[np.bool_]:
-    """A design in -1, +1 as switches, turned so that it has the row of no practice, and given that of all."""
+    """A design in -1, +1 as switches, turned so that it has the row of no practice, and given that
+    of all.
+    """
     switched = (coded * -coded[0]) > 0
-    rows = dict.fromkeys([(False,) * switched.shape[1], (True,) * switched.shape[1], *map(tuple, switched.tolist())])
+    rows = dict.fromkeys(
+        [(False,) * switched.shape[1], (True,) * switched.shape[1], *map(tuple, switched.tolist())]
+    )
     return np.array(list(rows), bool)
 
 
@@ -138,7 +157,9 @@ def _can_tell(terms: Matrix) -> bool:
 
 
 def _fitted_shares(runs: npt.NDArray[np.bool_], degree: int) -> Matrix:
-    """Weights of the Shapley shares of the least-squares polynomial that goes through the first two runs exactly."""
+    """Weights of the Shapley shares of the least-squares polynomial that goes through the first two
+    runs exactly.
+    """
     terms, count = _polynomial(runs, degree), runs.shape[1]
     size = terms.shape[1]
     ends = terms[:2]
@@ -147,7 +168,9 @@ def _fitted_shares(runs: npt.NDArray[np.bool_], degree: int) -> Matrix:
     coefficients = np.linalg.solve(system, answers)[:size]  # [terms, combinations]
     shares = coefficients[1 : count + 1].copy()
     if degree == 2:
-        for (i, j), weights in zip(itertools.combinations(range(count), 2), coefficients[count + 1 :], strict=True):
+        for (i, j), weights in zip(
+            itertools.combinations(range(count), 2), coefficients[count + 1 :], strict=True
+        ):
             # An interaction belongs to both practices in equal parts.
             shares[i] += weights / 2
             shares[j] += weights / 2
@@ -155,8 +178,12 @@ def _fitted_shares(runs: npt.NDArray[np.bool_], degree: int) -> Matrix:
 
 
 def _interaction_weights(runs: npt.NDArray[np.bool_]) -> Matrix:
-    """How much more two practices do together than apart, averaged over the others: [pairs, combinations]."""
+    """How much more two practices do together than apart, averaged over the others: [pairs,
+    combinations].
+    """
     coded = 2 * runs.astype(np.float64) - 1
     pairs = list(itertools.combinations(range(runs.shape[1]), 2))
-    terms = np.column_stack([np.ones(len(coded)), coded, *(coded[:, i] * coded[:, j] for i, j in pairs)])
+    terms = np.column_stack(
+        [np.ones(len(coded)), coded, *(coded[:, i] * coded[:, j] for i, j in pairs)]
+    )
     return 4 * np.linalg.pinv(terms)[1 + runs.shape[1] :]

@@ -2,9 +2,11 @@
 
     explanation = explain(Question(start, end, data, cache_folder))
 
-First what costs nothing is settled: practices that change no bit, or only the rounding, are found by short trainings
-and take no part in the experiment. Then the estimate is made, cut to the budget, and shown; trainings are done seed by
-seed, so that every finished seed is a whole experiment; what was trained before is not trained again.
+First what costs nothing is settled: practices that change no bit, or only the rounding, are found
+    by short trainings
+and take no part in the experiment. Then the estimate is made, cut to the budget, and shown;
+trainings are done seed by seed, so that every finished seed is a whole experiment; what was trained
+before is not trained again.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from twintrain.errors import TwintrainError
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.provenance import training_digest
 
-# Largest change of a weight that counts as rounding, as a share of the largest weight: some hundred units in the last
-# place of a float32 after twenty steps. Mixed precision moves weights by a thousand times as much.
+# Largest change of a weight that counts as rounding, as a share of the largest weight: some hundred
+# units in the last place of a float32 after twenty steps. Mixed precision moves weights by a
+# thousand times as much.
 ROUNDING = 1e-5
 
 
@@ -107,12 +110,14 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
     """Find the share of every practice.
 
     Raises:
-        TwintrainError: the recipes are the same or about different data, the budget is too small for any design, or a
-            training failed.
+        TwintrainError: the recipes are the same or about different data, the budget is too small
+            for any design, or a training failed.
     """
     started, listener = time.monotonic(), listener or Silent()
     if not (question.start.tuning.apply or question.end.tuning.apply):
-        _differences(question, question.start.for_twin("fit"), question.end.for_twin("loop"))  # fails before it costs
+        _differences(
+            question, question.start.for_twin("fit"), question.end.for_twin("loop")
+        )  # fails before it costs
     at = [0, 0]
 
     def tell(text: str) -> None:
@@ -144,15 +149,25 @@ class _Experiment:
     @classmethod
     def prepare(cls, question: Question, trainer: trainer_process.TrainerProcess) -> _Experiment:
         start, end = question.start.for_twin("fit"), question.end.for_twin("loop")
-        start = trainer.call(trainer_process.tuned, start, question.cache) if start.tuning.apply else start
+        start = (
+            trainer.call(trainer_process.tuned, start, question.cache)
+            if start.tuning.apply
+            else start
+        )
         end = trainer.call(trainer_process.tuned, end, question.cache) if end.tuning.apply else end
         practices = _differences(question, start, end)
         checked = [practice for practice in practices if practice.name in PER_STEP]
-        pairs = [pair for practice in checked for pair in _toggled(start, end, practices, practice.name)]
+        pairs = [
+            pair for practice in checked for pair in _toggled(start, end, practices, practice.name)
+        ]
         ends = [start, mixed(start, practices, {p.name for p in practices} - {"graph execution"})]
         prepared = trainer.call(trainer_process.prepare, start, pairs, ends, start.seeds[0])
         moved = {p.name: max(prepared.moved[2 * i : 2 * i + 2]) for i, p in enumerate(checked)}
-        idle = {} if question.include_idle else {n: _why_idle(size) for n, size in moved.items() if size < ROUNDING}
+        idle = (
+            {}
+            if question.include_idle
+            else {n: _why_idle(size) for n, size in moved.items() if size < ROUNDING}
+        )
         code = " ".join(training_digest(recipe) for recipe in (start, end))
         cache = Cache(question.cache, f"{prepared.data_digest} {code}")
         experiment = cls(question, start, end, practices, idle, prepared, cache, trainer)
@@ -164,7 +179,9 @@ class _Experiment:
         return [practice for practice in self.practices if practice.name not in self.idle]
 
     def training(self, row: Any, seed: int) -> Training:
-        """The training of one combination: the first recipe with nothing switched is trained by fit itself."""
+        """The training of one combination: the first recipe with nothing switched is trained by fit
+        itself.
+        """
         switched = {p.name for p, on in zip(self.varied, row, strict=True) if on}
         # What was found idle stays as the first recipe has it.
         recipe = mixed(self.start, self.practices, switched)
@@ -176,15 +193,18 @@ class _Experiment:
         choices = designs(len(self.varied)) if self.varied else (_nothing(),)
         fewest = min(2, len(seeds))
         offers = [
-            self._offer(design, seeds[:count]) for design, count in product(choices, range(len(seeds), fewest - 1, -1))
+            self._offer(design, seeds[:count])
+            for design, count in product(choices, range(len(seeds), fewest - 1, -1))
         ]
         fitting = [offer for offer in offers if budget is None or offer.seconds <= budget]
         if not fitting:
             cheapest = min(offers, key=lambda offer: offer.seconds)
             raise TwintrainError(
-                f"The budget of {budget:.0f} s is too small: the smallest experiment ({cheapest.trainings} trainings) "
+                f"The budget of {budget:.0f} s is too small: the smallest experiment "
+                f"({cheapest.trainings} trainings) "
                 f"takes about {cheapest.seconds:.0f} s.",
-                "Raise --budget, shorten the trainings (--set training.epochs=…) or use fewer examples "
+                "Raise --budget, shorten the trainings (--set training.epochs=…) or use fewer "
+                "examples "
                 "(--set data.limit=…).",
             )
         # A design that assumes less is worth more than a seed beyond the third.
@@ -193,25 +213,37 @@ class _Experiment:
         cut = ""
         if best is not first:
             cut = f"the budget allows {best.trainings} of the {first.trainings} trainings of the whole experiment"
-        return CostEstimate(best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut)
+        return CostEstimate(
+            best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut
+        )
 
     def _offer(self, design: Design, seeds: tuple[int, ...]) -> CostEstimate:
         trainings = [self.training(row, seed) for seed in seeds for row in design.runs]
         missing = sum(not self.cache.has(training) for training in trainings)
         each = sum(self.prepared.seconds) / len(self.prepared.seconds)
-        return CostEstimate(design, self.varied, self.idle, seeds, len(trainings) - missing, missing * each, "")
+        return CostEstimate(
+            design, self.varied, self.idle, seeds, len(trainings) - missing, missing * each, ""
+        )
 
     def run(
         self, estimate: CostEstimate, at: list[int], tell: Callable[[str], None], started: float
     ) -> tuple[list[list[Outcome]], tuple[int, ...], float]:
-        """Train what is missing, seed by seed; the outcomes per seed and combination, and what they took."""
+        """Train what is missing, seed by seed; the outcomes per seed and combination, and what they
+        took.
+        """
         budget = self.question.budget_seconds
         outcomes: list[list[Outcome]] = []
         spent: list[float] = []
         for seed in estimate.seeds:
             begun = time.monotonic()
-            late = budget is not None and len(spent) >= 2 and begun - started + max(spent) > 1.1 * budget
-            if late and any(not self.cache.has(self.training(row, seed)) for row in estimate.design.runs):
+            late = (
+                budget is not None
+                and len(spent) >= 2
+                and begun - started + max(spent) > 1.1 * budget
+            )
+            if late and any(
+                not self.cache.has(self.training(row, seed)) for row in estimate.design.runs
+            ):
                 break
             row_outcomes = []
             for row in estimate.design.runs:
@@ -237,7 +269,11 @@ class _Experiment:
         answers = np.stack(
             [[one.correct for one in row] for row in outcomes], axis=1
         )  # [combinations, seeds, examples]
-        shares = analysis.estimate_shares(answers, estimate.design, estimate.practices) if self.varied else []
+        shares = (
+            analysis.estimate_shares(answers, estimate.design, estimate.practices)
+            if self.varied
+            else []
+        )
         ends = np.zeros(len(estimate.design.runs))
         ends[0] -= 1
         ends[1 if self.varied else 0] += 1
@@ -254,13 +290,18 @@ class _Experiment:
             start_accuracy=accuracy[0].tolist(),
             end_accuracy=accuracy[1 if self.varied else 0].tolist(),
             shares=[*shares, *self._idle_shares()],
-            interactions=analysis.estimate_interactions(answers, estimate.design, estimate.practices)
+            interactions=analysis.estimate_interactions(
+                answers, estimate.design, estimate.practices
+            )
             if self.varied
             else [],
             restored=analysis.restore(answers, estimate.design, shares) if self.varied else None,
             design=estimate.design.kind,
             combinations=[
-                Combination(switched=[n for n, on in zip(names, row, strict=True) if on], accuracy=per_seed.tolist())
+                Combination(
+                    switched=[n for n, on in zip(names, row, strict=True) if on],
+                    accuracy=per_seed.tolist(),
+                )
                 for row, per_seed in zip(estimate.design.runs, accuracy, strict=True)
             ],
             seeds=list(seeds),
@@ -295,14 +336,21 @@ class _Experiment:
         if self.prepared.framework:
             size = f"{self.prepared.framework:.0e} of the largest weight"
             notes.append(
-                f"fit and the loop, both obeying the first recipe, differ by {size}: it is counted to the shares"
+                f"fit and the loop, both obeying the first recipe, differ by {size}: it is counted "
+                "to the shares"
             )
         if len(seeds) == 1:
             notes.append("seeds were not varied: intervals hold for these models only")
         if estimate.design.kind == "mains":
-            notes.append("this small design takes the practices to add up; interactions would be counted to others")
+            notes.append(
+                "this small design takes the practices to add up; interactions would be counted to "
+                "others"
+            )
         if estimate.design.kind == "pairs":
-            notes.append("a fraction of all combinations: interactions of three or more practices are taken to be none")
+            notes.append(
+                "a fraction of all combinations: interactions of three or more practices are taken "
+                "to be none"
+            )
         return notes
 
     def _name(self, row: Any) -> str:
@@ -320,7 +368,12 @@ class _Experiment:
                 self.cache.adopt(Training("fit", self.start, seed), record)
             elif not self.idle:
                 self.cache.adopt(
-                    Training("loop", mixed(self.start, self.practices, [p.name for p in self.practices]), seed), record
+                    Training(
+                        "loop",
+                        mixed(self.start, self.practices, [p.name for p in self.practices]),
+                        seed,
+                    ),
+                    record,
                 )
 
 
@@ -328,13 +381,16 @@ def _differences(question: Question, start: Recipe, end: Recipe) -> list[Practic
     practices = practices_between(start, end)
     if not practices:
         raise TwintrainError(
-            f"Nothing to explain: {question.start.name} and {question.end.name} ask for the same training.",
+            f"Nothing to explain: {question.start.name} and {question.end.name} ask for the same "
+            "training.",
             "Name two recipes that differ, or let the loop deviate: --to bare",
         )
     return practices
 
 
-def _toggled(start: Recipe, end: Recipe, practices: list[Practice], name: str) -> list[tuple[Recipe, Recipe]]:
+def _toggled(
+    start: Recipe, end: Recipe, practices: list[Practice], name: str
+) -> list[tuple[Recipe, Recipe]]:
     """The practice switched alone, and switched back alone: twice (without, with)."""
     names = {practice.name for practice in practices}
     return [

@@ -22,7 +22,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "graph execution": ("training.compiled",),
     "numerics": ("execution",),
 }
-# They change what a training does to the data in no way, or to the last bits only; whether that is so is measured.
+# They change what a training does to the data in no way, or to the last bits only; whether that is
+# so is measured.
 PER_STEP = frozenset({"training flag", "graph execution", "numerics"})
 _NO_PRACTICE = ("name", "seeds", "comparison", "attribution", "tuning")
 _NO_EFFECT = ("training.evaluation_batch_size", "data.memory_limit_mb")
@@ -50,18 +51,24 @@ def practices_between(start: Recipe, end: Recipe) -> list[Practice]:
     """
     before, after = start.fields(), end.fields()
     changed = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
-    changed = {key: pair for key, pair in changed.items() if not _within(key, (*_NO_PRACTICE, *_NO_EFFECT))}
+    changed = {
+        key: pair for key, pair in changed.items() if not _within(key, (*_NO_PRACTICE, *_NO_EFFECT))
+    }
     for key, (one, other) in changed.items():
         if key in _SHARED:
             raise TwintrainError(
-                f"The two recipes are about different data: {key} is {one} in one and {other} in the other.",
+                f"The two recipes are about different data: {key} is {one} in one and {other} in "
+                "the other.",
                 f"Give both the same, with --set {key}=…",
             )
     groups: dict[str, dict[str, tuple[Any, Any]]] = {}
     for key, pair in changed.items():
         groups.setdefault(_group_of(key), {})[key] = pair
     order = {name: place for place, name in enumerate(_GROUPS)}
-    return [Practice(name, groups[name]) for name in sorted(groups, key=lambda name: (order.get(name, 99), name))]
+    return [
+        Practice(name, groups[name])
+        for name in sorted(groups, key=lambda name: (order.get(name, 99), name))
+    ]
 
 
 def mixed(start: Recipe, practices: Iterable[Practice], switched: Iterable[str]) -> Recipe:

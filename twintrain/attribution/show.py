@@ -27,16 +27,27 @@ def duration(seconds: float) -> str:
 def show_estimate(console: Console, estimate: CostEstimate) -> None:
     """What it will cost, before it starts."""
     for name, why in estimate.idle.items():
-        console.print(Text.assemble(("not varied  ", "dim"), (name, "bold"), f": {why}"), soft_wrap=True)
+        console.print(
+            Text.assemble(("not varied  ", "dim"), (name, "bold"), f": {why}"), soft_wrap=True
+        )
     varied = ", ".join(practice.name for practice in estimate.practices) or "nothing"
     console.print(Text.assemble(("varied      ", "dim"), (varied, "bold")), soft_wrap=True)
     todo = estimate.trainings - estimate.done
     text = (
-        f"{estimate.trainings} trainings: {len(estimate.design.runs)} combinations ({_KINDS[estimate.design.kind]}) with "
+        f"{estimate.trainings} trainings: {len(estimate.design.runs)} combinations "
+        f"({_KINDS[estimate.design.kind]}) with "
         f"{len(estimate.seeds)} seed{'s' if len(estimate.seeds) > 1 else ''}; "
     )
-    text += f"{estimate.done} are there already, the other {todo} take" if estimate.done else "they take"
-    text = f"{text} about {duration(estimate.seconds)}" if todo else f"{text.split(';')[0]}; all are there already"
+    text += (
+        f"{estimate.done} are there already, the other {todo} take"
+        if estimate.done
+        else "they take"
+    )
+    text = (
+        f"{text} about {duration(estimate.seconds)}"
+        if todo
+        else f"{text.split(';')[0]}; all are there already"
+    )
     console.print(Text.assemble(("the cost    ", "dim"), text), soft_wrap=True)
     if estimate.cut:
         console.print(Text.assemble(("the budget  ", "dim"), estimate.cut), soft_wrap=True)
@@ -63,20 +74,29 @@ def show(console: Console, found: Explanation) -> None:
     for pair in found.interactions:
         if pair.p_value < 0.05:
             one, other = pair.practices
-            console.print(f"{one} and {other} together: {pair.points:+.2f} points more than apart.", soft_wrap=True)
+            console.print(
+                f"{one} and {other} together: {pair.points:+.2f} points more than apart.",
+                soft_wrap=True,
+            )
     if found.restored is not None:
         left = found.restored
-        rest = f"{left.gap_points:+.2f} points are left ({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f})"
+        rest = (
+            f"{left.gap_points:+.2f} points are left ({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f})"
+        )
         rest = "nothing is left of it" if left.ci95 == (0.0, 0.0) else rest
-        console.print(f"With {', '.join(left.practices)} as in {found.start}, {rest}.", soft_wrap=True)
+        console.print(
+            f"With {', '.join(left.practices)} as in {found.start}, {rest}.", soft_wrap=True
+        )
     if not found.framework:
         console.print(
-            f"Framework: fit and the loop, both obeying {found.start}, are equal bit for bit.", soft_wrap=True
+            f"Framework: fit and the loop, both obeying {found.start}, are equal bit for bit.",
+            soft_wrap=True,
         )
     for note in found.notes:
         console.print(f"Note: {note}.", style="yellow", soft_wrap=True)
     console.print(
-        f"{found.trainings} trainings ({found.reused} from before), {duration(found.training_seconds)} of training, "
+        f"{found.trainings} trainings ({found.reused} from before), "
+        f"{duration(found.training_seconds)} of training, "
         f"{duration(found.seconds)} this time.",
         style="dim",
         soft_wrap=True,

@@ -1,4 +1,5 @@
-"""What happens in the process that trains: the data is read once, trainings are done one after the other.
+"""What happens in the process that trains: the data is read once, trainings are done one after the
+other.
 
 The process owns the GPU; the one that plans and computes does not import TensorFlow.
 """
@@ -36,7 +37,8 @@ class Prepared:
         data_digest: of both splits.
         test_examples: how many there are.
         seconds: per recipe asked about, the time one training will take, about.
-        framework: largest difference of any weight between the fit and the loop twin under the first recipe.
+        framework: largest difference of any weight between the fit and the loop twin under the
+            first recipe.
         moved: per recipe asked about, the same between it and its background.
     """
 
@@ -64,7 +66,10 @@ class TrainerProcess:
         self._file = Path(name)
         with gpus_as_before():
             self._pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(data, name, log)
+                1,
+                multiprocessing.get_context("spawn"),
+                initializer=_begin,
+                initargs=(data, name, log),
             )
 
     def __enter__(self) -> TrainerProcess:
@@ -72,7 +77,9 @@ class TrainerProcess:
 
     def __exit__(self, *error: object) -> None:
         if error[0] is not None:
-            for process in list((self._pool._processes or {}).values()):  # no other way to stop a running call
+            for process in list(
+                (self._pool._processes or {}).values()
+            ):  # no other way to stop a running call
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
         self._file.unlink(missing_ok=True)
@@ -93,7 +100,8 @@ class TrainerProcess:
             except BrokenProcessPool as error:
                 raise TwintrainError(
                     "The training process was killed.",
-                    "Most often memory ran out. Finished trainings are kept; the same command goes on from there. "
+                    "Most often memory ran out. Finished trainings are kept; the same command goes "
+                    "on from there. "
                     f"What TensorFlow said last is in {self._log}.",
                 ) from error
 
@@ -116,7 +124,9 @@ def _store(split: str, recipe: Recipe) -> Any:
     return _here[split]
 
 
-def _train(twin: Any, recipe: Recipe, train: Any, validation: Any, seed: int, hook: Any, state: Path | None) -> Any:
+def _train(
+    twin: Any, recipe: Recipe, train: Any, validation: Any, seed: int, hook: Any, state: Path | None
+) -> Any:
     from twintrain.problems.problem import find_problem
     from twintrain.training.registry import twin_named
     from twintrain.training.twin import TwinJob
@@ -128,7 +138,9 @@ def _train(twin: Any, recipe: Recipe, train: Any, validation: Any, seed: int, ho
     return twin_named(twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
 
 
-def prepare(start: Recipe, toggled: list[tuple[Recipe, Recipe]], timed: list[Recipe], seed: int) -> Prepared:
+def prepare(
+    start: Recipe, toggled: list[tuple[Recipe, Recipe]], timed: list[Recipe], seed: int
+) -> Prepared:
     """Check on a small sample what changes bits, and time a few epochs.
 
     Args:
@@ -144,7 +156,9 @@ def prepare(start: Recipe, toggled: list[tuple[Recipe, Recipe]], timed: list[Rec
 
     def weights(twin: str, recipe: Recipe) -> Any:
         short = recipe.training.model_copy(update={"epochs": min(2, recipe.training.epochs)})
-        plain = recipe.model_copy(update={"training": short, "early_stopping": type(recipe.early_stopping)()})
+        plain = recipe.model_copy(
+            update={"training": short, "early_stopping": type(recipe.early_stopping)()}
+        )
         return _train(twin, plain, *small, seed, no_hook, None).weights
 
     fit, loop = weights("fit", start), weights("loop", start)
@@ -168,12 +182,17 @@ def _first(store: Any, count: int) -> Any:
 
 
 def _gap(one: list[Any], other: list[Any]) -> float:
-    """Largest difference of any weight as a share of the largest weight; infinite where shapes differ."""
+    """Largest difference of any weight as a share of the largest weight; infinite where shapes
+    differ.
+    """
     import numpy as np
 
     if [w.shape for w in one] != [w.shape for w in other]:
         return float("inf")
-    gap = max((float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(one, other, strict=True)), default=0.0)
+    gap = max(
+        (float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(one, other, strict=True)),
+        default=0.0,
+    )
     return gap / max(float(np.abs(a).max()) for a in one)
 
 
@@ -182,7 +201,10 @@ def _estimate(recipe: Recipe, train: Any, test: Any, seed: int) -> float:
     from twintrain.training.twin import no_hook
 
     share = min(1.0, _PROBE / len(train))
-    part = train.subset(_first(train, _PROBE)), test.subset(_first(test, max(1, round(share * len(test)))))
+    part = (
+        train.subset(_first(train, _PROBE)),
+        test.subset(_first(test, max(1, round(share * len(test))))),
+    )
     short = recipe.model_copy(
         update={
             "training": recipe.training.model_copy(update={"epochs": 3}),
@@ -207,7 +229,9 @@ def train(training: Training, cache: Cache) -> None:
     train_store, test = _store("train", recipe), _store("eval", recipe)
     validation, epochs = test, recipe.training.epochs
     if recipe.data.validation_fraction:
-        train_store, validation = hold_out(train_store, recipe.data.validation_fraction, recipe.data.validation_seed)
+        train_store, validation = hold_out(
+            train_store, recipe.data.validation_fraction, recipe.data.validation_seed
+        )
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
         text = f"epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
@@ -220,18 +244,24 @@ def train(training: Training, cache: Cache) -> None:
     probabilities = predict(result.model, test, recipe)
 
     with cache.filling(training) as place:
-        np.savez(place / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities)
+        np.savez(
+            place / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities
+        )
         write_training(place, training, result.history, sum(result.epoch_seconds))
     state.unlink(missing_ok=True)
 
 
 def tuned(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the best values of its own search in place of its values (where `tuning.apply` asks for it)."""
+    """The recipe with the best values of its own search in place of its values (where
+    `tuning.apply` asks for it).
+    """
     from keras_tuner import HyperParameters
 
     from twintrain.tuning.search import TuningJob, search, with_values
 
     # Unfinished searches go on, but only on the very same examples.
     data = _store("train", recipe).digest
-    job = TuningJob("loop", recipe, _here["data"], folder / f"tuning-{recipe.hash[:16]}-{data[:16]}")
+    job = TuningJob(
+        "loop", recipe, _here["data"], folder / f"tuning-{recipe.hash[:16]}-{data[:16]}"
+    )
     return with_values(recipe, HyperParameters.from_config(search(job).best).values)

@@ -1,4 +1,5 @@
-"""The trainings of the experiment: each done once, kept under a name that only the very same training shares.
+"""The trainings of the experiment: each done once, kept under a name that only the very same
+training shares.
 
 CACHE/<key>/predictions.npz   probabilities of every test example, with ids and labels
 CACHE/<key>/training.json     what was trained, its figures and its time
@@ -25,7 +26,9 @@ from twintrain.recipe.recipe import Recipe, TwinName
 
 
 class DataSource(Protocol):
-    """Where examples come from: `twintrain.data.tfrecord_source.TransformedData` or `twintrain.data.idx_source.IdxData`."""
+    """Where examples come from: `twintrain.data.tfrecord_source.TransformedData` or
+    `twintrain.data.idx_source.IdxData`.
+    """
 
     @property
     def image_shape(self) -> tuple[int, ...]: ...  # noqa: D102 - the class says it
@@ -54,7 +57,9 @@ class Training:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training left: whether each test example is right, bool [examples], and how long it took."""
+    """What a training left: whether each test example is right, bool [examples], and how long it
+    took.
+    """
 
     correct: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.int64]
@@ -66,7 +71,8 @@ class Cache:
 
     Args:
         folder: made when missing.
-        given: digests of the data and of the code that trains, taken once: code that changes meanwhile does not count.
+        given: digests of the data and of the code that trains, taken once: code that changes
+            meanwhile does not count.
     """
 
     def __init__(self, folder: Path, given: str) -> None:
@@ -91,15 +97,19 @@ class Cache:
             probabilities, labels = saved["probabilities"], saved["labels"]
         if not np.isfinite(probabilities).all():
             raise TwintrainError(
-                f"A training of the experiment predicts NaN (seed {training.seed}; record in {place}).",
-                "It diverged: lower optimizer.learning_rate, or clip gradients, in the recipe that asks for it.",
+                f"A training of the experiment predicts NaN (seed {training.seed}; record in "
+                f"{place}).",
+                "It diverged: lower optimizer.learning_rate, or clip gradients, in the recipe that "
+                "asks for it.",
             )
         record = json.loads((place / "training.json").read_text(encoding="utf-8"))
         return Outcome(probabilities.argmax(axis=1) == labels, labels, float(record["seconds"]))
 
     @contextmanager
     def filling(self, training: Training) -> Iterator[Path]:
-        """A folder to write a training's files into; it counts as done only when the block has ended well."""
+        """A folder to write a training's files into; it counts as done only when the block has
+        ended well.
+        """
         place = self.place(training)
         partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -112,7 +122,9 @@ class Cache:
             shutil.rmtree(partial, ignore_errors=True)
 
     def adopt(self, training: Training, record: Path) -> None:
-        """Take over a training that the pipeline has done (a seed's folder, see `twintrain.training.seeds`)."""
+        """Take over a training that the pipeline has done (a seed's folder, see
+        `twintrain.training.seeds`).
+        """
         if self.has(training) or not (record / "record.json").exists():
             return
         figures = json.loads((record / "record.json").read_text(encoding="utf-8"))
@@ -121,7 +133,9 @@ class Cache:
             write_training(place, training, figures["history"], sum(figures["epoch_seconds"]))
 
 
-def write_training(place: Path, training: Training, history: dict[str, list[float]], seconds: float) -> None:
+def write_training(
+    place: Path, training: Training, history: dict[str, list[float]], seconds: float
+) -> None:
     """Write training.json."""
     content = {
         "twin": training.twin,

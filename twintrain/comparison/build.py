@@ -28,7 +28,13 @@ from twintrain.comparison.mistakes import confusion, disagreements
 from twintrain.comparison.predictions import load_predictions
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.sentence import sentence
-from twintrain.comparison.slices import OVERALL, check_against_evaluator, compare_slices, remarks, value_name
+from twintrain.comparison.slices import (
+    OVERALL,
+    check_against_evaluator,
+    compare_slices,
+    remarks,
+    value_name,
+)
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.recipe.recipe import Recipe
@@ -75,8 +81,8 @@ def build_comparison(inputs: Inputs) -> Comparison:
     """Compare the twins slice by slice.
 
     Raises:
-        TwintrainError: the records do not belong together, a twin predicts NaN, or the Evaluator's figures contradict
-            the recorded predictions.
+        TwintrainError: the records do not belong together, a twin predicts NaN, or the Evaluator's
+            figures contradict the recorded predictions.
     """
     recipe = inputs.recipe
     predictions = load_predictions(recipe, inputs.fit, inputs.loop)
@@ -118,7 +124,10 @@ def build_comparison(inputs: Inputs) -> Comparison:
         disagreement_count=count,
         disagreements=apart,
         data=inputs.data,
-        label_names=[value_name("label", label, recipe.comparison.label_names) for label in range(inputs.classes)],
+        label_names=[
+            value_name("label", label, recipe.comparison.label_names)
+            for label in range(inputs.classes)
+        ],
         notes=list(remarks(recipe, slices, inputs.data)),
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
@@ -146,15 +155,21 @@ def _outperforming(overall: Slice) -> Outperforming | None:
     return Outperforming(probability=found.probability, ci95=(found.low, found.high))
 
 
-def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]) -> TwinSummary:
+def _summary(
+    folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]
+) -> TwinSummary:
     records = [
-        json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8")) for seed in recipe.seeds
+        json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
+        for seed in recipe.seeds
     ]
     accuracy = correct.mean(axis=1)
     return TwinSummary(
         accuracy=[float(value) for value in accuracy],
         mean_accuracy=float(accuracy.mean()),
-        history=[{name: _finite(values) for name, values in record["history"].items()} for record in records],
+        history=[
+            {name: _finite(values) for name, values in record["history"].items()}
+            for record in records
+        ],
         epochs=[record["epochs"] for record in records],
         trained_on=records[0]["trained_on"],
         best_epoch=[record["best_epoch"] for record in records],
@@ -168,7 +183,9 @@ def _summary(folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trial
 
 def _finite(values: list[Any]) -> list[Any]:
     """JSON has no NaN and no infinity: a figure that is none of the numbers is None."""
-    return [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
+    return [
+        None if isinstance(value, float) and not math.isfinite(value) else value for value in values
+    ]
 
 
 def _versions() -> dict[str, str]:

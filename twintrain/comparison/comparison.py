@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,12 +43,18 @@ class Slice(_Part):
     n: int = Field(description="test examples in the slice")
     fit_accuracy: float = Field(description="mean over seeds, share of 1")
     loop_accuracy: float = Field(description="mean over seeds, share of 1")
-    difference_points: float = Field(description="loop minus fit, percentage points, mean over seeds")
-    ci95_points: tuple[float, float] = Field(description="95 % interval of the difference, percentage points")
+    difference_points: float = Field(
+        description="loop minus fit, percentage points, mean over seeds"
+    )
+    ci95_points: tuple[float, float] = Field(
+        description="95 % interval of the difference, percentage points"
+    )
     p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
     equivalence_p: float = Field(description="two one-sided tests against the margin, not adjusted")
     beyond_p: float = Field(
-        1.0, description="two-sided test of a difference beyond the margin for the models at hand, not adjusted"
+        1.0,
+        description="two-sided test of a difference beyond the margin for the models at hand, not "
+        "adjusted",
     )
     table: Table
     mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
@@ -56,7 +63,9 @@ class Slice(_Part):
 
 
 class TwinSummary(_Part):
-    """One twin over all seeds; every list has one entry per seed, in the order of `Comparison.seeds`."""
+    """One twin over all seeds; every list has one entry per seed, in the order of
+    `Comparison.seeds`.
+    """
 
     accuracy: list[float] = Field(description="test accuracy per seed, share of 1")
     mean_accuracy: float
@@ -65,7 +74,9 @@ class TwinSummary(_Part):
     )
     epochs: list[int]
     best_epoch: list[int] = Field(description="counted from 0")
-    trained_on: str = Field(description="SHA-256 of the training examples: ids, labels and pixels, in order")
+    trained_on: str = Field(
+        description="SHA-256 of the training examples: ids, labels and pixels, in order"
+    )
     train_seconds: list[float] = Field(description="all epochs, validation and tracing included")
     images_per_second: list[float] = Field(description="over the epochs after the first")
     peak_memory_mb: float = Field(description="of the training process")
@@ -126,7 +137,9 @@ class Comparison(_Part):
     created: str = Field(description="ISO 8601, UTC")
     verdict: Verdict
     sentence: str
-    gap_points: float = Field(description="accuracy(loop) - accuracy(fit), percentage points, mean over seeds")
+    gap_points: float = Field(
+        description="accuracy(loop) - accuracy(fit), percentage points, mean over seeds"
+    )
     gap_ci95_points: tuple[float, float]
     margin_points: float
     seeds: list[int]
@@ -140,21 +153,27 @@ class Comparison(_Part):
         description="which practice is worth how many points; null if not asked for"
     )
     confusion: Confusion
-    disagreement_count: int = Field(description="(seed, test example) for which the twins choose different labels")
+    disagreement_count: int = Field(
+        description="(seed, test example) for which the twins choose different labels"
+    )
     disagreements: list[Disagreement] = Field(description="the surest ones")
     data: dict[str, Any] = Field(description="examples per split and label")
-    label_names: list[str] = Field(description="of every label, in order; the number where no name was given")
+    label_names: list[str] = Field(
+        description="of every label, in order; the number where no name was given"
+    )
     notes: list[str] = Field(description="what to know before believing the rest")
     recipe_name: str
     recipe_hash: str
     recipe: dict[str, Any]
-    deviations: dict[str, Any] = Field(description="fields in which the loop was told to differ from fit")
+    deviations: dict[str, Any] = Field(
+        description="fields in which the loop was told to differ from fit"
+    )
     versions: dict[str, str]
 
     def _repr_html_(self) -> str:
-        from twintrain.report.notebook import comparison_html
-
-        return comparison_html(self)
+        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
+        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
+        return html
 
 
 if __name__ == "__main__":

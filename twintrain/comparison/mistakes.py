@@ -23,7 +23,9 @@ def confusion(predictions: Predictions, classes: int) -> Confusion:
 
 
 def disagreements(recipe: Recipe, predictions: Predictions) -> tuple[int, list[Disagreement]]:
-    """How many (seed, example) the twins choose different labels for, and those in which they do so most surely."""
+    """How many (seed, example) the twins choose different labels for, and those in which they do so
+    most surely.
+    """
     apart = predictions.chosen["fit"] != predictions.chosen["loop"]
     surest = np.minimum(predictions.confidence["fit"], predictions.confidence["loop"]) * apart
     order = np.argsort(-surest, axis=None, kind="stable")[: min(SHOWN, int(apart.sum()))]

@@ -21,7 +21,8 @@ class Predictions:
         labels: int64 [examples].
         chosen: per twin, the label each seed's model chooses, int64 [seeds, examples].
         confidence: per twin, the probability it gives to that label, float32 [seeds, examples].
-        lead: per twin, by how much that is more than what the next label gets, float32 [seeds, examples].
+        lead: per twin, by how much that is more than what the next label gets, float32 [seeds,
+            examples].
     """
 
     ids: npt.NDArray[np.bytes_]
@@ -45,7 +46,8 @@ def load_predictions(recipe: Recipe, fit: Path, loop: Path) -> Predictions:
     """Read the records of both twins (folders as `twintrain.training.seeds` writes them).
 
     Raises:
-        TwintrainError: a twin is missing or predicts NaN, or the records are about different test examples.
+        TwintrainError: a twin is missing or predicts NaN, or the records are about different test
+            examples.
     """
     folders = dict(zip(TWINS, (fit, loop), strict=True))
     chosen: dict[str, list[npt.NDArray[np.int64]]] = {twin: [] for twin in TWINS}
@@ -57,20 +59,28 @@ def load_predictions(recipe: Recipe, fit: Path, loop: Path) -> Predictions:
         for twin, folder in folders.items():
             path = folder / f"seed-{seed}" / "predictions.npz"
             if not path.exists():
-                raise TwintrainError(f"The {twin} twin left no predictions for seed {seed}.", "Run the pipeline again.")
+                raise TwintrainError(
+                    f"The {twin} twin left no predictions for seed {seed}.",
+                    "Run the pipeline again.",
+                )
             with np.load(path) as saved:
                 if ids is None:
                     ids, labels = saved["ids"], saved["labels"]
-                if not np.array_equal(ids, saved["ids"]) or not np.array_equal(labels, saved["labels"]):
+                if not np.array_equal(ids, saved["ids"]) or not np.array_equal(
+                    labels, saved["labels"]
+                ):
                     raise TwintrainError(
-                        f"{path} was made from other test examples than the rest.", "Compare results of the same data."
+                        f"{path} was made from other test examples than the rest.",
+                        "Compare results of the same data.",
                     )
                 probabilities = saved["probabilities"]
             if not np.isfinite(probabilities).all():
                 bad = int((~np.isfinite(probabilities)).any(axis=1).sum())
                 raise TwintrainError(
-                    f"The {twin} twin with seed {seed} predicts NaN or infinity for {bad:,} of {len(labels):,} examples.",
-                    "Its training diverged: lower optimizer.learning_rate, or clip gradients (optimizer.clipnorm).",
+                    f"The {twin} twin with seed {seed} predicts NaN or infinity for {bad:,} of "
+                    f"{len(labels):,} examples.",
+                    "Its training diverged: lower optimizer.learning_rate, or clip gradients "
+                    "(optimizer.clipnorm).",
                 )
             chosen[twin].append(probabilities.argmax(axis=1))
             next_best, best = np.partition(probabilities, -2, axis=1)[:, -2:].T

@@ -1,4 +1,6 @@
-"""May the trained loop twin replace the one that was pushed last? The thresholds of the recipe decide, each in words."""
+"""May the trained loop twin replace the one that was pushed last? The thresholds of the recipe
+decide, each in words.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Check(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    value: float | None = Field(description="what was measured; null where there was nothing to measure")
+    value: float | None = Field(
+        description="what was measured; null where there was nothing to measure"
+    )
     limit: float
     passed: bool
     text: str = Field(description="the finding as a sentence")
@@ -91,8 +95,14 @@ def decide(
     )
     checks = [floor, _not_worse("the fit twin", loop, fit, margin)]
     if last is None or standing is not None:
-        text = "nothing has been pushed before" if standing is None else f"it is this very twin, version {standing}"
-        checks.append(Check(name="against the last pushed", value=None, limit=-margin, passed=True, text=text))
+        text = (
+            "nothing has been pushed before"
+            if standing is None
+            else f"it is this very twin, version {standing}"
+        )
+        checks.append(
+            Check(name="against the last pushed", value=None, limit=-margin, passed=True, text=text)
+        )
     else:
         checks.append(_not_worse("the last pushed", loop, last, margin))
     checks.append(
@@ -101,24 +111,33 @@ def decide(
             value=None,
             limit=0.0,
             passed=blessed,
-            text="the Evaluator gave its blessing" if blessed else "the Evaluator withheld its blessing",
+            text="the Evaluator gave its blessing"
+            if blessed
+            else "the Evaluator withheld its blessing",
         )
     )
     return PushDecision(pushed=all(check.passed for check in checks), checks=checks)
 
 
-def _not_worse(other: str, candidate: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_], margin: float) -> Check:
+def _not_worse(
+    other: str, candidate: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_], margin: float
+) -> Check:
     difference = float(candidate.mean() - reference.mean())
     return Check(
         name=f"against {other}",
         value=difference,
         limit=-margin,
-        passed=difference >= -margin - 1e-9,  # exactly the margin is within it, whatever the floats say
+        passed=difference
+        >= -margin - 1e-9,  # exactly the margin is within it, whatever the floats say
         text=f"{100 * difference:+.2f} points against {other}, {-100 * margin:+.2f} is allowed",
     )
 
 
 def last_pushed(destination: Path) -> Path | None:
     """The model pushed last: the Pusher names folders by the time of the push."""
-    versions = [path for path in destination.glob("*") if path.name.isdigit() and (path / "saved_model.pb").exists()]
+    versions = [
+        path
+        for path in destination.glob("*")
+        if path.name.isdigit() and (path / "saved_model.pb").exists()
+    ]
     return max(versions, key=lambda path: int(path.name), default=None)

@@ -22,18 +22,22 @@ def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
     test = f"{overall.n:,} test examples and {over}"
     texts = {
         "identical": (
-            f"Keras fit and the GradientTape loop are the same: on {test} the gap is exactly 0, because every batch "
+            f"Keras fit and the GradientTape loop are the same: on {test} the gap is exactly 0, "
+            "because every batch "
             f"and every weight is equal bit for bit ({accuracies})."
         ),
         "equivalent": (
-            f"The twins are equivalent: the gap is {figures}, inside the margin of ±{recipe.comparison.margin_points:g} "
+            f"The twins are equivalent: the gap is {figures}, inside the margin of "
+            f"±{recipe.comparison.margin_points:g} "
             f"points, on {test} ({accuracies})."
         ),
         "fit_better": f"The loop does worse than fit: {figures}, on {test} ({accuracies}).",
         "loop_better": f"The loop does better than fit: {figures}, on {test} ({accuracies}).",
         "inconclusive": (
-            f"Not decided: the gap is {figures}, on {test} ({accuracies}); neither a difference nor equivalence within "
-            f"±{recipe.comparison.margin_points:g} points is shown. More seeds or test examples would tell."
+            f"Not decided: the gap is {figures}, on {test} ({accuracies}); neither a difference "
+            "nor equivalence within "
+            f"±{recipe.comparison.margin_points:g} points is shown. More seeds or test examples "
+            "would tell."
         ),
     }
     text = texts[overall.verdict]
@@ -53,6 +57,7 @@ def _parted(recipe: Recipe, parity: Parity) -> str:
     if recipe.execution.deterministic:
         return f" Both obeyed one recipe, and yet {apart}."
     return (
-        f" Both saw the same batches, and {apart}: with execution.deterministic off, two runs of the same twin may round "
+        f" Both saw the same batches, and {apart}: with execution.deterministic off, two runs of "
+        "the same twin may round "
         "differently too. Set it to true to have the twins compared bit for bit."
     )

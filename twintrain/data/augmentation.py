@@ -1,7 +1,7 @@
 """Random affine image changes as a pure function of (seed, epoch, example).
 
-Both twins call the same function with the same draws, so an augmented batch is the same batch in either of them,
-whatever the order in which batches are prepared and after any restart.
+Both twins call the same function with the same draws, so an augmented batch is the same batch in
+either of them, whatever the order in which batches are prepared and after any restart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def draw_transforms(
         epoch: counted from 0.
 
     Returns:
-        float32 [count, 8]; row i belongs to example i in canonical order. Each maps output to input coordinates.
+        float32 [count, 8]; row i belongs to example i in canonical order. Each maps output to input
+        coordinates.
     """
     if not augmentation.active:
         return np.tile(np.array(IDENTITY, np.float32), (count, 1))

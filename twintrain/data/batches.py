@@ -1,12 +1,14 @@
-"""The batches both twins eat: which examples, in which order, augmented how, and proof of what was fed.
+"""The batches both twins eat: which examples, in which order, augmented how, and proof of what was
+fed.
 
     source = BatchSource(store, recipe, seed=0)
     source.epoch_order(epoch)            # int32 [n], the order of the examples in that epoch
     source.gather(indices, transforms)   # in a graph: images and labels of one batch
     source.dataset(feed)                 # the same batches as a tf.data.Dataset, for `model.fit`
 
-Every batch is fingerprinted in the graph, from the very tensors the model is given. The fingerprint changes with any
-bit of any image, with any label and with the order, and does not depend on how the sum is split over threads.
+Every batch is fingerprinted in the graph, from the very tensors the model is given. The fingerprint
+changes with any bit of any image, with any label and with the order, and does not depend on how the
+sum is split over threads.
 """
 
 from __future__ import annotations
@@ -52,21 +54,29 @@ class BatchSource:
 
     @property
     def device_resident(self) -> bool:
-        """Whether the examples are held in (device) memory, so that whole epochs can run in a graph."""
+        """Whether the examples are held in (device) memory, so that whole epochs can run in a
+        graph.
+        """
         return self.store.in_memory
 
     def epoch_order(self, epoch: int) -> npt.NDArray[np.int32]:
         """The order of the examples in an epoch, int32 [n]."""
         if not self._shuffle:
             return np.arange(len(self.store), dtype=np.int32)
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.store)).astype(np.int32)
+        return (
+            np.random.default_rng([self.seed, epoch]).permutation(len(self.store)).astype(np.int32)
+        )
 
     def epoch_transforms(self, epoch: int) -> npt.NDArray[np.float32]:
-        """One transform per example in canonical order, float32 [n, 8]; [0, 8] without augmentation."""
+        """One transform per example in canonical order, float32 [n, 8]; [0, 8] without
+        augmentation.
+        """
         if not self._augmentation.active:
             return np.empty((0, 8), np.float32)
         height, width = self.store.shape[:2]
-        return draw_transforms(self._augmentation, len(self.store), (height, width), self.seed, epoch)
+        return draw_transforms(
+            self._augmentation, len(self.store), (height, width), self.seed, epoch
+        )
 
     def gather(self, indices: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One batch, in a graph.
@@ -84,21 +94,26 @@ class BatchSource:
         return images, labels
 
     def example_batch(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images and labels of the first examples in canonical order, as `gather` gives them; not augmented."""
+        """Images and labels of the first examples in canonical order, as `gather` gives them; not
+        augmented.
+        """
         return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
 
     def _augment(self, images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-        # A GPU interpolates with other roundings than a CPU, where tf.data always works: pinned when bits must agree.
+        # A GPU interpolates with other roundings than a CPU, where tf.data always works: pinned
+        # when bits must agree.
         with tf.device("/CPU:0" if self._on_cpu else None):
             return apply_transforms(images, transforms, self._augmentation.fill)
 
     def fingerprint(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """A 64-bit fingerprint of one batch, order included, as an int64 scalar.
 
-        A sum modulo 2**64 of every value's bit pattern times a key of its place: exact integer arithmetic, so it is
-        the same on every device and for every number of threads.
+        A sum modulo 2**64 of every value's bit pattern times a key of its place: exact integer
+        arithmetic, so it is the same on every device and for every number of threads.
         """
-        bits = tf.cast(tf.bitcast(tf.reshape(images, [-1, self._keys.shape[0]]), tf.int32), tf.int64)
+        bits = tf.cast(
+            tf.bitcast(tf.reshape(images, [-1, self._keys.shape[0]]), tf.int32), tf.int64
+        )
         rows = tf.reduce_sum(bits * self._keys, axis=1) + (labels + 1) * _LABEL_KEY
         places = 2 * tf.range(tf.size(rows, tf.int64), dtype=tf.int64) + 1
         return tf.reduce_sum(rows * (places * _ROW_KEY))
@@ -107,22 +122,33 @@ class BatchSource:
         """The batches of `feed.epoch` (as it stands when iteration starts) for `model.fit`.
 
         Returns:
-            a dataset of (images, labels) with known cardinality; each batch's fingerprint is written into `feed`.
+            a dataset of (images, labels) with known cardinality; each batch's fingerprint is
+            written into `feed`.
         """
 
         def plan(_: tf.Tensor) -> tf.data.Dataset:
             epoch, order, transforms = tf.numpy_function(
-                lambda: (np.int64(feed.epoch), self.epoch_order(feed.epoch), self.epoch_transforms(feed.epoch)),
+                lambda: (
+                    np.int64(feed.epoch),
+                    self.epoch_order(feed.epoch),
+                    self.epoch_transforms(feed.epoch),
+                ),
                 [],
                 [tf.int64, tf.int32, tf.float32],
             )
             order.set_shape([None])
             transforms.set_shape([None, 8])
             batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
-            return batches.map(lambda indices: (epoch, *self.gather(indices, transforms)), num_parallel_calls=2)
+            return batches.map(
+                lambda indices: (epoch, *self.gather(indices, transforms)), num_parallel_calls=2
+            )
 
-        def record(epoch: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            kept = tf.numpy_function(feed.record, [epoch, self.fingerprint(images, labels)], tf.bool)
+        def record(
+            epoch: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            kept = tf.numpy_function(
+                feed.record, [epoch, self.fingerprint(images, labels)], tf.bool
+            )
             with tf.control_dependencies([kept]):
                 images = tf.identity(images)
             images.set_shape([None, *self.store.shape])
@@ -130,7 +156,9 @@ class BatchSource:
             return images, labels
 
         plans = tf.data.Dataset.range(1).flat_map(plan)
-        return plans.map(record).prefetch(2).apply(tf.data.experimental.assert_cardinality(self.steps))
+        return (
+            plans.map(record).prefetch(2).apply(tf.data.experimental.assert_cardinality(self.steps))
+        )
 
 
 @dataclass
@@ -184,9 +212,13 @@ class _Examples:
         if self._pixels is not None:
             pixels = tf.gather(self._pixels, indices)
         else:
-            pixels = tf.numpy_function(self._read, [indices], self._store.pixels.dtype, stateful=False)
+            pixels = tf.numpy_function(
+                self._read, [indices], self._store.pixels.dtype, stateful=False
+            )
             pixels.set_shape([None, *self._store.shape])
-        images = pixels if self._palette is None else tf.gather(self._palette, tf.cast(pixels, tf.int32))
+        images = (
+            pixels if self._palette is None else tf.gather(self._palette, tf.cast(pixels, tf.int32))
+        )
         return scaled(images, self._scale), tf.gather(self._labels, indices)
 
     def _read(self, indices: npt.NDArray[np.integer]) -> np.ndarray:

@@ -67,7 +67,8 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
         a line per finished file.
 
     Raises:
-        TwintrainError: unknown name, missing source file, no connection, or a file that is not the published one.
+        TwintrainError: unknown name, missing source file, no connection, or a file that is not the
+            published one.
     """
     if name not in DATASETS:
         raise TwintrainError(f"No data set called {name!r}.", did_you_mean(name, DATASETS))
@@ -75,7 +76,9 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TwintrainError(f"{target} cannot be made: {error.strerror}.", "Choose another with --to.") from error
+        raise TwintrainError(
+            f"{target} cannot be made: {error.strerror}.", "Choose another with --to."
+        ) from error
     for stem, md5 in dataset.md5.items():
         final = target / f"{stem}.gz"
         if final.is_file() and _md5_of_content(final) == md5:
@@ -90,7 +93,8 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
         if found != md5:
             partial.unlink()
             raise TwintrainError(
-                f"{final.name} is not the published file: MD5 of its content {found}, expected {md5}.",
+                f"{final.name} is not the published file: MD5 of its content {found}, expected "
+                f"{md5}.",
                 "It was discarded; fetch again, or take the files from another place with --from.",
             )
         partial.replace(final)
@@ -115,17 +119,31 @@ def _take_over(source: Path, stem: str, partial: Path) -> None:
             ):
                 shutil.copyfileobj(raw, gz)
         else:
-            raise TwintrainError(f"{source} has neither {stem}.gz nor {stem}.", "Name the directory that has it.")
+            raise TwintrainError(
+                f"{source} has neither {stem}.gz nor {stem}.", "Name the directory that has it."
+            )
     except OSError as error:
-        raise TwintrainError(f"{error.filename}: {error.strerror}.", "Check mode, owner and free space.") from error
+        raise TwintrainError(
+            f"{error.filename}: {error.strerror}.", "Check mode, owner and free space."
+        ) from error
 
 
 def _download(url: str, partial: Path, console: Console) -> None:
     """Download into `partial`, going on where an earlier attempt stopped."""
     import httpx
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+    from tenacity import (
+        Retrying,
+        retry_if_exception_type,
+        stop_after_attempt,
+        wait_exponential_jitter,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     attempts = Retrying(
         stop=stop_after_attempt(4),
         wait=wait_exponential_jitter(initial=1, max=10),
@@ -137,15 +155,19 @@ def _download(url: str, partial: Path, console: Console) -> None:
             task = progress.add_task(partial.name.removesuffix(".partial"), total=None)
             attempts(_download_once, url, partial, progress, task)
     except OSError as error:
-        raise TwintrainError(f"{partial}: {error.strerror}.", "Check mode, owner and free space.") from error
+        raise TwintrainError(
+            f"{partial}: {error.strerror}.", "Check mode, owner and free space."
+        ) from error
     except httpx.HTTPStatusError as error:
         raise TwintrainError(
-            f"{url} answers {error.response.status_code}.", "Take the files from a directory with --from."
+            f"{url} answers {error.response.status_code}.",
+            "Take the files from a directory with --from.",
         ) from error
     except httpx.HTTPError as error:
         raise TwintrainError(
             f"{url} cannot be reached ({error}).",
-            "What has arrived is kept and continued next time. Without internet, take the files from a directory: "
+            "What has arrived is kept and continued next time. Without internet, take the files "
+            "from a directory: "
             "--from DIR",
         ) from error
 
@@ -154,7 +176,8 @@ def _download_once(url: str, partial: Path, progress: Progress, task: int) -> No
     import httpx
 
     have = partial.stat().st_size if partial.exists() else 0
-    # The gzip file itself is wanted, not its content, which some servers and clients unpack on the way.
+    # The gzip file itself is wanted, not its content, which some servers and clients unpack on the
+    # way.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with httpx.stream("GET", url, headers=headers, timeout=30, follow_redirects=True) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:

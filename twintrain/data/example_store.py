@@ -1,9 +1,10 @@
 """All examples of one split, held so that any batch can be gathered by index.
 
-Images that went through preprocessing are floats, but most of them carry no more than 256 distinct values (a scaled
-8-bit image does). Those are held as one byte per pixel plus the table of the distinct values, which gives every float
-back bit for bit. What does not fit the recipe's memory limit is spooled to disk once and read by index from there, so
-the order of the examples is the same on both paths.
+Images that went through preprocessing are floats, but most of them carry no more than 256 distinct
+values (a scaled 8-bit image does). Those are held as one byte per pixel plus the table of the
+distinct values, which gives every float back bit for bit. What does not fit the recipe's memory
+limit is spooled to disk once and read by index from there, so the order of the examples is the same
+on both paths.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ class ExampleStore:
     """One split, in canonical order (sorted by example id).
 
     Attributes:
-        pixels: [n, *shape], uint8 codes into `palette`, or float32 where `palette` is None. A memory map when spooled.
-        palette: float32 [256], the value each code stands for; None when `pixels` are the values themselves.
+        pixels: [n, *shape], uint8 codes into `palette`, or float32 where `palette` is None. A
+            memory map when spooled.
+        palette: float32 [256], the value each code stands for; None when `pixels` are the values
+            themselves.
         labels: int64 [n].
         ids: bytes [n].
         in_memory: whether `pixels` is held in memory.
@@ -66,7 +69,14 @@ class ExampleStore:
         for start in range(0, len(indices), 4096):
             pixels[start : start + 4096] = self.pixels[indices[start : start + 4096]]
         pixels.flush()
-        return ExampleStore(np.load(target, mmap_mode="r"), self.palette, labels, ids, in_memory=False, _spool=folder)
+        return ExampleStore(
+            np.load(target, mmap_mode="r"),
+            self.palette,
+            labels,
+            ids,
+            in_memory=False,
+            _spool=folder,
+        )
 
     @property
     def digest(self) -> str:
@@ -75,7 +85,11 @@ class ExampleStore:
         for array in (self.ids, self.labels):
             sha.update(np.ascontiguousarray(array).tobytes())
         for start in range(0, len(self), 4096):
-            sha.update(np.ascontiguousarray(self.images(np.arange(start, min(start + 4096, len(self))))).tobytes())
+            sha.update(
+                np.ascontiguousarray(
+                    self.images(np.arange(start, min(start + 4096, len(self))))
+                ).tobytes()
+            )
         return sha.hexdigest()
 
 
@@ -84,7 +98,8 @@ def build_store(chunks: Iterable[Chunk], memory_limit_bytes: int) -> ExampleStor
 
     Args:
         chunks: float32 images [m, *shape], int64 labels [m] and byte ids [m], m free in each chunk.
-        memory_limit_bytes: above this size the images go to a memory-mapped file in the temporary folder.
+        memory_limit_bytes: above this size the images go to a memory-mapped file in the temporary
+            folder.
 
     Raises:
         TwintrainError: there is no example, or two examples have one id.
@@ -100,7 +115,9 @@ def build_store(chunks: Iterable[Chunk], memory_limit_bytes: int) -> ExampleStor
         labels.append(chunk_labels)
         ids.append(chunk_ids)
     if not labels:
-        raise TwintrainError("There are no examples to train on.", "Check the input data and its splits.")
+        raise TwintrainError(
+            "There are no examples to train on.", "Check the input data and its splits."
+        )
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids, kind="stable")
     sorted_ids = all_ids[order]
@@ -126,11 +143,14 @@ class _Packer:
     def pack(self, images: npt.NDArray[np.float32]) -> np.ndarray:
         images = np.ascontiguousarray(images, np.float32)
         if self.fits:
-            # Bit patterns rather than values: -0.0 and 0.0 are different inputs, and NaN must not vanish.
+            # Bit patterns rather than values: -0.0 and 0.0 are different inputs, and NaN must not
+            # vanish.
             bits = images.view(np.uint32)
             new = np.setdiff1d(np.unique(bits), self._values)
             if len(self._values) + len(new) <= 256:
-                self._values = np.concatenate([self._values, new])  # appended: codes already given stay valid
+                self._values = np.concatenate(
+                    [self._values, new]
+                )  # appended: codes already given stay valid
                 order = np.argsort(self._values)
                 return order[np.searchsorted(self._values, bits, sorter=order)].astype(np.uint8)
             self.fits = False
@@ -200,13 +220,19 @@ class _Spill:
         first = np.load(self._files[0], mmap_mode="r")
         dtype = np.uint8 if packer.fits else np.float32
         target = Path(self._folder.name) / "pixels.npy"
-        pixels = np.lib.format.open_memmap(target, mode="w+", dtype=dtype, shape=(len(order), *first.shape[1:]))
+        pixels = np.lib.format.open_memmap(
+            target, mode="w+", dtype=dtype, shape=(len(order), *first.shape[1:])
+        )
         start = 0
         for path in self._files:
             chunk = np.load(path)
-            pixels[position[start : start + len(chunk)]] = chunk if packer.fits else packer.unpack(chunk)
+            pixels[position[start : start + len(chunk)]] = (
+                chunk if packer.fits else packer.unpack(chunk)
+            )
             start += len(chunk)
             path.unlink()
         pixels.flush()
         readable = np.load(target, mmap_mode="r")
-        return ExampleStore(readable, packer.palette, labels, ids, in_memory=False, _spool=self._folder)
+        return ExampleStore(
+            readable, packer.palette, labels, ids, in_memory=False, _spool=self._folder
+        )

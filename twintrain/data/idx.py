@@ -4,8 +4,10 @@
     summary = inspect_pair(pair)                 # reads everything once, says what is wrong
     for image in read_images(pair.images, 10_000, 20_000): ...
 
-The format: two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension as a big-endian
-32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived). Images have three dimensions
+The format: two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension
+    as a big-endian
+32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived). Images have
+    three dimensions
 (number, height, width) or, in colour, a fourth: the channels.
 """
 
@@ -30,8 +32,8 @@ from twintrain.errors import TwintrainError
 # The given split's name in the pipeline, and how the original files call it.
 SPLIT_PREFIXES = {"train": "train", "eval": "t10k"}
 CHECKSUMS = "SHA256SUMS"
-# What a pixel is multiplied by to lie in 0..1. Not divided by 255: TensorFlow turns the division into this anyway,
-# and NumPy does not, which would differ in the last bit.
+# What a pixel is multiplied by to lie in 0..1. Not divided by 255: TensorFlow turns the division
+# into this anyway, and NumPy does not, which would differ in the last bit.
 UNIT = np.float32(1 / 255)
 MOST_CHANNELS = 4
 _BLOCK = 1 << 20
@@ -49,7 +51,9 @@ class IdxPair:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What `inspect_pair` found: number of examples, image shape (height, width, channels) and examples per label."""
+    """What `inspect_pair` found: number of examples, image shape (height, width, channels) and
+    examples per label.
+    """
 
     count: int
     shape: tuple[int, int, int]
@@ -60,24 +64,31 @@ def find_pair(folder: Path, split: str) -> IdxPair:
     """The IDX pair of a split in a folder.
 
     Raises:
-        TwintrainError: the folder or one of the two files is missing, or there are several candidates.
+        TwintrainError: the folder or one of the two files is missing, or there are several
+            candidates.
     """
     prefix = SPLIT_PREFIXES[split]
     if not folder.is_dir():
-        raise TwintrainError(f"The data directory {folder} does not exist.", "Name one with --data.")
+        raise TwintrainError(
+            f"The data directory {folder} does not exist.", "Name one with --data."
+        )
     return IdxPair(split, _only(folder, f"{prefix}-images*"), _only(folder, f"{prefix}-labels*"))
 
 
 def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(path for path in folder.glob(pattern) if not path.name.endswith((".partial", ".sha256")))
+    found = sorted(
+        path for path in folder.glob(pattern) if not path.name.endswith((".partial", ".sha256"))
+    )
     if not found:
         raise TwintrainError(
             f"No file {pattern} in {folder}.",
-            "A data directory holds train-images*, train-labels*, t10k-images* and t10k-labels* (IDX, gzipped or not).",
+            "A data directory holds train-images*, train-labels*, t10k-images* and t10k-labels* "
+            "(IDX, gzipped or not).",
         )
     if len(found) > 1:
         raise TwintrainError(
-            f"Several files match {pattern} in {folder}: {', '.join(p.name for p in found)}.", "Keep one."
+            f"Several files match {pattern} in {folder}: {', '.join(p.name for p in found)}.",
+            "Keep one.",
         )
     return found[0]
 
@@ -86,8 +97,8 @@ def inspect_pair(pair: IdxPair) -> PairSummary:
     """Read both files once, in blocks, and check all that can be wrong with them.
 
     Raises:
-        TwintrainError: a file is unreadable, truncated, corrupt or not IDX; its checksum differs from the folder's
-            SHA256SUMS; the counts differ.
+        TwintrainError: a file is unreadable, truncated, corrupt or not IDX; its checksum differs
+            from the folder's SHA256SUMS; the counts differ.
     """
     sums = read_checksums(pair.images.parent)
     for path in (pair.images, pair.labels):
@@ -96,7 +107,8 @@ def inspect_pair(pair: IdxPair) -> PairSummary:
     (labels_count,) = _dimensions(pair.labels, 1)
     if count != labels_count:
         raise TwintrainError(
-            f"{pair.images} holds {count:,} images but {pair.labels} holds {labels_count:,} labels.",
+            f"{pair.images} holds {count:,} images but {pair.labels} holds {labels_count:,} "
+            "labels.",
             "The two files must belong together.",
         )
     if not count or not all(sizes):
@@ -111,7 +123,9 @@ def inspect_pair(pair: IdxPair) -> PairSummary:
             f"{pair.images} holds images of {channels} channels.",
             f"An image has at most {MOST_CHANNELS} (number, height, width, channels).",
         )
-    return PairSummary(count, (height, width, channels), dict(zip(names.tolist(), counts.tolist(), strict=True)))
+    return PairSummary(
+        count, (height, width, channels), dict(zip(names.tolist(), counts.tolist(), strict=True))
+    )
 
 
 def read_labels(path: Path) -> npt.NDArray[np.uint8]:
@@ -125,7 +139,9 @@ def read_labels(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """The raw bytes of images start..stop-1, one at a time; a gzipped file is read up to `start` in blocks."""
+    """The raw bytes of images start..stop-1, one at a time; a gzipped file is read up to `start` in
+    blocks.
+    """
     _, *sizes = _dimensions(path, 3, 4)
     size = math.prod(sizes)
     with _Reading(path), _open(path) as file:
@@ -136,7 +152,11 @@ def read_images(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 def find_spans(data: Path) -> dict[int, Path]:
     """The `span-N` sub-directories of a data directory, by number."""
-    found = ((re.fullmatch(r"span-(\d+)", path.name), path) for path in data.glob("span-*") if path.is_dir())
+    found = (
+        (re.fullmatch(r"span-(\d+)", path.name), path)
+        for path in data.glob("span-*")
+        if path.is_dir()
+    )
     return {int(match.group(1)): path for match, path in found if match}
 
 
@@ -176,7 +196,9 @@ def verify_checksum(path: Path, sums: dict[str, str]) -> None:
     actual = sha256_of(path)
     if actual != expected:
         raise TwintrainError(
-            f"{path} is not the file it should be: SHA-256 {actual[:16]}…, expected {expected[:16]}….", _RESTORE
+            f"{path} is not the file it should be: SHA-256 {actual[:16]}…, expected "
+            f"{expected[:16]}….",
+            _RESTORE,
         )
 
 
@@ -192,7 +214,8 @@ def _dimensions(path: Path, *expected: int) -> tuple[int, ...]:
         if start[:3] != b"\0\0\x08" or start[3] not in expected:
             kinds = " or ".join(map(str, expected))
             raise TwintrainError(
-                f"{path} is not an IDX file of {kinds}-dimensional bytes: it starts with {start.hex(' ')}, expected "
+                f"{path} is not an IDX file of {kinds}-dimensional bytes: it starts with "
+                f"{start.hex(' ')}, expected "
                 f"{' or '.join(f'00 00 08 {number:02x}' for number in expected)}.",
                 _RESTORE,
             )
@@ -211,13 +234,17 @@ def _consume(path: Path, header: int, size: int) -> None:
             seen += len(block)
     if seen != size:
         what = "is truncated" if seen < size else "has bytes left over"
-        raise TwintrainError(f"{path} {what}: {seen:,} bytes of values, its header promises {size:,}.", _RESTORE)
+        raise TwintrainError(
+            f"{path} {what}: {seen:,} bytes of values, its header promises {size:,}.", _RESTORE
+        )
 
 
 def _exactly(file: gzip.GzipFile | IO[bytes], size: int, path: Path) -> bytes:
     data = file.read(size)
     if len(data) != size:
-        raise TwintrainError(f"{path} is truncated: {len(data):,} bytes where {size:,} should follow.", _RESTORE)
+        raise TwintrainError(
+            f"{path} is truncated: {len(data):,} bytes where {size:,} should follow.", _RESTORE
+        )
     return data
 
 
@@ -241,14 +268,22 @@ class _Reading:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         if isinstance(error, EOFError):
-            raise TwintrainError(f"{self._path} is truncated: its gzip stream has no end.", _RESTORE) from error
+            raise TwintrainError(
+                f"{self._path} is truncated: its gzip stream has no end.", _RESTORE
+            ) from error
         if isinstance(error, (gzip.BadGzipFile, zlib.error)):
-            raise TwintrainError(f"{self._path} is a corrupt gzip file ({error}).", _RESTORE) from error
+            raise TwintrainError(
+                f"{self._path} is a corrupt gzip file ({error}).", _RESTORE
+            ) from error
         if isinstance(error, PermissionError):
             raise TwintrainError(
                 f"{self._path} cannot be read: permission denied.", "Check its mode and owner."
             ) from error
         if isinstance(error, OSError):
-            raise TwintrainError(f"{self._path} cannot be read: {error.strerror or error}.", _RESTORE) from error
+            raise TwintrainError(
+                f"{self._path} cannot be read: {error.strerror or error}.", _RESTORE
+            ) from error

@@ -1,4 +1,6 @@
-"""IDX files read straight into stores, holding what the pipeline's ingestion and preprocessing would make of them."""
+"""IDX files read straight into stores, holding what the pipeline's ingestion and preprocessing
+would make of them.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,18 @@ class IdxData:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image; reads every file once and says what is wrong with it."""
+        """Height, width and channels of an image; reads every file once and says what is wrong with
+        it.
+        """
         return idx.inspect_pair(idx.find_pair(self.folder, "train")).shape
 
     @property
     def classes(self) -> int:
         """Number of labels."""
-        return 1 + max(int(idx.read_labels(idx.find_pair(self.folder, s).labels).max()) for s in idx.SPLIT_PREFIXES)
+        return 1 + max(
+            int(idx.read_labels(idx.find_pair(self.folder, s).labels).max())
+            for s in idx.SPLIT_PREFIXES
+        )
 
     def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
         """All examples of a split ('train', 'eval'), in canonical order."""
@@ -45,14 +52,20 @@ class IdxData:
 
     def _chunks(self, split: str) -> Iterator[Chunk]:
         pairs = {name: idx.find_pair(self.folder, name) for name in idx.SPLIT_PREFIXES}
-        labels = {name: idx.read_labels(pair.labels).astype(np.int64) for name, pair in pairs.items()}
-        keep = idx.split_limits(self.limit, {name: len(values) for name, values in labels.items()})[split]
+        labels = {
+            name: idx.read_labels(pair.labels).astype(np.int64) for name, pair in pairs.items()
+        }
+        keep = idx.split_limits(self.limit, {name: len(values) for name, values in labels.items()})[
+            split
+        ]
         wanted = np.zeros(len(labels[split]), bool)
         wanted[stratified_sample(labels[split], keep)] = True
         shape = idx.inspect_pair(pairs[split]).shape
         step = max(1, _CHUNK_BYTES // math.prod(shape))
         for start in range(0, len(wanted), step):
-            images = b"".join(idx.read_images(pairs[split].images, start, min(start + step, len(wanted))))
+            images = b"".join(
+                idx.read_images(pairs[split].images, start, min(start + step, len(wanted)))
+            )
             pixels = np.frombuffer(images, np.uint8).reshape(-1, *shape)
             chosen = np.nonzero(wanted[start : start + step])[0]
             ids = np.array([f"{split}-{start + position:08d}" for position in chosen], np.bytes_)

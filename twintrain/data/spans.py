@@ -1,7 +1,8 @@
 """Spans: which dated drops of data there are, and which of them are complete.
 
-A span is complete when whoever writes it says so with a file `_SUCCESS` in its directory; where no span of a data set
-has such a file, when its four IDX files are there with as many bytes as their headers promise.
+A span is complete when whoever writes it says so with a file `_SUCCESS` in its directory; where no
+span of a data set has such a file, when its four IDX files are there with as many bytes as their
+headers promise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def choose_span(data: Path, span: int | None) -> tuple[int | None, list[str]]:
         span: the one asked for; None for the newest.
 
     Returns:
-        its number (None for data without spans), and one line for every newer span that is not complete.
+        its number (None for data without spans), and one line for every newer span that is not
+        complete.
 
     Raises:
         TwintrainError: the span asked for is not there or not complete, or none is complete.
@@ -31,14 +33,18 @@ def choose_span(data: Path, span: int | None) -> tuple[int | None, list[str]]:
     if not spans:
         if span is None:
             return None, []
-        raise TwintrainError(f"{data} has no span-N directories, so no span {span} either.", "Leave --span out.")
+        raise TwintrainError(
+            f"{data} has no span-N directories, so no span {span} either.", "Leave --span out."
+        )
     if span is not None:
         if span not in spans:
             known = ", ".join(map(str, sorted(spans)))
             raise TwintrainError(f"{data} has no span {span}.", f"It has: {known}.")
         reason = _missing(spans[span], spans)
         if reason:
-            raise TwintrainError(f"Span {span} is not complete: {reason}", "Wait until it is written, or mend it.")
+            raise TwintrainError(
+                f"Span {span} is not complete: {reason}", "Wait until it is written, or mend it."
+            )
         return span, []
     skipped: list[str] = []
     for number in sorted(spans, reverse=True):
@@ -46,7 +52,9 @@ def choose_span(data: Path, span: int | None) -> tuple[int | None, list[str]]:
         if reason is None:
             return number, skipped
         skipped.append(f"Span {number} is not complete: {reason}")
-    raise TwintrainError("No span is complete.\n" + "\n".join(skipped), "Wait until one is written, or mend it.")
+    raise TwintrainError(
+        "No span is complete.\n" + "\n".join(skipped), "Wait until one is written, or mend it."
+    )
 
 
 def span_folder(data: Path, span: int | None) -> Path:
@@ -55,7 +63,9 @@ def span_folder(data: Path, span: int | None) -> Path:
 
 
 def span_pattern(data: Path, span: int) -> str:
-    """The span's directory as a pattern for TFX, which numbers the examples after what {SPAN} matches."""
+    """The span's directory as a pattern for TFX, which numbers the examples after what {SPAN}
+    matches.
+    """
     digits = idx.find_spans(data)[span].name.removeprefix("span-")
     return "span-{SPAN}" if digits == str(span) else f"span-{{SPAN:{len(digits)}}}"
 

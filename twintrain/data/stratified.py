@@ -7,10 +7,12 @@ import numpy.typing as npt
 
 
 def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
-    """Positions of `count` examples with each label in its share, the first ones of each label, sorted.
+    """Positions of `count` examples with each label in its share, the first ones of each label,
+    sorted.
 
-    Exactly min(count, len(labels)) positions come back. Where the count allows it, every label keeps one example
-    however rare it is: a stray label must not vanish from a sample before the schema has seen it.
+    Exactly min(count, len(labels)) positions come back. Where the count allows it, every label
+    keeps one example however rare it is: a stray label must not vanish from a sample before the
+    schema has seen it.
     """
     count = min(count, len(labels))
     names, sizes = np.unique(labels, return_counts=True)
@@ -27,7 +29,9 @@ def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArra
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def stratified_share(labels: npt.NDArray[np.integer], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+def stratified_share(
+    labels: npt.NDArray[np.integer], fraction: float, seed: int
+) -> npt.NDArray[np.bool_]:
     """Which examples belong to a share drawn from each label, bool [len(labels)].
 
     Every label with two examples has one in the share and one outside of it, whatever the fraction.

@@ -49,8 +49,14 @@ def _chunks(files: Sequence[str], shape: tuple[int, ...]) -> Iterator[Chunk]:
     }
     chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (4 * math.prod(shape))))
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(chunk)
-    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2):
-        yield batch["image"].numpy(), batch["label"].numpy(), batch["example_id"].numpy().astype(np.bytes_)
+    for batch in records.map(
+        lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2
+    ):
+        yield (
+            batch["image"].numpy(),
+            batch["label"].numpy(),
+            batch["example_id"].numpy().astype(np.bytes_),
+        )
 
 
 def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleStore, ExampleStore]:
@@ -62,7 +68,8 @@ def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleSt
         seed: decides which examples.
 
     Returns:
-        (training, validation), both in canonical order; each label that has two examples is in both.
+        (training, validation), both in canonical order; each label that has two examples is in
+        both.
 
     Raises:
         TwintrainError: there are too few examples for both to get one.

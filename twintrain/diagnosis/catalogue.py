@@ -31,7 +31,8 @@ class Pitfall(BaseModel):
         looks: what one sees of it.
         fix: what to do.
         example: code that is right.
-        evidence: 'established' as the cause in a public report, 'inferred' from one, or from the 'documentation'.
+        evidence: 'established' as the cause in a public report, 'inferred' from one, or from the
+            'documentation'.
         reports: public reports, 'tf#N' or 'keras#N'.
     """
 
@@ -49,7 +50,10 @@ class Pitfall(BaseModel):
     @property
     def links(self) -> list[str]:
         """Addresses of the reports; of Keras's guide to training loops where there is none."""
-        found = [_TRACKERS[name] + number for name, _, number in (report.partition("#") for report in self.reports)]
+        found = [
+            _TRACKERS[name] + number
+            for name, _, number in (report.partition("#") for report in self.reports)
+        ]
         return found or [GUIDE]
 
 
@@ -69,7 +73,9 @@ def by_id(id_: str) -> Pitfall:
     for pitfall in catalogue():
         if pitfall.id == id_:
             return pitfall
-    raise TwintrainError(f"There is no pitfall {id_!r}.", did_you_mean(id_, [p.id for p in catalogue()]))
+    raise TwintrainError(
+        f"There is no pitfall {id_!r}.", did_you_mean(id_, [p.id for p in catalogue()])
+    )
 
 
 def order(id_: str) -> int:

@@ -3,10 +3,12 @@
     result = diagnose_module(Path("my_training.py"))
     result.verdict, [cause.id for cause in result.causes]
 
-Each side is read by itself: from what it had before a stage, a correct loop's stage is replayed, and where that does
-not give what was observed, the same stage with a mistake of the catalogue planted. A mistake is named only where its
-replay reproduces the observation to float tolerance and the other side does otherwise. Since each stage starts from
-what was observed before it, mistakes do not hide one another.
+Each side is read by itself: from what it had before a stage, a correct loop's stage is replayed,
+    and where that does
+not give what was observed, the same stage with a mistake of the catalogue planted. A mistake is
+named only where its replay reproduces the observation to float tolerance and the other side does
+otherwise. Since each stage starts from what was observed before it, mistakes do not hide one
+another.
 """
 
 from __future__ import annotations
@@ -23,28 +25,49 @@ from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages.batches import check_batches, check_start
 from twintrain.diagnosis.stages.end_of_run import EPOCHS, check_average, check_ending
 from twintrain.diagnosis.stages.evaluation import check_evaluations
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, largest, read_side, trainable_positions
+from twintrain.diagnosis.stages.findings import (
+    FIT,
+    LOOP,
+    Pair,
+    largest,
+    read_side,
+    trainable_positions,
+)
 from twintrain.diagnosis.stages.forward import check_forward, check_models
 from twintrain.diagnosis.stages.learning_rate import check_rates
-from twintrain.diagnosis.stages.lockstep_tables import first_divergence, lockstep_tables, weight_curve
+from twintrain.diagnosis.stages.lockstep_tables import (
+    first_divergence,
+    lockstep_tables,
+    weight_curve,
+)
 from twintrain.diagnosis.stages.loss import LossReading, read_losses
 from twintrain.diagnosis.stages.metrics import check_metrics
 from twintrain.diagnosis.stages.update import check_updates
 from twintrain.diagnosis.watch.trace import Trace
-from twintrain.diagnosis.watch.user_module import SIDES, Subject, UserCodeError, as_found, load_module, subject_of
+from twintrain.diagnosis.watch.user_module import (
+    SIDES,
+    Subject,
+    UserCodeError,
+    as_found,
+    load_module,
+    subject_of,
+)
 from twintrain.errors import TwintrainError
 
 Tell = Callable[[str], None]
 CLOSE = 12
 MOST_STEPS = 400
-# What float32 rounding makes of two dozen steps; more, where the same code differs by more between two runs.
+# What float32 rounding makes of two dozen steps; more, where the same code differs by more between
+# two runs.
 ROUNDING = 2e-5
-# And of two epochs, where every stage was replayed and agrees: Adam turns the last digit of a gradient near zero into a
-# step of full length.
+# And of two epochs, where every stage was replayed and agrees: Adam turns the last digit of a
+# gradient near zero into a step of full length.
 GROWN = 1e-3
 
 
-def diagnose_module(path: Path, deadline: float = 120.0, tell: Tell = lambda line: None) -> Diagnosis:
+def diagnose_module(
+    path: Path, deadline: float = 120.0, tell: Tell = lambda line: None
+) -> Diagnosis:
     """Diagnose the module in a file.
 
     Args:
@@ -70,9 +93,11 @@ def diagnose(
     deadline: float = 120.0,
     tell: Tell = lambda line: None,
 ) -> Diagnosis:
-    """Diagnose four functions, from Python or a notebook: `twintrain.diagnose(build_model, make_dataset, ...)`.
+    """Diagnose four functions, from Python or a notebook: `twintrain.diagnose(build_model,
+    make_dataset, ...)`.
 
-    They run in this process; its global state (seeds, dtype policy, eager mode) is put back in the end.
+    They run in this process; its global state (seeds, dtype policy, eager mode) is put back in the
+    end.
 
     Args:
         build_model: makes a keras.Model.
@@ -86,12 +111,19 @@ def diagnose(
         TwintrainError: as `diagnose_module`.
         UserCodeError: as `diagnose_module`.
     """
-    functions = {"build_model": build_model, "make_dataset": make_dataset, FIT: keras_fit, LOOP: custom_loop}
+    functions = {
+        "build_model": build_model,
+        "make_dataset": make_dataset,
+        FIT: keras_fit,
+        LOOP: custom_loop,
+    }
     with as_found():
         return _diagnose(functions, getattr(custom_loop, "__globals__", {}), deadline, tell)
 
 
-def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: float, tell: Tell) -> Diagnosis:
+def _diagnose(
+    functions: dict[str, Any], namespace: dict[str, Any], deadline: float, tell: Tell
+) -> Diagnosis:
     started = time.monotonic()
     tell("reading the data")
     subject = subject_of(functions, namespace)
@@ -110,7 +142,10 @@ def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: fl
     pair = Pair(fit, loop, subject)
     losses = _stages(pair)
     pair.replayed = len(losses) == len(SIDES) and not pair.unexplained
-    if all(trace.complete for trace in twice.values()) and time.monotonic() - started < deadline * 0.7:
+    if (
+        all(trace.complete for trace in twice.values())
+        and time.monotonic() - started < deadline * 0.7
+    ):
         tell("watching a longer run of each, for early stopping")
         _ending(pair, losses, left)
     result = conclude(pair, once)
@@ -118,7 +153,9 @@ def _diagnose(functions: dict[str, Any], namespace: dict[str, Any], deadline: fl
     return result
 
 
-def _watch(subject: Subject, left: Callable[[], float], tell: Tell) -> tuple[dict[str, Trace], dict[str, Trace]]:
+def _watch(
+    subject: Subject, left: Callable[[], float], tell: Tell
+) -> tuple[dict[str, Trace], dict[str, Trace]]:
     once, twice = {}, {}
     for side in SIDES:
         tell(f"watching {side}: one epoch, then two")
@@ -131,7 +168,10 @@ def _first_epoch(once: Trace) -> int:
     """Steps in a training of one epoch; for one that did not end, those before the data began anew."""
     if once.complete:
         return len(once.steps)
-    return next((number for number, step in enumerate(once.steps, start=1) if step.boundary), len(once.steps))
+    return next(
+        (number for number, step in enumerate(once.steps, start=1) if step.boundary),
+        len(once.steps),
+    )
 
 
 def _need_steps(runs: dict[str, Trace]) -> None:
@@ -140,7 +180,8 @@ def _need_steps(runs: dict[str, Trace]) -> None:
             why = f" ({trace.note})" if trace.note else ""
             raise TwintrainError(
                 f"{side} made no training step that could be seen{why}.",
-                "A step is a call of a keras.Model under tf.GradientTape, and tape.gradient of a loss.",
+                "A step is a call of a keras.Model under tf.GradientTape, and tape.gradient of a "
+                "loss.",
             )
 
 
@@ -173,10 +214,14 @@ def _ending(pair: Pair, losses: dict[str, LossReading], left: Callable[[], float
         try:
             found = small.run_plain(side, EPOCHS, left() / 3)
         except UserCodeError:
-            pair.notes.append(f"{side} does not run on little data: early stopping was not compared.")
+            pair.notes.append(
+                f"{side} does not run on little data: early stopping was not compared."
+            )
             return
         if found is None:
-            pair.notes.append(f"{side} did not end a longer run in time: early stopping was not compared.")
+            pair.notes.append(
+                f"{side} did not end a longer run in time: early stopping was not compared."
+            )
             return
         runs[side] = found
     check_ending(pair, runs, test, losses[FIT].declared if FIT in losses else None)
@@ -193,11 +238,18 @@ def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
         cause.fix = by_id(cause.id).fix
     final = _final_difference(pair)
     same_numbers = first is None and bool(tables) and (final is None or final <= tolerance * 50)
-    # What no replay explains matters only where the sides differ: a loss of the user's own, used by both, does not.
+    # What no replay explains matters only where the sides differ: a loss of the user's own, used by
+    # both, does not.
     unexplained = [] if same_numbers else pair.unexplained
     comparable = first is None or first.stage != "batch"
     small = first is not None and first.stage != "batch" and (first.max_abs or 1.0) < GROWN
-    if not pair.causes and not unexplained and not same_numbers and comparable and not (small and pair.replayed):
+    if (
+        not pair.causes
+        and not unexplained
+        and not same_numbers
+        and comparable
+        and not (small and pair.replayed)
+    ):
         unexplained = ["the weights differ, and every stage that was replayed agrees"]
     verdict = "causes_found" if pair.causes else "unknown" if unexplained else "identical"
     measured = [value for value in curve if value is not None]
@@ -221,13 +273,16 @@ def _notes(pair: Pair) -> list[str]:
     compiled = [side.name for side in pair.sides if side.trace.compiled]
     if len(compiled) == 1:
         notes.append(
-            f"Only {compiled[0]} asks for XLA. Both were watched without it: what it rounds differently is not counted."
+            f"Only {compiled[0]} asks for XLA. Both were watched without it: what it rounds "
+            "differently is not counted."
         )
     return notes
 
 
 def _repeat(pair: Pair, once: dict[str, Trace]) -> float:
-    """How far the same code comes from itself in two runs (A/A), over the weights after each compared step."""
+    """How far the same code comes from itself in two runs (A/A), over the weights after each
+    compared step.
+    """
     worst = 0.0
     for side in pair.sides:
         for a, b in zip(once[side.name].steps[:CLOSE], side.steps[:CLOSE], strict=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Literal
 
 from pydantic import BaseModel
@@ -34,10 +35,11 @@ class Cause(BaseModel):
 
     Attributes:
         id: from the catalogue.
-        side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does by itself, the
-            loop, because fit is what it is held against.
+        side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does
+            by itself, the loop, because fit is what it is held against.
         first_visible: stage at which it shows first.
-        step: training step (from 0) at which it shows first; None where it shows before or after all steps.
+        step: training step (from 0) at which it shows first; None where it shows before or after
+            all steps.
         evidence: observed against replayed.
         fix: what to do.
     """
@@ -56,10 +58,11 @@ class Diagnosis(BaseModel):
     Attributes:
         verdict: 'identical', 'causes_found' or 'unknown'.
         causes: in the order in which they first show.
-        first_divergence: first tensor that differs between the sides, step by step; None when all are equal or when
-            the sides never had the same batches.
-        max_abs_difference: largest difference between the weights of the two sides after the last compared step; of
-            the weights they ended with where those were not compared. None when the models have different shapes.
+        first_divergence: first tensor that differs between the sides, step by step; None when all
+            are equal or when the sides never had the same batches.
+        max_abs_difference: largest difference between the weights of the two sides after the last
+            compared step; of the weights they ended with where those were not compared. None when
+            the models have different shapes.
         steps: training steps compared.
         tolerance: what counts as equal, from running one side twice, plus float rounding.
         unexplained: what no planted mistake reproduced, in words.
@@ -84,10 +87,9 @@ class Diagnosis(BaseModel):
     seconds: float = 0.0
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it."""
-        from twintrain.diagnosis.show import as_html
-
-        return as_html(self)
+        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
+        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
+        return html
 
     @property
     def exit_code(self) -> int:

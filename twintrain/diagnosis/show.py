@@ -33,14 +33,19 @@ def as_html(found: Diagnosis) -> str:
     """The same for a notebook."""
     console = Console(record=True, width=110, file=io.StringIO())
     show(console, found)
-    return console.export_html(inline_styles=True, code_format="<pre style='line-height:1.2'>{code}</pre>")
+    return console.export_html(
+        inline_styles=True, code_format="<pre style='line-height:1.2'>{code}</pre>"
+    )
 
 
 def _headline(found: Diagnosis) -> Text:
     if found.verdict == "identical":
         return Text("keras_fit and custom_loop train alike.", style="bold green")
     if found.verdict == "unknown":
-        return Text("keras_fit and custom_loop differ, and no known pitfall reproduces how.", style="bold yellow")
+        return Text(
+            "keras_fit and custom_loop differ, and no known pitfall reproduces how.",
+            style="bold yellow",
+        )
     lines = [f"{cause.side} {by_id(cause.id).does}." for cause in found.causes]
     return Text("\n".join(lines), style="bold red")
 
@@ -54,14 +59,22 @@ def _cause(cause: Cause) -> RenderableType:
     for name in ("", f"observed in {cause.side}", "replayed with the pitfall", "correct"):
         table.add_column(name, overflow="fold")
     for row in cause.evidence:
-        table.add_row(*(Text(cell) for cell in (row.quantity, row.observed, row.replayed, row.correct)))
+        table.add_row(
+            *(Text(cell) for cell in (row.quantity, row.observed, row.replayed, row.correct))
+        )
     parts: list[RenderableType] = [Text(where), Text(), table, Text(), *_mend(pitfall)]
-    return Panel(Group(*parts), title=f"[bold]{cause.id}[/]", title_align="left", border_style="red")
+    return Panel(
+        Group(*parts), title=f"[bold]{cause.id}[/]", title_align="left", border_style="red"
+    )
 
 
 def _mend(pitfall: Pitfall) -> list[RenderableType]:
     code = Syntax(pitfall.example.rstrip(), "python", background_color="default", word_wrap=True)
-    source = {"established": "Reported as the cause in", "inferred": "Likely in", "documentation": "See"}
+    source = {
+        "established": "Reported as the cause in",
+        "inferred": "Likely in",
+        "documentation": "See",
+    }
     return [
         Text(f"Fix: {pitfall.fix}"),
         code,
@@ -84,7 +97,11 @@ def _numbers(found: Diagnosis) -> str:
 def show_step(console: Console, found: Diagnosis, step: int) -> None:
     """Every tensor compared in one step (from 1)."""
     if not 1 <= step <= len(found.tables):
-        compared = f"Steps 1 to {len(found.tables)} were compared." if found.tables else "No step was compared."
+        compared = (
+            f"Steps 1 to {len(found.tables)} were compared."
+            if found.tables
+            else "No step was compared."
+        )
         console.print(Text(f"Step {step} was not compared. {compared}", style="yellow"))
         return
     table = Table(title=f"Step {step}", title_justify="left")
@@ -101,7 +118,11 @@ def show_step(console: Console, found: Diagnosis, step: int) -> None:
 def _cells(row: Difference) -> list[str]:
     if row.max_abs is None:
         return ["shape or NaN", "", ""]
-    return [f"{row.max_abs:.3g}", f"{row.max_rel:.3g}", "" if row.max_ulps is None else str(row.max_ulps)]
+    return [
+        f"{row.max_abs:.3g}",
+        f"{row.max_rel:.3g}",
+        "" if row.max_ulps is None else str(row.max_ulps),
+    ]
 
 
 def show_catalogue(console: Console, pitfalls: tuple[Pitfall, ...]) -> None:

@@ -32,15 +32,22 @@ def run_and_explain(job: LockstepJob) -> LockstepResult:
         return result
     recipe = job.recipe.on_one_device()
     store = job.data.store("train", recipe.data.memory_limit_mb)
-    found = diagnose_twins(recipe, find_problem(recipe, job.data.image_shape, job.data.classes), store)
-    causes = [f"{'fit' if c.side == FIT else 'loop'} {by_id(c.id).does} ({c.id})" for c in found.causes]
+    found = diagnose_twins(
+        recipe, find_problem(recipe, job.data.image_shape, job.data.classes), store
+    )
+    causes = [
+        f"{'fit' if c.side == FIT else 'loop'} {by_id(c.id).does} ({c.id})" for c in found.causes
+    ]
     return result.model_copy(update={"causes": causes})
 
 
 def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Diagnosis:
     """Diagnose the two twins of a recipe on a few rows of its own data, with its first seed."""
     rows = np.unique(np.linspace(0, len(store) - 1, min(len(store), ROWS + ROWS // 3)).astype(int))
-    train, test = store.subset(rows[:ROWS]), store.subset(rows[ROWS:] if len(rows) > ROWS else rows[:ROWS])
+    train, test = (
+        store.subset(rows[:ROWS]),
+        store.subset(rows[ROWS:] if len(rows) > ROWS else rows[:ROWS]),
+    )
 
     def trainer(name: TwinName) -> Callable[..., Any]:
         def train_twin(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
@@ -51,7 +58,9 @@ def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Dia
         return train_twin
 
     def make_dataset(split: str) -> tf.data.Dataset:
-        return _dataset(train if split == "train" else test, recipe.for_twin("fit").training.batch_size)
+        return _dataset(
+            train if split == "train" else test, recipe.for_twin("fit").training.batch_size
+        )
 
     def build_model() -> keras.Model:
         return problem.build_model(recipe.for_twin("fit"), problem.input_shape, problem.classes)
@@ -60,9 +69,13 @@ def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Dia
 
 
 def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": epochs})})
+    return recipe.model_copy(
+        update={"training": recipe.training.model_copy(update={"epochs": epochs})}
+    )
 
 
 def _dataset(store: ExampleStore, batch: int) -> tf.data.Dataset:
     every = np.arange(len(store))
-    return tf.data.Dataset.from_tensor_slices((store.images(every), store.labels.astype(np.int64))).batch(batch)
+    return tf.data.Dataset.from_tensor_slices(
+        (store.images(every), store.labels.astype(np.int64))
+    ).batch(batch)

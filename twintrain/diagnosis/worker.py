@@ -1,7 +1,8 @@
-"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker REQUEST`, progress on its standard output.
+"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker REQUEST`, progress on
+its standard output.
 
-A process of its own, because the user's code may change global state, hang in C++ or be killed, and because its chatter
-does not belong on the terminal.
+A process of its own, because the user's code may change global state, hang in C++ or be killed, and
+because its chatter does not belong on the terminal.
 """
 
 from __future__ import annotations
@@ -44,10 +45,24 @@ def run(module: Path, deadline: float, tell: Callable[[str], None]) -> Diagnosis
     """
     with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
         outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
-        command = [sys.executable, "-m", "twintrain.diagnosis.worker", str(module), str(outcome), str(deadline)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
+        command = [
+            sys.executable,
+            "-m",
+            "twintrain.diagnosis.worker",
+            str(module),
+            str(outcome),
+            str(deadline),
+        ]
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONWARNINGS": "ignore",
+            "PYTHONUNBUFFERED": "1",
+        }
         with log.open("wb") as file:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, env=environment, text=True)
+            child = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=file, env=environment, text=True
+            )
         timer = threading.Timer(deadline + GRACE, child.kill)
         timer.start()
         last = "starting TensorFlow"
@@ -68,7 +83,9 @@ def run(module: Path, deadline: float, tell: Callable[[str], None]) -> Diagnosis
                     "",
                 )
             tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise TwintrainError(f"The diagnosis ended with exit code {child.returncode} while {last}.", tail)
+            raise TwintrainError(
+                f"The diagnosis ended with exit code {child.returncode} while {last}.", tail
+            )
         return _read(json.loads(outcome.read_text(encoding="utf-8")))
 
 
@@ -85,12 +102,15 @@ def main(module: str, outcome: str, deadline: str) -> None:
     from twintrain.diagnosis.diagnose import diagnose_module
     from twintrain.diagnosis.watch.user_module import UserCodeError
 
-    # Of one device a distribution strategy makes one replica, which trains on whole batches like any other code.
+    # Of one device a distribution strategy makes one replica, which trains on whole batches like
+    # any other code.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
     try:
         text = diagnose_module(Path(module), float(deadline), tell=print).model_dump_json()
     except UserCodeError as error:
-        text = json.dumps({"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text})
+        text = json.dumps(
+            {"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text}
+        )
     except TwintrainError as error:
         text = json.dumps({"problem": error.problem, "remedy": error.remedy, "traceback": ""})
     unfinished = Path(outcome).with_suffix(".part")

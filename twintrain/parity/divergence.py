@@ -9,12 +9,14 @@ class Difference(BaseModel):
     """How one tensor differs between the twins.
 
     Attributes:
-        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state', 'non-trainable state',
-            'metric', 'evaluation' or 'end of run'.
+        stage: 'batch', 'forward output', 'loss', 'gradient', 'update', 'optimizer state',
+            'non-trainable state', 'metric', 'evaluation' or 'end of run'.
         tensor: which one.
-        max_abs: largest absolute difference; None where it cannot be given: shapes differ, or one side has NaN.
+        max_abs: largest absolute difference; None where it cannot be given: shapes differ, or one
+            side has NaN.
         max_rel: largest difference relative to the larger of the two values, likewise.
-        max_ulps: largest distance in units in the last place; None also where the type is not float32.
+        max_ulps: largest distance in units in the last place; None also where the type is not
+            float32.
     """
 
     stage: str

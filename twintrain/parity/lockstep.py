@@ -3,8 +3,8 @@
     result = lockstep(recipe, problem, train, validation, seed=0, steps=20)
     result.first          # None, or the first divergence: step, stage, tensor, how large
 
-Within one step the stages are compared in the order in which they happen, so the first one that differs is where to
-look: a wrong batch shows before the wrong gradient it leads to.
+Within one step the stages are compared in the order in which they happen, so the first one that
+differs is where to look: a wrong batch shows before the wrong gradient it leads to.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def lockstep(
         twins: which two to compare; ('fit', 'fit') measures what the machine itself makes differ.
 
     Returns:
-        the first divergence, with zero tolerance where the recipe is deterministic; elsewhere everything beyond what
-        two equal twins were measured to differ by is a divergence.
+        the first divergence, with zero tolerance where the recipe is deterministic; elsewhere
+        everything beyond what two equal twins were measured to differ by is a divergence.
     """
     tolerance: dict[str, float] = {}
     if not recipe.execution.deterministic and twins[0] != twins[1]:
@@ -88,7 +88,11 @@ def lockstep(
             updates = [difference.max_abs for difference in found if difference.stage == "update"]
             measured = [value for value in updates if value is not None]
             curve.append(max(measured) if len(measured) == len(updates) else None)
-            beyond = [difference for difference in found if difference.exceeds(tolerance.get(difference.stage, 0.0))]
+            beyond = [
+                difference
+                for difference in found
+                if difference.exceeds(tolerance.get(difference.stage, 0.0))
+            ]
             if first is None and beyond:
                 first = Divergence(step=number, **beyond[0].model_dump())
     return LockstepResult(steps=count, first=first, curve=curve, tolerance=tolerance)
@@ -96,7 +100,9 @@ def lockstep(
 
 @dataclass(frozen=True)
 class LockstepJob:
-    """Lockstep over transformed examples, for a process of its own: the recipe, the data and the number of steps."""
+    """Lockstep over transformed examples, for a process of its own: the recipe, the data and the
+    number of steps.
+    """
 
     recipe: Recipe
     data: TransformedData
@@ -104,7 +110,9 @@ class LockstepJob:
 
 
 def run_job(job: LockstepJob) -> LockstepResult:
-    """Run lockstep with the recipe's first seed on the training examples the twins will get, on one device."""
+    """Run lockstep with the recipe's first seed on the training examples the twins will get, on one
+    device.
+    """
     recipe = job.recipe.on_one_device()
     train = job.data.store("train", recipe.data.memory_limit_mb)
     if recipe.data.validation_fraction:
@@ -113,14 +121,17 @@ def run_job(job: LockstepJob) -> LockstepResult:
     result = lockstep(recipe, problem, train, recipe.seeds[0], job.steps)
     if result.first is None and recipe.execution.deterministic:
         rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), 2 * SHORT)).astype(int))
-        result.first = compare_ends(recipe, problem, train.subset(rows[::2]), train.subset(rows[1::2]), recipe.seeds[0])
+        result.first = compare_ends(
+            recipe, problem, train.subset(rows[::2]), train.subset(rows[1::2]), recipe.seeds[0]
+        )
     return result
 
 
 def compare_ends(
     recipe: Recipe, problem: Problem, train: ExampleStore, validation: ExampleStore, seed: int
 ) -> Divergence | None:
-    """Train both twins to their end on few examples, and compare each epoch's evaluation, the epochs and the weights.
+    """Train both twins to their end on few examples, and compare each epoch's evaluation, the
+    epochs and the weights.
 
     Returns:
         the first difference of stage 'evaluation' or 'end of run', None when there is none.
@@ -137,7 +148,9 @@ def compare_ends(
 
 def _end_of(result: TwinResult) -> Observation:
     return {
-        "evaluation": {name: np.asarray(values, np.float32) for name, values in sorted(result.history.items())},
+        "evaluation": {
+            name: np.asarray(values, np.float32) for name, values in sorted(result.history.items())
+        },
         "end of run": {
             "epochs trained": np.asarray(result.epochs),
             "epoch whose weights are kept": np.asarray(result.best_epoch),
@@ -146,7 +159,9 @@ def _end_of(result: TwinResult) -> Observation:
     }
 
 
-def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int) -> dict[str, float]:
+def measure_tolerance(
+    recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int
+) -> dict[str, float]:
     """Per stage, twice the largest difference between a twin and itself (an A/A run of both twins)."""
     largest: dict[str, float] = {}
     for name in ("fit", "loop"):
@@ -154,7 +169,9 @@ def measure_tolerance(recipe: Recipe, problem: Problem, train: ExampleStore, see
             one, other = (_stepper(name, recipe, problem, train, seed, stack) for _ in range(2))
             for number in range(min(steps, one.source.steps)):
                 for found in compare(one.take(0, number), other.take(0, number)):
-                    largest[found.stage] = max(largest.get(found.stage, 0.0), 2 * (found.max_abs or 0.0))
+                    largest[found.stage] = max(
+                        largest.get(found.stage, 0.0), 2 * (found.max_abs or 0.0)
+                    )
     return largest
 
 
@@ -162,12 +179,16 @@ def compare(ours: Observation, theirs: Observation) -> list[Difference]:
     """Every tensor of a step, compared, in the order of the stages."""
     found = []
     for stage, tensors in ours.items():
-        # By position: the two models may number their layers differently. A tensor one side lacks is a difference.
+        # By position: the two models may number their layers differently. A tensor one side lacks
+        # is a difference.
         others = list(theirs[stage].items())
         for index, (name, a) in enumerate(tensors.items()):
             b = others[index][1] if index < len(others) else np.empty(0)
             found.append(_difference(stage, name, np.asarray(a), np.asarray(b)))
-        found += [_difference(stage, name, np.empty(0), np.asarray(b)[None]) for name, b in others[len(tensors) :]]
+        found += [
+            _difference(stage, name, np.empty(0), np.asarray(b)[None])
+            for name, b in others[len(tensors) :]
+        ]
     return found
 
 
@@ -183,11 +204,19 @@ def _difference(stage: str, name: str, a: np.ndarray, b: np.ndarray) -> Differen
     if not np.isfinite(gap).all():
         return Difference(stage=stage, tensor=name, max_abs=None, max_rel=None, max_ulps=None)
     ulps = int(_ulps(a, b).max()) if a.dtype == np.float32 else None
-    return Difference(stage=stage, tensor=name, max_abs=float(gap.max()), max_rel=float(relative.max()), max_ulps=ulps)
+    return Difference(
+        stage=stage,
+        tensor=name,
+        max_abs=float(gap.max()),
+        max_rel=float(relative.max()),
+        max_ulps=ulps,
+    )
 
 
 def _ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Distance in representable float32 values: their bit patterns, ordered, are consecutive integers."""
+    """Distance in representable float32 values: their bit patterns, ordered, are consecutive
+    integers.
+    """
 
     def ordered(values: np.ndarray) -> np.ndarray:
         bits = np.ascontiguousarray(values).view(np.int32).astype(np.int64)
@@ -196,9 +225,13 @@ def _ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(ordered(a) - ordered(b))
 
 
-def _stepper(name: str, recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, stack: ExitStack) -> _Stepper:
+def _stepper(
+    name: str, recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, stack: ExitStack
+) -> _Stepper:
     own = recipe.for_twin(name)
-    stack.enter_context(session(own, seed))  # open until the last step: its settings hold while graphs are traced
+    stack.enter_context(
+        session(own, seed)
+    )  # open until the last step: its settings hold while graphs are traced
     source = BatchSource(train, own, seed)
     built = build(own, problem, source.steps)
     probe = Probe(built, source.batch_size, problem.classes)

@@ -1,4 +1,6 @@
-"""Do two finished trainings agree: were they fed the same batches, and did they end with the same weights?"""
+"""Do two finished trainings agree: were they fed the same batches, and did they end with the same
+weights?
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,15 @@ def compare_seed(
     Raises:
         TwintrainError: the two models do not have the same weights by number and shape.
     """
-    different = first_difference(np.load(fit / "fingerprints.npy"), np.load(loop / "fingerprints.npy"))
+    different = first_difference(
+        np.load(fit / "fingerprints.npy"), np.load(loop / "fingerprints.npy")
+    )
     with np.load(fit / "weights.npz") as a, np.load(loop / "weights.npz") as b:
         names = [name for name in a.files if name.startswith("kept_")]
         if set(a.files) != set(b.files) or any(a[name].shape != b[name].shape for name in names):
             raise TwintrainError(
-                f"Seed {seed}: the twins' models differ in shape.", "They must share model and shapes."
+                f"Seed {seed}: the twins' models differ in shape.",
+                "They must share model and shapes.",
             )
         gaps = [_max_abs_difference(a[name], b[name]) for name in names]
     return SeedAgreement(
@@ -54,7 +59,8 @@ def compare_seed(
 
 
 def first_difference(fit: np.ndarray, loop: np.ndarray) -> tuple[int, int] | None:
-    """(epoch, step) of the first batch that differs or that only one side has; None when there is none.
+    """(epoch, step) of the first batch that differs or that only one side has; None when there is
+    none.
 
     Args:
         fit: int64 fingerprints [epochs, steps].
@@ -77,4 +83,6 @@ def _max_abs_difference(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0
     gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
     # Zero is kept for equal bits; 0.0 against -0.0 differs by the smallest number there is.
-    return float(np.inf if np.isnan(gap).any() else max(gap.max(), np.finfo(np.float64).smallest_subnormal))
+    return float(
+        np.inf if np.isnan(gap).any() else max(gap.max(), np.finfo(np.float64).smallest_subnormal)
+    )

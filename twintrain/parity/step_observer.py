@@ -1,8 +1,9 @@
 """Sees what a training step does from inside, without a line of the step being changed.
 
-A step, whoever wrote it, goes through a loss and an optimizer. The probe stands at these two: it notes the targets and
-predictions the loss is given, the total loss the optimizer scales, and the gradients it applies. The notes are written
-by ops of the same graph, so they work inside `tf.function`, and they change no number.
+A step, whoever wrote it, goes through a loss and an optimizer. The probe stands at these two: it
+notes the targets and predictions the loss is given, the total loss the optimizer scales, and the
+gradients it applies. The notes are written by ops of the same graph, so they work inside
+`tf.function`, and they change no number.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Probe:
         self._predictions = tf.Variable(tf.zeros([batch_size, classes]))
         self._examples = tf.Variable(0)
         self._loss = tf.Variable(0.0)
-        self._gradients = [tf.Variable(tf.zeros_like(v.value)) for v in built.model.trainable_variables]
+        self._gradients = [
+            tf.Variable(tf.zeros_like(v.value)) for v in built.model.trainable_variables
+        ]
         _watch(built.loss, "call", self._see_loss)
         _watch(built.optimizer, "scale_loss", self._see_total)
         _watch(built.optimizer, "apply", self._see_gradients)
@@ -53,7 +56,8 @@ class Probe:
             note.assign(tf.cast(gradient, note.dtype))
 
     def read(self, metrics: dict[str, float]) -> dict[str, dict[str, np.ndarray]]:
-        """Everything about the step just made, per stage and tensor, in the order in which it happens.
+        """Everything about the step just made, per stage and tensor, in the order in which it
+        happens.
 
         Args:
             metrics: the figures after the step.
@@ -66,7 +70,9 @@ class Probe:
             "batch": {"targets": self._targets.numpy()[:examples]},
             "forward output": {"predictions": self._predictions.numpy()[:examples]},
             "loss": {"total": self._loss.numpy()},
-            "gradient": {v.path: note.numpy() for v, note in zip(trainable, self._gradients, strict=True)},
+            "gradient": {
+                v.path: note.numpy() for v, note in zip(trainable, self._gradients, strict=True)
+            },
             "update": _values(trainable),
             "optimizer state": _values(optimizer.variables),
             "non-trainable state": _values([v for v in model.variables if id(v) not in kept]),

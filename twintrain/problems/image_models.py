@@ -27,19 +27,28 @@ def mlp(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Mod
         recipe,
         input_shape,
         classes,
-        [keras.layers.Flatten(), keras.layers.Dense(128, activation="relu", **_kernel(recipe)), *_normalized(recipe)],
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu", **_kernel(recipe)),
+            *_normalized(recipe),
+        ],
     )
 
 
 BUILTIN = {"textbook_cnn": textbook_cnn, "mlp": mlp}
 
 
-def _classifier(recipe: Recipe, input_shape: tuple[int, ...], classes: int, body: list[keras.Layer]) -> keras.Model:
+def _classifier(
+    recipe: Recipe, input_shape: tuple[int, ...], classes: int, body: list[keras.Layer]
+) -> keras.Model:
     head: list[keras.Layer] = [keras.layers.Flatten()]
     if recipe.regularization.dropout:
         head.append(keras.layers.Dropout(recipe.regularization.dropout))
-    # Probabilities leave in float32 even under mixed precision, so that the loss is taken in float32.
-    head.append(keras.layers.Dense(classes, activation="softmax", dtype="float32", **_kernel(recipe)))
+    # Probabilities leave in float32 even under mixed precision, so that the loss is taken in
+    # float32.
+    head.append(
+        keras.layers.Dense(classes, activation="softmax", dtype="float32", **_kernel(recipe))
+    )
     return keras.Sequential([keras.Input(input_shape, name="image"), *body, *head], name="twin")
 
 

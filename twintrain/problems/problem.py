@@ -1,8 +1,9 @@
 """What a user brings: the model, and the data it is made for.
 
-A built-in problem is named in the recipe (`model.name: textbook_cnn`). Your own is a function in an importable module
-(`model.name: my_package.my_module:build`) that takes (recipe, input_shape, classes) and returns an uncompiled Keras
-model ending in class probabilities.
+A built-in problem is named in the recipe (`model.name: textbook_cnn`). Your own is a function in an
+    importable module
+(`model.name: my_package.my_module:build`) that takes (recipe, input_shape, classes) and returns an
+uncompiled Keras model ending in class probabilities.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def find_problem(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
     if ":" not in name:
         if name not in image_models.BUILTIN:
             raise TwintrainError(
-                f"model.name: no built-in model is called {name!r}.", did_you_mean(name, image_models.BUILTIN)
+                f"model.name: no built-in model is called {name!r}.",
+                did_you_mean(name, image_models.BUILTIN),
             )
         return Problem(input_shape, classes, image_models.BUILTIN[name])
     module, _, function = name.partition(":")
@@ -56,5 +58,7 @@ def find_problem(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
             f"model.name: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
         ) from error
     except AttributeError:
-        raise TwintrainError(f"model.name: module {module!r} has no {function!r}.", "Name a function it has.") from None
+        raise TwintrainError(
+            f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
+        ) from None
     return Problem(input_shape, classes, build)

@@ -1,4 +1,6 @@
-"""Whether a process that was promised GPUs sees them. TensorFlow falls back to the CPU without an error."""
+"""Whether a process that was promised GPUs sees them. TensorFlow falls back to the CPU without an
+error.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ def require_gpus(count: int) -> None:
     """See that TensorFlow has at least `count` GPUs, in a process that owns them.
 
     Raises:
-        TwintrainError: it has fewer; lists what was looked for: driver, devices, libraries, visible devices.
+        TwintrainError: it has fewer; lists what was looked for: driver, devices, libraries, visible
+            devices.
     """
     import tensorflow as tf
 
@@ -26,18 +29,24 @@ def require_gpus(count: int) -> None:
         built = "with" if tf.test.is_built_with_cuda() else "without"
         lines = [f"TensorFlow {tf.__version__}, built {built} CUDA", *traces()]
         raise TwintrainError(
-            f"{count} GPU{'s' * (count != 1)} promised, {len(found)} found. TensorFlow would train on the CPU without a "
+            f"{count} GPU{'s' * (count != 1)} promised, {len(found)} found. TensorFlow would train "
+            "on the CPU without a "
             "word. Looked for:\n" + "\n".join(f"  {line}" for line in lines),
-            "Check the step's `gpu` in cluster.yaml, the node's NVIDIA driver and device plugin, and that the image was "
+            "Check the step's `gpu` in cluster.yaml, the node's NVIDIA driver and device plugin, "
+            "and that the image was "
             "built with CUDA (twintrain kubeflow build --cuda).",
         )
 
 
 def traces(root: Path = Path("/")) -> list[str]:
-    """What there is of NVIDIA on this machine: driver, devices, libraries, environment; one line each."""
+    """What there is of NVIDIA on this machine: driver, devices, libraries, environment; one line
+    each.
+    """
     version = root / "proc/driver/nvidia/version"
     driver = (
-        version.read_text(encoding="utf-8").splitlines()[0] if version.is_file() else f"none ({version} is missing)"
+        version.read_text(encoding="utf-8").splitlines()[0]
+        if version.is_file()
+        else f"none ({version} is missing)"
     )
     devices = sorted(path.name for path in (root / "dev").glob("nvidia*"))
     lines = [f"driver: {driver}", f"devices: {', '.join(devices) or 'none (no /dev/nvidia*)'}"]
@@ -47,11 +56,16 @@ def traces(root: Path = Path("/")) -> list[str]:
 
 
 def _outcome(library: str) -> str:
-    """Whether a library loads, from where the system looks or from NVIDIA's wheels, where TensorFlow looks too."""
+    """Whether a library loads, from where the system looks or from NVIDIA's wheels, where
+    TensorFlow looks too.
+    """
     wheels = importlib.util.find_spec("nvidia")
     folders = wheels.submodule_search_locations or () if wheels else ()
     failure = ""
-    for place in (library, *(path for folder in folders for path in Path(folder).glob(f"*/lib/{library}"))):
+    for place in (
+        library,
+        *(path for folder in folders for path in Path(folder).glob(f"*/lib/{library}")),
+    ):
         try:
             ctypes.CDLL(str(place))
         except OSError as error:

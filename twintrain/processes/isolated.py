@@ -1,8 +1,8 @@
 """Run a function in a fresh process that owns the GPU, while the calling process cannot see it.
 
-TensorFlow takes hold of every visible GPU when it first runs, and keeps its memory until the process ends. The process
-that runs Beam must therefore not see the GPU, and each training gets a process of its own, which also gives all its
-memory back.
+TensorFlow takes hold of every visible GPU when it first runs, and keeps its memory until the
+process ends. The process that runs Beam must therefore not see the GPU, and each training gets a
+process of its own, which also gives all its memory back.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def gpus_as_before() -> Iterator[None]:
 
 
 class _Spares:
-    """Processes started ahead of need: importing TensorFlow takes seconds in which another core often idles."""
+    """Processes started ahead of need: importing TensorFlow takes seconds in which another core
+    often idles.
+    """
 
     def __init__(self) -> None:
         self.wanted = 0
@@ -79,7 +81,8 @@ def _import_tensorflow() -> None:
 
 
 def end_with_parent() -> None:
-    """Have this process end when the one that started it does: a parent that was killed cannot clean up.
+    """Have this process end when the one that started it does: a parent that was killed cannot
+    clean up.
 
     Without this its child would keep the GPU for ever.
     """
@@ -94,7 +97,9 @@ def end_with_parent() -> None:
 
 
 def expect_isolated(calls: int) -> None:
-    """Announce that many calls of `run_isolated`: for each, a process is started while the one before it works."""
+    """Announce that many calls of `run_isolated`: for each, a process is started while the one
+    before it works.
+    """
     with gpus_as_before():
         _spares.wanted = calls
         _spares.start()

@@ -1,7 +1,7 @@
 """Progress of a run, told by whichever process makes it, read by the one that shows it.
 
-One JSON object per line is appended to the file named by the environment variable below; without it nothing is
-written. Lines are short, so appends from several processes do not mix.
+One JSON object per line is appended to the file named by the environment variable below; without it
+nothing is written. Lines are short, so appends from several processes do not mix.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Processes that do one node's work together: on this machine, or each in a step (a pod) of its own.
+"""Processes that do one node's work together: on this machine, or each in a step (a pod) of its
+own.
 
-Member 0 leads: what it leaves is the node's result. Members find each other through a folder all of them can reach, and
-count one another as there only while they answer, so that a file left by a pod that is gone misleads nobody.
+Member 0 leads: what it leaves is the node's result. Members find each other through a folder all of
+    them can reach, and
+count one another as there only while they answer, so that a file left by a pod that is gone
+misleads nobody.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from twintrain.processes import progress
 from twintrain.processes.isolated import end_with_parent, gpus_as_before
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
-SEEDS_AT_A_TIME = "TWINTRAIN_SEEDS_AT_A_TIME"  # how a machine is used, and nothing that decides a result
+SEEDS_AT_A_TIME = (
+    "TWINTRAIN_SEEDS_AT_A_TIME"  # how a machine is used, and nothing that decides a result
+)
 _POLL, _ANSWER = 0.5, 3.0  # seconds
 _OVER = "over"
 
@@ -77,8 +82,11 @@ class WorkerGroup:
         while True:
             # Read before the entries: whoever called has written its entry before.
             found_by = set(callers) | {self.member}
-            # A member that was started anew meanwhile counts as absent until it has been found anew.
-            found = {member: entry for member, entry in found.items() if self._entry(member) == entry}
+            # A member that was started anew meanwhile counts as absent until it has been found
+            # anew.
+            found = {
+                member: entry for member, entry in found.items() if self._entry(member) == entry
+            }
             for member in everybody - set(found):
                 entry = self._entry(member)
                 if entry is not None and self._answers(entry):
@@ -89,8 +97,10 @@ class WorkerGroup:
             if time.monotonic() > deadline:
                 absent = ", ".join(map(str, sorted(everybody - (set(found) & found_by))))
                 raise TwintrainError(
-                    f"Of {self.size} workers, number {absent} did not come within {minutes:g} minutes.",
-                    "See whether their steps run (no GPU free? an earlier failure?) and whether pods may reach each "
+                    f"Of {self.size} workers, number {absent} did not come within {minutes:g} "
+                    "minutes.",
+                    "See whether their steps run (no GPU free? an earlier failure?) and whether "
+                    "pods may reach each "
                     f"other; they meet in {self.meeting}, which all of them must share.",
                 )
             time.sleep(_POLL)
@@ -99,7 +109,8 @@ class WorkerGroup:
         """Let the others know where this member listens; holds for as long as this process lives.
 
         Returns:
-            host:port as they see it, and a set that grows with every member that has found this one.
+            host:port as they see it, and a set that grows with every member that has found this
+            one.
         """
         host = self.host or _own_address()
         token = uuid.uuid4().hex
@@ -167,7 +178,8 @@ def share_of_gpus(member: int, size: int) -> dict[str, str]:
 
 
 def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], size: int) -> None:
-    """Call `function(*arguments)` in `size` processes of this machine that are one group, and see all of them end well.
+    """Call `function(*arguments)` in `size` processes of this machine that are one group, and see
+    all of them end well.
 
     Raises:
         TwintrainError: one was killed; the others are ended.
@@ -178,8 +190,12 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
         ends, processes = [], []
         for member in range(size):
             receiver, sender = context.Pipe(duplex=False)
-            place = WorkerGroup(member, size, Path(meeting), host="127.0.0.1").environment | share_of_gpus(member, size)
-            process = context.Process(target=_member, args=(sender, place, function, arguments), daemon=True)
+            place = WorkerGroup(
+                member, size, Path(meeting), host="127.0.0.1"
+            ).environment | share_of_gpus(member, size)
+            process = context.Process(
+                target=_member, args=(sender, place, function, arguments), daemon=True
+            )
             process.start()
             sender.close()
             ends.append(receiver)
@@ -199,7 +215,10 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
 
 
 def _member(
-    end: Connection, place: dict[str, str], function: Callable[..., None], arguments: tuple[object, ...]
+    end: Connection,
+    place: dict[str, str],
+    function: Callable[..., None],
+    arguments: tuple[object, ...],
 ) -> None:
     end_with_parent()
     os.environ.update(place)
@@ -217,7 +236,8 @@ def _failure(end: Connection) -> Exception:
         error: Exception = end.recv()
     except EOFError:
         return TwintrainError(
-            "One of several training processes was killed.", "Most often memory ran out; finished epochs are kept."
+            "One of several training processes was killed.",
+            "Most often memory ran out; finished epochs are kept.",
         )
     return error
 

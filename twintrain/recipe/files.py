@@ -23,12 +23,13 @@ def load_recipe(source: str | Path, overrides: list[str] | tuple[str, ...] = ())
     """Read a recipe and check it.
 
     Args:
-        source: the name of a built-in recipe, or the path of a YAML file. A file may build on another with
-            `extends: NAME`.
+        source: the name of a built-in recipe, or the path of a YAML file. A file may build on
+            another with `extends: NAME`.
         overrides: 'dotted.key=value' strings applied last; the value is read as YAML.
 
     Raises:
-        TwintrainError: the recipe is missing, is not YAML, has an unknown key, or a value of wrong type or range.
+        TwintrainError: the recipe is missing, is not YAML, has an unknown key, or a value of wrong
+            type or range.
     """
     tree = _read(source, seen=())
     _override(tree, overrides)
@@ -50,13 +51,19 @@ def _override(tree: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> N
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
-            raise TwintrainError(f"--set {override!r} is not of the form key=value.", "Example: training.epochs=10")
+            raise TwintrainError(
+                f"--set {override!r} is not of the form key=value.", "Example: training.epochs=10"
+            )
         try:
             put(tree, key.strip(), _parse(text))
         except yaml.YAMLError as error:
-            raise TwintrainError(f"--set {override!r}: the value is not YAML ({error}).", "Quote it.") from error
+            raise TwintrainError(
+                f"--set {override!r}: the value is not YAML ({error}).", "Quote it."
+            ) from error
         except ValueError as error:
-            raise TwintrainError(f"--set {override!r}: {error}.", "`twintrain recipe` prints every key.") from error
+            raise TwintrainError(
+                f"--set {override!r}: {error}.", "`twintrain recipe` prints every key."
+            ) from error
 
 
 def _checked(tree: dict[str, Any], source: str) -> Recipe:
@@ -64,10 +71,13 @@ def _checked(tree: dict[str, Any], source: str) -> Recipe:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
         problem = explained(error, Recipe, f"The recipe ({source})")
-        raise TwintrainError(problem, "`twintrain recipe` prints every key with its value.") from None
+        raise TwintrainError(
+            problem, "`twintrain recipe` prints every key with its value."
+        ) from None
     if not recipe.training.training_flag:
         raise TwintrainError(
-            "training.training_flag cannot be false for both twins: fit always calls the model with training=True.",
+            "training.training_flag cannot be false for both twins: fit always calls the model "
+            "with training=True.",
             "Let the loop alone deviate: --set loop.training.training_flag=false",
         )
     return recipe
@@ -92,7 +102,8 @@ def _parse(text: str) -> Any:
 def _read(source: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
     if str(source) in seen:
         raise TwintrainError(
-            f"Recipe {seen[0]!r} extends itself: {' -> '.join((*seen, str(source)))}.", "Break the circle."
+            f"Recipe {seen[0]!r} extends itself: {' -> '.join((*seen, str(source)))}.",
+            "Break the circle.",
         )
     known = builtin_recipes()
     path = known.get(str(source), Path(source))
@@ -100,17 +111,23 @@ def _read(source: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise TwintrainError(
-            f"No recipe called {str(source)!r}, and no file of that name.", did_you_mean(str(source), known)
+            f"No recipe called {str(source)!r}, and no file of that name.",
+            did_you_mean(str(source), known),
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise TwintrainError(f"Recipe file {path} cannot be read: {error}.", "Give a readable YAML file.") from error
+        raise TwintrainError(
+            f"Recipe file {path} cannot be read: {error}.", "Give a readable YAML file."
+        ) from error
     except yaml.YAMLError as error:
-        raise TwintrainError(f"Recipe file {path} is not valid YAML: {error}", "Mend the line it names.") from error
+        raise TwintrainError(
+            f"Recipe file {path} is not valid YAML: {error}", "Mend the line it names."
+        ) from error
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
         raise TwintrainError(
-            f"Recipe file {path} holds {type(tree).__name__}, not keys and values.", "Write `key: value`."
+            f"Recipe file {path} holds {type(tree).__name__}, not keys and values.",
+            "Write `key: value`.",
         )
     parent = tree.pop("extends", None)
     if parent is None:

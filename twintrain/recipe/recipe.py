@@ -4,9 +4,9 @@
     recipe.for_twin("loop").training.shuffle     # what the loop twin does
     recipe.hash                                  # goes into the lineage
 
-A field that is `None` means "whatever Keras does": Keras's own defaults are not repeated here.
-A recipe may let the loop twin deviate on purpose (`loop: {training.shuffle: false}`): that is how the textbook's bare
-loop, and every experiment on single practices, is written down.
+A field that is `None` means "whatever Keras does": Keras's own defaults are not repeated here. A
+recipe may let the loop twin deviate on purpose (`loop: {training.shuffle: false}`): that is how the
+textbook's bare loop, and every experiment on single practices, is written down.
 """
 
 from __future__ import annotations
@@ -39,19 +39,32 @@ OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
 
 
 class Data(_Section):
     """Which examples are used."""
 
-    image_shape: tuple[int, int, int] = Field((28, 28, 1), description="Height, width and channels of an image.")
-    limit: int | None = Field(None, ge=20, description="Use a stratified sample of this many examples over all splits.")
-    validation_fraction: float = Field(
-        0.0, ge=0.0, le=0.5, description="Share of the training split held out for validation; 0 validates on 'test'."
+    image_shape: tuple[int, int, int] = Field(
+        (28, 28, 1), description="Height, width and channels of an image."
     )
-    validation_seed: int = Field(0, ge=0, lt=2**31, description="Decides which examples are held out.")
-    memory_limit_mb: int = Field(2048, ge=1, description="Larger data sets are streamed from disk, in the same order.")
+    limit: int | None = Field(
+        None, ge=20, description="Use a stratified sample of this many examples over all splits."
+    )
+    validation_fraction: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="Share of the training split held out for validation; 0 validates on 'test'.",
+    )
+    validation_seed: int = Field(
+        0, ge=0, lt=2**31, description="Decides which examples are held out."
+    )
+    memory_limit_mb: int = Field(
+        2048, ge=1, description="Larger data sets are streamed from disk, in the same order."
+    )
 
 
 class Model(_Section):
@@ -88,8 +101,14 @@ class Optimizer(_Section):
         special = frozenset().union(*OPTIMIZER_FIELDS.values())
         for field in sorted(special - OPTIMIZER_FIELDS[self.name]):
             if getattr(self, field) is not None:
-                raise ValueError(f"{self.name} takes no {field!r}; set it to null or choose another optimizer")
-        clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(self, name) is not None]
+                raise ValueError(
+                    f"{self.name} takes no {field!r}; set it to null or choose another optimizer"
+                )
+        clips = [
+            name
+            for name in ("clipnorm", "global_clipnorm", "clipvalue")
+            if getattr(self, name) is not None
+        ]
         if len(clips) > 1:
             raise ValueError(f"choose one way to clip gradients, not {' and '.join(clips)}")
         return self
@@ -100,10 +119,16 @@ class Schedule(_Section):
 
     kind: Literal["constant", "cosine", "exponential", "piecewise"] = "constant"
     warmup_epochs: float = Field(0.0, ge=0, description="cosine only: linear rise from 0.")
-    final_factor: float = Field(0.0, ge=0, le=1, description="cosine only: last rate as a share of the first.")
+    final_factor: float = Field(
+        0.0, ge=0, le=1, description="cosine only: last rate as a share of the first."
+    )
     decay_per_epoch: float = Field(0.9, gt=0, le=1, description="exponential only.")
-    boundaries: tuple[float, ...] = Field((), description="piecewise only: epochs at which the rate changes.")
-    factors: tuple[float, ...] = Field((), description="piecewise only: share of the rate after each boundary.")
+    boundaries: tuple[float, ...] = Field(
+        (), description="piecewise only: epochs at which the rate changes."
+    )
+    factors: tuple[float, ...] = Field(
+        (), description="piecewise only: share of the rate after each boundary."
+    )
 
     @model_validator(mode="after")
     def _piecewise_is_complete(self) -> Schedule:
@@ -121,8 +146,12 @@ class Training(_Section):
     batch_size: int = Field(32, ge=1, le=65536)
     epochs: int = Field(3, ge=1, le=10000)
     shuffle: bool = True
-    training_flag: bool = Field(True, description="Call the model with training=True. Only a loop can get this wrong.")
-    compiled: bool = Field(True, description="Run steps in tf.function graphs; false runs them eagerly.")
+    training_flag: bool = Field(
+        True, description="Call the model with training=True. Only a loop can get this wrong."
+    )
+    compiled: bool = Field(
+        True, description="Run steps in tf.function graphs; false runs them eagerly."
+    )
     input_scale: Literal["unit", "raw", "centred"] = Field(
         "unit", description="Range of the pixels the model sees: 0 to 1, 0 to 255, or -1 to 1."
     )
@@ -148,7 +177,9 @@ class Augmentation(_Section):
 class Regularization(_Section):
     """What the reference models add against over-fitting."""
 
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before the last layer.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of units dropped before the last layer."
+    )
     l1: float = Field(0.0, ge=0)
     l2: float = Field(0.0, ge=0)
     batch_normalization: bool = False
@@ -169,20 +200,32 @@ class Execution(_Section):
 
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     xla: bool = False
-    steps_per_execution: int = Field(64, ge=1, le=100000, description="fit twin: steps per call from Python.")
-    deterministic: bool = Field(True, description="Op determinism, and no graph rewrites that regroup arithmetic.")
-    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
-        "none", description="One device, all of one machine's (mirrored), or all of several machines' (multi_worker)."
+    steps_per_execution: int = Field(
+        64, ge=1, le=100000, description="fit twin: steps per call from Python."
     )
-    machines: int = Field(2, ge=2, le=64, description="multi_worker only: how many train one model together.")
-    join_minutes: float = Field(30.0, gt=0, description="multi_worker only: how long they wait for each other.")
+    deterministic: bool = Field(
+        True, description="Op determinism, and no graph rewrites that regroup arithmetic."
+    )
+    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
+        "none",
+        description="One device, all of one machine's (mirrored), or all of several machines' "
+        "(multi_worker).",
+    )
+    machines: int = Field(
+        2, ge=2, le=64, description="multi_worker only: how many train one model together."
+    )
+    join_minutes: float = Field(
+        30.0, gt=0, description="multi_worker only: how long they wait for each other."
+    )
 
     @model_validator(mode="after")
     def _xla_is_possible(self) -> Execution:
         if self.xla and self.deterministic:
             raise ValueError(
-                "xla and deterministic exclude each other: under op determinism Keras switches XLA off in fit, and XLA "
-                "has no deterministic max-pooling gradient; set execution.deterministic=false to measure with XLA"
+                "xla and deterministic exclude each other: under op determinism Keras switches XLA "
+                "off in fit, and XLA "
+                "has no deterministic max-pooling gradient; set execution.deterministic=false to "
+                "measure with XLA"
             )
         return self
 
@@ -193,15 +236,23 @@ class Tuning(_Section):
     trials: int = Field(3, ge=1, le=10000)
     epochs: int = Field(1, ge=1, le=10000)
     validation_fraction: float = Field(0.1, gt=0, le=0.5)
-    examples: int | None = Field(12000, ge=20, description="Training examples used per trial; null for all.")
+    examples: int | None = Field(
+        12000, ge=20, description="Training examples used per trial; null for all."
+    )
     seed: int = Field(0, ge=0, lt=2**31)
-    learning_rate: tuple[float, float] = Field((0.0003, 0.003), description="Range searched, logarithmically.")
+    learning_rate: tuple[float, float] = Field(
+        (0.0003, 0.003), description="Range searched, logarithmically."
+    )
     batch_size: tuple[int, ...] = (32, 64)
-    workers: int = Field(1, ge=1, le=64, description="Processes that search together, each on a GPU of its own.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that search together, each on a GPU of its own."
+    )
     stall_minutes: float = Field(
         30.0, gt=0, description="Several workers: give them up when no trial ends for so long."
     )
-    apply: bool = Field(False, description="Train with the best values found instead of the recipe's own.")
+    apply: bool = Field(
+        False, description="Train with the best values found instead of the recipe's own."
+    )
 
     @model_validator(mode="after")
     def _space_is_not_empty(self) -> Tuning:
@@ -216,12 +267,19 @@ class Tuning(_Section):
 class Comparison(_Section):
     """What the verdict asks for."""
 
-    margin_points: float = Field(0.1, gt=0, description="Gaps inside this margin count as equivalent.")
-    accuracy_floor: float = Field(0.9, ge=0, le=1, description="A twin below this is never blessed.")
-    slices: tuple[tuple[SliceKey, ...], ...] = Field(
-        (("label",), ("ink",)), description="What to look at apart; two keys in one entry are crossed."
+    margin_points: float = Field(
+        0.1, gt=0, description="Gaps inside this margin count as equivalent."
     )
-    label_names: tuple[str, ...] = Field((), description="What the report calls labels 0, 1, 2 …; none: the numbers.")
+    accuracy_floor: float = Field(
+        0.9, ge=0, le=1, description="A twin below this is never blessed."
+    )
+    slices: tuple[tuple[SliceKey, ...], ...] = Field(
+        (("label",), ("ink",)),
+        description="What to look at apart; two keys in one entry are crossed.",
+    )
+    label_names: tuple[str, ...] = Field(
+        (), description="What the report calls labels 0, 1, 2 …; none: the numbers."
+    )
 
     @field_validator("label_names")
     @classmethod
@@ -232,7 +290,9 @@ class Comparison(_Section):
 
     @field_validator("slices")
     @classmethod
-    def _slices_are_distinct(cls, slices: tuple[tuple[SliceKey, ...], ...]) -> tuple[tuple[SliceKey, ...], ...]:
+    def _slices_are_distinct(
+        cls, slices: tuple[tuple[SliceKey, ...], ...]
+    ) -> tuple[tuple[SliceKey, ...], ...]:
         if any(not keys or len(set(keys)) != len(keys) for keys in slices):
             raise ValueError("a slice names one key, or different keys to be crossed")
         if len({frozenset(keys) for keys in slices}) != len(slices):
@@ -241,10 +301,14 @@ class Comparison(_Section):
 
 
 class Attribution(_Section):
-    """Which practice is worth how many points: an experiment of many trainings, made only when asked for."""
+    """Which practice is worth how many points: an experiment of many trainings, made only when
+    asked for.
+    """
 
     enabled: bool = False
-    budget_minutes: float | None = Field(None, gt=0, description="Take the best design that fits; null takes the full.")
+    budget_minutes: float | None = Field(
+        None, gt=0, description="Take the best design that fits; null takes the full."
+    )
 
 
 class Recipe(_Section):
@@ -263,8 +327,12 @@ class Recipe(_Section):
     tuning: Tuning = Tuning()
     comparison: Comparison = Comparison()
     attribution: Attribution = Attribution()
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="One training of each twin per seed.")
-    loop: dict[str, Any] = Field({}, description="Dotted fields in which the loop twin deviates on purpose.")
+    seeds: tuple[int, ...] = Field(
+        (0, 1, 2), min_length=1, description="One training of each twin per seed."
+    )
+    loop: dict[str, Any] = Field(
+        {}, description="Dotted fields in which the loop twin deviates on purpose."
+    )
 
     @field_validator("loop", mode="before")
     @classmethod
@@ -281,24 +349,41 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _is_consistent(self) -> Recipe:
         stopping = self.early_stopping
-        if stopping.enabled and stopping.monitor.startswith("val_") and not self.data.validation_fraction:
+        if (
+            stopping.enabled
+            and stopping.monitor.startswith("val_")
+            and not self.data.validation_fraction
+        ):
             raise ValueError(
-                "early_stopping watches a validation figure, but data.validation_fraction is 0, so it would choose "
+                "early_stopping watches a validation figure, but data.validation_fraction is 0, so "
+                "it would choose "
                 "by the test split; set data.validation_fraction (0.1, say)"
             )
         machines, size = self.execution.machines, self.training.batch_size
         if self.execution.strategy == "multi_worker" and size % machines:
             raise ValueError(
-                f"training.batch_size {size} cannot be shared out evenly over {machines} machines; use a multiple"
+                f"training.batch_size {size} cannot be shared out evenly over {machines} machines; "
+                "use a multiple"
             )
         known = self.fields()
         for key in self.loop:
             if key not in known:
                 raise ValueError(f"loop.{key}: no such key. {did_you_mean(key, known)}")
-            if key.split(".")[0] in ("name", "seeds", "loop", "comparison", "attribution", "data", "tuning"):
+            if key.split(".")[0] in (
+                "name",
+                "seeds",
+                "loop",
+                "comparison",
+                "attribution",
+                "data",
+                "tuning",
+            ):
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
             if self.tuning.apply and key in SEARCHED:
-                raise ValueError(f"loop.{key}: with tuning.apply each twin trains with the best value found for it")
+                raise ValueError(
+                    f"loop.{key}: with tuning.apply each twin trains with the best value found for "
+                    "it"
+                )
         try:
             if self.loop:
                 self.for_twin("loop")
@@ -329,7 +414,9 @@ class Recipe(_Section):
         return self.model_copy(update=idle if self.tuning.apply else idle | {"tuning": Tuning()})
 
     def on_one_device(self) -> Recipe:
-        """The same without a strategy: the batches, and the arithmetic but for the order of sums, are the same."""
+        """The same without a strategy: the batches, and the arithmetic but for the order of sums,
+        are the same.
+        """
         execution = self.execution.model_copy(update={"strategy": "none"})
         loop = {key: value for key, value in self.loop.items() if key != "execution.strategy"}
         return self.model_copy(update={"execution": execution, "loop": loop})
@@ -347,7 +434,9 @@ class Recipe(_Section):
     def hash(self) -> str:
         """SHA-256 of the canonical JSON form, 64 hexadecimal digits; the name does not count."""
         tree = self.model_dump(mode="json", exclude={"name"})
-        return hashlib.sha256(json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -359,7 +448,9 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def put(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `tree['a']['b'] = value` for the key 'a.b'; an unknown key is left for validation to name."""
+    """Set `tree['a']['b'] = value` for the key 'a.b'; an unknown key is left for validation to
+    name.
+    """
     *path, last = dotted.split(".")
     for part in path:
         child = tree.setdefault(part, {})

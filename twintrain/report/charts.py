@@ -16,7 +16,9 @@ def forest(comparison: Comparison) -> str:
     with figure(7.0, 0.9 + 0.3 * len(slices)) as drawn:
         axes = drawn.subplots()
         margin = comparison.margin_points
-        axes.axvspan(-margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}")
+        axes.axvspan(
+            -margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}"
+        )
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, part in enumerate(slices):
             low, high = part.ci95_points
@@ -24,8 +26,13 @@ def forest(comparison: Comparison) -> str:
             axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             size = 7 if part.name == "overall" else 5
             (mark,) = axes.plot(part.difference_points, row, "o", color=colour, markersize=size)
-            tips.put(mark, f"{part.name}: {part.difference_points:+.2f} points ({low:+.2f} to {high:+.2f})")
-        axes.set_yticks(range(len(slices)), [as_it_stands(f"{part.name}  (n={part.n:,})") for part in slices])
+            tips.put(
+                mark,
+                f"{part.name}: {part.difference_points:+.2f} points ({low:+.2f} to {high:+.2f})",
+            )
+        axes.set_yticks(
+            range(len(slices)), [as_it_stands(f"{part.name}  (n={part.n:,})") for part in slices]
+        )
         widest = max([margin, *(abs(bound) for part in slices for bound in part.ci95_points)])
         axes.set_xlim(-1.08 * widest, 1.08 * widest)
         drawn.supxlabel("← fit better · loop − fit, percentage points · loop better →", fontsize=10)
@@ -65,7 +72,9 @@ def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
 
 
 def divergence(comparison: Comparison) -> str:
-    """Largest difference of any weight after each of the first steps, log scale; empty when there is none."""
+    """Largest difference of any weight after each of the first steps, log scale; empty when there
+    is none.
+    """
     curve = [float("nan") if value is None else value for value in comparison.parity.lockstep.curve]
     if not any(value > 0 for value in curve):
         return ""
@@ -99,7 +108,9 @@ def tuning(comparison: Comparison) -> str:
                 )
                 batch = f"batch size {trial['batch_size']}"
                 tips.put(
-                    mark, f"{twin}: learning rate {trial['learning_rate']:.5f}, {batch}, validation loss {loss:.4f}"
+                    mark,
+                    f"{twin}: learning rate {trial['learning_rate']:.5f}, {batch}, validation loss "
+                    f"{loss:.4f}",
                 )
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
@@ -109,7 +120,9 @@ def tuning(comparison: Comparison) -> str:
 
 
 def parity(comparison: Comparison) -> str:
-    """Accuracy of fit against accuracy of the loop, every slice of every seed; equal twins lie on the diagonal."""
+    """Accuracy of fit against accuracy of the loop, every slice of every seed; equal twins lie on
+    the diagonal.
+    """
     tips = Tips()
     with figure(4.6, 4.2) as drawn:
         axes = drawn.subplots()
@@ -123,7 +136,11 @@ def parity(comparison: Comparison) -> str:
             for seed in part.seeds:
                 whole = part.name == "overall"
                 x, y = 100 * seed.fit_accuracy, 100 * seed.loop_accuracy
-                style = {"color": LOOP if whole else FIT, "markersize": 7 if whole else 4, "zorder": 3 if whole else 2}
+                style = {
+                    "color": LOOP if whole else FIT,
+                    "markersize": 7 if whole else 4,
+                    "zorder": 3 if whole else 2,
+                }
                 (mark,) = axes.plot(x, y, "o", markeredgewidth=0, **style)  # type: ignore[arg-type]
                 tips.put(mark, f"{part.name}, seed {seed.seed}: fit {x:.2f} %, loop {y:.2f} %")
         axes.set_xlim(ends)
@@ -131,12 +148,16 @@ def parity(comparison: Comparison) -> str:
         axes.set_aspect("equal")
         axes.set_xlabel("fit, accuracy %")
         axes.set_ylabel("loop, accuracy %")
-        return as_svg(drawn, "Accuracy of the loop against accuracy of fit, per slice and seed", tips)
+        return as_svg(
+            drawn, "Accuracy of the loop against accuracy of fit, per slice and seed", tips
+        )
 
 
 def waterfall(explanation: Explanation) -> str:
     """From the accuracy of fit to that of the loop, one practice after the other."""
-    shares = sorted((s for s in explanation.shares if not s.idle), key=lambda share: -abs(share.points))
+    shares = sorted(
+        (s for s in explanation.shares if not s.idle), key=lambda share: -abs(share.points)
+    )
     rows = ["fit", *(share.practice for share in shares), "loop"]
     tips, level = Tips(), 0.0
     with figure(7.0, 0.9 + 0.36 * len(rows)) as drawn:
@@ -145,12 +166,19 @@ def waterfall(explanation: Explanation) -> str:
         for row, share in enumerate(shares, start=1):
             colour = BAD if share.points < 0 else FIT
             (bar,) = axes.barh(
-                row, share.points, left=level, height=0.56, color=colour, alpha=1 if share.named else 0.45
+                row,
+                share.points,
+                left=level,
+                height=0.56,
+                color=colour,
+                alpha=1 if share.named else 0.45,
             )
             low, high = (level + bound for bound in share.ci95)
             axes.plot([low, high], [row, row], color=INK, linewidth=1.2)
             tips.put(
-                bar, f"{share.practice}: {share.points:+.2f} points ({share.ci95[0]:+.2f} to {share.ci95[1]:+.2f})"
+                bar,
+                f"{share.practice}: {share.points:+.2f} points ({share.ci95[0]:+.2f} to "
+                f"{share.ci95[1]:+.2f})",
             )
             level += share.points
             axes.plot([level, level], [row, row + 1], color=INK, linewidth=0.6, linestyle=":")
@@ -166,24 +194,36 @@ def confusion(comparison: Comparison) -> str:
     matrices = (comparison.confusion.fit, comparison.confusion.loop)
     tips = Tips()
     names = comparison.label_names
-    difference = [[b - a for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
-    panels = zip((*matrices, difference), ("fit", "loop", "loop − fit"), (FIT, LOOP, None), strict=True)
+    difference = [
+        [b - a for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)
+    ]
+    panels = zip(
+        (*matrices, difference), ("fit", "loop", "loop − fit"), (FIT, LOOP, None), strict=True
+    )
     with figure(9.6, 3.7) as drawn:
         for axes, (matrix, title, colour) in zip(drawn.subplots(1, 3), panels, strict=True):
             _mistakes(axes, matrix, names, colour, tips)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel("chosen")
-        return as_svg(drawn, "Mistakes of both twins and their difference, label against choice", tips)
+        return as_svg(
+            drawn, "Mistakes of both twins and their difference, label against choice", tips
+        )
 
 
-def _mistakes(axes: Axes, matrix: list[list[int]], names: list[str], colour: str | None, tips: Tips) -> None:
-    cells = [(row, column, value) for row, line in enumerate(matrix) for column, value in enumerate(line)]
+def _mistakes(
+    axes: Axes, matrix: list[list[int]], names: list[str], colour: str | None, tips: Tips
+) -> None:
+    cells = [
+        (row, column, value) for row, line in enumerate(matrix) for column, value in enumerate(line)
+    ]
     cells = [cell for cell in cells if cell[0] != cell[1] and cell[2]]
     largest = max((abs(value) for _, _, value in cells), default=1)
     for row, column, value in cells:
         fill = colour or (LOOP if value > 0 else FIT)
         strength = 0.1 + 0.5 * abs(value) / largest
-        (mark,) = axes.bar(column, 1, bottom=row - 0.5, width=1, color=fill, alpha=strength, linewidth=0)
+        (mark,) = axes.bar(
+            column, 1, bottom=row - 0.5, width=1, color=fill, alpha=strength, linewidth=0
+        )
         tips.put(
             mark,
             f"{names[row]} taken for {names[column]}: {value:+d}"
@@ -199,5 +239,8 @@ def _mistakes(axes: Axes, matrix: list[list[int]], names: list[str], colour: str
     for place, ticks in (("x", axes.set_xticks), ("y", axes.set_yticks)):
         shown_names = [as_it_stands(name if len(name) <= 12 else f"{name[:11]}…") for name in names]
         ticks(
-            range(len(names)), shown_names, fontsize=7, rotation=90 if place == "x" and max(map(len, names)) > 2 else 0
+            range(len(names)),
+            shown_names,
+            fontsize=7,
+            rotation=90 if place == "x" and max(map(len, names)) > 2 else 0,
         )

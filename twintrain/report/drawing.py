@@ -1,4 +1,6 @@
-"""What all charts share: matplotlib as SVG that takes the page's own text colour (light or dark), with tips on hover."""
+"""What all charts share: matplotlib as SVG that takes the page's own text colour (light or dark),
+with tips on hover.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-FIT, LOOP, BAD = "#0072b2", "#d55e00", "#cc3311"  # Okabe-Ito: told apart by colour-blind readers too
+FIT, LOOP, BAD = (
+    "#0072b2",
+    "#d55e00",
+    "#cc3311",
+)  # Okabe-Ito: told apart by colour-blind readers too
 INK = "#123457"  # stands for the page's text colour until the SVG is written
 
 
@@ -30,7 +36,9 @@ class Tips:
         self._texts[name] = text
 
     def into(self, svg: str) -> str:
-        """The SVG with a title element in every mark that has a text; names are dropped, so charts do not clash."""
+        """The SVG with a title element in every mark that has a text; names are dropped, so charts
+        do not clash.
+        """
         for name, text in self._texts.items():
             svg = svg.replace(f'<g id="{name}">', f"<g><title>{html.escape(text)}</title>", 1)
         return svg
@@ -50,7 +58,9 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         "font.family": "sans-serif",
         "axes.spines.top": False,
         "axes.spines.right": False,
-        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+        **dict.fromkeys(
+            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+        ),
     }
     with matplotlib.rc_context(style):
         yield Figure(figsize=(width, height), layout="constrained")
@@ -62,7 +72,12 @@ def as_svg(drawn: Figure, title: str, tips: Tips | None = None) -> str:
     drawn.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', rf'\1 role="img" aria-label="{title}"', svg, count=1)
+    svg = re.sub(
+        r'(<svg[^>]*?) width="[^"]*" height="[^"]*"',
+        rf'\1 role="img" aria-label="{title}"',
+        svg,
+        count=1,
+    )
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"', r"\1\2", svg, count=1)
     svg = svg.replace("<svg", f'<svg style="max-width: {6.5 * drawn.get_figwidth():.1f}rem"', 1)
     # Every chart numbers its parts alike; on one page the numbers must differ.

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.comparison import Comparison
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.show import as_html
 from twintrain.errors import TwintrainError
 from twintrain.report import charts
 
@@ -35,7 +37,11 @@ def load(root: str | Path) -> Comparison:
     try:
         return Comparison.model_validate_json(found.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        first = (
+            error.errors()[0]
+            if isinstance(error, ValidationError)
+            else {"loc": (), "msg": str(error)}
+        )
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise TwintrainError(
             f"{found} is not a comparison of this version of Twintrain: {where}: {first['msg']}.",
@@ -43,19 +49,27 @@ def load(root: str | Path) -> Comparison:
         ) from error
 
 
-def comparison_html(comparison: Comparison) -> str:
-    """Verdict, sentence, forest plot and attribution, for a notebook's output cell."""
+def html_of(found: Comparison | Explanation | Diagnosis) -> str:
+    """A result as a notebook's output cell shows it; what its `_repr_html_` looks up."""
+    if isinstance(found, Comparison):
+        return _comparison(found)
+    return _explanation(found) if isinstance(found, Explanation) else as_html(found)
+
+
+def _comparison(comparison: Comparison) -> str:
+    """Verdict, sentence, forest plot and attribution."""
     parts = [
         f"<h3>{html.escape(comparison.verdict.replace('_', ' '))}</h3>",
         f"<p>{html.escape(comparison.sentence)}</p>",
         charts.forest(comparison),
     ]
     if comparison.attribution is not None:
-        parts.append(explanation_html(comparison.attribution))
+        parts.append(_explanation(comparison.attribution))
     return "\n".join(parts)
 
 
-def explanation_html(explanation: Explanation) -> str:
+def _explanation(explanation: Explanation) -> str:
     """Sentence and waterfall."""
     varied = any(not share.idle for share in explanation.shares)
-    return f"<p>{html.escape(explanation.sentence)}</p>{charts.waterfall(explanation) if varied else ''}"
+    drawn = charts.waterfall(explanation) if varied else ""
+    return f"<p>{html.escape(explanation.sentence)}</p>{drawn}"

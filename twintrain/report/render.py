@@ -30,7 +30,9 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
         images: PNG of the examples on which the twins disagree, by example id.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    notable = [part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")]
+    notable = [
+        part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")
+    ]
     texts = (
         comparison.model_dump_json(indent=1),
         render_html(comparison, images),
@@ -52,7 +54,10 @@ def write_whole(path: Path, text: str) -> None:
 
 def render_html(comparison: Comparison, images: Images | None = None) -> str:
     """The page; every string from data or recipe is escaped."""
-    shown = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in (images or {}).items()}
+    shown = {
+        name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        for name, png in (images or {}).items()
+    }
     explained = comparison.attribution
     return _render(
         "page.html",
@@ -62,8 +67,12 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         curves=charts.learning_curves(comparison),
         tuning=charts.tuning(comparison),
         divergence=charts.divergence(comparison),
-        confusion=charts.confusion(comparison) if len(comparison.confusion.fit) <= _MOST_LABELS else "",
-        waterfall=charts.waterfall(explained) if explained and any(not s.idle for s in explained.shares) else "",
+        confusion=charts.confusion(comparison)
+        if len(comparison.confusion.fit) <= _MOST_LABELS
+        else "",
+        waterfall=charts.waterfall(explained)
+        if explained and any(not s.idle for s in explained.shares)
+        else "",
         images=shown,
         recipe=yaml.safe_dump(comparison.recipe, sort_keys=False),
     )

@@ -1,14 +1,17 @@
 """Paired statistics for two classifiers on the same examples, over one or several seeds.
 
-Every function takes the paired differences d = correct(loop) - correct(fit), one row per seed, one column per example,
-each from -1 to 1. Differences and intervals are shares (0.01 is one percentage point).
+Every function takes the paired differences d = correct(loop) - correct(fit), one row per seed, one
+column per example, each from -1 to 1. Differences and intervals are shares (0.01 is one percentage
+point).
 
-Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
-design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance in machine learning benchmarks", MLSys;
-Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution to the two means problem", Ann. Statist. 4;
-Schuirmann (1987) for the two one-sided tests; Bonett and Price (2012), "Adjusted Wald confidence interval for a
-difference of binomial proportions based on paired data", J. Educ. Behav. Stat. 37; Holm (1979).
-How well intervals cover and verdicts err was simulated: benchmarks/statistics.py.
+Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions
+    for the paired-sample
+design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance in machine learning
+benchmarks", MLSys; Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution
+to the two means problem", Ann. Statist. 4; Schuirmann (1987) for the two one-sided tests; Bonett
+and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based
+on paired data", J. Educ. Behav. Stat. 37; Holm (1979). How well intervals cover and verdicts err
+was simulated: benchmarks/statistics.py.
 """
 
 from __future__ import annotations
@@ -44,19 +47,26 @@ class DiscordantPairs:
     @property
     def variance(self) -> float:
         """Variance of one paired difference."""
-        return (self.better + self.worse) / self.trials - ((self.better - self.worse) / self.trials) ** 2
+        return (self.better + self.worse) / self.trials - (
+            (self.better - self.worse) / self.trials
+        ) ** 2
 
     def variance_if(self, truth: float) -> float:
-        """The same if the true difference were `truth`: the likeliest that agrees with it (Tango 1998)."""
+        """The same if the true difference were `truth`: the likeliest that agrees with it (Tango
+        1998).
+        """
         slope = -self.better - self.worse + (2 * self.trials - self.better + self.worse) * truth
         product = -self.worse * truth * (1 - truth)
-        only_fit = (np.sqrt(max(slope**2 - 8 * self.trials * product, 0.0)) - slope) / (4 * self.trials)
+        only_fit = (np.sqrt(max(slope**2 - 8 * self.trials * product, 0.0)) - slope) / (
+            4 * self.trials
+        )
         return float(2 * only_fit + truth * (1 - truth))
 
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """The mean paired difference with its two sources of error: centre + sqrt(seeds) t + sqrt(examples) z.
+    """The mean paired difference with its two sources of error: centre + sqrt(seeds) t +
+    sqrt(examples) z.
 
     Attributes:
         centre: the mean.
@@ -77,19 +87,29 @@ class MeanDifference:
         if not self.seeds:
             spread = np.sqrt(self.examples)
             return float(special.ndtr(distance / spread) if spread else np.heaviside(distance, 0.5))
-        # Student's t is normal given a chi-squared variance; over the quantiles of that variance the sum of t and z is
-        # a mixture of normals, smooth however unequal the two parts are.
+        # Student's t is normal given a chi-squared variance; over the quantiles of that variance
+        # the sum of t and z is a mixture of normals, smooth however unequal the two parts are.
         variances = self.examples + self.seeds * _inverse_chi2(self.freedom)
         return float(special.ndtr(distance / np.sqrt(variances)).dot(_nodes()[1]))
 
     def reach(self, level: float) -> float:
         """The distance that the error exceeds with probability `level`, counting both directions."""
-        widest = np.sqrt(self.seeds) * stats.t.isf(level / 2, max(self.freedom, 1)) if self.seeds else 0.0
+        widest = (
+            np.sqrt(self.seeds) * stats.t.isf(level / 2, max(self.freedom, 1))
+            if self.seeds
+            else 0.0
+        )
         top = 1.001 * (widest + np.sqrt(self.examples) * stats.norm.isf(level / 2))
-        return float(optimize.brentq(lambda x: self.below(x) - (1 - level / 2), 0.0, top, xtol=1e-14, rtol=1e-12))
+        return float(
+            optimize.brentq(
+                lambda x: self.below(x) - (1 - level / 2), 0.0, top, xtol=1e-14, rtol=1e-12
+            )
+        )
 
     def beyond(self, truth: float, side: int) -> float:
-        """Probability of a mean so far above (side 1) or below (side -1) the true difference, if that were `truth`."""
+        """Probability of a mean so far above (side 1) or below (side -1) the true difference, if
+        that were `truth`.
+        """
         return 1 - self._if(truth).below(side * (self.centre - truth))
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -108,14 +128,17 @@ class MeanDifference:
         return float(optimize.brentq(contradicted, self.centre, side, xtol=1e-14, rtol=1e-12))
 
     def _if(self, truth: float) -> MeanDifference:
-        # Twins that seem closer than they are also seem to vary less: by the variance they seem to have, too many that
-        # differ by exactly the margin would pass for equivalent (up to 7 %, not 5), and few discordant pairs, or none,
-        # would say too much. Seeds that err on the same examples count as fewer trials.
+        # Twins that seem closer than they are also seem to vary less: by the variance they seem to
+        # have, too many that differ by exactly the margin would pass for equivalent (up to 7 %, not
+        # 5), and few discordant pairs, or none, would say too much. Seeds that err on the same
+        # examples count as fewer trials.
         if self.pairs is None:
             return self
         trials, variance = self.pairs.trials, self.pairs.variance
         examples = trials / (self.freedom + 1)
-        alike = 1 + self.freedom * min(1.0, self.examples * examples / variance) if variance else 1.0
+        alike = (
+            1 + self.freedom * min(1.0, self.examples * examples / variance) if variance else 1.0
+        )
         further = alike * (self.pairs.variance_if(truth) - variance) / trials
         return replace(self, examples=max(0.0, self.examples + further))
 
@@ -138,7 +161,8 @@ class PairedEstimate:
     Attributes:
         difference: mean of d, loop minus fit.
         low, high: 95 % interval.
-        inner_low, inner_high: 90 % interval; where it reaches beyond the margin, equivalence is not shown.
+        inner_low, inner_high: 90 % interval; where it reaches beyond the margin, equivalence is not
+            shown.
         p_value: of no difference, two-sided.
         mean: the distribution these come from.
     """
@@ -152,11 +176,15 @@ class PairedEstimate:
     mean: MeanDifference
 
     def equivalence_p(self, margin: float) -> float:
-        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a share)."""
+        """p-value of the two one-sided tests: small when the difference is within +- `margin` (a
+        share).
+        """
         return max(self.mean.beyond(margin, -1), self.mean.beyond(-margin, 1))
 
     def beyond_p(self, margin: float) -> float:
-        """p-value, two-sided, of the difference being within +- `margin` (a share): small when it is beyond."""
+        """p-value, two-sided, of the difference being within +- `margin` (a share): small when it
+        is beyond.
+        """
         side = 1 if self.mean.centre >= 0 else -1
         return min(1.0, 2 * self.mean.beyond(side * margin, side))
 
@@ -164,14 +192,15 @@ class PairedEstimate:
 def paired_estimate(differences: Differences) -> PairedEstimate:
     """Estimate the mean paired difference with both sources of variance, examples and seeds.
 
-    One seed: Tango's score interval, honest for few examples and for none that differ, and the test that goes with it,
-    McNemar's. Seeds were not varied; it holds for these two models only.
-    Several seeds: seeds and examples are crossed. The seeds' means tell the variance due to seeds, and what every seed
-    owes to its own examples, with as many degrees of freedom as there are seeds less one; the examples that go wrong in
-    every seed alike add a variance that is known well. The two are summed as Behrens and Fisher do, and widened as
-    Tango's score interval is.
-    Differences other than -1, 0 and 1 are weighted sums: nothing can be said of their variance but what is seen, and
-    one pair is added on either side, as Bonett and Price do.
+    One seed: Tango's score interval, honest for few examples and for none that differ, and the test
+        that goes with it,
+    McNemar's. Seeds were not varied; it holds for these two models only. Several seeds: seeds and
+    examples are crossed. The seeds' means tell the variance due to seeds, and what every seed owes
+    to its own examples, with as many degrees of freedom as there are seeds less one; the examples
+    that go wrong in every seed alike add a variance that is known well. The two are summed as
+    Behrens and Fisher do, and widened as Tango's score interval is. Differences other than -1, 0
+    and 1 are weighted sums: nothing can be said of their variance but what is seen, and one pair is
+    added on either side, as Bonett and Price do.
 
     Args:
         differences: [seeds, examples], values from -1 to 1.
@@ -204,7 +233,9 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
 
 
 def _variances(d: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Variance of the mean that is estimated from the seeds, and what the examples all seeds share add to it."""
+    """Variance of the mean that is estimated from the seeds, and what the examples all seeds share
+    add to it.
+    """
     seeds, examples = d.shape
     if seeds == 1:
         return 0.0, float(d.var() / examples)
@@ -214,9 +245,10 @@ def _variances(d: npt.NDArray[np.float64]) -> tuple[float, float]:
         residual = d - by_seed[:, None] - by_example + d.mean()
         noise = (residual**2).sum() / ((seeds - 1) * (examples - 1))
         shared = max(0.0, by_example.var(ddof=1) - noise / seeds) / examples
-    # Counts are whole numbers, so that two or three seeds agree by chance often enough, and that must not pass for
-    # certainty: without this, 22 % of A/A reports with two seeds called a winner on some slice. Rounding to a whole
-    # number has a variance of 1/12; half of it is enough, and with more, two seeds would say less than they do.
+    # Counts are whole numbers, so that two or three seeds agree by chance often enough, and that
+    # must not pass for certainty: without this, 22 % of A/A reports with two seeds called a winner
+    # on some slice. Rounding to a whole number has a variance of 1/12; half of it is enough, and
+    # with more, two seeds would say less than they do.
     rounding = 1 / (24 * examples**2)
     return float((by_seed.var(ddof=1) + rounding) / seeds), float(shared)
 
@@ -240,11 +272,18 @@ class PairedTable:
         """McNemar's exact two-sided p-value; 1.0 when no example differs."""
         if not self.only_fit + self.only_loop:
             return 1.0
-        return float(mcnemar([[self.both_right, self.only_fit], [self.only_loop, self.both_wrong]], exact=True).pvalue)
+        return float(
+            mcnemar(
+                [[self.both_right, self.only_fit], [self.only_loop, self.both_wrong]], exact=True
+            ).pvalue
+        )
 
     def estimate(self) -> PairedEstimate:
         """The paired difference of this one pair; see `paired_estimate`."""
-        d = np.repeat(np.array([0, -1, 1], np.int8), [self.both_right + self.both_wrong, self.only_fit, self.only_loop])
+        d = np.repeat(
+            np.array([0, -1, 1], np.int8),
+            [self.both_right + self.both_wrong, self.only_fit, self.only_loop],
+        )
         return paired_estimate(d[None])
 
 
@@ -256,13 +295,17 @@ def paired_table(fit: npt.NDArray[np.bool_], loop: npt.NDArray[np.bool_]) -> Pai
         loop: likewise.
     """
     return PairedTable(
-        int((fit & loop).sum()), int((fit & ~loop).sum()), int((~fit & loop).sum()), int((~fit & ~loop).sum())
+        int((fit & loop).sum()),
+        int((fit & ~loop).sum()),
+        int((~fit & loop).sum()),
+        int((~fit & ~loop).sum()),
     )
 
 
 @dataclass(frozen=True)
 class Outperformance:
-    """How probable it is that the loop beats fit with a new seed (Bouthillier et al. 2021); ties count half.
+    """How probable it is that the loop beats fit with a new seed (Bouthillier et al. 2021); ties
+    count half.
 
     Attributes:
         probability: share of seeds in which the loop was better.
@@ -300,7 +343,8 @@ def verdict(estimate: PairedEstimate, adjusted_p: float, margin: float, identica
         estimate: of the slice.
         adjusted_p: its p-value after `holm`.
         margin: share within which a difference does not matter.
-        identical: the twins have the same weights, so that the difference is zero and not merely small.
+        identical: the twins have the same weights, so that the difference is zero and not merely
+            small.
     """
     if identical:
         return "identical"

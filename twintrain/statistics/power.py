@@ -1,9 +1,9 @@
 """How many seeds and test examples a comparison needs to see a gap of a given size.
 
-The gap of one seed varies because the test examples are a sample (twins that disagree on a share q of n examples:
-variance about q / n) and because seeds differ (variance tau^2). Part of the former is examples that go wrong in every
-seed alike: more seeds do not average it away. The test is that of `twintrain.statistics.paired`; one seed speaks for its two
-models only.
+The gap of one seed varies because the test examples are a sample (twins that disagree on a share q
+of n examples: variance about q / n) and because seeds differ (variance tau^2). Part of the former
+is examples that go wrong in every seed alike: more seeds do not average it away. The test is that
+of `twintrain.statistics.paired`; one seed speaks for its two models only.
 """
 
 from __future__ import annotations
@@ -39,16 +39,20 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.gap_points <= 100:
-            raise TwintrainError(f"A gap of {self.gap_points:g} points cannot be planned for.", "0 < gap <= 100.")
+            raise TwintrainError(
+                f"A gap of {self.gap_points:g} points cannot be planned for.", "0 < gap <= 100."
+            )
         if not self.gap_points <= self.disagreement_percent <= 100:
             raise TwintrainError(
-                f"Twins that disagree on {self.disagreement_percent:g} % of the examples cannot be {self.gap_points:g} "
+                f"Twins that disagree on {self.disagreement_percent:g} % of the examples cannot be "
+                f"{self.gap_points:g} "
                 "points apart.",
                 "The disagreement is at least as large as the gap, and at most 100.",
             )
         if self.seed_sd_points < 0 or not 0 <= self.shared <= 1 or not LEVEL < self.power < 1:
             raise TwintrainError(
-                "The plan is not possible.", "seed-sd is at least 0, shared from 0 to 1, power between 0.05 and 1."
+                "The plan is not possible.",
+                "seed-sd is at least 0, shared from 0 to 1, power between 0.05 and 1.",
             )
 
     def error(self, seeds: int, examples: int) -> MeanDifference:
@@ -60,7 +64,9 @@ class Assumptions:
 
 
 def power_of(assumed: Assumptions, seeds: int, examples: int) -> float:
-    """Probability that so many seeds (two or more) and test examples show the gap at 5 %, two-sided; approximate."""
+    """Probability that so many seeds (two or more) and test examples show the gap at 5 %,
+    two-sided; approximate.
+    """
     error = assumed.error(seeds, examples)
     variance = error.seeds + error.examples
     # Satterthwaite: only the seeds' part is uncertain.
@@ -70,13 +76,19 @@ def power_of(assumed: Assumptions, seeds: int, examples: int) -> float:
 
 
 def seeds_needed(assumed: Assumptions, examples: int) -> int | None:
-    """Seeds of each twin; None when `MOST_SEEDS` are not enough, for lack of test examples most often."""
+    """Seeds of each twin; None when `MOST_SEEDS` are not enough, for lack of test examples most
+    often.
+    """
     if power_of(assumed, MOST_SEEDS, examples) < assumed.power:
         return None
     low, high = 1, MOST_SEEDS  # too few, enough
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(assumed, middle, examples) >= assumed.power else (middle, high)
+        low, high = (
+            (low, middle)
+            if power_of(assumed, middle, examples) >= assumed.power
+            else (middle, high)
+        )
     return high
 
 

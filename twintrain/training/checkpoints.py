@@ -1,7 +1,8 @@
 """Early stopping and best weights for the loop twin, by Keras's rules.
 
-`keras.callbacks.EarlyStopping` is the reference; a property test holds this class to it. The loop has its own because
-a person who writes a loop has none, and because that is where hand-written loops go wrong.
+`keras.callbacks.EarlyStopping` is the reference; a property test holds this class to it. The loop
+has its own because a person who writes a loop has none, and because that is where hand-written
+loops go wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from twintrain.recipe.recipe import EarlyStopping
 
 @dataclass(frozen=True)
 class StopperState:
-    """Where early stopping stands: epochs without improvement, best figure, its epoch and its weights."""
+    """Where early stopping stands: epochs without improvement, best figure, its epoch and its
+    weights.
+    """
 
     wait: int = 0
     best: float | None = None
@@ -63,7 +66,8 @@ class BestWeights:
     def _improves(self, current: float) -> bool:
         if self._best is None:
             return True
-        # Keras compares in float32; in float64 an improvement below its resolution would count here and not there.
+        # Keras compares in float32; in float64 an improvement below its resolution would count here
+        # and not there.
         if self.rule.monitor.endswith("accuracy"):
             return bool(np.float32(current - self.rule.min_delta) > np.float32(self._best))
         return bool(np.float32(current + self.rule.min_delta) < np.float32(self._best))
@@ -74,4 +78,9 @@ class BestWeights:
 
     def load(self, state: StopperState) -> None:
         """Go on from `state`."""
-        self._wait, self._best, self.best_epoch, self._weights = state.wait, state.best, state.best_epoch, state.weights
+        self._wait, self._best, self.best_epoch, self._weights = (
+            state.wait,
+            state.best,
+            state.best_epoch,
+            state.weights,
+        )

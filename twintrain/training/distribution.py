@@ -1,18 +1,22 @@
-"""Several devices, of one machine or of several: the strategy a recipe asks for, the same for both twins.
+"""Several devices, of one machine or of several: the strategy a recipe asks for, the same for both
+twins.
 
-A global batch is split over the replicas, every replica's mean loss counts by one over their number, and gradients are
-summed: the update is that of the global batch wherever it is split evenly. A partial last batch is split by TensorFlow
-into equal parts with a smaller one at the end, whose examples then weigh more; the loop is handed the very same parts
-as `fit`. Where a part would be empty, layers fail or turn to NaN, so that such a batch is refused.
+A global batch is split over the replicas, every replica's mean loss counts by one over their
+number, and gradients are summed: the update is that of the global batch wherever it is split
+evenly. A partial last batch is split by TensorFlow into equal parts with a smaller one at the end,
+whose examples then weigh more; the loop is handed the very same parts as `fit`. Where a part would
+be empty, layers fail or turn to NaN, so that such a batch is refused.
 
-Keras 3.15's `fit` fails as it comes, for two reasons that have nothing to do with training. Before the first epoch it
-averages a batch of examples over the replicas to learn its shapes, which TensorFlow refuses where their parts differ in
-size or lie on several machines; and over several machines it averages every figure of a step along an axis that a
-figure does not have (keras-team/keras#20585). `let_fit_work_on_several` avoids both; steps, gradients, metrics, epochs
+Keras 3.15's `fit` fails as it comes, for two reasons that have nothing to do with training. Before
+the first epoch it averages a batch of examples over the replicas to learn its shapes, which
+TensorFlow refuses where their parts differ in size or lie on several machines; and over several
+machines it averages every figure of a step along an axis that a figure does not have
+(keras-team/keras#20585). `let_fit_work_on_several` avoids both; steps, gradients, metrics, epochs
 and callbacks stay Keras's own.
 
-XLA cannot compile a whole step of several replicas, whose variables lie on several devices (keras-team/keras#19005,
-#18145). It is then asked to compile what each device does by itself (auto-clustering), for both twins alike.
+XLA cannot compile a whole step of several replicas, whose variables lie on several devices
+(keras-team/keras#19005, #18145). It is then asked to compile what each device does by itself
+(auto-clustering), for both twins alike.
 """
 
 from __future__ import annotations
@@ -57,7 +61,11 @@ def distributed(recipe: Recipe, train: int, evaluated: int) -> Iterator[None]:
         return
     share_out("training.batch_size", recipe.training.batch_size, train, replicas)
     share_out(
-        "training.evaluation_batch_size", recipe.training.evaluation_batch_size, evaluated, replicas, evenly=False
+        "training.evaluation_batch_size",
+        recipe.training.evaluation_batch_size,
+        evaluated,
+        replicas,
+        evenly=False,
     )
     with strategy.scope(), _clustered(recipe.execution.xla):
         yield
@@ -87,17 +95,22 @@ def share_out(key: str, batch: int, examples: int, replicas: int, *, evenly: boo
 
     if problem(batch):
         near = sorted(range(replicas, 2 * batch), key=lambda size: abs(size - batch))
-        mend = next((f"Set it to {size}." for size in near if not problem(size)), "Use fewer devices.")
+        mend = next(
+            (f"Set it to {size}." for size in near if not problem(size)), "Use fewer devices."
+        )
         raise TwintrainError(f"{key} {batch}: {problem(batch)}.", mend)
 
 
 def xla_takes_whole_steps(recipe: Recipe) -> bool:
-    """Whether steps are made with `jit_compile`: where the recipe asks for XLA and there is one replica."""
+    """Whether steps are made with `jit_compile`: where the recipe asks for XLA and there is one
+    replica.
+    """
     return recipe.execution.xla and tf.distribute.get_strategy().num_replicas_in_sync == 1
 
 
 def join_cluster(group: WorkerGroup, minutes: float) -> None:
-    """Make this process one of several workers that train together. Call it before TensorFlow does anything else.
+    """Make this process one of several workers that train together. Call it before TensorFlow does
+    anything else.
 
     Raises:
         TwintrainError: somebody did not come within `minutes`.
@@ -109,14 +122,18 @@ def join_cluster(group: WorkerGroup, minutes: float) -> None:
 
 
 def leads() -> bool:
-    """Whether this process keeps what is written: it trains alone, or is the first of several workers."""
+    """Whether this process keeps what is written: it trains alone, or is the first of several
+    workers.
+    """
     strategy = tf.distribute.get_strategy()
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
     return bool(strategy.cluster_resolver.task_id == 0)
 
 
-def let_fit_work_on_several(model: keras.Model, example: Callable[[], tuple[tf.Tensor, tf.Tensor]]) -> None:
+def let_fit_work_on_several(
+    model: keras.Model, example: Callable[[], tuple[tf.Tensor, tf.Tensor]]
+) -> None:
     """Prepare a compiled model for `fit` on several replicas; with one, do nothing.
 
     Args:
@@ -133,7 +150,9 @@ def let_fit_work_on_several(model: keras.Model, example: Callable[[], tuple[tf.T
         model.test_step = _with_an_axis(model.test_step)
 
 
-def _with_an_axis(step: Callable[[Any], dict[str, tf.Tensor]]) -> Callable[[Any], dict[str, tf.Tensor]]:
+def _with_an_axis(
+    step: Callable[[Any], dict[str, tf.Tensor]],
+) -> Callable[[Any], dict[str, tf.Tensor]]:
     return lambda data: {name: tf.reshape(value, [1]) for name, value in step(data).items()}
 
 
@@ -148,5 +167,6 @@ def _clustered(wanted: bool) -> Iterator[None]:
 
 
 def _strategy(name: str) -> tf.distribute.Strategy:
-    # Whatever is trained outside a group (a tuner's trials, an attribution's) has this machine to itself.
+    # Whatever is trained outside a group (a tuner's trials, an attribution's) has this machine to
+    # itself.
     return _several[0] if name == "multi_worker" and _several else tf.distribute.MirroredStrategy()

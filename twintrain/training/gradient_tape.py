@@ -1,8 +1,9 @@
 """The loop twin: a custom training loop as an expert writes it.
 
-Everything `fit` does in silence is spelled out here: `training=True`, the losses the layers add, the loss scale of
-mixed precision, metrics reset every epoch, EMA weights written back, early stopping and best weights. Whole epochs run
-inside one graph over examples held on the device.
+Everything `fit` does in silence is spelled out here: `training=True`, the losses the layers add,
+    the loss scale of
+mixed precision, metrics reset every epoch, EMA weights written back, early stopping and best
+weights. Whole epochs run inside one graph over examples held on the device.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class GradientTapeTwin:
 
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
-        with session(job.recipe, job.seed), distributed(job.recipe, len(job.train), len(job.validation)):
+        with (
+            session(job.recipe, job.seed),
+            distributed(job.recipe, len(job.train), len(job.validation)),
+        ):
             source = BatchSource(job.train, job.recipe, job.seed)
             built = build(job.recipe, job.problem, source.steps)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
@@ -44,7 +48,9 @@ class GradientTapeTwin:
                     break
                 started = time.perf_counter()
                 fingerprints = loop.train_epoch(epoch)
-                logs = loop.results() | {f"val_{name}": value for name, value in loop.evaluate(validation).items()}
+                logs = loop.results() | {
+                    f"val_{name}": value for name, value in loop.evaluate(validation).items()
+                }
                 stop = stopper.update(epoch, logs, built.model)
                 progress.add(logs, fingerprints, time.perf_counter() - started, stop)
                 resume.save(job.resume, built.model, built.optimizer, progress, stopper.state())
@@ -87,7 +93,10 @@ class Loop:
             return tf.function(function, **options) if recipe.training.compiled else function
 
         stepwise = {"reduce_retracing": True, "jit_compile": xla_takes_whole_steps(recipe)}
-        self._step, self._test = graph(self._train_step, **stepwise), graph(self._test_step, **stepwise)
+        self._step, self._test = (
+            graph(self._train_step, **stepwise),
+            graph(self._test_step, **stepwise),
+        )
         self._run_epoch, self._run_test = graph(self._epoch_in_graph), graph(self._test_in_graph)
         self._step_shared = graph(self._on_replicas(self._step), reduce_retracing=True)
         self._test_shared = graph(self._on_replicas(self._test), reduce_retracing=True)
@@ -99,7 +108,11 @@ class Loop:
             return self._train_shared(epoch)
         if self._source.device_resident:
             order = tf.constant(self._source.epoch_order(epoch))
-            return self._run_epoch(order, tf.constant(self._source.epoch_transforms(epoch))).numpy().tolist()
+            return (
+                self._run_epoch(order, tf.constant(self._source.epoch_transforms(epoch)))
+                .numpy()
+                .tolist()
+            )
         feed = Feed()
         feed.start(epoch)
         for images, labels in self._source.dataset(feed):
@@ -136,7 +149,9 @@ class Loop:
             loss = self._total_loss(labels, predictions)
             scaled = self._optimizer.scale_loss(loss)
         variables = self._model.trainable_variables
-        self._optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        self._optimizer.apply_gradients(
+            zip(tape.gradient(scaled, variables), variables, strict=True)
+        )
         self._update_metrics(labels, predictions, loss)
 
     def _test_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
@@ -147,8 +162,8 @@ class Loop:
         loss = self._loss(labels, predictions)
         added = self._model.losses
         if self._shared:
-            # Gradients are summed over replicas, so that each counts by its share of the global batch. Keras's loss
-            # objects see to that themselves; what layers add, they do not.
+            # Gradients are summed over replicas, so that each counts by its share of the global
+            # batch. Keras's loss objects see to that themselves; what layers add, they do not.
             added = [part * (1.0 / self._strategy.num_replicas_in_sync) for part in added]
         return tf.reduce_sum([loss, *added]) if added else loss
 
@@ -172,16 +187,21 @@ class Loop:
         return self._strategy.num_replicas_in_sync > 1
 
     def _train_shared(self, epoch: int) -> list[int]:
-        """One epoch over several replicas, on the very parts of each batch that `fit` would give them."""
+        """One epoch over several replicas, on the very parts of each batch that `fit` would give
+        them.
+        """
         feed = Feed()
         feed.start(epoch)
-        for images, labels in self._strategy.experimental_distribute_dataset(self._source.dataset(feed)):
+        for images, labels in self._strategy.experimental_distribute_dataset(
+            self._source.dataset(feed)
+        ):
             self._step_shared(images, labels)
         return feed.fingerprints[epoch]
 
     def _on_replicas(self, step: Callable[..., None]) -> Callable[..., None]:
-        # One call per batch, which is what `fit` makes: in an epoch-long loop of the graph, TensorFlow's pass for oneDNN
-        # fuses the bias gradient on one replica and not on the other, and the twins part in the last bit.
+        # One call per batch, which is what `fit` makes: in an epoch-long loop of the graph,
+        # TensorFlow's pass for oneDNN fuses the bias gradient on one replica and not on the other,
+        # and the twins part in the last bit.
         def run(images: tf.Tensor, labels: tf.Tensor) -> None:
             self._strategy.run(step, args=(images, labels))
 

@@ -1,4 +1,6 @@
-"""The fit twin: `model.compile` and `model.fit`, with nothing of Keras overridden (but see `distribution.py`)."""
+"""The fit twin: `model.compile` and `model.fit`, with nothing of Keras overridden (but see
+`distribution.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe.recipe import EarlyStopping, Recipe, TwinName
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
-from twintrain.training.distribution import distributed, let_fit_work_on_several, xla_takes_whole_steps
+from twintrain.training.distribution import (
+    distributed,
+    let_fit_work_on_several,
+    xla_takes_whole_steps,
+)
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import TwinJob, TwinResult
 
@@ -37,7 +43,8 @@ class KerasFitTwin:
             closing = _Closing(job, opening, progress, stopper, stopper_state)
             if not progress.stopped and progress.epochs < recipe.training.epochs:
                 with warnings.catch_warnings():
-                    # Keras 3.15 warns at each epoch's end about steps per execution that do not divide the epoch.
+                    # Keras 3.15 warns at each epoch's end about steps per execution that do not
+                    # divide the epoch.
                     warnings.filterwarnings("ignore", message="Your input ran out of data")
                     built.model.fit(
                         source.dataset(feed),
@@ -64,8 +71,13 @@ class KerasFitTwin:
 
 
 def _steps_per_execution(recipe: Recipe, steps: int) -> int:
-    # TensorFlow 2.21 cannot loop over a distributed iterator in a graph ("must feed a value for placeholder").
-    return min(recipe.execution.steps_per_execution, steps) if recipe.execution.strategy == "none" else 1
+    # TensorFlow 2.21 cannot loop over a distributed iterator in a graph ("must feed a value for
+    # placeholder").
+    return (
+        min(recipe.execution.steps_per_execution, steps)
+        if recipe.execution.strategy == "none"
+        else 1
+    )
 
 
 def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> None:
@@ -93,7 +105,9 @@ def _stopper(rule: EarlyStopping) -> keras.callbacks.EarlyStopping | None:
 
 
 class _Opening(keras.callbacks.Callback):
-    """First in the list: opens each epoch, and sees the last weights before early stopping puts the best ones back."""
+    """First in the list: opens each epoch, and sees the last weights before early stopping puts the
+    best ones back.
+    """
 
     def __init__(self, feed: Feed) -> None:
         super().__init__()
@@ -128,12 +142,19 @@ class _Closing(keras.callbacks.Callback):
     def best_epoch(self) -> int:
         if self._stopper is None:
             return self._progress.epochs - 1
-        return self._stopper.best_epoch if self._stopper.best is not None else self._stopper_state.best_epoch
+        return (
+            self._stopper.best_epoch
+            if self._stopper.best is not None
+            else self._stopper_state.best_epoch
+        )
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         # EarlyStopping has just reset itself; a resumed training goes on from where it stood.
         if self._stopper is not None and self._progress.epochs:
-            self._stopper.wait, self._stopper.best = self._stopper_state.wait, self._stopper_state.best
+            self._stopper.wait, self._stopper.best = (
+                self._stopper_state.wait,
+                self._stopper_state.best,
+            )
             self._stopper.best_epoch = self._stopper_state.best_epoch
             self._stopper.best_weights = self._stopper_state.weights
 
@@ -145,12 +166,16 @@ class _Closing(keras.callbacks.Callback):
         state = StopperState(best_epoch=epoch)
         if self._stopper is not None:
             kept = self._stopper.best_weights
-            state = StopperState(self._stopper.wait, self._stopper.best, self._stopper.best_epoch, kept)
+            state = StopperState(
+                self._stopper.wait, self._stopper.best, self._stopper.best_epoch, kept
+            )
         resume.save(self._job.resume, self.model, self.model.optimizer, self._progress, state)
         self._job.on_epoch(epoch, figures)
 
 
-def _finish(model: keras.Model, optimizer: keras.Optimizer, opening: _Opening, state: StopperState) -> None:
+def _finish(
+    model: keras.Model, optimizer: keras.Optimizer, opening: _Opening, state: StopperState
+) -> None:
     """What `fit` does after its last epoch, for a training that was interrupted just there."""
     optimizer.finalize_variable_values(model.trainable_weights)
     opening.final_weights = model.get_weights()

@@ -13,14 +13,34 @@ from twintrain.recipe.recipe import Recipe
 LIBRARY = Path(__file__).resolve().parent.parent
 # Parts of the library that prepare or look at trainings and have no hand in them.
 ONLOOKERS = frozenset(
-    {"report", "diagnosis", "attribution", "statistics.py", "power.py", "lockstep.py", "divergence.py", "probe.py"}
-    | {"agreement.py", "pitfalls.py", "datasets.py", "idx.py", "idx_data.py", "intake", "version.py"}
+    {
+        "report",
+        "diagnosis",
+        "attribution",
+        "statistics.py",
+        "power.py",
+        "lockstep.py",
+        "divergence.py",
+        "probe.py",
+    }
+    | {
+        "agreement.py",
+        "pitfalls.py",
+        "datasets.py",
+        "idx.py",
+        "idx_data.py",
+        "intake",
+        "version.py",
+    }
 )
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy")
 
 
-def digest_of(files: Iterable[Path], base: Path, recipe: Recipe, packages: Iterable[str] = ()) -> str:
-    """SHA-256 over source files, the user's model module and the versions of what they stand on; 64 hex digits.
+def digest_of(
+    files: Iterable[Path], base: Path, recipe: Recipe, packages: Iterable[str] = ()
+) -> str:
+    """SHA-256 over source files, the user's model module and the versions of what they stand on; 64
+    hex digits.
 
     Args:
         files: sources, below `base`.
@@ -42,5 +62,9 @@ def digest_of(files: Iterable[Path], base: Path, recipe: Recipe, packages: Itera
 
 def training_digest(recipe: Recipe) -> str:
     """The code that decides what a training gives."""
-    sources = (path for path in LIBRARY.rglob("*.py") if not ONLOOKERS & set(path.relative_to(LIBRARY).parts))
+    sources = (
+        path
+        for path in LIBRARY.rglob("*.py")
+        if not ONLOOKERS & set(path.relative_to(LIBRARY).parts)
+    )
     return digest_of(sources, LIBRARY.parent, recipe)

@@ -1,6 +1,8 @@
-"""The state of a training between two epochs, on disk, so that an interruption costs at most one epoch.
+"""The state of a training between two epochs, on disk, so that an interruption costs at most one
+epoch.
 
-The file belongs to exactly one (recipe, twin, data, seed): whoever names it puts those into its path.
+The file belongs to exactly one (recipe, twin, data, seed): whoever names it puts those into its
+    path.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Progress:
         """Finished epochs."""
         return len(self.epoch_seconds)
 
-    def add(self, logs: dict[str, float], fingerprints: list[int], seconds: float, stopped: bool) -> None:
+    def add(
+        self, logs: dict[str, float], fingerprints: list[int], seconds: float, stopped: bool
+    ) -> None:
         """Take in one finished epoch."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
@@ -49,12 +53,20 @@ class Progress:
 
 
 def save(
-    path: Path | None, model: keras.Model, optimizer: keras.Optimizer, progress: Progress, stopper: StopperState
+    path: Path | None,
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    progress: Progress,
+    stopper: StopperState,
 ) -> None:
-    """Write everything needed to go on after the epoch just finished; the old file stands until the new is whole."""
+    """Write everything needed to go on after the epoch just finished; the old file stands until the
+    new is whole.
+    """
     if path is None:
         return
-    arrays: dict[str, Any] = {f"variable_{i:05d}": np.asarray(v) for i, v in enumerate(_state(model, optimizer))}
+    arrays: dict[str, Any] = {
+        f"variable_{i:05d}": np.asarray(v) for i, v in enumerate(_state(model, optimizer))
+    }
     arrays |= {f"best_{i:05d}": weight for i, weight in enumerate(stopper.weights or [])}
     arrays["fingerprints"] = np.asarray(progress.fingerprints, np.int64)
     figures = {
@@ -74,7 +86,9 @@ def save(
     partial.replace(path)
 
 
-def load(path: Path | None, model: keras.Model, optimizer: keras.Optimizer) -> tuple[Progress, StopperState]:
+def load(
+    path: Path | None, model: keras.Model, optimizer: keras.Optimizer
+) -> tuple[Progress, StopperState]:
     """Put the saved state into model and optimizer; without a file, a fresh start."""
     optimizer.build(model.trainable_variables)
     if path is None or not path.exists():
@@ -85,7 +99,9 @@ def load(path: Path | None, model: keras.Model, optimizer: keras.Optimizer) -> t
             variable.assign(saved[f"variable_{index:05d}"])
         best = [saved[name] for name in sorted(saved.files) if name.startswith("best_")]
         fingerprints = saved["fingerprints"].tolist()
-    progress = Progress(figures["history"], fingerprints, figures["epoch_seconds"], figures["stopped"])
+    progress = Progress(
+        figures["history"], fingerprints, figures["epoch_seconds"], figures["stopped"]
+    )
     return progress, StopperState(**figures["stopper"], weights=best or None)
 
 

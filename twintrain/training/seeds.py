@@ -1,4 +1,5 @@
-"""All seeds of one twin, or a share of them: trained one after the other, each leaving its record in a folder of its own.
+"""All seeds of one twin, or a share of them: trained one after the other, each leaving its record
+in a folder of its own.
 
 FOLDER/seed-0/record.json        history, epochs, timings
 FOLDER/seed-0/weights.npz        weights kept and last weights
@@ -62,14 +63,17 @@ def train_seeds(job: SeedsJob) -> keras.Model:
     """Train every seed and write its record.
 
     Returns:
-        the model of the first seed, which stands for the twin where only one model can: chosen in advance, not by score.
+        the model of the first seed, which stands for the twin where only one model can: chosen in
+        advance, not by score.
     """
     recipe = job.recipe
     train = job.data.store("train", recipe.data.memory_limit_mb)
     test = job.data.store("eval", recipe.data.memory_limit_mb)
     validation = test
     if recipe.data.validation_fraction:
-        train, validation = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
+        train, validation = hold_out(
+            train, recipe.data.validation_fraction, recipe.data.validation_seed
+        )
     problem = find_problem(recipe, job.data.image_shape, job.data.classes)
     digest = train.digest
     first: keras.Model | None = None
@@ -78,7 +82,9 @@ def train_seeds(job: SeedsJob) -> keras.Model:
         folder.mkdir(parents=True, exist_ok=True)
         state = job.state and job.state / _state_name(job, digest, seed)
         hook = _hook(job, seed, folder)
-        result = twin_named(job.twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
+        result = twin_named(job.twin).train(
+            TwinJob(recipe, problem, train, validation, seed, hook, state)
+        )
         model = _on_one_machine(result, recipe, problem)
         probabilities = predict(model, test, recipe)
         write_record(folder, result, test, probabilities, digest)
@@ -88,7 +94,9 @@ def train_seeds(job: SeedsJob) -> keras.Model:
 
 
 def _on_one_machine(result: TwinResult, recipe: Recipe, problem: Problem) -> keras.Model:
-    """The trained model, free of the other machines: reading a variable they share would wait for all of them."""
+    """The trained model, free of the other machines: reading a variable they share would wait for
+    all of them.
+    """
     if recipe.execution.strategy != "multi_worker":
         return result.model
     with session(recipe, result.seed):
@@ -98,19 +106,25 @@ def _on_one_machine(result: TwinResult, recipe: Recipe, problem: Problem) -> ker
 
 
 def forget_state(job: SeedsJob) -> None:
-    """Remove the state of this job's trainings, which have ended; to be called when their results are safe.
+    """Remove the state of this job's trainings, which have ended; to be called when their results
+    are safe.
 
-    Others may be under way in the same folder, or be interrupted and go on later: theirs is left alone.
+    Others may be under way in the same folder, or be interrupted and go on later: theirs is left
+    alone.
     """
     if job.state is None:
         return
     for seed in job.recipe.seeds:
-        (job.state / _state_name(job, read_record(job.folder, seed)["trained_on"], seed)).unlink(missing_ok=True)
+        (job.state / _state_name(job, read_record(job.folder, seed)["trained_on"], seed)).unlink(
+            missing_ok=True
+        )
 
 
 def read_record(folder: Path, seed: int) -> dict[str, Any]:
     """What `write_record` left of a seed below the folder of all."""
-    record: dict[str, Any] = json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads(
+        (folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8")
+    )
     return record
 
 
@@ -130,7 +144,11 @@ def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDAr
 
 
 def write_record(
-    folder: Path, result: TwinResult, test: ExampleStore, probabilities: npt.NDArray[np.float32], trained_on: str
+    folder: Path,
+    result: TwinResult,
+    test: ExampleStore,
+    probabilities: npt.NDArray[np.float32],
+    trained_on: str,
 ) -> None:
     """Write one seed's record; see the module's text for the files.
 
@@ -141,10 +159,14 @@ def write_record(
         probabilities: of each of them, [examples, classes].
         trained_on: digest of the training examples.
     """
-    np.savez(folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities)
+    np.savez(
+        folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities
+    )
     np.save(folder / "fingerprints.npy", result.fingerprints)
     kept: dict[str, Any] = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
-    final: dict[str, Any] = {f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)}
+    final: dict[str, Any] = {
+        f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)
+    }
     np.savez(folder / "weights.npz", **kept, **final)
     record = {
         "twin": result.twin,
@@ -181,7 +203,9 @@ def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
         writer.flush()
         done = seeds.index(seed) * epochs + epoch + 1
         text = f"seed {seed}, epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
-        tell("progress", node=f"Trainer-{job.twin}", done=done, total=epochs * len(seeds), text=text)
+        tell(
+            "progress", node=f"Trainer-{job.twin}", done=done, total=epochs * len(seeds), text=text
+        )
 
     return hook
 

@@ -25,7 +25,8 @@ class Built:
 
 @contextmanager
 def session(recipe: Recipe, seed: int) -> Iterator[None]:
-    """Seeds, precision, determinism and graph rewrites as the recipe asks; precision is restored afterwards.
+    """Seeds, precision, determinism and graph rewrites as the recipe asks; precision is restored
+    afterwards.
 
     Op determinism cannot be switched off again within a process (TensorFlow has no call for it).
     """
@@ -35,15 +36,19 @@ def session(recipe: Recipe, seed: int) -> Iterator[None]:
         tf.config.experimental.enable_op_determinism()
     before = keras.config.dtype_policy()
     options = tf.config.optimizer.get_experimental_options()
-    # Grappler's constant folding regroups batch-norm arithmetic differently in the two twins' graphs (2e-2 after 100
-    # steps of Adam, 0.0 with it off), and XLA is left to the recipe alone.
-    tf.config.optimizer.set_experimental_options({"constant_folding": not recipe.execution.deterministic})
+    # Grappler's constant folding regroups batch-norm arithmetic differently in the two twins'
+    # graphs (2e-2 after 100 steps of Adam, 0.0 with it off), and XLA is left to the recipe alone.
+    tf.config.optimizer.set_experimental_options(
+        {"constant_folding": not recipe.execution.deterministic}
+    )
     keras.config.set_dtype_policy(recipe.execution.precision)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-        tf.config.optimizer.set_experimental_options({"constant_folding": options.get("constant_folding", True)})
+        tf.config.optimizer.set_experimental_options(
+            {"constant_folding": options.get("constant_folding", True)}
+        )
 
 
 def build(recipe: Recipe, problem: Problem, steps_per_epoch: int) -> Built:
@@ -66,7 +71,8 @@ def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     settings = {
         name: value
         for name in Optimizer.model_fields
-        if name not in ("name", "learning_rate") and (value := getattr(recipe.optimizer, name)) is not None
+        if name not in ("name", "learning_rate")
+        and (value := getattr(recipe.optimizer, name)) is not None
     }
     config = {"learning_rate": _learning_rate(recipe, steps_per_epoch), **settings}
     classes = {
@@ -81,7 +87,9 @@ def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     return classes[recipe.optimizer.name](**config)
 
 
-def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+def _learning_rate(
+    recipe: Recipe, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     rate, schedule = recipe.optimizer.learning_rate, recipe.schedule
     schedules = keras.optimizers.schedules
     if schedule.kind == "cosine":
@@ -95,8 +103,12 @@ def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.sched
             warmup_steps=warmup,
         )
     if schedule.kind == "exponential":
-        return schedules.ExponentialDecay(rate, decay_steps=steps, decay_rate=schedule.decay_per_epoch)
+        return schedules.ExponentialDecay(
+            rate, decay_steps=steps, decay_rate=schedule.decay_per_epoch
+        )
     if schedule.kind == "piecewise":
         boundaries = [max(1, round(epoch * steps)) for epoch in schedule.boundaries]
-        return schedules.PiecewiseConstantDecay(boundaries, [rate, *(rate * factor for factor in schedule.factors)])
+        return schedules.PiecewiseConstantDecay(
+            boundaries, [rate, *(rate * factor for factor in schedule.factors)]
+        )
     return rate

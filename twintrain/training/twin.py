@@ -2,7 +2,8 @@
 
     result = twin_named("loop").train(job)        # twintrain.training.registry
 
-Whatever trains under this contract can be compared; nothing downstream knows which kind of loop it was.
+Whatever trains under this contract can be compared; nothing downstream knows which kind of loop it
+was.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class TwinResult:
     Attributes:
         model: the trained model, holding `weights`.
         history: per figure ('loss', 'accuracy', 'val_loss', 'val_accuracy'), one number per epoch.
-        weights: the weights kept (best ones where early stopping restores them), in the order of `model.get_weights`.
+        weights: the weights kept (best ones where early stopping restores them), in the order of
+            `model.get_weights`.
         final_weights: the weights after the last step.
         fingerprints: int64 [epochs, steps], one per batch consumed.
         epoch_seconds: wall time per epoch, validation included; the first contains graph tracing.

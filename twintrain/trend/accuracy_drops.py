@@ -1,14 +1,16 @@
-"""Did the accuracy of a slice fall? One span's slices are held against the same slices in the spans before.
+"""Did the accuracy of a slice fall? One span's slices are held against the same slices in the spans
+before.
 
-Spans differ for more reasons than which test examples were drawn: each has training data of its own. By how much cannot
-be told from one slice over two or three spans, but from all slices together: the variance between spans beyond the
-binomial one is estimated from the scatter of every slice over the earlier spans, and from that of the other slices in
-this span around their median change, so that a span in which all of them fall is seen as such (a moment estimator,
-weighted by precision: DerSimonian and Laird 1986, "Meta-analysis in clinical trials", Control. Clin. Trials 7). A slice
-that has scattered more keeps its own scatter, and its own few degrees of freedom where it scattered more than chance
-would have it. The test is Student's, with Satterthwaite's degrees of freedom (1946, "An approximate distribution of
-estimates of variance components", Biometrics Bulletin 2). `benchmarks/trend_alarms.py` measures how often it errs and
-what it sees.
+Spans differ for more reasons than which test examples were drawn: each has training data of its
+own. By how much cannot be told from one slice over two or three spans, but from all slices
+together: the variance between spans beyond the binomial one is estimated from the scatter of every
+slice over the earlier spans, and from that of the other slices in this span around their median
+change, so that a span in which all of them fall is seen as such (a moment estimator, weighted by
+precision: DerSimonian and Laird 1986, "Meta-analysis in clinical trials", Control. Clin. Trials 7).
+A slice that has scattered more keeps its own scatter, and its own few degrees of freedom where it
+scattered more than chance would have it. The test is Student's, with Satterthwaite's degrees of
+freedom (1946, "An approximate distribution of estimates of variance components", Biometrics
+Bulletin 2). `benchmarks/trend_alarms.py` measures how often it errs and what it sees.
 """
 
 from __future__ import annotations
@@ -54,13 +56,16 @@ class Course:
     def drawn(self) -> tuple[float, float]:
         """Binomial variance of an accuracy: of an earlier span, on average, and of this one."""
         right = float((self.accuracies * self.sizes).sum())
-        share = (right + 1) / (float(self.sizes.sum()) + 2)  # never 0 or 1: all right so far does not rule out errors
+        share = (right + 1) / (
+            float(self.sizes.sum()) + 2
+        )  # never 0 or 1: all right so far does not rule out errors
         before, now = 1 / self.sizes[:-1], 1 / self.sizes[-1]
         return share * (1 - share) * float(before.mean()), share * (1 - share) * float(now)
 
 
 def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.float64]:
-    """Of each slice, how probable a fall as deep is if its accuracy fell by no more than `allowed`; one-sided.
+    """Of each slice, how probable a fall as deep is if its accuracy fell by no more than `allowed`;
+    one-sided.
 
     Args:
         courses: of the slices of one span, of one twin.
@@ -75,7 +80,9 @@ def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.f
     scatter = np.array([one.scatter for one in courses])
     drops = np.array([one.drop for one in courses])
     widen = 1 + 1 / earlier
-    drawn = (now + before / earlier) / widen  # of this span's difference, as if it were one accuracy's
+    drawn = (
+        now + before / earlier
+    ) / widen  # of this span's difference, as if it were one accuracy's
     beside = max(0, count - 2)  # of the other slices' squares the median takes one
     known = float((earlier - 1).sum()) + beside
     if known < 1:
@@ -83,15 +90,24 @@ def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.f
     squares = (drops - np.median(drops)) ** 2 / widen
     share = beside / max(1, count - 1)
 
-    def over_all(of_past: npt.NDArray[np.float64], of_others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def over_all(
+        of_past: npt.NDArray[np.float64], of_others: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
         """For each slice, the sum over every slice's past and over this span of the others."""
-        total: npt.NDArray[np.float64] = of_past.sum() + (of_others.sum() - of_others if beside else np.zeros(count))
+        total: npt.NDArray[np.float64] = of_past.sum() + (
+            of_others.sum() - of_others if beside else np.zeros(count)
+        )
         return total
 
-    # Weighted by precision, so that a slice of few examples does not drown what the large ones show.
+    # Weighted by precision, so that a slice of few examples does not drown what the large ones
+    # show.
     weights = over_all((earlier - 1) / before, share / drawn)
     between = np.maximum(0.0, (over_all(scatter / before, squares / drawn) - known) / weights)
-    doubt = known + 2 * between * weights + between**2 * over_all((earlier - 1) / before**2, share / drawn**2)
+    doubt = (
+        known
+        + 2 * between * weights
+        + between**2 * over_all((earlier - 1) / before**2, share / drawn**2)
+    )
     freedom = ((drawn + between) * weights) ** 2 / doubt
     own, few = scatter / np.maximum(earlier - 1, 1), np.maximum(earlier - 1, 1)
     apart = stats.f.sf(own / (before + between), few, freedom) < _APART

@@ -1,19 +1,22 @@
 """What records show together, and which of them to be alarmed at.
 
-Looking again after every span must not multiply false alarms. Two devices hold them to 5 % over any number of spans, as
-far as what they assume holds (docs/trend.md has simulations of when it does not):
+Looking again after every span must not multiply false alarms. Two devices hold them to 5 % over any
+number of spans, as far as what they assume holds (docs/trend.md has simulations of when it does
+not):
 
-- Alarms of one span spend a share of that 5 %: the t-th look may spend 6 / (pi t)^2 of it, which sums up to the whole
-  over all looks to come (alpha spending: Lan and DeMets 1983, "Discrete sequential boundaries for clinical trials",
-  Biometrika 70; by the union bound, so that nothing is assumed of how spans depend on each other). A third each goes
-  to the gap over all examples, to the gap per slice, and to the accuracy per slice; slices share theirs by Holm's
-  method.
-- The mean gap over all spans so far has a confidence sequence, an interval that holds at all times at once: Robbins's
-  normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence
-  sequences", Ann. Statist. 49, equation 14), with variances as estimated per span.
+- Alarms of one span spend a share of that 5 %: the t-th look may spend 6 / (pi t)^2 of it, which
+  sums up to the whole over all looks to come (alpha spending: Lan and DeMets 1983, "Discrete
+  sequential boundaries for clinical trials", Biometrika 70; by the union bound, so that nothing is
+  assumed of how spans depend on each other). A third each goes to the gap over all examples, to the
+  gap per slice, and to the accuracy per slice; slices share theirs by Holm's method.
+- The mean gap over all spans so far has a confidence sequence, an interval that holds at all times
+  at once: Robbins's normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform,
+  nonparametric, nonasymptotic confidence sequences", Ann. Statist. 49, equation 14), with variances
+  as estimated per span.
 
-Gaps are those of the models a span left, tested over their test examples: whether other seeds would show them too is the
-report's question, and with two or three seeds no gap however large would pass for certain there.
+Gaps are those of the models a span left, tested over their test examples: whether other seeds would
+show them too is the report's question, and with two or three seeds no gap however large would pass
+for certain there.
 
 Drift of the data is a distance with a threshold of the user's, not a test.
 """
@@ -57,11 +60,14 @@ class Look(_Part):
 
     record: SpanRecord
     drift_points: float | None = Field(
-        description="largest change of a label's share against the reference, percentage points; null for the first"
+        description="largest change of a label's share against the reference, percentage points; "
+        "null for the first"
     )
     reference: int | None = Field(description="the span it was held against")
     mean_gap_points: float = Field(description="over all spans so far")
-    mean_gap_ci95_points: tuple[float, float] = Field(description="confidence sequence: holds at every span at once")
+    mean_gap_ci95_points: tuple[float, float] = Field(
+        description="confidence sequence: holds at every span at once"
+    )
     recipe_changed: bool = Field(description="against the span before")
     alerts: list[Alert]
 
@@ -79,19 +85,26 @@ class Trend(_Part):
 
 
 def spent(look: int, alpha: float = ALPHA) -> float:
-    """The share of `alpha` that the look-th look may spend, counted from 1; all looks together spend `alpha`."""
+    """The share of `alpha` that the look-th look may spend, counted from 1; all looks together
+    spend `alpha`.
+    """
     return alpha * 6 / (math.pi * look) ** 2
 
 
 def confidence_sequence(
-    values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], intended: float, alpha: float = ALPHA
+    values: npt.NDArray[np.float64],
+    variances: npt.NDArray[np.float64],
+    intended: float,
+    alpha: float = ALPHA,
 ) -> npt.NDArray[np.float64]:
-    """An interval of the mean after each value, all of which hold together with probability 1 - `alpha`.
+    """An interval of the mean after each value, all of which hold together with probability 1 -
+    `alpha`.
 
     Args:
         values: independent, approximately normal, [looks].
         variances: of each, [looks]; 0 for a value that is known for certain.
-        intended: the sum of variances at which the intervals are to be narrowest; any choice made beforehand is valid.
+        intended: the sum of variances at which the intervals are to be narrowest; any choice made
+            beforehand is valid.
         alpha: probability that any of the intervals fails.
 
     Returns:
@@ -110,22 +123,29 @@ def judge(records: Sequence[SpanRecord], drop_points: float = DROP_POINTS) -> li
 
     Args:
         records: in any order.
-        drop_points: by how much a slice's accuracy may fall below what it was before anyone is alarmed.
+        drop_points: by how much a slice's accuracy may fall below what it was before anyone is
+            alarmed.
     """
     named: dict[str, dict[int, SpanRecord]] = {}
     for record in sorted(records, key=lambda record: (record.span, record.created)):
         named.setdefault(record.recipe_name, {})[record.span] = record
-    return [_trend(name, [spans[span] for span in sorted(spans)], drop_points) for name, spans in sorted(named.items())]
+    return [
+        _trend(name, [spans[span] for span in sorted(spans)], drop_points)
+        for name, spans in sorted(named.items())
+    ]
 
 
 def look_at(record: SpanRecord, records: Sequence[SpanRecord]) -> Look:
-    """One span as the trend sees it, with what there is to be alarmed at: a gap, a drop, drift against the span before.
+    """One span as the trend sees it, with what there is to be alarmed at: a gap, a drop, drift
+    against the span before.
 
     Args:
         record: the span.
         records: all there are, in any order; those of later spans do not count.
     """
-    known = [one for one in records if one.span <= record.span and one.recipe_name == record.recipe_name]
+    known = [
+        one for one in records if one.span <= record.span and one.recipe_name == record.recipe_name
+    ]
     (trend,) = judge([*(one for one in known if one.span != record.span), record])
     return trend.looks[-1]
 
@@ -133,7 +153,8 @@ def look_at(record: SpanRecord, records: Sequence[SpanRecord]) -> Look:
 def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
     gaps = np.array([record.overall.gap_points for record in records])
     errors = np.array([_standard_error(record.overall.ci95_points) for record in records])
-    # Ten spans of twins that disagree on 2 % of their examples, which is what good and not quite equal twins do.
+    # Ten spans of twins that disagree on 2 % of their examples, which is what good and not quite
+    # equal twins do.
     bounds = confidence_sequence(gaps, errors**2, 10 * 0.02 * 100**2 / max(records[0].overall.n, 1))
     looks: list[Look] = []
     reference: SpanRecord | None = None
@@ -141,7 +162,10 @@ def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
         before = records[position - 1] if position else None
         drift, alert = _drift(record, reference, before)
         alpha = spent(position + 1) / 3
-        alerts = [*_gap_alerts(record, alpha), *_drops(record, records[:position], drop_points, alpha)]
+        alerts = [
+            *_gap_alerts(record, alpha),
+            *_drops(record, records[:position], drop_points, alpha),
+        ]
         looks.append(
             Look(
                 record=record,
@@ -162,28 +186,41 @@ def _standard_error(interval: tuple[float, float]) -> float:
 
 
 def _gap_alerts(record: SpanRecord, alpha: float) -> list[Alert]:
-    """Gaps beyond the margin, all examples first; the slices share `alpha`, all examples have as much for their own."""
+    """Gaps beyond the margin, all examples first; the slices share `alpha`, all examples have as
+    much for their own.
+    """
     whole, *parts = record.slices
     found = [whole] if whole.beyond_p < alpha else []
-    found += [part for part, p in zip(parts, holm([part.beyond_p for part in parts]), strict=True) if p < alpha]
+    found += [
+        part
+        for part, p in zip(parts, holm([part.beyond_p for part in parts]), strict=True)
+        if p < alpha
+    ]
     return [
         Alert(
             kind="gap" if part is whole else "slice gap",
             where=part.name,
             points=part.gap_points,
             text=f"{part.name}: the loop is {abs(part.gap_points):.2f} points "
-            f"{'below' if part.gap_points < 0 else 'above'} fit, beyond the margin of {record.margin_points:g}",
+            f"{'below' if part.gap_points < 0 else 'above'} fit, beyond the margin of "
+            f"{record.margin_points:g}",
         )
         for part in found
     ]
 
 
-def _drops(record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float) -> list[Alert]:
+def _drops(
+    record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float
+) -> list[Alert]:
     """Slices whose accuracy fell, of either twin, by more than `drop_points` below its mean so far."""
     found: list[tuple[str, str, float]] = []
     p_values: list[float] = []
     for twin in ("fit", "loop"):
-        courses = {part.name: course for part in record.slices[1:] if (course := _course(part, twin, before))}
+        courses = {
+            part.name: course
+            for part in record.slices[1:]
+            if (course := _course(part, twin, before))
+        }
         found += [(name, twin, course.drop) for name, course in courses.items()]
         p_values += drop_p_values(list(courses.values()), drop_points / 100).tolist()
     alarming = [(one, p) for one, p in zip(found, holm(p_values), strict=True) if p < alpha]
@@ -193,7 +230,8 @@ def _drops(record: SpanRecord, before: list[SpanRecord], drop_points: float, alp
             kind="slice accuracy",
             where=name,
             points=-100 * drop,
-            text=f"{name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its mean so far",
+            text=f"{name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its "
+            "mean so far",
         )
         for (name, twin, drop), _ in sorted(alarming, key=lambda pair: order.index(pair[0][0]))
     ]
@@ -212,24 +250,33 @@ def _course(part: SliceRecord, twin: str, before: list[SpanRecord]) -> Course | 
 def _drift(
     record: SpanRecord, reference: SpanRecord | None, before: SpanRecord | None
 ) -> tuple[float | None, Alert | None]:
-    """How far the labels are from the last span that had not drifted, and an alert where that is news.
+    """How far the labels are from the last span that had not drifted, and an alert where that is
+    news.
 
-    A span like the drifted one before it is no news: a change that lasts is told once and then is the new reference.
+    A span like the drifted one before it is no news: a change that lasts is told once and then is
+        the new reference.
     """
     if reference is None or before is None:
         return None, None
     label, distance = label_distance(record, reference)
-    lasting = before is not reference and label_distance(record, before)[1] <= record.drift_threshold
+    lasting = (
+        before is not reference and label_distance(record, before)[1] <= record.drift_threshold
+    )
     if distance <= record.drift_threshold or lasting:
         return 100 * distance, None
     share, was = record.label_shares.get(label, 0.0), reference.label_shares.get(label, 0.0)
-    text = f"label {label} is {share:.1%} of the training examples, {was:.1%} in span {reference.span}"
+    text = (
+        f"label {label} is {share:.1%} of the training examples, {was:.1%} in span {reference.span}"
+    )
     return 100 * distance, Alert(kind="drift", where=label, points=100 * (share - was), text=text)
 
 
 def label_distance(record: SpanRecord, other: SpanRecord) -> tuple[str, float]:
     """The label whose share changed most and by how much (TFDV's infinity norm)."""
     labels = sorted({*record.label_shares, *other.label_shares})
-    changes = {label: abs(record.label_shares.get(label, 0.0) - other.label_shares.get(label, 0.0)) for label in labels}
+    changes = {
+        label: abs(record.label_shares.get(label, 0.0) - other.label_shares.get(label, 0.0))
+        for label in labels
+    }
     label = max(changes, key=lambda name: changes[name])
     return label, changes[label]

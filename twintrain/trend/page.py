@@ -16,7 +16,9 @@ from twintrain.trend.monitor import Look, Trend
 def render_trend(trends: Sequence[Trend]) -> str:
     """The page for every recipe name there are records of; every string from data is escaped."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("twintrain", "trend"), PackageLoader("twintrain", "report")]),
+        loader=ChoiceLoader(
+            [PackageLoader("twintrain", "trend"), PackageLoader("twintrain", "report")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -24,10 +26,17 @@ def render_trend(trends: Sequence[Trend]) -> str:
     environment.filters["points"] = lambda value: f"{value:+.2f}"
     environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
     drawn = [
-        {"gap": gaps(t.looks), "accuracy": accuracies(t.looks), "slices": slices(t.looks), "drift": drift(t.looks)}
+        {
+            "gap": gaps(t.looks),
+            "accuracy": accuracies(t.looks),
+            "slices": slices(t.looks),
+            "drift": drift(t.looks),
+        }
         for t in trends
     ]
-    return environment.get_template("page.html").render(trends=list(zip(trends, drawn, strict=True)))
+    return environment.get_template("page.html").render(
+        trends=list(zip(trends, drawn, strict=True))
+    )
 
 
 def gaps(looks: Sequence[Look]) -> str:
@@ -36,19 +45,31 @@ def gaps(looks: Sequence[Look]) -> str:
     with figure(7.0, 3.2) as drawn:
         axes = drawn.subplots()
         margin = looks[-1].record.margin_points
-        axes.axhspan(-margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}")
+        axes.axhspan(
+            -margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}"
+        )
         axes.axhline(0, color=INK, linewidth=0.8)
         low, high = zip(*(look.mean_gap_ci95_points for look in looks), strict=True)
         axes.fill_between(
-            spans, low, high, color=LOOP, alpha=0.18, linewidth=0, label="mean so far, valid at all times"
+            spans,
+            low,
+            high,
+            color=LOOP,
+            alpha=0.18,
+            linewidth=0,
+            label="mean so far, valid at all times",
         )
         axes.plot(spans, [look.mean_gap_points for look in looks], color=LOOP, linewidth=1.2)
         for span, look in zip(spans, looks, strict=True):
             whole = look.record.overall
             flagged = any(alert.kind in ("gap", "slice gap") for alert in look.alerts)
             colour = BAD if flagged else FIT
-            axes.plot([span, span], whole.ci95_points, color=colour, linewidth=2, solid_capstyle="butt")
-            (mark,) = axes.plot(span, whole.gap_points, "D" if flagged else "o", color=colour, markersize=6)
+            axes.plot(
+                [span, span], whole.ci95_points, color=colour, linewidth=2, solid_capstyle="butt"
+            )
+            (mark,) = axes.plot(
+                span, whole.gap_points, "D" if flagged else "o", color=colour, markersize=6
+            )
             tips.put(mark, f"span {look.record.span}: {whole.gap_points:+.2f} points")
         _label(axes, "gap, loop − fit, points")
         axes.legend(frameon=False, fontsize=9, loc="best")
@@ -59,9 +80,20 @@ def accuracies(looks: Sequence[Look]) -> str:
     """Accuracy of both twins over spans; the loop is dashed, so that equal twins stay visible."""
     with figure(7.0, 2.6) as drawn:
         axes = drawn.subplots()
-        for twin, colour, style, width in (("fit", FIT, "-", 3.0), ("loop", LOOP, (0, (4, 4)), 1.6)):
+        for twin, colour, style, width in (
+            ("fit", FIT, "-", 3.0),
+            ("loop", LOOP, (0, (4, 4)), 1.6),
+        ):
             values = [100 * getattr(look.record.overall, f"{twin}_accuracy") for look in looks]
-            axes.plot(_spans(looks), values, color=colour, linestyle=style, linewidth=width, marker="o", label=twin)
+            axes.plot(
+                _spans(looks),
+                values,
+                color=colour,
+                linestyle=style,
+                linewidth=width,
+                marker="o",
+                label=twin,
+            )
         _label(axes, "accuracy, %")
         axes.legend(frameon=False, fontsize=9)
         return as_svg(drawn, "Accuracy of both twins per span")
@@ -80,11 +112,20 @@ def slices(looks: Sequence[Look]) -> str:
     widest = float(np.nanmax(np.abs(table))) or 1.0
     with figure(7.0, 1.1 + 0.26 * len(names)) as drawn:
         axes = drawn.subplots()
-        image = axes.imshow(table, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", interpolation="nearest")
+        image = axes.imshow(
+            table, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", interpolation="nearest"
+        )
         for column, look in enumerate(looks):
             for alert in look.alerts:
                 if alert.where in names:
-                    axes.plot(column, names.index(alert.where), "x", color=INK, markersize=7, markeredgewidth=2)
+                    axes.plot(
+                        column,
+                        names.index(alert.where),
+                        "x",
+                        color=INK,
+                        markersize=7,
+                        markeredgewidth=2,
+                    )
         axes.set_yticks(range(len(names)), [as_it_stands(name) for name in names])
         axes.set_xticks(range(len(looks)), [str(look.record.span) for look in looks])
         axes.set_xlabel("span")
@@ -99,8 +140,12 @@ def drift(looks: Sequence[Look]) -> str:
         return ""
     with figure(7.0, 2.2) as drawn:
         axes = drawn.subplots()
-        colours = [BAD if any(alert.kind == "drift" for alert in look.alerts) else FIT for look in known]
-        axes.bar(_spans(known), [look.drift_points or 0.0 for look in known], color=colours, width=0.6)
+        colours = [
+            BAD if any(alert.kind == "drift" for alert in look.alerts) else FIT for look in known
+        ]
+        axes.bar(
+            _spans(known), [look.drift_points or 0.0 for look in known], color=colours, width=0.6
+        )
         axes.axhline(100 * looks[-1].record.drift_threshold, color=INK, linewidth=1, linestyle="--")
         _label(axes, "largest change of\na label's share, points")
         return as_svg(drawn, "Drift of the labels per span; the dashed line is the threshold")

@@ -1,7 +1,9 @@
-"""Where records are kept: one file per span, recipe and recipe name, on a disk or in an object store (fsspec).
+"""Where records are kept: one file per span, recipe and recipe name, on a disk or in an object
+store (fsspec).
 
-A record's name says what it is of, so that a run that is repeated replaces its record instead of adding one, and runs
-that end at the same time write different files. A file appears whole or not at all.
+A record's name says what it is of, so that a run that is repeated replaces its record instead of
+adding one, and runs that end at the same time write different files. A file appears whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ class RecordStore:
     """All records below one place.
 
     Args:
-        place: a directory, or a URL that fsspec knows (s3://bucket/prefix, gs://…, memory://…). minio://bucket/prefix
-            is S3 at the endpoint that AWS_ENDPOINT_URL names, as on Kubeflow Pipelines.
+        place: a directory, or a URL that fsspec knows (s3://bucket/prefix, gs://…, memory://…).
+            minio://bucket/prefix is S3 at the endpoint that AWS_ENDPOINT_URL names, as on Kubeflow
+            Pipelines.
 
     Raises:
         TwintrainError: the kind of place is unknown, or what it needs is not installed.
@@ -59,10 +62,16 @@ class RecordStore:
             if self._local:
                 _replace(Path(path), text)
             else:
-                self._files.pipe_file(path, text)  # one upload: object stores show an object when it is complete
+                self._files.pipe_file(
+                    path, text
+                )  # one upload: object stores show an object when it is complete
         except Exception as error:  # object stores raise errors of their own, without a common base
-            problem = f"The record of span {record.span} cannot be written to {self.place}: {error}."
-            raise TwintrainError(problem, "Check the place's existence, rights and space.") from error
+            problem = (
+                f"The record of span {record.span} cannot be written to {self.place}: {error}."
+            )
+            raise TwintrainError(
+                problem, "Check the place's existence, rights and space."
+            ) from error
         return path
 
     def all(self) -> list[SpanRecord]:
@@ -99,7 +108,8 @@ class RecordStore:
             ) from error
 
     def _path(self, span: int, recipe_name: str, recipe_hash: str) -> str:
-        # A trend goes by recipe name, which any text may be: two names of one recipe are two trends.
+        # A trend goes by recipe name, which any text may be: two names of one recipe are two
+        # trends.
         key = hashlib.sha256(f"{recipe_hash} {recipe_name}".encode()).hexdigest()[:16]
         return f"{self._root.rstrip('/')}/span-{span:09d}-{key}.json"
 
@@ -110,10 +120,13 @@ class RecordStore:
         except ValidationError as error:
             raise TwintrainError(
                 explained(error, SpanRecord, f"The record {path}"),
-                "If a newer Twintrain wrote it, use that one; otherwise move the file away and run that span again.",
+                "If a newer Twintrain wrote it, use that one; otherwise move the file away and run "
+                "that span again.",
             ) from error
         except Exception as error:
-            raise TwintrainError(f"The record {path} cannot be read: {error}.", "Check its rights.") from error
+            raise TwintrainError(
+                f"The record {path} cannot be read: {error}.", "Check its rights."
+            ) from error
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -123,7 +136,9 @@ def _replace(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # a machine that dies now must not leave an empty record under the final name
+            os.fsync(
+                file.fileno()
+            )  # a machine that dies now must not leave an empty record under the final name
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except BaseException:

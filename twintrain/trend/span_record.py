@@ -1,4 +1,6 @@
-"""One retraining's comparison, small enough to keep for ever: what the trend is drawn and judged from."""
+"""One retraining's comparison, small enough to keep for ever: what the trend is drawn and judged
+from.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class SliceRecord(_Part):
     loop_accuracy: float = Field(ge=0, le=1)
     gap_points: float = Field(description="loop minus fit, percentage points")
     ci95_points: tuple[float, float]
-    beyond_p: float = Field(ge=0, le=1, description="two-sided test of a gap beyond the margin, for the models at hand")
+    beyond_p: float = Field(
+        ge=0, le=1, description="two-sided test of a gap beyond the margin, for the models at hand"
+    )
     verdict: Verdict
 
 
@@ -42,8 +46,12 @@ class SpanRecord(_Part):
     sentence: str
     pushed: bool
     slices: list[SliceRecord] = Field(min_length=1)
-    label_shares: dict[str, float] = Field(description="share of each label among the training examples")
-    drift_threshold: float = Field(gt=0, description="largest change of a label's share that is no drift")
+    label_shares: dict[str, float] = Field(
+        description="share of each label among the training examples"
+    )
+    drift_threshold: float = Field(
+        gt=0, description="largest change of a label's share that is no drift"
+    )
     report: str = Field("", description="where the whole report is")
 
     @property
@@ -52,7 +60,9 @@ class SpanRecord(_Part):
         return self.slices[0]
 
 
-def record_from(comparison: Comparison, span: int, drift_threshold: float, report: str = "") -> SpanRecord:
+def record_from(
+    comparison: Comparison, span: int, drift_threshold: float, report: str = ""
+) -> SpanRecord:
     """The record of a finished comparison.
 
     Args:

@@ -21,7 +21,9 @@ def message(trends: list[Trend]) -> str:
     for trend in trends:
         if trend.alerts:
             newest = trend.looks[-1].record
-            lines.append(f"Twintrain, recipe {trend.recipe_name}, span {newest.span}: {newest.sentence}")
+            lines.append(
+                f"Twintrain, recipe {trend.recipe_name}, span {newest.span}: {newest.sentence}"
+            )
             lines += [f"• {alert.kind}: {alert.text}" for alert in trend.alerts]
             if newest.report:
                 lines.append(f"Report: {newest.report}")
@@ -29,12 +31,15 @@ def message(trends: list[Trend]) -> str:
 
 
 def webhook() -> str | None:
-    """The address in the environment; None when there is none. It is a secret and is never written anywhere."""
+    """The address in the environment; None when there is none. It is a secret and is never written
+    anywhere.
+    """
     return os.environ.get(VARIABLE) or None
 
 
 def post(address: str, text: str, wait: float = 1.0) -> None:
-    """Send a text as Slack's `{"text": …}`, again after 1, 2 and 4 times `wait` seconds where the server is at fault.
+    """Send a text as Slack's `{"text": …}`, again after 1, 2 and 4 times `wait` seconds where the
+    server is at fault.
 
     Raises:
         TwintrainError: it was not taken; names the host and the answer, not the address.
@@ -56,7 +61,8 @@ def post(address: str, text: str, wait: float = 1.0) -> None:
         problem = f"The webhook at {host} cannot be reached ({type(error).__name__})."
     else:
         return
-    # Outside the handlers: httpx's own exception carries the whole address, which would end up in a log.
+    # Outside the handlers: httpx's own exception carries the whole address, which would end up in a
+    # log.
     raise TwintrainError(problem, f"Check the address in {VARIABLE}.")
 
 

@@ -1,7 +1,9 @@
-"""Hyperparameter search for a twin: one space, equal trials, equal epochs, the same trials in the same order.
+"""Hyperparameter search for a twin: one space, equal trials, equal epochs, the same trials in the
+same order.
 
-Both twins go through `HyperModel.fit` and return the same dictionary, the figures of the epoch with the lowest
-validation loss. (keras-tuner would score a `History` by its best epoch, but a returned number as it is.)
+Both twins go through `HyperModel.fit` and return the same dictionary, the figures of the epoch with
+the lowest validation loss. (keras-tuner would score a `History` by its best epoch, but a returned
+number as it is.)
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _LOST = "a worker ended early; what it left is run now"
 
 @dataclass(frozen=True)
 class TuningJob:
-    """What to search: the twin, its recipe, the data, and the folder where the search keeps its state."""
+    """What to search: the twin, its recipe, the data, and the folder where the search keeps its
+    state.
+    """
 
     twin: TwinName
     recipe: Recipe
@@ -48,8 +52,8 @@ class TuningResult:
 
     Attributes:
         best: keras-tuner's configuration of the best hyperparameters.
-        trials: every trial in the order it was run: 'trial', 'learning_rate', 'batch_size', 'val_loss',
-            'val_accuracy', 'best_epoch', 'seconds'.
+        trials: every trial in the order it was run: 'trial', 'learning_rate', 'batch_size',
+            'val_loss', 'val_accuracy', 'best_epoch', 'seconds'.
     """
 
     best: dict[str, Any]
@@ -60,7 +64,12 @@ class TwinHyperModel(keras_tuner.HyperModel):
     """One twin as keras-tuner sees it."""
 
     def __init__(
-        self, twin: TwinName, recipe: Recipe, problem: Problem, train: ExampleStore, validation: ExampleStore
+        self,
+        twin: TwinName,
+        recipe: Recipe,
+        problem: Problem,
+        train: ExampleStore,
+        validation: ExampleStore,
     ) -> None:
         super().__init__(name=f"twin_{twin}")
         self._twin, self._recipe, self._problem = twin, recipe, problem
@@ -72,31 +81,45 @@ class TwinHyperModel(keras_tuner.HyperModel):
         proposed = with_values(self._recipe, suggest(hp, self._recipe.tuning))
         return self._problem.build_model(proposed, self._problem.input_shape, self._problem.classes)
 
-    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any) -> dict[str, float]:
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
+    ) -> dict[str, float]:
         """Train this twin with the proposed values.
 
-        The twin builds and seeds its own model, so that a trial depends on its values alone and not on the trials
-        before it.
+        The twin builds and seeds its own model, so that a trial depends on its values alone and not
+        on the trials before it.
         """
         tuning = self._recipe.tuning
         proposed = with_values(self._recipe, suggest(hp, tuning))
-        short = proposed.model_copy(update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})})
+        short = proposed.model_copy(
+            update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})}
+        )
         started = time.perf_counter()
         job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
         try:
             result = twin_named(self._twin).train(job)
         except Exception as error:
-            # Any other exception keras-tuner would count as a failed trial, try again, and at last replace by its own.
+            # Any other exception keras-tuner would count as a failed trial, try again, and at last
+            # replace by its own.
             raise FatalError from error
-        # keras-tuner gives up after three trials whose score is NaN; an infinite one is merely the worst.
+        # keras-tuner gives up after three trials whose score is NaN; an infinite one is merely the
+        # worst.
         losses = np.nan_to_num(result.history["val_loss"], nan=np.inf, posinf=np.inf)
         best = int(np.argmin(losses))
-        figures = {name: values[best] for name, values in result.history.items()} | {"val_loss": float(losses[best])}
+        figures = {name: values[best] for name, values in result.history.items()} | {
+            "val_loss": float(losses[best])
+        }
         if in_a_group():
             return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
         self._trials += 1
         text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
-        tell("progress", node=f"Tuner-{self._twin}", done=self._trials, total=tuning.trials, text=text)
+        tell(
+            "progress",
+            node=f"Tuner-{self._twin}",
+            done=self._trials,
+            total=tuning.trials,
+            text=text,
+        )
         return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
 
 
@@ -111,7 +134,9 @@ def suggest(hp: keras_tuner.HyperParameters, tuning: Tuning) -> dict[str, Any]:
 
 def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe with the values of a trial in place of its own."""
-    optimizer = recipe.optimizer.model_copy(update={"learning_rate": float(values["learning_rate"])})
+    optimizer = recipe.optimizer.model_copy(
+        update={"learning_rate": float(values["learning_rate"])}
+    )
     training = recipe.training.model_copy(update={"batch_size": int(values["batch_size"])})
     return recipe.model_copy(update={"optimizer": optimizer, "training": training})
 
@@ -125,7 +150,9 @@ def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
     """
     tuning, shared = job.recipe.tuning, _shared(job)
     if tuning.workers > 1 and finished(shared.folder) < tuning.trials:
-        ended = run_workers(shared, tuning.workers if group is None else 1, partial(_tell_of, job), group)
+        ended = run_workers(
+            shared, tuning.workers if group is None else 1, partial(_tell_of, job), group
+        )
         done = finished(shared.folder)
         if any(ended) or done < tuning.trials:
             tell("progress", node=f"Tuner-{job.twin}", done=done, total=tuning.trials, text=_LOST)
@@ -137,13 +164,18 @@ def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
     if tuning.apply and not np.isfinite(tuner.oracle.get_best_trials()[0].score):
         raise TwintrainError(
             f"Every trial of the {job.twin} twin diverged: there are no best values to train with.",
-            "Lower tuning.learning_rate, or train with the recipe's own values (tuning.apply=false).",
+            "Lower tuning.learning_rate, or train with the recipe's own values "
+            "(tuning.apply=false).",
         )
-    return TuningResult(best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())])
+    return TuningResult(
+        best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())]
+    )
 
 
 def search_step(job: TuningJob) -> TuningResult | None:
-    """A Tuner's step: search or, as a further member of a group, help the step that leads it, which has the result."""
+    """A Tuner's step: search or, as a further member of a group, help the step that leads it, which
+    has the result.
+    """
     group = WorkerGroup.of_this_process()
     if group is None or group.member == 0:
         return search(job, group)
@@ -153,7 +185,9 @@ def search_step(job: TuningJob) -> TuningResult | None:
 
 def _shared(job: TuningJob) -> Search:
     tuning = job.recipe.tuning
-    return Search(partial(_search, job), job.folder / job.twin, tuning.trials, 60 * tuning.stall_minutes)
+    return Search(
+        partial(_search, job), job.folder / job.twin, tuning.trials, 60 * tuning.stall_minutes
+    )
 
 
 def _search(job: TuningJob) -> keras_tuner.Tuner:
@@ -186,7 +220,12 @@ def _tell_of(job: TuningJob, done: int) -> None:
 
 def _row(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:
     figures = {name: trial.metrics.get_best_value(name) for name in trial.metrics.metrics}
-    return {"trial": trial.trial_id, "status": trial.status, **trial.hyperparameters.values, **figures}
+    return {
+        "trial": trial.trial_id,
+        "status": trial.status,
+        **trial.hyperparameters.values,
+        **figures,
+    }
 
 
 def write_result(result: TuningResult, best_file: Path, trials_file: Path) -> None:

@@ -1,9 +1,11 @@
-"""A search by several processes at once: keras-tuner's chief, which hands out trials, and workers that run them.
+"""A search by several processes at once: keras-tuner's chief, which hands out trials, and workers
+that run them.
 
-The workers are processes of the chief's machine or, on a cluster, also of steps of their own (`twintrain.processes.worker_group`). They
-take the trials a single process would have run, in the same order and with the same values. A worker that dies takes
-its trial with it; the others go on, and what is left at the end is run by the caller. Nothing waits for ever: when no
-trial has ended for the recipe's `tuning.stall_minutes`, the workers are ended.
+The workers are processes of the chief's machine or, on a cluster, also of steps of their own
+(`twintrain.processes.worker_group`). They take the trials a single process would have run, in the
+same order and with the same values. A worker that dies takes its trial with it; the others go on,
+and what is left at the end is run by the caller. Nothing waits for ever: when no trial has ended
+for the recipe's `tuning.stall_minutes`, the workers are ended.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class Search:
     """A search to be made by several.
 
     Attributes:
-        search: builds the tuner and searches; picklable. In the chief, building it serves until it is ended.
+        search: builds the tuner and searches; picklable. In the chief, building it serves until it
+            is ended.
         folder: where keras-tuner keeps this project.
         trials: how many there are to make.
         stall_seconds: give up when no trial has ended for so long.
@@ -41,7 +44,9 @@ class Search:
     stall_seconds: float
 
 
-def run_workers(job: Search, workers: int, tell: Callable[[int], None], group: WorkerGroup | None = None) -> list[int]:
+def run_workers(
+    job: Search, workers: int, tell: Callable[[int], None], group: WorkerGroup | None = None
+) -> list[int]:
     """Have several processes search together; the state of the search is left in `job.folder`.
 
     Args:
@@ -51,7 +56,8 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], group: W
         group: further workers, in steps of their own, which call `help_search`.
 
     Returns:
-        the exit status of each worker of this machine; negative for a signal, also for those that were given up.
+        the exit status of each worker of this machine; negative for a signal, also for those that
+        were given up.
     """
     place = group or WorkerGroup(0, 1, job.folder, host="127.0.0.1")
     port = place.free_port()
@@ -65,7 +71,9 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], group: W
     ended = finished(job.folder)
     last = busy = time.monotonic()
     try:
-        while chief.is_alive() and (_any_alive(staff) or (group is not None and ended < job.trials)):
+        while chief.is_alive() and (
+            _any_alive(staff) or (group is not None and ended < job.trials)
+        ):
             time.sleep(_POLL)
             now = finished(job.folder)
             if now != ended:
@@ -82,7 +90,9 @@ def run_workers(job: Search, workers: int, tell: Callable[[int], None], group: W
 
 
 def help_search(job: Search, group: WorkerGroup) -> None:
-    """Run trials for the chief in another step until it has none left, is gone, or has not come in time."""
+    """Run trials for the chief in another step until it has none left, is gone, or has not come in
+    time.
+    """
     group.announce(0)  # called by nobody: for as long as it is there, the chief waits for its trial
     deadline = time.monotonic() + job.stall_seconds
     while (reached := group.address_of(0)) is None:
@@ -117,7 +127,9 @@ def in_a_group() -> bool:
 
 
 def _start(search: Callable[[], object], environment: dict[str, str]) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(target=_work, args=(search, environment), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_work, args=(search, environment), daemon=True
+    )
     process.start()
     return process
 

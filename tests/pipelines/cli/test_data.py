@@ -21,11 +21,14 @@ def taken(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_images_come_in_and_what_to_do_next_is_said(tmp_path: Path) -> None:
     put_folder(tmp_path / "pets", {"cat": 10, "dog": 20}, 8, 9, 3)
-    done = taken(tmp_path / "pets", "--to", tmp_path / "the data", "--size", "4x6", "--hold-out", "0.1")
+    done = taken(
+        tmp_path / "pets", "--to", tmp_path / "the data", "--size", "4x6", "--hold-out", "0.1"
+    )
     assert done.returncode == 0, done.stderr
     assert "27 training images and 3 test images of 4 x 6 x 3, 2 labels" in done.stdout
     assert (
-        f"Next:  twintrain run --data '{tmp_path}/the data' --recipe '{tmp_path}/the data/recipe.yaml'" in done.stdout
+        f"Next:  twintrain run --data '{tmp_path}/the data' --recipe '{tmp_path}/the "
+        "data/recipe.yaml'" in done.stdout
     )
     assert inspect_pair(find_pair(tmp_path / "the data", "train")).shape == (4, 6, 3)
     shown = twintrain("recipe", "--recipe", str(tmp_path / "the data" / "recipe.yaml")).stdout
@@ -50,7 +53,9 @@ def test_arrays_get_names(tmp_path: Path) -> None:
         (["docs"], "No image below docs in a directory named like its label."),
     ],
 )
-def test_what_is_wrong_is_said_in_two_lines(arguments: list[str], expected: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_in_two_lines(
+    arguments: list[str], expected: str, tmp_path: Path
+) -> None:
     done = taken(*arguments, "--to", tmp_path / "in")
     assert done.returncode == 2
     assert expected in done.stderr
@@ -68,7 +73,15 @@ def test_a_span_needs_to_be_told_of_what(tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=pictures(200_000, 4, 4), y=np.arange(200_000) % 2)
-    command = [sys.executable, "-m", "pipelines.cli", "data", "import", str(tmp_path / "d.npz"), "--to"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "data",
+        "import",
+        str(tmp_path / "d.npz"),
+        "--to",
+    ]
     started = subprocess.Popen(
         [*command, str(tmp_path / "in")],
         stderr=subprocess.PIPE,

@@ -16,7 +16,9 @@ CASES = REPOSITORY / "tests" / "cases"
 
 
 def test_the_verdict_comes_first_and_a_step_is_shown_in_full() -> None:
-    result = CliRunner().invoke(app, ["diagnose", str(CASES / "tf32864_dropout_off.py"), "--step", "2"])
+    result = CliRunner().invoke(
+        app, ["diagnose", str(CASES / "tf32864_dropout_off.py"), "--step", "2"]
+    )
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith("custom_loop calls the model without training=True.")
     for part in (
@@ -42,7 +44,8 @@ def test_json_is_one_object(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("def build_model(): ...", "has no function make_dataset"), ("1 / 0", "ZeroDivisionError")]
+    ("text", "message"),
+    [("def build_model(): ...", "has no function make_dataset"), ("1 / 0", "ZeroDivisionError")],
 )
 def test_code_that_cannot_be_run_is_exit_code_3(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
@@ -59,5 +62,7 @@ def test_the_catalogue_is_listed_and_explained() -> None:
     assert "training_flag_missing" in listed.stdout
     explained = CliRunner().invoke(app, ["pitfalls", "loss_reduction"])
     assert "compute_average_loss" in explained.stdout
-    (entry,) = json.loads(CliRunner().invoke(app, ["pitfalls", "metrics_not_reset", "--json"]).stdout)
+    (entry,) = json.loads(
+        CliRunner().invoke(app, ["pitfalls", "metrics_not_reset", "--json"]).stdout
+    )
     assert entry["links"] == ["https://github.com/tensorflow/tensorflow/issues/35533"]

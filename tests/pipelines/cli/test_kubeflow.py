@@ -13,12 +13,19 @@ from pipelines.config import REPOSITORY
 from tests.pipelines.kfp.kfp_server import KfpServer
 from twintrain.errors import TwintrainError
 
-PLAN = {"name": "nightly", "cron": "0 3 * * *", "timezone": "UTC", "parameters": {"overrides": ["training.epochs=2"]}}
+PLAN = {
+    "name": "nightly",
+    "cron": "0 3 * * *",
+    "timezone": "UTC",
+    "parameters": {"overrides": ["training.epochs=2"]},
+}
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
-    monkeypatch.setattr("pipelines.kfp.client.Server.__init__.__defaults__", (0.01,))  # seconds of pause
+    monkeypatch.setattr(
+        "pipelines.kfp.client.Server.__init__.__defaults__", (0.01,)
+    )  # seconds of pause
     monkeypatch.delenv("KF_PIPELINES_TOKEN", raising=False)
     with KfpServer() as running:
         monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.address)
@@ -39,7 +46,15 @@ def call(*arguments: str | Path) -> Result:
 
 
 def schedule(plan: Path, *more: str) -> Result:
-    return call("schedule", "--cluster", REPOSITORY / "kubeflow/cluster.yaml", "--schedule", plan, "--yes", *more)
+    return call(
+        "schedule",
+        "--cluster",
+        REPOSITORY / "kubeflow/cluster.yaml",
+        "--schedule",
+        plan,
+        "--yes",
+        *more,
+    )
 
 
 def test_a_run_is_submitted_with_its_parameters(server: KfpServer) -> None:
@@ -53,11 +68,15 @@ def test_a_run_is_submitted_with_its_parameters(server: KfpServer) -> None:
         "pipeline_root": "minio://mlpipeline/v2/artifacts/twintrain",
     }
     assert run["service_account"] == "twintrain"
-    placed = run["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    placed = run["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"][
+        "executors"
+    ]
     assert placed["exec-trainer-fit"]["tolerations"][0]["key"] == "nvidia.com/gpu"
 
 
-def test_scheduling_twice_changes_nothing_and_a_change_replaces(server: KfpServer, plan: Path) -> None:
+def test_scheduling_twice_changes_nothing_and_a_change_replaces(
+    server: KfpServer, plan: Path
+) -> None:
     first = schedule(plan)
     assert first.exit_code == 0, first.output
     assert "+cron: 0 0 3 * * *" in first.output
@@ -68,7 +87,10 @@ def test_scheduling_twice_changes_nothing_and_a_change_replaces(server: KfpServe
     assert "next: " in first.output
 
     again = schedule(plan)
-    assert (again.exit_code, again.output.splitlines()[-1]) == (0, "Schedule nightly is as wanted: nothing to do.")
+    assert (again.exit_code, again.output.splitlines()[-1]) == (
+        0,
+        "Schedule nightly is as wanted: nothing to do.",
+    )
     assert list(server.recurring.values()) == [made]
 
     plan.write_text(yaml.safe_dump(PLAN | {"cron": "30 4 * * 1-5"}))
@@ -136,15 +158,22 @@ def test_what_may_have_been_created_is_not_created_again(server: KfpServer, plan
     assert len(server.recurring) == len(server.runs) == 1
 
 
-def test_a_schedule_that_was_changed_on_the_server_is_noticed(server: KfpServer, plan: Path) -> None:
+def test_a_schedule_that_was_changed_on_the_server_is_noticed(
+    server: KfpServer, plan: Path
+) -> None:
     plan.write_text(yaml.safe_dump(PLAN | {"parameters": {"span": 3, "overrides": []}}))
     schedule(plan)
     (kept,) = server.recurring.values()
-    kept["runtime_config"]["parameters"] = {"overrides": [], "span": 3}  # protobuf's maps have no order
+    kept["runtime_config"]["parameters"] = {
+        "overrides": [],
+        "span": 3,
+    }  # protobuf's maps have no order
     assert "nothing to do" in schedule(plan).output
     kept["status"] = "DISABLED"
     assert "+enabled: true" in schedule(plan).output
-    plan.write_text(yaml.safe_dump(PLAN | {"parameters": {"span": 3, "overrides": []}, "experiment": "other"}))
+    plan.write_text(
+        yaml.safe_dump(PLAN | {"parameters": {"span": 3, "overrides": []}, "experiment": "other"})
+    )
     assert "+experiment: other" in schedule(plan).output
     assert len(server.recurring) == 1
 
@@ -154,7 +183,10 @@ def test_a_schedule_that_was_changed_on_the_server_is_noticed(server: KfpServer,
     [
         ("overrides=[a", "'[a' is not YAML"),
         ("span=latest", "span must be a whole number, not 'latest'"),
-        ("overrides=training.epochs=3", "overrides must be a list of KEY=VALUE, not 'training.epochs=3'"),
+        (
+            "overrides=training.epochs=3",
+            "overrides must be a list of KEY=VALUE, not 'training.epochs=3'",
+        ),
         ("spam=3", "'spam' is no parameter of the pipeline; it has data, span, overrides"),
     ],
 )
@@ -164,7 +196,9 @@ def test_a_wrong_parameter_is_refused_here(server: KfpServer, given: str, says: 
     assert server.runs == {}
 
 
-def test_an_expired_token_is_named(server: KfpServer, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_token_is_named(
+    server: KfpServer, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.token = "fresh"
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "stale-and-secret")
     done = call("status", "--schedule", plan)
@@ -185,6 +219,9 @@ def test_the_fake_refuses_what_the_api_does_not_know(server: KfpServer) -> None:
     """Without this, the tests above would pass for any body."""
     import httpx
 
-    wrong = httpx.post(f"{server.address}/apis/v2beta1/recurringruns", json={"display_name": "x", "cron": "* * * * *"})
+    wrong = httpx.post(
+        f"{server.address}/apis/v2beta1/recurringruns",
+        json={"display_name": "x", "cron": "* * * * *"},
+    )
     assert (wrong.status_code, "'cron' was unexpected" in wrong.text) == (400, True)
     assert httpx.get(f"{server.address}/apis/v2beta1/jobs").status_code == 400

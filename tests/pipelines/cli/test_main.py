@@ -23,7 +23,9 @@ from twintrain.errors import TwintrainError
 def twintrain(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
     env = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=REPOSITORY, check=False, timeout=120)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=env, cwd=REPOSITORY, check=False, timeout=120
+    )
 
 
 def test_help_and_version_answer() -> None:
@@ -89,7 +91,8 @@ def test_the_library_command_works_without_tfx(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util, sys\n"
         "original = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'tfx' else original(name, *a)\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'tfx' else original(name, "
+        "*a)\n"
     )
     done = twintrain("run", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
@@ -115,7 +118,14 @@ EVENTS = [
     {"event": "node_started", "time": 0.0, "node": "Transform"},
     {"event": "node_finished", "time": 1.0, "node": "Transform", "seconds": 1.0, "cached": True},
     {"event": "node_started", "time": 1.0, "node": "Trainer-fit"},
-    {"event": "progress", "time": 2.0, "node": "Trainer-fit", "done": 1, "total": 3, "text": "seed 0, [epoch] 1/3"},
+    {
+        "event": "progress",
+        "time": 2.0,
+        "node": "Trainer-fit",
+        "done": 1,
+        "total": 3,
+        "text": "seed 0, [epoch] 1/3",
+    },
     {"event": "failed", "time": 3.0, "problem": "x", "remedy": "", "foreseen": True},
 ]
 

@@ -30,7 +30,9 @@ def records(tmp_path: Path) -> str:
 
 def run(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["trend", *arguments], env={"COLUMNS": "200"})
-    return done.exit_code, done.output + (str(done.exception) if isinstance(done.exception, TwintrainError) else "")
+    return done.exit_code, done.output + (
+        str(done.exception) if isinstance(done.exception, TwintrainError) else ""
+    )
 
 
 def test_a_quiet_trend_ends_with_0(records: str) -> None:
@@ -49,7 +51,12 @@ def test_an_alert_has_an_exit_code_a_page_json_and_a_message(
     assert "Span 3 needs a look." in (tmp_path / "out" / "trend.html").read_text()
     status, output = run(records, "--json")
     assert status == 4
-    assert [len(look["alerts"]) > 0 for look in json.loads(output)[0]["looks"]] == [False, False, False, True]
+    assert [len(look["alerts"]) > 0 for look in json.loads(output)[0]["looks"]] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     with Hook() as hook:
         threading.Thread(target=hook.serve_forever, daemon=True).start()
         monkeypatch.setenv("TWINTRAIN_WEBHOOK", hook.address)
@@ -58,7 +65,9 @@ def test_an_alert_has_an_exit_code_a_page_json_and_a_message(
     assert hook.taken[0]["text"].startswith("Twintrain, recipe standard, span 3")
 
 
-def test_what_is_missing_is_said(records: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said(
+    records: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "There is no record in" in run(str(tmp_path / "none"))[1]
     assert "of a recipe called 'bare'" in run(records, "--recipe", "bare")[1]
     monkeypatch.delenv("TWINTRAIN_WEBHOOK", raising=False)
@@ -69,14 +78,20 @@ def test_what_is_missing_is_said(records: str, tmp_path: Path, monkeypatch: pyte
 def test_a_run_that_failed_on_kubeflow_alerts_too(
     records: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failed = {"state": "FAILED", "pipelineJobResourceName": "twintrain-x7", "error": {"message": "Trainer-fit: OOM"}}
+    failed = {
+        "state": "FAILED",
+        "pipelineJobResourceName": "twintrain-x7",
+        "error": {"message": "Trainer-fit: OOM"},
+    }
     with Hook() as hook:
         threading.Thread(target=hook.serve_forever, daemon=True).start()
         monkeypatch.setenv("TWINTRAIN_WEBHOOK", hook.address)
         assert alert.main(["--status", json.dumps(failed), "--records", records]) == 0
         assert alert.main(["--status", '{"state": "SUCCEEDED"}', "--records", records]) == 0
         hook.shutdown()
-    assert hook.taken == [{"text": "Twintrain: the run twintrain-x7 ended as FAILED. Trainer-fit: OOM"}]
+    assert hook.taken == [
+        {"text": "Twintrain: the run twintrain-x7 ended as FAILED. Trainer-fit: OOM"}
+    ]
     monkeypatch.delenv("TWINTRAIN_WEBHOOK")
     assert alert.main(["--status", json.dumps(failed), "--records", records]) == 2
     assert "Nobody is told" in capsys.readouterr().err

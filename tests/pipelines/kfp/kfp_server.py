@@ -1,8 +1,9 @@
-"""An API server of Kubeflow Pipelines, as far as Twintrain calls it: HTTP on loopback, state in memory.
+"""An API server of Kubeflow Pipelines, as far as Twintrain calls it: HTTP on loopback, state in
+memory.
 
-Every call must name a path of KFP's published swagger, and every body must be what that path takes: no unknown field,
-no wrong type. Without that, a test against a fake would prove nothing about the real one.
-"""
+Every call must name a path of KFP's published swagger, and every body must be what that path takes:
+no unknown field, no wrong type. Without that, a test against a fake would prove nothing about the
+real one."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ SWAGGER = json.loads((Path(__file__).parent / "kfp_api_2.17.swagger.json").read_
 
 
 def _strict(schema: Any) -> Any:
-    """A swagger schema as JSON schema: unknown fields refused, int64 as text or number (protobuf's JSON has both)."""
+    """A swagger schema as JSON schema: unknown fields refused, int64 as text or number (protobuf's
+    JSON has both).
+    """
     if isinstance(schema, list):
         return [_strict(part) for part in schema]
     if not isinstance(schema, dict):
@@ -78,7 +81,10 @@ class KfpServer(ThreadingHTTPServer):
             if "pipeline_spec" in body:
                 documents = body["pipeline_spec"]
                 json_format.ParseDict(documents.get("pipeline_spec", documents), PipelineSpec())
-            made = body | {key: f"{kind}-{next(self._numbers)}", "created_at": "2026-01-01T00:00:00Z"}
+            made = body | {
+                key: f"{kind}-{next(self._numbers)}",
+                "created_at": "2026-01-01T00:00:00Z",
+            }
             store[made[key]] = made
             return made
         if method == "DELETE":
@@ -86,9 +92,9 @@ class KfpServer(ThreadingHTTPServer):
         if identifier:
             return store.get(identifier)
         return {
-            {"experiments": "experiments", "recurringruns": "recurringRuns", "runs": "runs"}[kind]: [
-                one for one in store.values() if _matches(one, query.get("filter"))
-            ]
+            {"experiments": "experiments", "recurringruns": "recurringRuns", "runs": "runs"}[
+                kind
+            ]: [one for one in store.values() if _matches(one, query.get("filter"))]
         }
 
 
@@ -111,7 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.outages:
             self.server.outages -= 1
             self._say(503, {"message": "upstream connect error"})
-        elif self.server.token and self.headers.get("authorization") != f"Bearer {self.server.token}":
+        elif (
+            self.server.token and self.headers.get("authorization") != f"Bearer {self.server.token}"
+        ):
             self._say(401, {"message": "Request header error: there is no user identity header."})
         elif problems := list(_problems(self.command, url.path, body)):
             self._say(400, {"message": "; ".join(problems)})
@@ -121,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server.lost and self.command == "POST" and not url.path.endswith("experiments"):
                 self._say(504, {"message": "upstream request timeout"})
                 return
-            self._say(404 if found is None else 200, {"message": "not found"} if found is None else found)
+            self._say(
+                404 if found is None else 200, {"message": "not found"} if found is None else found
+            )
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
 
@@ -140,7 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
 def _problems(method: str, path: str, body: Any) -> Any:
     """What KFP's swagger has against a call."""
     for template, operations in SWAGGER["paths"].items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}", r"[^/:]+", template), path) and method.lower() in operations:
+        if (
+            re.fullmatch(re.sub(r"\{[^}]+\}", r"[^/:]+", template), path)
+            and method.lower() in operations
+        ):
             operation = operations[method.lower()]
             break
     else:

@@ -1,10 +1,12 @@
-"""What KFP's launcher does around a container, replayed on this machine with directories in place of a bucket.
+"""What KFP's launcher does around a container, replayed on this machine with directories in place
+of a bucket.
 
-From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutputs`: names, URIs, the added logs output,
-the place of the output file), metadata/client.go (an input's instance schema arrives empty), component/launcher_v2.go
-(inputs are downloaded to, and outputs uploaded from, the local path of their URI; metadata is merged), cacheutils/cache.go
-(what a step is looked up by: ids of its input artifacts, parameters, command, image; a hit gives the artifacts of then).
-"""
+From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutputs`: names, URIs, the
+    added logs output,
+the place of the output file), metadata/client.go (an input's instance schema arrives empty),
+component/launcher_v2.go (inputs are downloaded to, and outputs uploaded from, the local path of
+their URI; metadata is merged), cacheutils/cache.go (what a step is looked up by: ids of its input
+artifacts, parameters, command, image; a hit gives the artifacts of then)."""
 
 from __future__ import annotations
 
@@ -30,11 +32,14 @@ class Launcher:
     Args:
         spec: the PipelineSpec.
         root: the pipeline root, a minio:// or s3:// URI.
-        folder: `bucket` below it holds what was uploaded; staged files must be below `folder` too (`staging.FOLDERS`).
+        folder: `bucket` below it holds what was uploaded; staged files must be below `folder` too
+            (`staging.FOLDERS`).
         parameters: this run's values of the pipeline's parameters.
     """
 
-    def __init__(self, spec: dict[str, Any], root: str, folder: Path, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self, spec: dict[str, Any], root: str, folder: Path, parameters: dict[str, Any]
+    ) -> None:
         self.dag, self.spec, self.root = spec["root"]["dag"]["tasks"], spec, root
         self.bucket, self.folder = folder / "bucket", folder
         declared = spec["root"]["inputDefinitions"]["parameters"]
@@ -59,7 +64,9 @@ class Launcher:
         """One task; the exit status of its container, CACHED where none was started."""
         task = self.dag[name]
         component = self.spec["components"][task["componentRef"]["name"]]
-        container = self.spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        container = self.spec["deploymentSpec"]["executors"][component["executorLabel"]][
+            "container"
+        ]
         for scheme in staging.FOLDERS.values():
             shutil.rmtree(scheme, ignore_errors=True)  # a pod starts with nothing
         given = self._executor_input(name, task, component)
@@ -73,17 +80,31 @@ class Launcher:
         if status == 0:
             self._upload(name, given)
             self._keep(name, given, component)
-            self.known[key] = {place: one for place, one in self.outputs.items() if place[0] == name}
+            self.known[key] = {
+                place: one for place, one in self.outputs.items() if place[0] == name
+            }
         return status
 
     def _key(self, given: dict[str, Any], container: dict[str, Any]) -> str:
         inputs = given["inputs"]
-        ids = {key: [one["name"] for one in lists["artifacts"]] for key, lists in inputs["artifacts"].items()}
+        ids = {
+            key: [one["name"] for one in lists["artifacts"]]
+            for key, lists in inputs["artifacts"].items()
+        }
         outputs = sorted(given["outputs"]["artifacts"])
-        by = [ids, inputs["parameterValues"], outputs, container["image"], container["command"], container["args"]]
+        by = [
+            ids,
+            inputs["parameterValues"],
+            outputs,
+            container["image"],
+            container["command"],
+            container["args"],
+        ]
         return json.dumps(by, sort_keys=True)
 
-    def _executor_input(self, name: str, task: dict[str, Any], component: dict[str, Any]) -> dict[str, Any]:
+    def _executor_input(
+        self, name: str, task: dict[str, Any], component: dict[str, Any]
+    ) -> dict[str, Any]:
         inputs = {}
         for key, source in task.get("inputs", {}).get("artifacts", {}).items():
             wanted = source["taskOutputArtifact"]
@@ -92,10 +113,23 @@ class Launcher:
             inputs[key] = {"artifacts": [artifact | {"type": {"instanceSchema": ""}}]}
         home = f"{self.root}/{name}/{self.run_id}"
         outputs = {
-            key: {"artifacts": [{"name": key, "uri": f"{home}/{key}", "type": one["artifactType"], "metadata": {}}]}
+            key: {
+                "artifacts": [
+                    {
+                        "name": key,
+                        "uri": f"{home}/{key}",
+                        "type": one["artifactType"],
+                        "metadata": {},
+                    }
+                ]
+            }
             for key, one in component.get("outputDefinitions", {}).get("artifacts", {}).items()
         }
-        logs = {"name": "executor-logs", "uri": f"{home}/executor-logs", "type": {"schemaTitle": "system.Artifact"}}
+        logs = {
+            "name": "executor-logs",
+            "uri": f"{home}/executor-logs",
+            "type": {"schemaTitle": "system.Artifact"},
+        }
         outputs["executor-logs"] = {"artifacts": [logs]}
         local = Path(staging.staged(home))
         local.mkdir(parents=True)
@@ -119,7 +153,8 @@ class Launcher:
             return self.parameters[source["componentInputParameter"]]
         if "taskOutputParameter" in source:
             return self.left[
-                source["taskOutputParameter"]["producerTask"], source["taskOutputParameter"]["outputParameterKey"]
+                source["taskOutputParameter"]["producerTask"],
+                source["taskOutputParameter"]["outputParameterKey"],
             ]
         # driver/resolve.go fills in this placeholder, and only here
         assert source["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
@@ -133,8 +168,12 @@ class Launcher:
 
     def _upload(self, name: str, given: dict[str, Any]) -> None:
         path = Path(given["outputs"]["outputFile"])
-        text = path.read_text(encoding="utf-8") if path.exists() else "{}"  # as KFP: a step need not leave one
-        left = json_format.MessageToDict(json_format.Parse(text, ExecutorOutput()))  # KFP parses as strictly
+        text = (
+            path.read_text(encoding="utf-8") if path.exists() else "{}"
+        )  # as KFP: a step need not leave one
+        left = json_format.MessageToDict(
+            json_format.Parse(text, ExecutorOutput())
+        )  # KFP parses as strictly
         for key, artifacts in given["outputs"]["artifacts"].items():
             if key == "executor-logs":
                 assert key not in left.get("artifacts", {})

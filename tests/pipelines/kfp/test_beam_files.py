@@ -73,7 +73,9 @@ def test_a_port_that_is_taken_is_named() -> None:
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The pod's own disk, below which the launcher stages."""
     for scheme in staging.FOLDERS:
-        monkeypatch.setitem(staging.FOLDERS, scheme, f"{tmp_path}/pod/{scheme.removesuffix('://')}/")
+        monkeypatch.setitem(
+            staging.FOLDERS, scheme, f"{tmp_path}/pod/{scheme.removesuffix('://')}/"
+        )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
     monkeypatch.setenv("TWINTRAIN_TRAINERS_SEE_DEVICES", "unset")
     (tmp_path / "pod").mkdir()
@@ -82,20 +84,40 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def portable_runner(pod: Path, tmp_path: Path) -> Iterator[list[str]]:
-    """Beam's own portable job service and a worker pool beside it, which does not see the pod's disk."""
+    """Beam's own portable job service and a worker pool beside it, which does not see the pod's
+    disk.
+    """
     service, pool = free_port(), free_port()
-    hidden = ["unshare", "--map-root-user", "--mount", "sh", "-c", f'mount -t tmpfs none {pod} && exec "$0" "$@"']
+    hidden = [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs none {pod} && exec "$0" "$@"',
+    ]
     if subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
         hidden = []  # no user namespaces on this machine
     commands = {
-        service: [*PYTHON, "apache_beam.runners.portability.local_job_service_main", "--port", str(service)],
+        service: [
+            *PYTHON,
+            "apache_beam.runners.portability.local_job_service_main",
+            "--port",
+            str(service),
+        ],
         pool: [*hidden, *PYTHON, "pipelines.cli", "kubeflow", "beam-workers", "--port", str(pool)],
     }
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where the pool finds `python`
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ["PATH"]]
+    )  # where the pool finds `python`
     with (tmp_path / "beam.log").open("wb") as log:
         started = {
             port: subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path}, start_new_session=True
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": path},
+                start_new_session=True,
             )
             for port, command in commands.items()
         }
@@ -115,19 +137,26 @@ def portable_runner(pod: Path, tmp_path: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.e2e
-def test_steps_with_workers_outside_their_pod(tmp_path: Path, pod: Path, portable_runner: list[str]) -> None:
+def test_steps_with_workers_outside_their_pod(
+    tmp_path: Path, pod: Path, portable_runner: list[str]
+) -> None:
     root, volume = "minio://bucket", {"claim": "shared", "mount": str(tmp_path)}
     step = {"beam": portable_runner}
     spec = compiled(tmp_path, root, [*SMALL, "data.limit=700"], volumes=[volume], defaults=step)
     launcher = Launcher(spec, root, tmp_path, {})
     names = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen", "Transform")
     assert {name: launcher.run(name) for name in names} == dict.fromkeys(names, 0)
-    left = {name: launcher.bucket / artifact["uri"].removeprefix("minio://") for name, artifact in found(launcher)}
+    left = {
+        name: launcher.bucket / artifact["uri"].removeprefix("minio://")
+        for name, artifact in found(launcher)
+    }
     statistics = tfdv.load_stats_binary(str(left["statistics"] / "Split-train" / "FeatureStats.pb"))
     assert statistics.datasets[0].num_examples > 400
     assert "label" in tft.TFTransformOutput(str(left["transform_graph"])).transformed_feature_spec()
     assert list((left["transformed_examples"] / "Split-eval").iterdir())
-    assert not list((tmp_path / "work" / "beam").iterdir()), "what was within the workers' reach is gone"
+    assert not list((tmp_path / "work" / "beam").iterdir()), (
+        "what was within the workers' reach is gone"
+    )
     shutil.rmtree(pod)
 
 

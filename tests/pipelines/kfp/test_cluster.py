@@ -35,10 +35,16 @@ def test_it_knows_every_step_of_the_pipeline(tmp_path: Path) -> None:
 
 
 def test_levels_lie_over_each_other() -> None:
-    levels = {"defaults": {"cpu": 1}, "training": {"cpu": 4, "gpu": {}}, "nodes": {"Trainer-fit": {"cpu": "500m"}}}
+    levels = {
+        "defaults": {"cpu": 1},
+        "training": {"cpu": 4, "gpu": {}},
+        "nodes": {"Trainer-fit": {"cpu": "500m"}},
+    }
     cluster = Cluster.model_validate(LEAST | levels)
     found = {node: cluster.step(node).cpu for node in NODES}
-    assert found == {node: "4" if node in TRAINING_NODES else "1" for node in NODES} | {"Trainer-fit": "500m"}
+    assert found == {node: "4" if node in TRAINING_NODES else "1" for node in NODES} | {
+        "Trainer-fit": "500m"
+    }
 
 
 @pytest.mark.parametrize(
@@ -48,15 +54,24 @@ def test_levels_lie_over_each_other() -> None:
         ({"volumes": [{"claim": "x", "mnt": "/y"}]}, "Did you mean 'mount'?"),
         ({"volumes": [{"claim": "x", "mount": "y"}]}, "must be an absolute path"),
         ({"nodes": {"Trainer": {}}}, "nodes.Trainer: the pipeline has no such step"),
-        ({"nodes": {"Transform": {"gpu": {"count": 1}}}}, "Transform asks for a GPU, but nothing is trained there"),
+        (
+            {"nodes": {"Transform": {"gpu": {"count": 1}}}},
+            "Transform asks for a GPU, but nothing is trained there",
+        ),
         ({"defaults": {"gpu": {"count": 1}}}, "asks for a GPU, but nothing is trained there"),
         ({"training": {"gpu": {"count": 0}}}, "greater than or equal to 1"),
         ({"defaults": {"memory": "8 GB"}}, "memory"),
         ({"defaults": {"cpus": 8}}, "Did you mean 'cpu'?"),
         ({"pipeline_root": "hdfs://x"}, "must begin with gs://"),
         ({"alert_on_exit": True}, "say where they are"),
-        ({"defaults": {"beam": ["--runner=DataflowRunner"]}}, "beam: Dataflow's workers mount no volumes"),
-        ({"nodes": {"Transform": {"beam": ["--runner=FlinkRunner"]}}}, "beam: workers outside a step's pod find its"),
+        (
+            {"defaults": {"beam": ["--runner=DataflowRunner"]}},
+            "beam: Dataflow's workers mount no volumes",
+        ),
+        (
+            {"nodes": {"Transform": {"beam": ["--runner=FlinkRunner"]}}},
+            "beam: workers outside a step's pod find its",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
@@ -77,4 +92,8 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_quantities() -> None:
     assert [cores("2"), cores("500m"), cores("0.5")] == [2, 0.5, 0.5]
-    assert [gigabytes("16G"), gigabytes("1Gi"), gigabytes("500M")] == [16, pytest.approx(1.073741824), 0.5]
+    assert [gigabytes("16G"), gigabytes("1Gi"), gigabytes("500M")] == [
+        16,
+        pytest.approx(1.073741824),
+        0.5,
+    ]

@@ -19,7 +19,13 @@ from tests.conftest import DATA, write_idx
 from tests.pipelines.kfp.launcher import CACHED, Launcher
 from twintrain.recipe.files import load_recipe
 
-SMALL = ["seeds=[0]", "training.epochs=1", "tuning.trials=1", "tuning.examples=100", "comparison.accuracy_floor=0.1"]
+SMALL = [
+    "seeds=[0]",
+    "training.epochs=1",
+    "tuning.trials=1",
+    "tuning.examples=100",
+    "comparison.accuracy_floor=0.1",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +56,9 @@ def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) ->
         **cluster,
     }
     nowhere = Path("/nowhere")
-    config = RunConfig(recipe=load_recipe("standard", overrides), data=nowhere, schema_file=nowhere, root=nowhere)
+    config = RunConfig(
+        recipe=load_recipe("standard", overrides), data=nowhere, schema_file=nowhere, root=nowhere
+    )
     chosen = Cluster.model_validate(settings)
     return compile_pipeline(on_cluster(config, chosen), chosen).spec
 
@@ -59,14 +67,18 @@ def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) ->
 def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     """The whole pipeline, minio:// in and out, with one recipe field changed for this run alone."""
     spec = compiled(tmp_path, "minio://mlpipeline/v2/artifacts", [*SMALL, "data.limit=700"])
-    launcher = Launcher(spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]})
+    launcher = Launcher(
+        spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]}
+    )
     order = launcher.order()
     assert len(order) == 18
     assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
     examples = launcher.outputs["IdxExampleGen", "examples"]
     assert examples["metadata"]["custom:span"] == 2  # the newest
     assert examples["metadata"]["input_fingerprint"]
-    report = tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    report = (
+        tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    )
     comparison = json.loads((report / "comparison.json").read_text())
     assert comparison["verdict"] == "identical"
     assert comparison["recipe"]["training"]["batch_size"] == 50
@@ -74,7 +86,11 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     kept = json.loads(record.read_text())
     assert kept["span"] == 2
     assert kept["report"] == launcher.outputs["Report", "report"]["uri"]
-    entry = tmp_path / "bucket" / launcher.outputs["TrendRecord", "entry"]["uri"].removeprefix("minio://")
+    entry = (
+        tmp_path
+        / "bucket"
+        / launcher.outputs["TrendRecord", "entry"]["uri"].removeprefix("minio://")
+    )
     assert json.loads((entry / "entry.json").read_text())["alerts"] == []
     a_run_on_the_same_span_trains_nothing(tmp_path, launcher)
     nodes_in_several_steps_leave_what_one_leaves(tmp_path, launcher)
@@ -85,16 +101,23 @@ def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) ->
     launcher.run_id = "77c1"
     started = {name for name in launcher.order() if launcher.run(name) != CACHED}
     assert started == {"InputState", "PushGate", "Report", "TrendRecord", "Pusher"}
-    report = tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    report = (
+        tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
+    )
     push = json.loads((report / "comparison.json").read_text())["push"]
     (version,) = (tmp_path / "work" / "pushed").iterdir()  # not pushed over itself
     assert push["pushed"]
-    assert f"it is this very twin, version {version.name}" in {check["text"] for check in push["checks"]}
+    assert f"it is this very twin, version {version.name}" in {
+        check["text"] for check in push["checks"]
+    }
     assert len(list((tmp_path / "records").iterdir())) == 1
     schema = tmp_path / "schema.pbtxt"
     schema.write_text(schema.read_text() + "\n# stricter")
     launcher.run_id = "88d2"
-    ran = [launcher.run(name) for name in ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")]
+    ran = [
+        launcher.run(name)
+        for name in ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
+    ]
     assert ran == [0, CACHED, 0, 0]
     (tmp_path / "data" / "span-3").mkdir()
     write_idx(tmp_path / "data" / "span-3", {"train": 60, "eval": 30})
@@ -104,7 +127,9 @@ def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) ->
 
 
 def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launcher) -> None:
-    """A tuner and a trainer again, each in two pods at a time: the same trials, the same weights but for rounding."""
+    """A tuner and a trainer again, each in two pods at a time: the same trials, the same weights
+    but for rounding.
+    """
     several = [*SMALL, "data.limit=700", "tuning.workers=2", "execution.strategy=multi_worker"]
     volumes = [{"claim": "shared", "mount": str(tmp_path)}]
     root = "minio://mlpipeline/v2/artifacts"
@@ -117,7 +142,9 @@ def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launche
         shutil.rmtree(place.parent)
         names = [node, f"{node}-worker-1"]
         pods = [
-            multiprocessing.get_context("spawn").Process(target=in_a_pod, args=(launcher, name, tmp_path / name))
+            multiprocessing.get_context("spawn").Process(
+                target=in_a_pod, args=(launcher, name, tmp_path / name)
+            )
             for name in names
         ]
         for pod in pods:
@@ -128,7 +155,9 @@ def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launche
         ours = tmp_path / "bucket" / place.relative_to(launcher.bucket)
         if node == "Tuner-fit":
             trials = [json.loads((one / "tuner_results.json").read_text()) for one in (ours, place)]
-            assert [without_seconds(one) for one in trials[0]] == [without_seconds(one) for one in trials[1]]
+            assert [without_seconds(one) for one in trials[0]] == [
+                without_seconds(one) for one in trials[1]
+            ]
         else:
             one, other = (np.load(folder / "seed-0" / "weights.npz") for folder in (ours, place))
             assert len(one.files) == len(other.files)
@@ -157,7 +186,9 @@ def test_s3_an_older_span_and_its_statistics(tmp_path: Path) -> None:
     steps = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
     assert [launcher.run(name) for name in steps] == [0, 0, 0, 0]
     assert launcher.outputs["IdxExampleGen", "examples"]["metadata"]["custom:span"] == 1
-    assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith("s3://bucket/twintrain/StatisticsGen/")
+    assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith(
+        "s3://bucket/twintrain/StatisticsGen/"
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,7 +211,9 @@ def test_parameters_that_do_not_fit_end_the_step(
     assert "Traceback" not in error
 
 
-def test_data_replaced_after_the_look_ends_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_data_replaced_after_the_look_ends_the_step(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     spec = compiled(tmp_path, "minio://bucket", SMALL)
     launcher = Launcher(spec, "minio://bucket", tmp_path, {"span": 1})
     assert launcher.run("InputState") == 0
@@ -205,5 +238,11 @@ def test_a_promised_gpu_that_is_not_there_ends_the_step_at_once(
     assert entrypoint.main(given) == 2
     error = capfd.readouterr().err
     assert "2 GPUs promised, 0 found" in error
-    for looked_for in ("driver:", "devices:", "libcuda.so.1:", "CUDA_VISIBLE_DEVICES:", "NVIDIA_VISIBLE_DEVICES:"):
+    for looked_for in (
+        "driver:",
+        "devices:",
+        "libcuda.so.1:",
+        "CUDA_VISIBLE_DEVICES:",
+        "NVIDIA_VISIBLE_DEVICES:",
+    ):
         assert looked_for in error

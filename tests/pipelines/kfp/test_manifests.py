@@ -28,7 +28,11 @@ def test_manifests_are_what_kubernetes_takes(path: Path, version: str) -> None:
 
 
 def test_a_wrong_manifest_would_be_noticed() -> None:
-    (claim,) = (one for one in documents(FOLDER / "twintrain.yaml") if one["kind"] == "PersistentVolumeClaim")
+    (claim,) = (
+        one
+        for one in documents(FOLDER / "twintrain.yaml")
+        if one["kind"] == "PersistentVolumeClaim"
+    )
     claim["spec"]["accessMode"] = "ReadWriteMany"
     with pytest.raises(kubernetes_validate.ValidationError, match="accessMode"):
         kubernetes_validate.validate(claim, NEWEST, strict=True)
@@ -42,9 +46,18 @@ def test_they_make_what_cluster_yaml_names() -> None:
 
 
 def test_the_image_gets_the_bundled_data_and_no_other(tmp_path: Path) -> None:
-    rules = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    rules = [
+        line
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     bundled = {path.name for path in (REPOSITORY / "data").iterdir() if path.is_file()}
-    for name in (*bundled, "photos/train-images-idx4-ubyte", "photos/schema.pbtxt", "span-1/t10k-images.gz"):
+    for name in (
+        *bundled,
+        "photos/train-images-idx4-ubyte",
+        "photos/schema.pbtxt",
+        "span-1/t10k-images.gz",
+    ):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
     sent = {path for path in exclude_paths(str(tmp_path), rules) if (tmp_path / path).is_file()}

@@ -30,7 +30,9 @@ CLUSTER: dict[str, Any] = {
         "cpu": 2,
         "memory": "4Gi",
         "node_selector": {"pool": "cpu"},
-        "tolerations": [{"key": "batch", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
+        "tolerations": [
+            {"key": "batch", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}
+        ],
         "retry": {"count": 2, "backoff_seconds": 5},
     },
     "training": {
@@ -63,7 +65,9 @@ def whole() -> Compiled:
 
 
 def container(made: Compiled, node: str) -> dict[str, Any]:
-    found: dict[str, Any] = made.spec["deploymentSpec"]["executors"][f"exec-{node.lower()}"]["container"]
+    found: dict[str, Any] = made.spec["deploymentSpec"]["executors"][f"exec-{node.lower()}"][
+        "container"
+    ]
     return found
 
 
@@ -80,10 +84,18 @@ def test_every_step_gets_what_it_asks_for(whole: Compiled, node: str) -> None:
     trains = node in TRAINING_NODES
     if trains:
         accelerator = resources["accelerator"]
-        assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "2")
+        assert (accelerator["resourceType"], accelerator["resourceCount"]) == (
+            "nvidia.com/gpu",
+            "2",
+        )
         assert (accelerator["type"], accelerator["count"]) == ("nvidia.com/gpu", "2")
         assert there["emptyDirMounts"] == [
-            {"volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "2Gi"}
+            {
+                "volumeName": "shared-memory",
+                "mountPath": "/dev/shm",
+                "medium": "Memory",
+                "sizeLimit": "2Gi",
+            }
         ]
     else:
         assert "accelerator" not in resources
@@ -93,9 +105,15 @@ def test_every_step_gets_what_it_asks_for(whole: Compiled, node: str) -> None:
     assert resources["resourceMemoryLimit"] == ("32Gi" if trains else "4Gi")
     pool = {"IdxExampleGen": "data"}.get(node, "gpu" if trains else "cpu")
     assert there["nodeSelector"] == {"labels": {"pool": pool}}
-    assert [taint["key"] for taint in there["tolerations"]] == ["nvidia.com/gpu" if trains else "batch"]
-    assert [(one["constant"], one["mountPath"]) for one in there["pvcMount"]] == [("shared", "/mnt/shared")]
-    assert there["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "url", "envVar": "TWINTRAIN_WEBHOOK"}]
+    assert [taint["key"] for taint in there["tolerations"]] == [
+        "nvidia.com/gpu" if trains else "batch"
+    ]
+    assert [(one["constant"], one["mountPath"]) for one in there["pvcMount"]] == [
+        ("shared", "/mnt/shared")
+    ]
+    assert there["secretAsEnv"][0]["keyToEnv"] == [
+        {"secretKey": "url", "envVar": "TWINTRAIN_WEBHOOK"}
+    ]
     assert there["imagePullSecret"][0]["secretName"] == "pull"
     assert ("--gpus" in container(whole, node)["args"]) == trains
 
@@ -117,7 +135,9 @@ def test_nothing_in_it_is_what_open_source_kfp_cannot_do(whole: Compiled) -> Non
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
     assert set(tasks) == {*NODES, STATE}
     for name, task in tasks.items():
-        assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"), "an Argo name"
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"), (
+            "an Argo name"
+        )
         assert task["componentRef"]["name"] == f"comp-{name.lower()}"
         assert set(task.get("dependentTasks", [])) <= set(tasks)
 
@@ -125,7 +145,9 @@ def test_nothing_in_it_is_what_open_source_kfp_cannot_do(whole: Compiled) -> Non
 def test_every_class_can_be_imported(whole: Compiled) -> None:
     for node in NODES:
         arguments = container(whole, node)["args"]
-        assert import_utils.import_class_by_path(arguments[arguments.index("--executor_class_path") + 1])
+        assert import_utils.import_class_by_path(
+            arguments[arguments.index("--executor_class_path") + 1]
+        )
 
 
 def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled) -> None:
@@ -153,7 +175,9 @@ def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled
 
 def test_caching_and_retries(whole: Compiled) -> None:
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
-    cached = {name for name, task in tasks.items() if task["cachingOptions"] == {"enableCache": True}}
+    cached = {
+        name for name, task in tasks.items() if task["cachingOptions"] == {"enableCache": True}
+    }
     never = {"PushGate", "Pusher", "TrendRecord"}
     assert cached == set(NODES) - never - {"StatisticsGen"}
     assert tasks["Transform"]["retryPolicy"]["maxRetryCount"] == 2
@@ -162,7 +186,10 @@ def test_caching_and_retries(whole: Compiled) -> None:
 
 def test_beam_arguments_reach_the_step_that_asked(whole: Compiled) -> None:
     assert "--flink_master=flink:8081" in container(whole, "Transform")["args"]
-    assert f"--sdk_container_image={container(whole, 'Transform')['image']}" in container(whole, "Transform")["args"]
+    assert (
+        f"--sdk_container_image={container(whole, 'Transform')['image']}"
+        in container(whole, "Transform")["args"]
+    )
     assert "--beam-files" in container(whole, "Transform")["args"]
     assert "--beam-files" not in container(whole, "Evaluator")["args"]
     assert "--runner=DirectRunner" in container(whole, "Evaluator")["args"]
@@ -172,7 +199,11 @@ def test_beam_arguments_reach_the_step_that_asked(whole: Compiled) -> None:
 def test_parameters_have_defaults_and_reach_every_step(whole: Compiled) -> None:
     declared = whole.spec["root"]["inputDefinitions"]["parameters"]
     assert set(declared) == set(PARAMETERS)
-    assert declared["span"] == {"parameterType": "NUMBER_INTEGER", "defaultValue": -1, "isOptional": True}
+    assert declared["span"] == {
+        "parameterType": "NUMBER_INTEGER",
+        "defaultValue": -1,
+        "isOptional": True,
+    }
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
     for task in tasks.values():
         given = task["inputs"]["parameters"]
@@ -185,13 +216,21 @@ def test_the_alert_comes_after_all_whether_it_went_well_or_not(whole: Compiled) 
     alert = whole.spec["root"]["dag"]["tasks"]["alert"]
     assert alert["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
     assert alert["dependentTasks"] == ["pipeline"]
-    assert alert["inputs"]["parameters"]["status"] == {"taskFinalStatus": {"producerTask": "pipeline"}}
+    assert alert["inputs"]["parameters"]["status"] == {
+        "taskFinalStatus": {"producerTask": "pipeline"}
+    }
     assert placed(whole, "alert")["secretAsEnv"][0]["secretName"] == "hook"
 
 
 def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> None:
     plain = compiled(
-        alert_on_exit=False, volumes=[], secrets=[], image_pull_secret=None, defaults={}, training={}, nodes={}
+        alert_on_exit=False,
+        volumes=[],
+        secrets=[],
+        image_pull_secret=None,
+        defaults={},
+        training={},
+        nodes={},
     )
     assert plain.platform == {}
     plain.write(tmp_path / "pipeline.yaml")
@@ -200,9 +239,16 @@ def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> No
 
 
 def crewed(*overrides: str, **changes: Any) -> Compiled:
-    cluster = Cluster.model_validate(CLUSTER | {"worker_steps": True, "work": "/mnt/shared/work"} | changes)
+    cluster = Cluster.model_validate(
+        CLUSTER | {"worker_steps": True, "work": "/mnt/shared/work"} | changes
+    )
     nowhere = Path("/nowhere")
-    config = RunConfig(recipe=load_recipe("standard", [*overrides]), data=nowhere, schema_file=nowhere, root=nowhere)
+    config = RunConfig(
+        recipe=load_recipe("standard", [*overrides]),
+        data=nowhere,
+        schema_file=nowhere,
+        root=nowhere,
+    )
     return compile_pipeline(on_cluster(config, cluster), cluster)
 
 
@@ -230,7 +276,9 @@ def test_workers_are_steps_beside_the_node_with_its_inputs_and_its_place() -> No
         size = "3" if node.startswith("Tuner") else "2"
         assert container(made, name)["args"][-4:] == ["--group", size, "--member", member]
         assert container(made, node)["args"][-4:] == ["--group", size, "--member", "0"]
-    assert not any(name in str(task.get("dependentTasks")) for name in helpers for task in tasks.values())
+    assert not any(
+        name in str(task.get("dependentTasks")) for name in helpers for task in tasks.values()
+    )
     json_format.ParseDict(made.spec, PipelineSpec())
 
 
@@ -241,5 +289,9 @@ def test_nobody_helps_where_one_is_enough() -> None:
 
 
 def test_steps_that_cannot_meet_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"the steps of one node meet in `work`, and /tmp/twintrain is on none"):
-        Cluster.model_validate(CLUSTER | {"worker_steps": True, "work": "/tmp/twintrain", "nodes": {}})
+    with pytest.raises(
+        ValueError, match=r"the steps of one node meet in `work`, and /tmp/twintrain is on none"
+    ):
+        Cluster.model_validate(
+            CLUSTER | {"worker_steps": True, "work": "/tmp/twintrain", "nodes": {}}
+        )

@@ -27,7 +27,11 @@ def test_five_fields_become_six() -> None:
 def test_the_next_runs_are_in_its_own_zone() -> None:
     zone = ZoneInfo("Europe/Berlin")
     found = Schedule(**PLAN).next_runs(3, datetime.datetime(2026, 10, 23, 12, tzinfo=zone))
-    assert [time.strftime("%d %H:%M %z") for time in found] == ["24 03:00 +0200", "25 03:00 +0100", "26 03:00 +0100"]
+    assert [time.strftime("%d %H:%M %z") for time in found] == [
+        "24 03:00 +0200",
+        "25 03:00 +0100",
+        "26 03:00 +0100",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,10 @@ def test_the_next_runs_are_in_its_own_zone() -> None:
         ({"cron": "0 3 * *"}, "has 4 fields"),
         ({"cron": "0 25 * * *"}, "is no cron expression"),
         ({"timezone": "Mars/Olympus"}, "is no time zone"),
-        ({"parameters": {"spam": 1}}, "'spam' is no parameter of the pipeline; it has data, span, overrides"),
+        (
+            {"parameters": {"spam": 1}},
+            "'spam' is no parameter of the pipeline; it has data, span, overrides",
+        ),
         ({"crons": "x"}, "Did you mean 'cron'?"),
     ],
 )

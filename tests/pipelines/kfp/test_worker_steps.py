@@ -19,9 +19,14 @@ from twintrain.recipe.files import load_recipe
         (["loop={execution.strategy: multi_worker}"], (1, 1, 2)),
     ],
 )
-def test_the_recipe_says_how_many_share_a_nodes_work(overrides: list[str], sizes: tuple[int, ...]) -> None:
+def test_the_recipe_says_how_many_share_a_nodes_work(
+    overrides: list[str], sizes: tuple[int, ...]
+) -> None:
     recipe = load_recipe("standard", overrides)
-    assert tuple(group_size(recipe, node) for node in ("Tuner-loop", "Trainer-fit", "Trainer-loop")) == sizes
+    assert (
+        tuple(group_size(recipe, node) for node in ("Tuner-loop", "Trainer-fit", "Trainer-loop"))
+        == sizes
+    )
     assert group_size(recipe, "Evaluator") == 1
 
 
@@ -32,5 +37,8 @@ def test_a_process_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_with_another_crew_than_was_compiled_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TwintrainError, match="compiled with 2 steps for Tuner-fit, and this run's recipe asks for 4"):
+    with pytest.raises(
+        TwintrainError,
+        match="compiled with 2 steps for Tuner-fit, and this run's recipe asks for 4",
+    ):
         take_place(load_recipe("standard", ["tuning.workers=4"]), "Tuner-fit", 2, 0, tmp_path)

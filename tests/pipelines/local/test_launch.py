@@ -14,7 +14,11 @@ from twintrain.errors import TwintrainError
 
 
 def test_a_root_is_taken_once(tmp_path: Path) -> None:
-    with own_root(tmp_path), pytest.raises(TwintrainError, match="Another run is using"), own_root(tmp_path):
+    with (
+        own_root(tmp_path),
+        pytest.raises(TwintrainError, match="Another run is using"),
+        own_root(tmp_path),
+    ):
         pass
     with pytest.raises(BlockingIOError, match="fork"), own_root(tmp_path):
         raise BlockingIOError("fork: Resource temporarily unavailable")

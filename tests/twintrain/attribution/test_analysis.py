@@ -3,17 +3,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twintrain.attribution.analysis import estimate_interactions, estimate_shares, points, restore, sentence, weighed
+from twintrain.attribution.analysis import (
+    estimate_interactions,
+    estimate_shares,
+    points,
+    restore,
+    sentence,
+    weighed,
+)
 from twintrain.attribution.design import Design, designs
 from twintrain.attribution.practices import Practice
 
 PRACTICES = [Practice(name, {f"x.{name}": (False, True)}) for name in ("a", "b", "c")]
 
 
-def answers(design: Design, effects: dict[int, float], seeds: int, examples: int, seed: int = 0) -> np.ndarray:
+def answers(
+    design: Design, effects: dict[int, float], seeds: int, examples: int, seed: int = 0
+) -> np.ndarray:
     """Right or wrong of models whose accuracy is 0.9 plus the effects of the practices switched on."""
     rng = np.random.default_rng(seed)
-    accuracy = 0.9 + design.runs @ np.array([effects.get(i, 0.0) for i in range(design.runs.shape[1])])
+    accuracy = 0.9 + design.runs @ np.array(
+        [effects.get(i, 0.0) for i in range(design.runs.shape[1])]
+    )
     return rng.uniform(size=(len(accuracy), seeds, examples)) < accuracy[:, None, None]
 
 
@@ -39,8 +50,12 @@ def test_a_planted_effect_is_named_and_the_shares_add_up() -> None:
 def test_intervals_cover_known_shares() -> None:
     design, covered, rounds = designs(2)[0], 0, 200
     for seed in range(rounds):
-        shares = estimate_shares(answers(design, {0: -0.03, 1: 0.01}, 4, 1000, seed), design, PRACTICES[:2])
-        covered += sum(s.ci95[0] <= truth <= s.ci95[1] for s, truth in zip(shares, (-3.0, 1.0), strict=True))
+        shares = estimate_shares(
+            answers(design, {0: -0.03, 1: 0.01}, 4, 1000, seed), design, PRACTICES[:2]
+        )
+        covered += sum(
+            s.ci95[0] <= truth <= s.ci95[1] for s, truth in zip(shares, (-3.0, 1.0), strict=True)
+        )
     assert 0.92 <= covered / (2 * rounds) <= 0.985
 
 

@@ -27,7 +27,10 @@ def shapley(value: dict[tuple[int, ...], float], count: int) -> np.ndarray:
 def test_the_full_factorial_gives_shapley_values_by_definition(count: int) -> None:
     rng, design = np.random.default_rng(count), designs(count)[0]
     answers = rng.normal(size=len(design.runs))
-    value = {tuple(np.nonzero(row)[0].tolist()): answer for row, answer in zip(design.runs, answers, strict=True)}
+    value = {
+        tuple(np.nonzero(row)[0].tolist()): answer
+        for row, answer in zip(design.runs, answers, strict=True)
+    }
     assert design.kind == "full"
     np.testing.assert_allclose(design.shares @ answers, shapley(value, count), atol=1e-12)
 
@@ -49,7 +52,11 @@ def test_a_fraction_recovers_main_effects_and_interactions_of_two(count: int) ->
     assert len(design.runs) < 2**count
     mains, pairs = rng.normal(size=count), rng.normal(size=len(design.pairs))
     x = design.runs.astype(float)
-    answers = 3 + x @ mains + sum(w * x[:, i] * x[:, j] for w, (i, j) in zip(pairs, design.pairs, strict=True))
+    answers = (
+        3
+        + x @ mains
+        + sum(w * x[:, i] * x[:, j] for w, (i, j) in zip(pairs, design.pairs, strict=True))
+    )
     shares = mains.copy()
     for weight, (i, j) in zip(pairs, design.pairs, strict=True):
         shares[i] += weight / 2
@@ -64,7 +71,9 @@ def test_the_smallest_design_recovers_effects_that_add_up(count: int) -> None:
     assert design.kind == "mains"
     mains = rng.normal(size=count)
     np.testing.assert_allclose(design.shares @ (1 + design.runs @ mains), mains, atol=1e-9)
-    assert [len(one.runs) for one in designs(count)] == sorted((len(one.runs) for one in designs(count)), reverse=True)
+    assert [len(one.runs) for one in designs(count)] == sorted(
+        (len(one.runs) for one in designs(count)), reverse=True
+    )
 
 
 def test_too_many_practices_are_refused() -> None:

@@ -78,7 +78,9 @@ def test_a_finished_experiment_trains_nothing(cache: Path) -> None:
 
 
 def test_a_budget_too_small_is_refused_with_the_smallest_bill(tmp_path: Path) -> None:
-    with pytest.raises(TwintrainError, match=r"the smallest experiment \(8 trainings\) takes about"):
+    with pytest.raises(
+        TwintrainError, match=r"the smallest experiment \(8 trainings\) takes about"
+    ):
         explain(question(tmp_path, budget=0.01))
 
 
@@ -92,9 +94,19 @@ def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
     record = tmp_path / "record"
     record.mkdir()
     probabilities = np.eye(10, dtype=np.float32)[[1, 2, 3]]
-    np.savez(record / "predictions.npz", ids=np.array([b"a"]), labels=np.array([1, 2, 4]), probabilities=probabilities)
-    (record / "record.json").write_text(json.dumps({"history": {"loss": [1.0]}, "epoch_seconds": [2.0, 3.0]}))
-    cache, training = Cache(tmp_path / "cache", "data code"), Training("loop", load_recipe("standard"), 0)
+    np.savez(
+        record / "predictions.npz",
+        ids=np.array([b"a"]),
+        labels=np.array([1, 2, 4]),
+        probabilities=probabilities,
+    )
+    (record / "record.json").write_text(
+        json.dumps({"history": {"loss": [1.0]}, "epoch_seconds": [2.0, 3.0]})
+    )
+    cache, training = (
+        Cache(tmp_path / "cache", "data code"),
+        Training("loop", load_recipe("standard"), 0),
+    )
     assert not cache.has(training)
     cache.adopt(training, record)
     assert cache.has(training)
@@ -108,7 +120,11 @@ def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
 def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
     cache, training = Cache(tmp_path, "x"), Training("loop", load_recipe("standard"), 0)
     with cache.filling(training) as place:
-        np.savez(place / "predictions.npz", labels=np.zeros(2, int), probabilities=np.full((2, 3), np.nan))
+        np.savez(
+            place / "predictions.npz",
+            labels=np.zeros(2, int),
+            probabilities=np.full((2, 3), np.nan),
+        )
         (place / "training.json").write_text(json.dumps({"seconds": 1.0}))
     with pytest.raises(TwintrainError, match="predicts NaN"):
         cache.load(training)
@@ -125,7 +141,9 @@ def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> N
         "    time.sleep(60)\n"
     )
     (tmp_path / "parent.py").write_text(script)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout
     child = int(parent.stdout.readline())
     assert psutil.pid_exists(child)

@@ -18,8 +18,14 @@ def test_fields_are_grouped_into_practices() -> None:
 
 
 def test_a_field_of_no_group_is_a_practice_of_its_own() -> None:
-    start, end = load_recipe("standard"), load_recipe("standard", ["model.name=mlp", "training.input_scale=raw"])
-    assert [practice.name for practice in practices_between(start, end)] == ["input scaling", "model.name"]
+    start, end = (
+        load_recipe("standard"),
+        load_recipe("standard", ["model.name=mlp", "training.input_scale=raw"]),
+    )
+    assert [practice.name for practice in practices_between(start, end)] == [
+        "input scaling",
+        "model.name",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(builtin_recipes()))
@@ -27,7 +33,10 @@ def test_switching_every_practice_gives_the_second_recipe(name: str) -> None:
     start, end = load_recipe("augmented").for_twin("fit"), load_recipe(name).for_twin("loop")
     practices = practices_between(start, end)
     assert practices_between(mixed(start, practices, ()), start) == []
-    assert practices_between(mixed(start, practices, [practice.name for practice in practices]), end) == []
+    assert (
+        practices_between(mixed(start, practices, [practice.name for practice in practices]), end)
+        == []
+    )
 
 
 def test_recipes_about_different_data_are_refused() -> None:

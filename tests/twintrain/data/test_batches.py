@@ -28,15 +28,21 @@ def test_an_epoch_holds_every_example_once(small_train: ExampleStore) -> None:
     assert source.steps == 11
     batches = take_epoch(source, Feed(), 0)
     assert [len(labels) for _, labels in batches] == [32] * 10 + [10]
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), small_train.labels[order])
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), small_train.images(order))
+    np.testing.assert_array_equal(
+        np.concatenate([labels for _, labels in batches]), small_train.labels[order]
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([images for images, _ in batches]), small_train.images(order)
+    )
 
 
 def test_order_depends_on_seed_and_epoch_only(small_train: ExampleStore) -> None:
     first, again = BatchSource(small_train, recipe(), 1), BatchSource(small_train, recipe(), 1)
     np.testing.assert_array_equal(first.epoch_order(5), again.epoch_order(5))
     assert not np.array_equal(first.epoch_order(5), first.epoch_order(6))
-    assert not np.array_equal(first.epoch_order(5), BatchSource(small_train, recipe(), 2).epoch_order(5))
+    assert not np.array_equal(
+        first.epoch_order(5), BatchSource(small_train, recipe(), 2).epoch_order(5)
+    )
     bare = BatchSource(small_train, recipe("training.shuffle=false"), 1)
     np.testing.assert_array_equal(bare.epoch_order(5), np.arange(330))
 
@@ -47,7 +53,9 @@ def test_the_dataset_feeds_what_gather_gives(small_train: ExampleStore) -> None:
     batches = take_epoch(source, feed, 2)
     order, transforms = source.epoch_order(2), tf.constant(source.epoch_transforms(2))
     for step, (images, labels) in enumerate(batches):
-        expected, expected_labels = source.gather(tf.constant(order[32 * step : 32 * step + 32]), transforms)
+        expected, expected_labels = source.gather(
+            tf.constant(order[32 * step : 32 * step + 32]), transforms
+        )
         np.testing.assert_array_equal(images, expected.numpy())
         np.testing.assert_array_equal(labels, expected_labels.numpy())
         assert feed.fingerprints[2][step] == source.fingerprint(expected, expected_labels).numpy()
@@ -61,8 +69,13 @@ def test_fingerprints_see_a_bit_a_label_and_the_order(small_train: ExampleStore)
     bits.view(np.uint32)[7, 14, 14, 0] ^= 1
     swapped = [1, 0, *range(2, 32)]
     assert source.fingerprint(tf.constant(bits), labels).numpy() != original
-    assert source.fingerprint(images, labels + tf.one_hot(3, 32, dtype=tf.int64)).numpy() != original
-    assert source.fingerprint(tf.gather(images, swapped), tf.gather(labels, swapped)).numpy() != original
+    assert (
+        source.fingerprint(images, labels + tf.one_hot(3, 32, dtype=tf.int64)).numpy() != original
+    )
+    assert (
+        source.fingerprint(tf.gather(images, swapped), tf.gather(labels, swapped)).numpy()
+        != original
+    )
     assert source.fingerprint(images, labels).numpy() == original
 
 
@@ -88,6 +101,14 @@ def test_augmentation_changes_images_and_keeps_labels(small_train: ExampleStore,
 
 
 def test_evaluation_is_in_order_and_plain(small_test: ExampleStore) -> None:
-    batches = list(evaluation_dataset(small_test, load_recipe("standard", ["training.evaluation_batch_size=64"])))
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), small_test.labels)
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), small_test.images(np.arange(200)))
+    batches = list(
+        evaluation_dataset(
+            small_test, load_recipe("standard", ["training.evaluation_batch_size=64"])
+        )
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([labels for _, labels in batches]), small_test.labels
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([images for images, _ in batches]), small_test.images(np.arange(200))
+    )

@@ -15,12 +15,17 @@ from twintrain.data import download, idx
 from twintrain.data.download import Dataset, fetch_dataset
 from twintrain.errors import TwintrainError
 
-CONTENT = {"train-images-idx3-ubyte": bytes(range(256)) * 4000, "train-labels-idx1-ubyte": b"labels" * 100}
+CONTENT = {
+    "train-images-idx3-ubyte": bytes(range(256)) * 4000,
+    "train-labels-idx1-ubyte": b"labels" * 100,
+}
 PACKED = {f"{name}.gz": gzip.compress(content) for name, content in CONTENT.items()}
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves `PACKED`, understands ranges, and breaks off the first answer of each file it is told to."""
+    """Serves `PACKED`, understands ranges, and breaks off the first answer of each file it is told
+    to.
+    """
 
     break_off: set[str]
     ranges: list[str]
@@ -77,7 +82,9 @@ def test_a_broken_download_goes_on_where_it_stopped(server: type[Server], tmp_pa
     assert server.ranges == [f"bytes={len(PACKED[name]) // 2}-"]
 
 
-def test_a_wrong_file_is_discarded(server: type[Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_file_is_discarded(
+    server: type[Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(PACKED, "train-labels-idx1-ubyte.gz", gzip.compress(b"something else"))
     with pytest.raises(TwintrainError, match="not the published file"):
         fetch(tmp_path)
@@ -93,13 +100,18 @@ def test_what_the_server_does_not_have_is_said(
         fetch(tmp_path)
 
 
-def test_files_are_taken_from_a_directory_packed_or_not(server: type[Server], tmp_path: Path) -> None:
+def test_files_are_taken_from_a_directory_packed_or_not(
+    server: type[Server], tmp_path: Path
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "train-images-idx3-ubyte.gz").write_bytes(PACKED["train-images-idx3-ubyte.gz"])
     (source / "train-labels-idx1-ubyte").write_bytes(CONTENT["train-labels-idx1-ubyte"])
     fetch(tmp_path / "target", source)
-    assert gzip.decompress((tmp_path / "target" / "train-labels-idx1-ubyte.gz").read_bytes()) == b"labels" * 100
+    assert (
+        gzip.decompress((tmp_path / "target" / "train-labels-idx1-ubyte.gz").read_bytes())
+        == b"labels" * 100
+    )
     with pytest.raises(TwintrainError, match="neither"):
         fetch(tmp_path / "other", tmp_path / "target" / "nowhere")
 

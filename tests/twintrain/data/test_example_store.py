@@ -22,14 +22,18 @@ def ids(count: int, start: int = 0) -> np.ndarray:
     st.booleans(),
     st.randoms(),
 )
-def test_every_float_comes_back_bit_for_bit(images: np.ndarray, cut: int, spool: bool, random: object) -> None:
+def test_every_float_comes_back_bit_for_bit(
+    images: np.ndarray, cut: int, spool: bool, random: object
+) -> None:
     labels = np.arange(6)
     order = np.array(random.sample(range(6), 6))  # type: ignore[attr-defined]
     chunks = [(images[part], labels[part], ids(6)[part]) for part in (order[:cut], order[cut:])]
     store = build_store(chunks, 1 if spool else 1 << 20)
     assert store.in_memory != spool
     np.testing.assert_array_equal(store.labels, labels)
-    np.testing.assert_array_equal(store.images(np.arange(6)).view(np.uint32), images.view(np.uint32))
+    np.testing.assert_array_equal(
+        store.images(np.arange(6)).view(np.uint32), images.view(np.uint32)
+    )
 
 
 def test_scaled_bytes_are_held_as_bytes() -> None:
@@ -65,7 +69,11 @@ def test_a_subset_stays_where_its_store_is(limit: int) -> None:
 
 
 def test_repeated_ids_and_no_examples_are_refused() -> None:
-    chunk = (np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.int64), np.array([b"same", b"same"]))
+    chunk = (
+        np.zeros((2, 1, 1, 1), np.float32),
+        np.zeros(2, np.int64),
+        np.array([b"same", b"same"]),
+    )
     with pytest.raises(TwintrainError, match="Two examples have the id 'same'"):
         build_store([chunk], 100)
     with pytest.raises(TwintrainError, match="no examples"):

@@ -30,7 +30,9 @@ def test_the_bundled_mnist_is_the_published_one() -> None:
 def test_a_range_of_images_is_what_stands_there() -> None:
     pair = idx.find_pair(DATA, "eval")
     raw = gzip.decompress(pair.images.read_bytes())[16:]
-    assert list(idx.read_images(pair.images, 7, 10)) == [raw[i * 784 : (i + 1) * 784] for i in (7, 8, 9)]
+    assert list(idx.read_images(pair.images, 7, 10)) == [
+        raw[i * 784 : (i + 1) * 784] for i in (7, 8, 9)
+    ]
 
 
 def test_plain_files_are_read_too(idx_folder: Path) -> None:
@@ -140,7 +142,9 @@ def test_a_directory_in_place_of_a_file_is_named(idx_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("sizes", "shape"), [((5, 4), (5, 4, 1)), ((5, 4, 3), (5, 4, 3))])
-def test_images_are_grey_or_in_colour(tmp_path: Path, sizes: tuple[int, ...], shape: tuple[int, int, int]) -> None:
+def test_images_are_grey_or_in_colour(
+    tmp_path: Path, sizes: tuple[int, ...], shape: tuple[int, int, int]
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, *sizes), np.uint8)
     start = struct.pack(f">BBBB{1 + len(sizes)}I", 0, 0, 8, 1 + len(sizes), *pixels.shape)
     assert idx.header(pixels.shape) == start

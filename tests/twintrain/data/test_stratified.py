@@ -29,7 +29,9 @@ def test_shares_are_exact_where_no_label_is_rare() -> None:
 
 
 @given(LABELS, st.floats(0.01, 0.5), st.integers(0, 100))
-def test_a_share_takes_from_every_label_and_leaves_of_every_label(labels: list[int], part: float, seed: int) -> None:
+def test_a_share_takes_from_every_label_and_leaves_of_every_label(
+    labels: list[int], part: float, seed: int
+) -> None:
     array = np.array(labels)
     held = stratified_share(array, part, seed)
     assert (held == stratified_share(array, part, seed)).all()

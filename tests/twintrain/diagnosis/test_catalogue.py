@@ -17,7 +17,11 @@ def test_every_entry_is_complete_and_its_example_is_python() -> None:
         ast.parse(pitfall.example)
         assert all(link.startswith("https://") for link in pitfall.links)
         assert by_id(pitfall.id) is pitfall
-    assert order("different_initial_weights") < order("training_flag_missing") < order("best_weights_not_restored")
+    assert (
+        order("different_initial_weights")
+        < order("training_flag_missing")
+        < order("best_weights_not_restored")
+    )
 
 
 def test_a_misspelt_id_is_helped() -> None:

@@ -14,10 +14,15 @@ from twintrain.recipe.files import load_recipe
     ("overrides", "ids"),
     [
         ([], []),
-        (["regularization.dropout=0.5", "loop.training.training_flag=false"], ["training_flag_missing"]),
+        (
+            ["regularization.dropout=0.5", "loop.training.training_flag=false"],
+            ["training_flag_missing"],
+        ),
     ],
 )
-def test_what_the_loop_does_otherwise_is_named(overrides: list[str], ids: list[str], small_train: ExampleStore) -> None:
+def test_what_the_loop_does_otherwise_is_named(
+    overrides: list[str], ids: list[str], small_train: ExampleStore
+) -> None:
     recipe = load_recipe("standard", overrides)
     found = diagnose_twins(recipe, find_problem(recipe, small_train.shape, 10), small_train)
     assert [cause.id for cause in found.causes] == ids

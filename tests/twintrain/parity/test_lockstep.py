@@ -12,9 +12,13 @@ from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.files import load_recipe
 
 
-def run(store: ExampleStore, *overrides: str, twins: tuple[str, str] = ("fit", "loop")) -> LockstepResult:
+def run(
+    store: ExampleStore, *overrides: str, twins: tuple[str, str] = ("fit", "loop")
+) -> LockstepResult:
     recipe = load_recipe("standard", overrides)
-    return lockstep(recipe, find_problem(recipe, store.shape, 10), store, seed=0, steps=5, twins=twins)
+    return lockstep(
+        recipe, find_problem(recipe, store.shape, 10), store, seed=0, steps=5, twins=twins
+    )
 
 
 @pytest.mark.parametrize("name", ["textbook", "everything", "mixed_float16", "eager"])
@@ -61,8 +65,15 @@ def test_without_determinism_the_tolerance_is_measured(small_train: ExampleStore
 
 
 def test_under_xla(small_train: ExampleStore) -> None:
-    """Also over the partial batch at an epoch's end, and with a mistake that is seen where it was made."""
-    fast = [*RECIPES["everything"], "execution.xla=true", "execution.deterministic=false", "training.batch_size=80"]
+    """Also over the partial batch at an epoch's end, and with a mistake that is seen where it was
+    made.
+    """
+    fast = [
+        *RECIPES["everything"],
+        "execution.xla=true",
+        "execution.deterministic=false",
+        "training.batch_size=80",
+    ]
     # In a process of its own: op determinism, once switched on, stays on, and XLA refuses it.
     equal = run_isolated(run, small_train, *fast, "execution.precision=mixed_float16")
     assert equal.first is None
@@ -96,11 +107,26 @@ def test_differences_are_counted_in_units_in_the_last_place() -> None:
     ],
 )
 def test_trainings_are_compared_to_their_end(
-    overrides: list[str], stage: str | None, tensor: str | None, small_train: ExampleStore, small_test: ExampleStore
+    overrides: list[str],
+    stage: str | None,
+    tensor: str | None,
+    small_train: ExampleStore,
+    small_test: ExampleStore,
 ) -> None:
-    stopping = ["early_stopping.enabled=true", "early_stopping.patience=1", "data.validation_fraction=0.1"]
-    shape = [*stopping, "early_stopping.monitor=val_loss", "training.epochs=8", "optimizer.learning_rate=0.02"]
+    stopping = [
+        "early_stopping.enabled=true",
+        "early_stopping.patience=1",
+        "data.validation_fraction=0.1",
+    ]
+    shape = [
+        *stopping,
+        "early_stopping.monitor=val_loss",
+        "training.epochs=8",
+        "optimizer.learning_rate=0.02",
+    ]
     recipe = load_recipe("standard", [*shape, *overrides])
     wrong = ExampleStore(**{**vars(small_test), "labels": (small_test.labels + 1) % 10})
-    found = compare_ends(recipe, find_problem(recipe, small_train.shape, 10), small_train, wrong, seed=0)
+    found = compare_ends(
+        recipe, find_problem(recipe, small_train.shape, 10), small_train, wrong, seed=0
+    )
     assert (found and (found.stage, found.tensor)) == (stage and (stage, tensor))

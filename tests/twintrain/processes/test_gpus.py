@@ -16,7 +16,13 @@ def test_gpus_that_are_missing_are_named_with_what_was_looked_for() -> None:
     with pytest.raises(TwintrainError) as caught:
         require_gpus(there + 7)
     assert f"{there + 7} GPUs promised, {there} found" in caught.value.problem
-    for part in ("driver: ", "devices: ", "libcuda.so.1: ", "libcudnn.so.9: ", "CUDA_VISIBLE_DEVICES: "):
+    for part in (
+        "driver: ",
+        "devices: ",
+        "libcuda.so.1: ",
+        "libcudnn.so.9: ",
+        "CUDA_VISIBLE_DEVICES: ",
+    ):
         assert part in caught.value.problem
 
 

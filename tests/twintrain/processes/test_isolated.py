@@ -27,7 +27,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process_started_ahead_or_not() -> None:
+def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process_started_ahead_or_not() -> (
+    None
+):
     isolated.hide_gpus()
     isolated.expect_isolated(1)
     seen = [isolated.run_isolated(visible) for _ in range(2)]

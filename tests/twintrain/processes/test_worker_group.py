@@ -42,7 +42,9 @@ def die_in_one() -> None:
     time.sleep(600)
 
 
-def test_members_find_each_other_and_only_the_first_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_find_each_other_and_only_the_first_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
     run_as_group(meet_and_tell, (tmp_path,), 3)
     told = [json.loads((tmp_path / f"{member}.json").read_text()) for member in range(3)]
@@ -65,7 +67,9 @@ def test_one_that_is_killed_ends_all() -> None:
 
 
 def test_who_does_not_come_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TwintrainError, match=r"Of 3 workers, number 1, 2 did not come within 0.01 minutes"):
+    with pytest.raises(
+        TwintrainError, match=r"Of 3 workers, number 1, 2 did not come within 0.01 minutes"
+    ):
         WorkerGroup(0, 3, tmp_path, HERE).meet(minutes=0.01)
 
 
@@ -78,7 +82,10 @@ def test_a_file_left_by_a_pod_that_is_gone_misleads_nobody(tmp_path: Path) -> No
         WorkerGroup(0, 2, tmp_path, HERE).meet(minutes=0.01)
     found: list[list[str]] = []
     members = [WorkerGroup(member, 2, tmp_path, HERE) for member in range(2)]
-    threads = [threading.Thread(target=lambda group=group: found.append(group.meet(minutes=1))) for group in members]
+    threads = [
+        threading.Thread(target=lambda group=group: found.append(group.meet(minutes=1)))
+        for group in members
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -113,7 +120,9 @@ def test_members_share_the_gpus_of_a_machine(
     monkeypatch: pytest.MonkeyPatch, visible: str, size: int, shares: list[str | None]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert [share_of_gpus(member, size).get("CUDA_VISIBLE_DEVICES") for member in range(size)] == shares
+    assert [
+        share_of_gpus(member, size).get("CUDA_VISIBLE_DEVICES") for member in range(size)
+    ] == shares
 
 
 def test_a_member_started_anew_is_found_anew(tmp_path: Path) -> None:

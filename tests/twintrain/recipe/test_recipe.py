@@ -37,7 +37,10 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("training.epochs.more=3", "training.epochs: Input should be a valid integer"),
         ("early_stopping.enabled=true", "data.validation_fraction"),
         ("execution.xla=true", "exclude each other"),
-        ("execution={strategy: multi_worker, machines: 5}", "cannot be shared out evenly over 5 machines"),
+        (
+            "execution={strategy: multi_worker, machines: 5}",
+            "cannot be shared out evenly over 5 machines",
+        ),
         ("seeds=[1, 1]", "distinct"),
         ("seeds=[]", "at least 1"),
         ("loop.training.shufle=false", "Did you mean 'training.shuffle'?"),
@@ -52,7 +55,10 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
 )
 def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
     with pytest.raises(TwintrainError) as caught:
-        load_recipe("standard", [override, *(["loop.training.compiled=false"] if "loop" not in override else [])])
+        load_recipe(
+            "standard",
+            [override, *(["loop.training.compiled=false"] if "loop" not in override else [])],
+        )
     assert expected in str(caught.value)
 
 
@@ -107,7 +113,12 @@ def test_only_the_loop_deviates_in_the_bare_recipe() -> None:
 def test_the_hash_sees_every_decision_and_nothing_else() -> None:
     standard = load_recipe("standard")
     assert load_recipe("standard", ["name=other"]).hash == standard.hash
-    for override in ("training.epochs=4", "seeds=[0]", "loop.training.shuffle=false", "optimizer.epsilon=1e-8"):
+    for override in (
+        "training.epochs=4",
+        "seeds=[0]",
+        "loop.training.shuffle=false",
+        "optimizer.epsilon=1e-8",
+    ):
         assert load_recipe("standard", [override]).hash != standard.hash
 
 
@@ -120,12 +131,16 @@ def test_optimizer_fields_are_those_keras_takes(name: str) -> None:
 
 
 def test_schedules_reach_keras() -> None:
-    cosine = load_recipe("standard", ["schedule.kind=cosine", "schedule.warmup_epochs=1", "training.epochs=3"])
+    cosine = load_recipe(
+        "standard", ["schedule.kind=cosine", "schedule.warmup_epochs=1", "training.epochs=3"]
+    )
     rate = build_optimizer(cosine, 10)._learning_rate
     assert float(rate(0)) == 0.0
     assert float(rate(10)) == pytest.approx(0.001)
     assert float(rate(30)) == pytest.approx(0.0, abs=1e-9)
-    exponential = load_recipe("standard", ["schedule.kind=exponential", "schedule.decay_per_epoch=0.5"])
+    exponential = load_recipe(
+        "standard", ["schedule.kind=exponential", "schedule.decay_per_epoch=0.5"]
+    )
     assert float(build_optimizer(exponential, 10)._learning_rate(20)) == pytest.approx(0.00025)
     assert keras.config.floatx() == "float32"
 
@@ -146,7 +161,11 @@ def test_any_valid_recipe_survives_yaml(training: dict[str, object], seeds: list
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=8), st.integers() | st.text(max_size=8), min_size=1, max_size=3))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=8), st.integers() | st.text(max_size=8), min_size=1, max_size=3
+    )
+)
 def test_unknown_keys_never_pass(tree: dict[str, object]) -> None:
     if set(tree) <= set(Recipe.model_fields):
         return

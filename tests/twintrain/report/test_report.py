@@ -26,10 +26,19 @@ from twintrain.statistics.paired import PairedTable, paired_table
 
 LABELS = np.arange(200) % 10
 INK = np.arange(200) % 3
-TRIAL = {"trial": "0", "learning_rate": 0.001, "batch_size": 32, "val_loss": 0.1, "val_accuracy": 0.9, "seconds": 1.0}
+TRIAL = {
+    "trial": "0",
+    "learning_rate": 0.001,
+    "batch_size": 32,
+    "val_loss": 0.1,
+    "val_accuracy": 0.9,
+    "seconds": 1.0,
+}
 
 
-def write_twin(folder: Path, twin: str, seeds: tuple[int, ...], wrong: dict[int, list[int]]) -> None:
+def write_twin(
+    folder: Path, twin: str, seeds: tuple[int, ...], wrong: dict[int, list[int]]
+) -> None:
     """Records of a twin that gets the examples in `wrong[seed]` wrong."""
     for seed in seeds:
         target = folder / f"seed-{seed}"
@@ -37,10 +46,27 @@ def write_twin(folder: Path, twin: str, seeds: tuple[int, ...], wrong: dict[int,
         chosen = LABELS.copy()
         chosen[wrong.get(seed, [])] = (chosen[wrong.get(seed, [])] + 1) % 10
         ids = np.array([f"eval-{i:08d}" for i in range(200)], np.bytes_)
-        np.savez(target / "predictions.npz", ids=ids, labels=LABELS, probabilities=np.eye(10, dtype=np.float32)[chosen])
+        np.savez(
+            target / "predictions.npz",
+            ids=ids,
+            labels=LABELS,
+            probabilities=np.eye(10, dtype=np.float32)[chosen],
+        )
         history = {name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        record = {"twin": twin, "seed": seed, "trained_on": "00ff", "history": history, "epochs": 2, "best_epoch": 1}
-        record |= {"epoch_seconds": [1.0, 0.5], "images_per_second": 1e4, "peak_memory_mb": 900.0, "devices": ["CPU"]}
+        record = {
+            "twin": twin,
+            "seed": seed,
+            "trained_on": "00ff",
+            "history": history,
+            "epochs": 2,
+            "best_epoch": 1,
+        }
+        record |= {
+            "epoch_seconds": [1.0, 0.5],
+            "images_per_second": 1e4,
+            "peak_memory_mb": 900.0,
+            "devices": ["CPU"],
+        }
         (target / "record.json").write_text(json.dumps(record))
 
 
@@ -58,7 +84,9 @@ def inputs(
         right[twin] = np.ones(200, bool)
         right[twin][missed.get(recipe.seeds[0], [])] = False
     chosen = masks(recipe, {"label": LABELS, "ink": INK})
-    evaluator = {name: paired_table(right["fit"][mask], right["loop"][mask]) for name, mask in chosen.items()}
+    evaluator = {
+        name: paired_table(right["fit"][mask], right["loop"][mask]) for name, mask in chosen.items()
+    }
     agreement = [
         SeedAgreement(
             seed=seed,
@@ -80,7 +108,9 @@ def inputs(
             steps=2,
             first=None
             if not weights_differ_by
-            else Divergence(step=1, stage="update", tensor="<kernel>", max_abs=0.1, max_rel=0.1, max_ulps=9),
+            else Divergence(
+                step=1, stage="update", tensor="<kernel>", max_abs=0.1, max_rel=0.1, max_ulps=9
+            ),
             curve=[0.0, weights_differ_by],
         ),
         ink=INK,
@@ -105,7 +135,9 @@ def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
 
 def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
     worse = {seed: list(range(0, 60)) for seed in (0, 1, 2)}
-    comparison = build_comparison(inputs(tmp_path, load_recipe("bare"), {}, worse, weights_differ_by=0.1))
+    comparison = build_comparison(
+        inputs(tmp_path, load_recipe("bare"), {}, worse, weights_differ_by=0.1)
+    )
     assert comparison.verdict == "fit_better"
     assert comparison.gap_points == pytest.approx(-30)
     assert comparison.gap_ci95_points[1] < 0
@@ -114,7 +146,9 @@ def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
 
 def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), weights_differ_by=1e-6))
-    assert comparison.verdict == "inconclusive"  # 200 examples cannot show equivalence within 0.1 points
+    assert (
+        comparison.verdict == "inconclusive"
+    )  # 200 examples cannot show equivalence within 0.1 points
     assert comparison.gap_ci95_points[0] < 0 < comparison.gap_ci95_points[1]
     assert "and yet weights differ by up to 1.0e-06." in comparison.sentence
 
@@ -122,22 +156,34 @@ def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path
 def test_without_determinism_rounding_is_named_for_weights_that_differ(tmp_path: Path) -> None:
     recipe = load_recipe("standard", ["execution.deterministic=false"])
     comparison = build_comparison(inputs(tmp_path, recipe, weights_differ_by=1e-6))
-    assert "saw the same batches, and weights differ by up to 1.0e-06: with execution.det" in comparison.sentence
+    assert (
+        "saw the same batches, and weights differ by up to 1.0e-06: with execution.det"
+        in comparison.sentence
+    )
 
 
 def test_the_evaluator_may_see_near_ties_of_a_gpu_otherwise(tmp_path: Path) -> None:
     """It runs on a CPU what a GPU has predicted with other rounding."""
     given = inputs(tmp_path, load_recipe("standard"))
-    counted = {name: paired_table(*(np.arange(table.n) >= 2,) * 2) for name, table in given.evaluator.items()}
-    with pytest.raises(TwintrainError, match="is right on 198 examples, its trainer counted 200 of 200"):
+    counted = {
+        name: paired_table(*(np.arange(table.n) >= 2,) * 2)
+        for name, table in given.evaluator.items()
+    }
+    with pytest.raises(
+        TwintrainError, match="is right on 198 examples, its trainer counted 200 of 200"
+    ):
         build_comparison(replace(given, evaluator=counted))
     for path in tmp_path.glob("*/seed-0/predictions.npz"):
         with np.load(path) as saved:
             files = dict(saved)
-        files["probabilities"] = 0.49 * files["probabilities"] + 0.48 * np.roll(files["probabilities"], 1, axis=1)
+        files["probabilities"] = 0.49 * files["probabilities"] + 0.48 * np.roll(
+            files["probabilities"], 1, axis=1
+        )
         np.savez(path, **files)
     with pytest.raises(TwintrainError, match="is right on 198 examples"):
-        build_comparison(replace(given, evaluator=counted))  # on one kind of device nothing rounds so differently
+        build_comparison(
+            replace(given, evaluator=counted)
+        )  # on one kind of device nothing rounds so differently
     for path in tmp_path.glob("*/seed-0/record.json"):
         path.write_text(path.read_text().replace('"CPU"', '"GPU"'))
     assert build_comparison(replace(given, evaluator=counted)).evaluator.fit_accuracy == 0.99
@@ -188,7 +234,9 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
         self.loads += [
-            value or "" for name, value in attributes if name in ("src", "srcset", "data") or (name == "href")
+            value or ""
+            for name, value in attributes
+            if name in ("src", "srcset", "data") or (name == "href")
         ]
 
 
@@ -206,7 +254,9 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path: Path) ->
 
 
 def test_the_page_says_where_the_twins_part(tmp_path: Path) -> None:
-    apart = render_html(build_comparison(inputs(tmp_path / "a", load_recipe("standard"), weights_differ_by=0.1)))
+    apart = render_html(
+        build_comparison(inputs(tmp_path / "a", load_recipe("standard"), weights_differ_by=0.1))
+    )
     assert "after step 2 the update differs by up to 0.1 (&lt;kernel&gt;)" in apart
     assert "Largest weight difference after each step" in apart
     together = render_html(build_comparison(inputs(tmp_path / "b", load_recipe("standard"))))
@@ -221,7 +271,13 @@ def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
 
 
 def explanation(**changes: object) -> Explanation:
-    share = {"points": -1.0, "ci95": (-2.0, -0.5), "p_value": 0.01, "named": True, "changes": {"x.y": (1, 2)}}
+    share = {
+        "points": -1.0,
+        "ci95": (-2.0, -0.5),
+        "p_value": 0.01,
+        "named": True,
+        "changes": {"x.y": (1, 2)},
+    }
     content = {
         "sentence": "Of a gap of -1.00 points <b>shuffling</b> accounts for all.",
         "start": "fit",
@@ -230,9 +286,17 @@ def explanation(**changes: object) -> Explanation:
         "gap_ci95": (-2.0, -0.5),
         "start_accuracy": [0.9],
         "end_accuracy": [0.89],
-        "shares": [{"practice": "shuffling", **share}, {"practice": "<i>own</i>", **share, "idle": "changes no bit"}],
+        "shares": [
+            {"practice": "shuffling", **share},
+            {"practice": "<i>own</i>", **share, "idle": "changes no bit"},
+        ],
         "interactions": [
-            {"practices": ("shuffling", "augmentation"), "points": 0.5, "ci95": (0.1, 0.9), "p_value": 0.01}
+            {
+                "practices": ("shuffling", "augmentation"),
+                "points": 0.5,
+                "ci95": (0.1, 0.9),
+                "p_value": 0.01,
+            }
         ],
         "restored": {"practices": ["shuffling"], "gap_points": 0.0, "ci95": (0.0, 0.0)},
         "design": "full",
@@ -250,7 +314,9 @@ def explanation(**changes: object) -> Explanation:
 
 
 def test_the_attribution_is_on_the_page_and_in_the_summary(tmp_path: Path) -> None:
-    given = replace(inputs(tmp_path, load_recipe("bare"), {}, {0: [1, 2]}, 0.1), attribution=explanation())
+    given = replace(
+        inputs(tmp_path, load_recipe("bare"), {}, {0: [1, 2]}, 0.1), attribution=explanation()
+    )
     write_report(build_comparison(given), tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Where the gap comes from" in page
@@ -258,7 +324,9 @@ def test_the_attribution_is_on_the_page_and_in_the_summary(tmp_path: Path) -> No
     assert "nothing of the" in page
     assert "<b>shuffling</b>" not in page
     assert "<i>own</i>" not in page
-    assert "Shuffling and augmentation together are worth +0.50 points more than apart" in " ".join(page.split())
+    assert "Shuffling and augmentation together are worth +0.50 points more than apart" in " ".join(
+        page.split()
+    )
     summary = (tmp_path / "report" / "summary.md").read_text()
     assert r"\<b\>shuffling\</b\> accounts for all" in summary
 
@@ -287,15 +355,22 @@ def test_crosses_small_slices_and_absent_classes_are_said(tmp_path: Path) -> Non
     given = replace(inputs(tmp_path, recipe, {}, {0: [4]}, 0.1), classes=11)
     given.data["train"] = {"examples": 205, "labels": given.data["train"]["labels"] | {"10": 5}}
     comparison = build_comparison(given)
-    assert [part.name for part in comparison.slices[1:3]] == ["label=0 ink=light", "label=0 ink=medium"]
+    assert [part.name for part in comparison.slices[1:3]] == [
+        "label=0 ink=light",
+        "label=0 ink=medium",
+    ]
     assert sum(part.n for part in comparison.slices[1:]) == 200
     assert comparison.notes[0] == "No test example has label=10: nothing can be said about it."
-    assert comparison.notes[1].startswith("Slices of fewer than 30 test examples tell little by themselves")
+    assert comparison.notes[1].startswith(
+        "Slices of fewer than 30 test examples tell little by themselves"
+    )
     assert "No test example has label=10" in render_html(comparison)
 
 
 def test_mistakes_are_counted_over_all_seeds(tmp_path: Path) -> None:
-    comparison = build_comparison(inputs(tmp_path, load_recipe("bare"), {0: [3]}, {0: [3], 1: [3, 13], 2: [5]}, 0.1))
+    comparison = build_comparison(
+        inputs(tmp_path, load_recipe("bare"), {0: [3]}, {0: [3], 1: [3, 13], 2: [5]}, 0.1)
+    )
     assert sum(map(sum, comparison.confusion.loop)) == 600
     assert comparison.confusion.loop[3][4] == 3
     assert comparison.confusion.fit[3][4] == 1
@@ -309,7 +384,9 @@ def test_mistakes_are_counted_over_all_seeds(tmp_path: Path) -> None:
 
 def test_why_nothing_is_pushed_is_said(tmp_path: Path) -> None:
     worse = {seed: list(range(60)) for seed in (0, 1, 2)}
-    write_report(build_comparison(inputs(tmp_path, load_recipe("bare"), {}, worse, 0.1)), tmp_path / "report")
+    write_report(
+        build_comparison(inputs(tmp_path, load_recipe("bare"), {}, worse, 0.1)), tmp_path / "report"
+    )
     for name in ("report.html", "summary.md", "model_card.md"):
         text = (tmp_path / "report" / name).read_text()
         assert "Not pushed" in text

@@ -23,7 +23,9 @@ from twintrain.statistics.paired import (
     verdict,
 )
 
-DIFFERENCES = hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 60)), elements=st.integers(-1, 1))
+DIFFERENCES = hnp.arrays(
+    np.int8, st.tuples(st.integers(1, 4), st.integers(1, 60)), elements=st.integers(-1, 1)
+)
 CELLS = st.integers(0, 40)
 
 
@@ -44,7 +46,9 @@ def test_swapping_the_twins_mirrors_the_result(differences: np.ndarray) -> None:
 
 
 @given(DIFFERENCES)
-def test_the_p_value_is_small_exactly_where_the_interval_leaves_zero_out(differences: np.ndarray) -> None:
+def test_the_p_value_is_small_exactly_where_the_interval_leaves_zero_out(
+    differences: np.ndarray,
+) -> None:
     estimate = paired_estimate(differences)
     if estimate.low not in (-1, 0) and estimate.high not in (0, 1):
         assert (estimate.p_value < 0.05) == (not estimate.low <= 0 <= estimate.high)
@@ -61,14 +65,18 @@ def test_equivalence_is_never_shown_where_the_90_percent_interval_leaves_the_mar
 
 
 def test_the_variance_is_the_likeliest_that_agrees_with_the_difference() -> None:
-    """The constrained estimate of Tango (1998) maximizes the likelihood of the counts with the difference held."""
+    """The constrained estimate of Tango (1998) maximizes the likelihood of the counts with the
+    difference held.
+    """
     better, worse, n, difference = 30, 12, 1000, 0.03
     shares = np.linspace(1e-6, 0.1, 2_000_001)
     likelihood = better * np.log(shares + difference) + worse * np.log(shares)
     likelihood += (n - better - worse) * np.log(1 - 2 * shares - difference)
     best = shares[likelihood.argmax()]
     assumed = 2 * best + difference - difference**2
-    assert DiscordantPairs(worse, better, n).variance_if(difference) == pytest.approx(assumed, rel=1e-4)
+    assert DiscordantPairs(worse, better, n).variance_if(difference) == pytest.approx(
+        assumed, rel=1e-4
+    )
     assert DiscordantPairs(worse, better, n).variance_if(0.018) == pytest.approx(
         DiscordantPairs(worse, better, n).variance
     )
@@ -76,7 +84,9 @@ def test_the_variance_is_the_likeliest_that_agrees_with_the_difference() -> None
 
 @given(CELLS, CELLS, CELLS, CELLS)
 def test_one_pair_of_models_gets_tangos_interval(a: int, b: int, c: int, d: int) -> None:
-    """Its ends are where Tango's score, written as in the paper, is 1.96; in exact fractions up to the roots."""
+    """Its ends are where Tango's score, written as in the paper, is 1.96; in exact fractions up to
+    the roots.
+    """
     if not a + b + c + d:
         return
     n = a + b + c + d
@@ -92,14 +102,18 @@ def test_one_pair_of_models_gets_tangos_interval(a: int, b: int, c: int, d: int)
 
 
 def test_the_published_example_of_tangos_interval() -> None:
-    """Airway hyper-responsiveness, Fagerland, Lydersen and Laake (2014), Stat. Med. 33, table IV: -0.517 to -0.026."""
+    """Airway hyper-responsiveness, Fagerland, Lydersen and Laake (2014), Stat. Med. 33, table IV:
+    -0.517 to -0.026.
+    """
     estimate = PairedTable(both_right=1, only_fit=7, only_loop=1, both_wrong=12).estimate()
     assert (round(estimate.low, 3), round(estimate.high, 3)) == (-0.517, -0.026)
 
 
 @given(st.integers(1, 500), CELLS)
 def test_no_discordant_pair_leaves_what_the_number_of_examples_leaves(n: int, wrong: int) -> None:
-    """Tango's interval in closed form: a difference of z^2 / (n + z^2) would have shown, one way or the other."""
+    """Tango's interval in closed form: a difference of z^2 / (n + z^2) would have shown, one way or
+    the other.
+    """
     estimate = PairedTable(n, 0, 0, wrong).estimate()
     z2 = stats.norm.ppf(0.975) ** 2
     assert estimate.high == pytest.approx(z2 / (n + wrong + z2), abs=1e-9)
@@ -111,7 +125,9 @@ def test_no_discordant_pair_leaves_what_the_number_of_examples_leaves(n: int, wr
 def test_the_p_value_of_one_pair_is_mcnemars(worse: int, better: int) -> None:
     if worse + better:
         expected = float(mcnemar([[5, worse], [better, 3]], exact=False, correction=False).pvalue)
-        assert PairedTable(5, worse, better, 3).estimate().p_value == pytest.approx(expected, abs=1e-9)
+        assert PairedTable(5, worse, better, 3).estimate().p_value == pytest.approx(
+            expected, abs=1e-9
+        )
 
 
 def test_weighted_differences_get_bonett_and_prices_interval() -> None:
@@ -119,7 +135,9 @@ def test_weighted_differences_get_bonett_and_prices_interval() -> None:
     count = len(d) + 2
     estimate = paired_estimate(d[None])
     centre, variance = d.sum() / count, d.var() / len(d) + 2 / count**2
-    assert estimate.high == pytest.approx(centre + stats.norm.ppf(0.975) * np.sqrt(variance), abs=1e-9)
+    assert estimate.high == pytest.approx(
+        centre + stats.norm.ppf(0.975) * np.sqrt(variance), abs=1e-9
+    )
 
 
 @given(CELLS, CELLS)
@@ -148,14 +166,23 @@ def test_the_error_is_students_t_where_examples_add_nothing(freedom: int) -> Non
 @pytest.mark.parametrize(("seeds", "examples"), [(1.0, 1.0), (0.01, 1.0), (1.0, 0.01)])
 def test_the_sum_of_t_and_normal_is_that_of_a_simulation(seeds: float, examples: float) -> None:
     rng = np.random.default_rng(0)
-    draws = np.sqrt(seeds) * rng.standard_t(2, 400_000) + np.sqrt(examples) * rng.normal(size=400_000)
+    draws = np.sqrt(seeds) * rng.standard_t(2, 400_000) + np.sqrt(examples) * rng.normal(
+        size=400_000
+    )
     reach = MeanDifference(0.0, seeds, examples, 2).reach(0.05)
     assert (np.abs(draws) > reach).mean() == pytest.approx(0.05, abs=0.0015)
 
 
 @pytest.mark.parametrize(
     ("seeds", "discordant", "seed_spread"),
-    [(1, 0.02, 0.0), (3, 0.1, 0.0), (3, 0.02, 0.003), (3, 0.02, 0.006), (2, 0.02, 0.003), (5, 0.02, 0.002)],
+    [
+        (1, 0.02, 0.0),
+        (3, 0.1, 0.0),
+        (3, 0.02, 0.003),
+        (3, 0.02, 0.006),
+        (2, 0.02, 0.003),
+        (5, 0.02, 0.002),
+    ],
 )
 def test_intervals_cover_the_truth(seeds: int, discordant: float, seed_spread: float) -> None:
     rng = np.random.default_rng(0)
@@ -171,7 +198,9 @@ def test_intervals_cover_the_truth(seeds: int, discordant: float, seed_spread: f
 
 def test_examples_that_go_wrong_in_every_seed_are_not_averaged_away() -> None:
     rng = np.random.default_rng(0)
-    alike = np.repeat(rng.choice([-1, 0, 1], (1, 500), p=[0.1, 0.8, 0.1]).astype(np.int8), 8, axis=0)
+    alike = np.repeat(
+        rng.choice([-1, 0, 1], (1, 500), p=[0.1, 0.8, 0.1]).astype(np.int8), 8, axis=0
+    )
     apart = rng.choice([-1, 0, 1], (8, 500), p=[0.1, 0.8, 0.1]).astype(np.int8)
     one, other = paired_estimate(alike), paired_estimate(apart)
     assert one.high - one.low > 1.8 * (other.high - other.low)

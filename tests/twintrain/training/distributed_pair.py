@@ -1,4 +1,5 @@
-"""Trains both twins on virtual CPU devices, which must be set up before TensorFlow does anything: a process of its own.
+"""Trains both twins on virtual CPU devices, which must be set up before TensorFlow does anything: a
+process of its own.
 
     python -m tests.twintrain.training.distributed_pair REPLICAS OUTPUT [KEY=VALUE …]
 
@@ -20,7 +21,9 @@ from twintrain.recipe.files import load_recipe
 def main(replicas: int, output: Path, overrides: list[str], state: Path | None = None) -> None:
     device = tf.config.list_physical_devices("CPU")[0]
     if replicas > 1:
-        tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        tf.config.set_logical_device_configuration(
+            device, [tf.config.LogicalDeviceConfiguration()] * replicas
+        )
     recipe = load_recipe("standard", ["training.epochs=2", *overrides])
     from tests.conftest import mnist_store
     from twintrain.problems.problem import find_problem

@@ -21,8 +21,16 @@ Found = dict[str, np.ndarray]
 
 def pair(tmp_path: Path, replicas: int, *overrides: str, says: str = "") -> Found:
     output = tmp_path / f"{replicas}-{len(overrides)}.npz"
-    command = [sys.executable, "-m", "tests.twintrain.training.distributed_pair", str(replicas), str(output)]
-    done = subprocess.run([*command, *overrides], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.twintrain.training.distributed_pair",
+        str(replicas),
+        str(output),
+    ]
+    done = subprocess.run(
+        [*command, *overrides], capture_output=True, text=True, cwd=REPOSITORY, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert says in done.stderr
     return dict(np.load(output))
@@ -30,8 +38,15 @@ def pair(tmp_path: Path, replicas: int, *overrides: str, says: str = "") -> Foun
 
 def apart(found: Found, other: Found, twins: tuple[str, str]) -> float:
     """Largest difference of any weight between two twins."""
-    names = [name.removeprefix("fit-") for name in found if name.startswith("fit-") and name[4:].isdigit()]
-    return max(float(np.abs(found[f"{twins[0]}-{name}"] - other[f"{twins[1]}-{name}"]).max()) for name in names)
+    names = [
+        name.removeprefix("fit-")
+        for name in found
+        if name.startswith("fit-") and name[4:].isdigit()
+    ]
+    return max(
+        float(np.abs(found[f"{twins[0]}-{name}"] - other[f"{twins[1]}-{name}"]).max())
+        for name in names
+    )
 
 
 def history(found: Found, twin: str) -> dict[str, list[float]]:
@@ -43,7 +58,9 @@ BUSY = ["regularization.batch_normalization=true", "regularization.dropout=0.25"
 
 
 @pytest.mark.parametrize("overrides", [[], BUSY], ids=["plain", "busy"])
-def test_twins_on_two_devices_are_the_same_bit_for_bit(tmp_path: Path, overrides: list[str]) -> None:
+def test_twins_on_two_devices_are_the_same_bit_for_bit(
+    tmp_path: Path, overrides: list[str]
+) -> None:
     """And within rounding what one device makes of the same batches."""
     wanted = ["regularization.l2=0.001", *overrides]
     two = pair(tmp_path, 2, "execution.strategy=mirrored", *wanted)
@@ -58,14 +75,20 @@ def test_twins_on_two_devices_are_the_same_bit_for_bit(tmp_path: Path, overrides
 
 def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     """200 examples to evaluate on three devices: 67, 67 and 66, which `fit` alone refuses."""
-    three = pair(tmp_path, 3, "execution.strategy=mirrored", "training.batch_size=33", "training.epochs=1")
+    three = pair(
+        tmp_path, 3, "execution.strategy=mirrored", "training.batch_size=33", "training.epochs=1"
+    )
     assert apart(three, three, ("fit", "loop")) == 0
     assert history(three, "fit") == history(three, "loop")
 
 
 def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA refuses a step of several devices; it compiles what each of them does alone, and rounds as it likes."""
-    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_cpu_global_jit")  # TensorFlow leaves CPUs out of it by default
+    """XLA refuses a step of several devices; it compiles what each of them does alone, and rounds
+    as it likes.
+    """
+    monkeypatch.setenv(
+        "TF_XLA_FLAGS", "--tf_xla_cpu_global_jit"
+    )  # TensorFlow leaves CPUs out of it by default
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     fast = ["execution.xla=true", "execution.deterministic=false", "training.epochs=1"]
     two = pair(tmp_path, 2, "execution.strategy=mirrored", *fast, says="Compiled cluster using XLA")
@@ -73,7 +96,9 @@ def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="batch_size 33: a batch cannot be shared out evenly over 2 devices"):
+    with pytest.raises(
+        AssertionError, match="batch_size 33: a batch cannot be shared out evenly over 2 devices"
+    ):
         pair(tmp_path, 2, "execution.strategy=mirrored", "training.batch_size=33")
 
 
@@ -81,10 +106,38 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(tmp_pa
     ("batch", "examples", "replicas", "evenly", "says", "mend"),
     [
         (33, 330, 2, True, "cannot be shared out evenly over 2 devices", "Set it to 32."),
-        (32, 321, 2, True, "of 321 examples, a batch of 1 leaves one of 2 devices without any", "Set it to 30."),
-        (100, 201, 2, False, "of 201 examples, a batch of 1 leaves one of 2 devices without any", "Set it to 99."),
-        (500, 9, 4, False, "of 9 examples, a batch of 9 leaves one of 4 devices without any", "Use fewer devices."),
-        (4, 3, 4, True, "of 3 examples, a batch of 3 leaves one of 4 devices without any", "Use fewer devices."),
+        (
+            32,
+            321,
+            2,
+            True,
+            "of 321 examples, a batch of 1 leaves one of 2 devices without any",
+            "Set it to 30.",
+        ),
+        (
+            100,
+            201,
+            2,
+            False,
+            "of 201 examples, a batch of 1 leaves one of 2 devices without any",
+            "Set it to 99.",
+        ),
+        (
+            500,
+            9,
+            4,
+            False,
+            "of 9 examples, a batch of 9 leaves one of 4 devices without any",
+            "Use fewer devices.",
+        ),
+        (
+            4,
+            3,
+            4,
+            True,
+            "of 3 examples, a batch of 3 leaves one of 4 devices without any",
+            "Use fewer devices.",
+        ),
     ],
 )
 def test_a_batch_size_that_would_do(
@@ -98,7 +151,9 @@ def test_a_batch_size_that_would_do(
 
 
 @given(st.integers(1, 300), st.integers(1, 2000), st.integers(2, 9))
-def test_what_is_not_refused_leaves_no_device_idle(batch: int, examples: int, replicas: int) -> None:
+def test_what_is_not_refused_leaves_no_device_idle(
+    batch: int, examples: int, replicas: int
+) -> None:
     """TensorFlow splits a batch of n into parts of ceil(n / replicas) for as long as there are any."""
     sizes = [min(batch, examples - start) for start in range(0, examples, batch)]
     idle = any(-(-size // -(-size // replicas)) < replicas for size in sizes)
@@ -111,8 +166,12 @@ def test_what_is_not_refused_leaves_no_device_idle(batch: int, examples: int, re
 
 
 @pytest.mark.parametrize("overrides", [[], BUSY], ids=["plain", "busy"])
-def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, overrides: list[str]) -> None:
-    """Two processes with TF_CONFIG: the batches and weights of both twins, of both processes, and those of one machine."""
+def test_twins_on_two_machines_are_the_same_bit_for_bit(
+    tmp_path: Path, overrides: list[str]
+) -> None:
+    """Two processes with TF_CONFIG: the batches and weights of both twins, of both processes, and
+    those of one machine.
+    """
     wanted = ["regularization.l2=0.001", *overrides]
     run_as_group(train_as_member, (tmp_path, ["execution.strategy=multi_worker", *wanted]), 2)
     first, second = (dict(np.load(tmp_path / f"{member}.npz")) for member in range(2))
@@ -120,7 +179,9 @@ def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, override
         assert (found["fit-fingerprints"] == found["loop-fingerprints"]).all()
         assert apart(found, found, ("fit", "loop")) == 0
         assert history(found, "fit") == history(found, "loop")
-    if not overrides:  # batch normalization keeps each machine's own averages, and masks are of each part
+    if (
+        not overrides
+    ):  # batch normalization keeps each machine's own averages, and masks are of each part
         assert apart(first, second, ("fit", "fit")) == 0
         one = pair(tmp_path, 1, *wanted)
         assert (one["fit-fingerprints"] == first["fit-fingerprints"]).all()
@@ -128,8 +189,13 @@ def test_twins_on_two_machines_are_the_same_bit_for_bit(tmp_path: Path, override
 
 
 def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None:
-    """One epoch, then the second one by new processes: only the first machine writes the state, and both read it."""
-    several, state = ["execution.strategy=multi_worker", "early_stopping.enabled=true"], tmp_path / "state"
+    """One epoch, then the second one by new processes: only the first machine writes the state, and
+    both read it.
+    """
+    several, state = (
+        ["execution.strategy=multi_worker", "early_stopping.enabled=true"],
+        tmp_path / "state",
+    )
     several += ["early_stopping.monitor=loss"]
     run_as_group(train_as_member, (tmp_path, [*several, "training.epochs=1"], state), 2)
     assert {path.name for path in state.iterdir()} == {"fit.npz", "loop.npz"}
@@ -145,7 +211,10 @@ def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None
 
 def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
     short = "training.epochs=1"
-    one, mirrored = pair(tmp_path, 1, short), pair(tmp_path, 1, short, "execution.strategy=mirrored")
+    one, mirrored = (
+        pair(tmp_path, 1, short),
+        pair(tmp_path, 1, short, "execution.strategy=mirrored"),
+    )
     assert apart(one, mirrored, ("fit", "fit")) == apart(one, mirrored, ("loop", "loop")) == 0
 
 

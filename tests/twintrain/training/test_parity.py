@@ -38,7 +38,11 @@ RECIPES = {
     "textbook": ["training.epochs=3"],
     "everything": EVERYTHING,
     "mixed_bfloat16": ["training.epochs=2", "execution.precision=mixed_bfloat16"],
-    "mixed_float16": ["training.epochs=2", "execution.precision=mixed_float16", "regularization.l2=0.001"],
+    "mixed_float16": [
+        "training.epochs=2",
+        "execution.precision=mixed_float16",
+        "regularization.l2=0.001",
+    ],
     "ema_and_clipping": [
         "training.epochs=2",
         "optimizer.use_ema=true",
@@ -75,12 +79,16 @@ def assert_same(fit: TwinResult, loop: TwinResult) -> None:
     np.testing.assert_array_equal(fit.fingerprints, loop.fingerprints)
     assert fit.history == loop.history
     assert fit.best_epoch == loop.best_epoch
-    for ours, theirs in zip(fit.weights + fit.final_weights, loop.weights + loop.final_weights, strict=True):
+    for ours, theirs in zip(
+        fit.weights + fit.final_weights, loop.weights + loop.final_weights, strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_twins_are_equal_bit_for_bit(name: str, small_train: ExampleStore, small_test: ExampleStore) -> None:
+def test_twins_are_equal_bit_for_bit(
+    name: str, small_train: ExampleStore, small_test: ExampleStore
+) -> None:
     fit, loop = train_both(RECIPES[name], small_train, small_test)
     assert fit.epochs == loop.epochs >= 1
     assert_same(fit, loop)
@@ -94,22 +102,35 @@ def test_under_xla_twins_are_equal_within_rounding() -> None:
 
 
 def apart_under_xla() -> tuple[bool, float]:
-    fast = ["execution.xla=true", "execution.deterministic=false", "execution.precision=mixed_float16"]
+    fast = [
+        "execution.xla=true",
+        "execution.deterministic=false",
+        "execution.precision=mixed_float16",
+    ]
     fit, loop = train_both(
-        [*EVERYTHING, *fast, "training.epochs=2"], mnist_store("train", 330), mnist_store("eval", 200)
+        [*EVERYTHING, *fast, "training.epochs=2"],
+        mnist_store("train", 330),
+        mnist_store("eval", 200),
     )
     gaps = [np.abs(a - b).max() for a, b in zip(fit.final_weights, loop.final_weights, strict=True)]
     return np.array_equal(fit.fingerprints, loop.fingerprints), float(max(gaps))
 
 
-def test_early_stopping_really_stopped_and_restored(small_train: ExampleStore, small_test: ExampleStore) -> None:
+def test_early_stopping_really_stopped_and_restored(
+    small_train: ExampleStore, small_test: ExampleStore
+) -> None:
     fit, loop = train_both(EVERYTHING, small_train, small_test)
     assert fit.epochs < 5
     assert fit.best_epoch < fit.epochs - 1
-    assert any(not np.array_equal(kept, last) for kept, last in zip(loop.weights, loop.final_weights, strict=True))
+    assert any(
+        not np.array_equal(kept, last)
+        for kept, last in zip(loop.weights, loop.final_weights, strict=True)
+    )
 
 
-def test_training_learns_and_seeds_matter(small_train: ExampleStore, small_test: ExampleStore) -> None:
+def test_training_learns_and_seeds_matter(
+    small_train: ExampleStore, small_test: ExampleStore
+) -> None:
     first, _ = train_both(["training.epochs=3"], small_train, small_test, seed=0)
     second, _ = train_both(["training.epochs=3"], small_train, small_test, seed=1)
     assert first.history["loss"][-1] < 0.8 * first.history["loss"][0]
@@ -117,7 +138,9 @@ def test_training_learns_and_seeds_matter(small_train: ExampleStore, small_test:
     assert not np.array_equal(first.weights[0], second.weights[0])
 
 
-def test_spooled_data_trains_to_the_same_weights(small_train: ExampleStore, small_test: ExampleStore) -> None:
+def test_spooled_data_trains_to_the_same_weights(
+    small_train: ExampleStore, small_test: ExampleStore
+) -> None:
     spooled = mnist_store("train", 330, memory_limit=1000)
     assert not spooled.in_memory
     overrides = ["training.epochs=2", "augmentation.rotation=20", "augmentation.flip=true"]
@@ -129,7 +152,9 @@ def test_spooled_data_trains_to_the_same_weights(small_train: ExampleStore, smal
 
 
 def test_a_loop_that_deviates_is_seen(small_train: ExampleStore, small_test: ExampleStore) -> None:
-    fit, loop = train_both(["training.epochs=1", "loop.training.shuffle=false"], small_train, small_test)
+    fit, loop = train_both(
+        ["training.epochs=1", "loop.training.shuffle=false"], small_train, small_test
+    )
     assert not np.array_equal(fit.fingerprints, loop.fingerprints)
     assert not np.array_equal(fit.weights[0], loop.weights[0])
 
@@ -142,7 +167,9 @@ class KilledError(Exception):
 def test_interrupted_training_ends_as_if_it_had_not_been(
     twin: str, small_train: ExampleStore, small_test: ExampleStore, tmp_path: Path
 ) -> None:
-    recipe = load_recipe("standard", [*EVERYTHING, "early_stopping.patience=3", "optimizer.use_ema=true"])
+    recipe = load_recipe(
+        "standard", [*EVERYTHING, "early_stopping.patience=3", "optimizer.use_ema=true"]
+    )
     problem = find_problem(recipe, small_train.shape, 10)
     state = tmp_path / "state.npz"
 
@@ -152,9 +179,13 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
 
     whole = twin_named(twin).train(TwinJob(recipe, problem, small_train, small_test, 0))
     with pytest.raises(KilledError):
-        twin_named(twin).train(TwinJob(recipe, problem, small_train, small_test, 0, die_in_second, state))
+        twin_named(twin).train(
+            TwinJob(recipe, problem, small_train, small_test, 0, die_in_second, state)
+        )
     seen: list[int] = []
-    job = TwinJob(recipe, problem, small_train, small_test, 0, lambda epoch, logs: seen.append(epoch), state)
+    job = TwinJob(
+        recipe, problem, small_train, small_test, 0, lambda epoch, logs: seen.append(epoch), state
+    )
     resumed = twin_named(twin).train(job)
     assert seen[0] == 2
     assert_same(whole, resumed)

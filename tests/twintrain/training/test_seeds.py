@@ -27,13 +27,20 @@ def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -
             ours, theirs = (np.load(job.folder / f"seed-{seed}" / name) for job in (one, both))
             assert ours.files == theirs.files
             assert all((ours[key] == theirs[key]).all() for key in ours.files)
-        ours, theirs = (np.load(job.folder / f"seed-{seed}" / "fingerprints.npy") for job in (one, both))
+        ours, theirs = (
+            np.load(job.folder / f"seed-{seed}" / "fingerprints.npy") for job in (one, both)
+        )
         assert (ours == theirs).all()
 
 
 def test_the_state_of_other_trainings_is_left_alone(tmp_path: Path) -> None:
     jobs = [
-        SeedsJob("loop", load_recipe("standard", [f"training.epochs={epochs}", "seeds=[0, 1]"]), DATA, tmp_path / name)
+        SeedsJob(
+            "loop",
+            load_recipe("standard", [f"training.epochs={epochs}", "seeds=[0, 1]"]),
+            DATA,
+            tmp_path / name,
+        )
         for name, epochs in (("one", 1), ("two", 2))
     ]
     one, two = (replace(job, state=tmp_path / "state") for job in jobs)

@@ -10,8 +10,12 @@ from twintrain.trend.span_record import SliceRecord, SpanRecord
 LABELS = 4
 
 
-def slice_record(name: str, n: int, fit: float, loop: float, margin_points: float = 0.5) -> SliceRecord:
-    """A slice on which the twins are right on that share of `n` examples, as few differing as the shares allow."""
+def slice_record(
+    name: str, n: int, fit: float, loop: float, margin_points: float = 0.5
+) -> SliceRecord:
+    """A slice on which the twins are right on that share of `n` examples, as few differing as the
+    shares allow.
+    """
     right_fit, right_loop = round(n * fit), round(n * loop)
     differences = np.zeros((1, n), np.int8)
     differences[0, : abs(right_loop - right_fit)] = np.sign(right_loop - right_fit)
@@ -40,7 +44,9 @@ def record(
     n: int = 2000,
 ) -> SpanRecord:
     """The record of one span."""
-    parts = slices if slices is not None else {f"label={label}": (fit, loop) for label in range(LABELS)}
+    parts = (
+        slices if slices is not None else {f"label={label}": (fit, loop) for label in range(LABELS)}
+    )
     return SpanRecord(
         span=span,
         recipe_name=recipe,

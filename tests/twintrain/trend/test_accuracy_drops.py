@@ -11,10 +11,15 @@ from twintrain.trend.accuracy_drops import Course, drop_p_values
 
 def courses(accuracies: np.ndarray, size: int = 1000) -> list[Course]:
     """Of [spans, slices]."""
-    return [Course(column, np.full(len(column), float(size))) for column in np.asarray(accuracies, np.float64).T]
+    return [
+        Course(column, np.full(len(column), float(size)))
+        for column in np.asarray(accuracies, np.float64).T
+    ]
 
 
-def drawn(rng: np.random.Generator, spans: int, slices: int, between: float, size: int = 1000) -> np.ndarray:
+def drawn(
+    rng: np.random.Generator, spans: int, slices: int, between: float, size: int = 1000
+) -> np.ndarray:
     """Accuracies around 95 %, with a scatter between spans beyond the binomial one."""
     return rng.binomial(size, np.clip(0.95 + rng.normal(0, between, (spans, slices)), 0, 1)) / size
 
@@ -22,7 +27,9 @@ def drawn(rng: np.random.Generator, spans: int, slices: int, between: float, siz
 @pytest.mark.parametrize("between", [0.0, 0.015, 0.03])
 @pytest.mark.parametrize("spans", [2, 3, 8])
 def test_no_fall_is_told_seldom(between: float, spans: int) -> None:
-    """At 1 % of each test, 400 spans of ten slices each, whatever the scatter; tails as far as 1 in 4,000 can show."""
+    """At 1 % of each test, 400 spans of ten slices each, whatever the scatter; tails as far as 1 in
+    4,000 can show.
+    """
     rng = np.random.default_rng(spans)
     p = np.array([drop_p_values(courses(drawn(rng, spans, 10, between)), 0.0) for _ in range(400)])
     assert (p < 0.01).sum() <= stats.binom.isf(1e-3, p.size, 0.01)

@@ -13,12 +13,19 @@ from twintrain.trend.monitor import confidence_sequence, judge, label_distance, 
 
 def alerts_of(records: list) -> dict[int, list[str]]:
     (trend,) = judge(records)
-    return {look.record.span: [alert.kind for alert in look.alerts] for look in trend.looks if look.alerts}
+    return {
+        look.record.span: [alert.kind for alert in look.alerts]
+        for look in trend.looks
+        if look.alerts
+    }
 
 
 def test_quiet_spans_raise_nothing() -> None:
     rng = np.random.default_rng(0)
-    spans = [record(span, fit=0.95 + rng.normal(0, 0.004), loop=0.95 + rng.normal(0, 0.002)) for span in range(12)]
+    spans = [
+        record(span, fit=0.95 + rng.normal(0, 0.004), loop=0.95 + rng.normal(0, 0.002))
+        for span in range(12)
+    ]
     assert alerts_of(spans) == {}
 
 
@@ -52,7 +59,9 @@ def test_both_twins_falling_together_is_seen_too() -> None:
 
 def test_one_drifted_span_is_told_once() -> None:
     odd = {"0": 0.10, "1": 0.30, "2": 0.30, "3": 0.30}
-    assert alerts_of([record(span, shares=odd if span == 3 else None) for span in range(7)]) == {3: ["drift"]}
+    assert alerts_of([record(span, shares=odd if span == 3 else None) for span in range(7)]) == {
+        3: ["drift"]
+    }
 
 
 def test_a_span_is_held_against_those_before_it() -> None:
@@ -67,11 +76,17 @@ def test_a_span_is_held_against_those_before_it() -> None:
 def test_a_change_that_lasts_is_told_once_and_so_is_the_way_back() -> None:
     odd = {"0": 0.10, "1": 0.30, "2": 0.30, "3": 0.30}
     shares = [None, None, odd, odd, odd, None, None]
-    assert alerts_of([record(span, shares=given) for span, given in enumerate(shares)]) == {2: ["drift"], 5: ["drift"]}
+    assert alerts_of([record(span, shares=given) for span, given in enumerate(shares)]) == {
+        2: ["drift"],
+        5: ["drift"],
+    }
 
 
 def test_a_label_that_vanishes_is_a_distance() -> None:
-    assert label_distance(record(0, shares={"0": 1.0}), record(1, shares={"0": 0.5, "1": 0.5}))[1] == 0.5
+    assert (
+        label_distance(record(0, shares={"0": 1.0}), record(1, shares={"0": 0.5, "1": 0.5}))[1]
+        == 0.5
+    )
 
 
 def test_the_newest_record_of_a_span_counts() -> None:
@@ -84,7 +99,9 @@ def test_the_newest_record_of_a_span_counts() -> None:
 
 
 def test_recipes_are_judged_apart() -> None:
-    names = [trend.recipe_name for trend in judge([record(1), record(1, recipe="bare", digest="b")])]
+    names = [
+        trend.recipe_name for trend in judge([record(1), record(1, recipe="bare", digest="b")])
+    ]
     assert names == ["bare", "standard"]
 
 
@@ -106,11 +123,15 @@ def test_the_sequence_is_howards_equation() -> None:
     def reach(rho: float, variance: float = 10.0) -> float:
         return math.sqrt((variance + rho) * math.log((variance + rho) / (rho * 0.05**2)))
 
-    assert at_ten == pytest.approx(min(reach(rho) for rho in np.geomspace(0.1, 100, 4001)), rel=1e-6)
+    assert at_ten == pytest.approx(
+        min(reach(rho) for rho in np.geomspace(0.1, 100, 4001)), rel=1e-6
+    )
 
 
 def test_looking_after_every_span_errs_as_seldom_as_it_says() -> None:
-    """400 sequences of 60 spans: the true mean may leave the band at any time in at most 5 % of them."""
+    """400 sequences of 60 spans: the true mean may leave the band at any time in at most 5 % of
+    them.
+    """
     rng = np.random.default_rng(7)
     missed = 0
     for _ in range(400):

@@ -22,6 +22,10 @@ def test_a_quiet_trend_says_so() -> None:
 
 def test_names_from_data_are_text() -> None:
     evil = "<script>alert(1)</script>"
-    page = render_trend(judge([record(0, recipe=evil, slices={f"label={evil}": (0.9, 0.9)}), record(1, recipe=evil)]))
+    page = render_trend(
+        judge(
+            [record(0, recipe=evil, slices={f"label={evil}": (0.9, 0.9)}), record(1, recipe=evil)]
+        )
+    )
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -37,8 +37,14 @@ def test_the_same_span_and_recipe_is_kept_once(place: str) -> None:
     store.put(record(1, loop=0.95))
     store.put(record(1, digest="b"))
     store.put(record(1, recipe="the same, for Ångström/2"))
-    found = [(one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in store.all()]
-    assert sorted(found) == [("a", "standard", 0.95), ("a", "the same", 0.95), ("b", "standard", 0.95)]
+    found = [
+        (one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in store.all()
+    ]
+    assert sorted(found) == [
+        ("a", "standard", 0.95),
+        ("a", "the same", 0.95),
+        ("b", "standard", 0.95),
+    ]
 
 
 def test_writers_at_the_same_time_lose_nothing(place: str) -> None:
@@ -52,7 +58,9 @@ def test_a_reader_never_sees_half_a_record(tmp_path: Path) -> None:
     store = RecordStore(str(tmp_path))
     store.put(record(1))
     with ThreadPoolExecutor(2) as pool:
-        writing = pool.submit(lambda: [store.put(record(1, loop=0.5 + step / 1000)) for step in range(300)])
+        writing = pool.submit(
+            lambda: [store.put(record(1, loop=0.5 + step / 1000)) for step in range(300)]
+        )
         while not writing.done():
             assert len(store.all()) == 1
     assert list(tmp_path.glob(".record-*")) == []
@@ -86,7 +94,9 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
         RecordStore(str(tmp_path / "file" / "below")).put(record(1))
 
 
-def test_a_store_without_credentials_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_store_without_credentials_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Its library raises errors of its own, which are no OSError."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

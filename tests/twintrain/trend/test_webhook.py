@@ -54,7 +54,8 @@ def test_alerts_arrive_in_slacks_form(hook: Hook) -> None:
     post(hook.address, text)
     assert hook.taken == [{"text": text}]
     assert text.startswith(
-        "Twintrain, recipe standard, span 1: Span 1.\n• gap: overall: the loop is 15.00 points below"
+        "Twintrain, recipe standard, span 1: Span 1.\n• gap: overall: the loop is 15.00 points "
+        "below"
     )
 
 

@@ -22,7 +22,12 @@ class Digits(TransformedData):
 
 
 DATA = Digits({}, (28, 28, 1), 10)
-OVERRIDES = ["tuning.trials=3", "tuning.epochs=2", "tuning.examples=200", "tuning.batch_size=[16, 32]"]
+OVERRIDES = [
+    "tuning.trials=3",
+    "tuning.epochs=2",
+    "tuning.examples=200",
+    "tuning.batch_size=[16, 32]",
+]
 
 
 def run(twin: TwinName, folder: Path, *overrides: str) -> TuningResult:
@@ -35,9 +40,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TuningResult]
     return {"fit": run("fit", folder), "loop": run("loop", folder)}
 
 
-def test_both_twins_make_the_same_trials_and_choose_the_same(results: dict[str, TuningResult]) -> None:
+def test_both_twins_make_the_same_trials_and_choose_the_same(
+    results: dict[str, TuningResult],
+) -> None:
     def without_clock(result: TuningResult) -> list[dict]:
-        return [{key: value for key, value in trial.items() if key != "seconds"} for trial in result.trials]
+        return [
+            {key: value for key, value in trial.items() if key != "seconds"}
+            for trial in result.trials
+        ]
 
     assert without_clock(results["fit"]) == without_clock(results["loop"])
     assert results["fit"].best == results["loop"].best
@@ -76,7 +86,9 @@ def test_too_few_examples_to_hold_any_out_are_refused() -> None:
 
 
 def test_an_error_of_a_trial_is_told_as_it_is(tmp_path: Path) -> None:
-    recipe = load_recipe("standard", [*OVERRIDES, "model.name=tests.twintrain.tuning.test_search:broken_model"])
+    recipe = load_recipe(
+        "standard", [*OVERRIDES, "model.name=tests.twintrain.tuning.test_search:broken_model"]
+    )
     with pytest.raises(TwintrainError, match="this model is broken"):
         search(TuningJob("loop", recipe, DATA, tmp_path))
 
@@ -89,7 +101,9 @@ def broken_model(recipe: object, shape: tuple[int, ...], classes: int) -> keras.
     CALLS.append(1)
     if len(CALLS) > 2:
         raise TwintrainError("this model is broken", "mend it")
-    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes, "softmax")])
+    return keras.Sequential(
+        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes, "softmax")]
+    )
 
 
 def test_holding_out_is_stratified_and_complete() -> None:

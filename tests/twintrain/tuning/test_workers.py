@@ -23,7 +23,9 @@ _calls = 0
 
 
 def dying_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The textbook's model; the first worker dies as it begins its first trial, as if its machine were gone."""
+    """The textbook's model; the first worker dies as it begins its first trial, as if its machine
+    were gone.
+    """
     global _calls
     _calls += 1
     if os.environ.get("KERASTUNER_TUNER_ID") == "worker-0" and _calls == 3:
@@ -32,7 +34,9 @@ def dying_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> k
 
 
 def shared_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The textbook's model; the chief's own worker waits until the worker in a step of its own has begun a trial."""
+    """The textbook's model; the chief's own worker waits until the worker in a step of its own has
+    begun a trial.
+    """
     global _calls
     _calls += 1
     begun = Path(os.environ["TWINTRAIN_TEST_FOLDER"]) / "begun"
@@ -54,11 +58,20 @@ def dying_helper(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> 
 
 
 def run(folder: Path, *overrides: str) -> TuningResult:
-    return search(TuningJob("loop", load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", *overrides]), DATA, folder))
+    return search(
+        TuningJob(
+            "loop",
+            load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", *overrides]),
+            DATA,
+            folder,
+        )
+    )
 
 
 def trials(result: TuningResult) -> list[dict[str, Any]]:
-    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in result.trials]
+    return [
+        {key: value for key, value in trial.items() if key != "seconds"} for trial in result.trials
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +121,12 @@ def in_a_step(job: TuningJob, member: int, meeting: Path, output: Path) -> None:
 
 def steps(folder: Path, *overrides: str) -> list[Any]:
     """What two steps, chief and worker, are left with; both have begun a trial."""
-    recipe = load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", "tuning.workers=2", *overrides])
-    jobs = [TuningJob("loop", recipe, DATA, folder / str(member)) for member in range(2)]  # pods share no state
+    recipe = load_recipe(
+        "standard", [*OVERRIDES, "tuning.epochs=1", "tuning.workers=2", *overrides]
+    )
+    jobs = [
+        TuningJob("loop", recipe, DATA, folder / str(member)) for member in range(2)
+    ]  # pods share no state
     outputs = [folder / f"{member}.json" for member in range(2)]
     processes = [
         multiprocessing.get_context("spawn").Process(
@@ -126,7 +143,9 @@ def steps(folder: Path, *overrides: str) -> list[Any]:
     return [json.loads(output.read_text()) for output in outputs]
 
 
-def test_a_worker_in_a_step_of_its_own_shares_the_trials(alone: TuningResult, tmp_path: Path) -> None:
+def test_a_worker_in_a_step_of_its_own_shares_the_trials(
+    alone: TuningResult, tmp_path: Path
+) -> None:
     found, nothing = steps(tmp_path, f"model.name={__name__}:shared_model")
     assert nothing is None
     assert [{k: v for k, v in trial.items() if k != "seconds"} for trial in found] == trials(alone)
@@ -134,7 +153,9 @@ def test_a_worker_in_a_step_of_its_own_shares_the_trials(alone: TuningResult, tm
 
 
 def test_a_step_whose_worker_dies_goes_on_alone(alone: TuningResult, tmp_path: Path) -> None:
-    """Here the worker dies at its first trial; the chief sees that it is gone, long before it would be given up."""
+    """Here the worker dies at its first trial; the chief sees that it is gone, long before it would
+    be given up.
+    """
     started = time.monotonic()
     found, _ = steps(tmp_path, f"model.name={__name__}:dying_helper", "tuning.stall_minutes=60")
     assert time.monotonic() - started < 900
@@ -142,7 +163,10 @@ def test_a_step_whose_worker_dies_goes_on_alone(alone: TuningResult, tmp_path: P
 
 
 def test_a_helper_that_comes_too_late_or_alone_ends(tmp_path: Path) -> None:
-    helper, job = WorkerGroup(1, 2, tmp_path, "127.0.0.1"), Search(sleep_for_ever, tmp_path, 3, stall_seconds=1)
+    helper, job = (
+        WorkerGroup(1, 2, tmp_path, "127.0.0.1"),
+        Search(sleep_for_ever, tmp_path, 3, stall_seconds=1),
+    )
     started = time.monotonic()
     help_search(job, helper)
     helper.end()

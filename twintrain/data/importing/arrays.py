@@ -1,4 +1,6 @@
-"""NumPy archives: `x_train`, `y_train`, `x_test`, `y_test` as Keras's own, or `train_images` … as MedMNIST's."""
+"""NumPy archives: `x_train`, `y_train`, `x_test`, `y_test` as Keras's own, or `train_images` … as
+MedMNIST's.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,31 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.data.importing.source import TEST, TRAIN, Encoded, LabelledImages, Source, checked_labels, listed
+from twintrain.data.importing.source import (
+    TEST,
+    TRAIN,
+    Encoded,
+    LabelledImages,
+    Source,
+    checked_labels,
+    listed,
+)
 from twintrain.errors import TwintrainError
 
 # Names of images and labels, per split.
 NAMES = {
-    TRAIN: (("x_train", "y_train"), ("train_images", "train_labels"), ("x", "y"), ("images", "labels")),
-    TEST: (("x_test", "y_test"), ("test_images", "test_labels"), ("x_val", "y_val"), ("val_images", "val_labels")),
+    TRAIN: (
+        ("x_train", "y_train"),
+        ("train_images", "train_labels"),
+        ("x", "y"),
+        ("images", "labels"),
+    ),
+    TEST: (
+        ("x_test", "y_test"),
+        ("test_images", "test_labels"),
+        ("x_val", "y_val"),
+        ("val_images", "val_labels"),
+    ),
 }
 _REMEDY = "np.savez('data.npz', x_train=…, y_train=…, x_test=…, y_test=…) makes one."
 
@@ -25,7 +45,8 @@ def read_arrays(path: Path) -> Source:
     """The images of a .npz file, in their order there; all of them are held in memory.
 
     Raises:
-        TwintrainError: it is no such file, lacks the arrays, or they are no bytes of images and their labels.
+        TwintrainError: it is no such file, lacks the arrays, or they are no bytes of images and
+            their labels.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -33,14 +54,19 @@ def read_arrays(path: Path) -> Source:
             known = {split: _present(has, names) for split, names in NAMES.items()}
             if known[TRAIN] is None:
                 raise TwintrainError(
-                    f"{path} holds {listed(has) or 'nothing'}; neither x_train and y_train nor x and y.",
+                    f"{path} holds {listed(has) or 'nothing'}; neither x_train and y_train nor x "
+                    "and y.",
                     "Unpack an archive of image files first." if path.suffix == ".zip" else _REMEDY,
                 )
-            splits = {split: _pictures(archive, *pair, path) for split, pair in known.items() if pair}
+            splits = {
+                split: _pictures(archive, *pair, path) for split, pair in known.items() if pair
+            }
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         # What NumPy says here advises unpickling, which runs whatever code is in the file.
         reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-        raise TwintrainError(f"{path} cannot be read as a NumPy archive (.npz){reason}.", _REMEDY) from error
+        raise TwintrainError(
+            f"{path} cannot be read as a NumPy archive (.npz){reason}.", _REMEDY
+        ) from error
     left = sorted(set(has) - {name for pair in known.values() if pair for name in pair})
     return Source(splits, notes=(f"{path}: not used: {listed(left)}.",) if left else ())
 
@@ -49,12 +75,15 @@ def _present(files: list[str], names: tuple[tuple[str, str], ...]) -> tuple[str,
     return next((pair for pair in names if set(pair) <= set(files)), None)
 
 
-def _pictures(archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Path) -> LabelledImages:
+def _pictures(
+    archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Path
+) -> LabelledImages:
     pixels = _bytes(archive[images], f"{images} in {path}")
     numbers = checked_labels(archive[labels], f"{labels} in {path}")
     if len(pixels) != len(numbers):
         raise TwintrainError(
-            f"{path} holds {len(pixels):,} {images} and {len(numbers):,} {labels}.", "One label belongs to one image."
+            f"{path} holds {len(pixels):,} {images} and {len(numbers):,} {labels}.",
+            "One label belongs to one image.",
         )
 
     def read(positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
@@ -67,7 +96,9 @@ def _pictures(archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Pat
 def _bytes(array: np.ndarray, where: str) -> npt.NDArray[np.uint8]:
     if array.ndim not in (3, 4) or not array.size:
         shape = " x ".join(map(str, array.shape))
-        raise TwintrainError(f"{where} has the shape {shape}.", "Images are [n, height, width] or [n, …, channels].")
+        raise TwintrainError(
+            f"{where} has the shape {shape}.", "Images are [n, height, width] or [n, …, channels]."
+        )
     if array.dtype == np.uint8:
         return array
     least, most = array.min(), array.max()
@@ -75,6 +106,7 @@ def _bytes(array: np.ndarray, where: str) -> npt.NDArray[np.uint8]:
         scaled = "(x * 255)" if most <= 1 else "x"
         raise TwintrainError(
             f"{where} holds {array.dtype} from {least} to {most}.",
-            f"Pixels are bytes, 0 to 255: {scaled}.round().astype('uint8') where that is what they mean.",
+            f"Pixels are bytes, 0 to 255: {scaled}.round().astype('uint8') where that is what they "
+            "mean.",
         )
     return array.astype(np.uint8)

@@ -1,4 +1,6 @@
-"""Image files in one directory per label: `train/cat/1.jpg` and `test/cat/7.jpg`, or `cat/1.jpg` alone."""
+"""Image files in one directory per label: `train/cat/1.jpg` and `test/cat/7.jpg`, or `cat/1.jpg`
+alone.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,24 @@ from twintrain.data.importing.source import (
 )
 from twintrain.errors import TwintrainError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
 Labelled = tuple[str, Path]
 
 
 def read_folder(folder: Path, seed: int) -> Source:
-    """Find the images and their labels; none is opened yet. Labels are numbered in the order of their names.
+    """Find the images and their labels; none is opened yet. Labels are numbered in the order of
+    their names.
 
     Args:
-        folder: holds `train` and one of `TEST_NAMES` with a directory per label in each, or such directories itself.
+        folder: holds `train` and one of `TEST_NAMES` with a directory per label in each, or such
+            directories itself.
         seed: decides the order of the images. Listed by label, they would come label by label.
 
     Raises:
-        TwintrainError: there are no such directories, or it cannot be told which are splits and which labels.
+        TwintrainError: there are no such directories, or it cannot be told which are splits and
+            which labels.
     """
     homes, notes = _splits(folder)
     files = {}
@@ -42,26 +49,37 @@ def read_folder(folder: Path, seed: int) -> Source:
         notes += left_out
     if homes[TRAIN] == folder:
         _refuse_deeper(folder, files[TRAIN])
-    names = tuple(sorted({label for images in files.values() for label, _ in images}, key=_in_order))
-    return Source({split: _pictures(images, names, seed) for split, images in files.items()}, names, tuple(notes))
+    names = tuple(
+        sorted({label for images in files.values() for label, _ in images}, key=_in_order)
+    )
+    return Source(
+        {split: _pictures(images, names, seed) for split, images in files.items()},
+        names,
+        tuple(notes),
+    )
 
 
 def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Where the labels' directories of each split lie, and what is not used."""
-    there = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    there = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     trains, tests = (
-        [path for name in names for path in there if path.name.lower() == name] for names in (TRAIN_NAMES, TEST_NAMES)
+        [path for name in names for path in there if path.name.lower() == name]
+        for names in (TRAIN_NAMES, TEST_NAMES)
     )
     if not trains:
         if tests:
             raise TwintrainError(
                 f"{folder} has {tests[0].name}, but no directory to train on.",
-                f"Call that `train`; where {tests[0].name} is a label, put the labels' directories into `train`.",
+                f"Call that `train`; where {tests[0].name} is a label, put the labels' directories "
+                "into `train`.",
             )
         return {TRAIN: folder}, []
     used = [trains[0], *tests[:1]]
     notes = [
-        f"{path} was not used: {used[0].name}{f' and {tests[0].name} are' if tests else ' is'} the data."
+        f"{path} was not used: {used[0].name}{f' and {tests[0].name} are' if tests else ' is'} the "
+        "data."
         for path in there
         if path not in used
     ]
@@ -74,7 +92,8 @@ def _refuse_deeper(folder: Path, files: list[Labelled]) -> None:
         example = files[0][1].relative_to(folder)
         raise TwintrainError(
             f"No directory in {folder} has images in it, only directories that have: {example}.",
-            "Call the split to train on `train` and the other `test`, or name the directory above the labels.",
+            "Call the split to train on `train` and the other `test`, or name the directory above "
+            "the labels.",
         )
 
 
@@ -99,16 +118,21 @@ def _images(home: Path) -> tuple[list[Labelled], list[str]]:
     if not found:
         raise TwintrainError(
             f"No image below {home} in a directory named like its label.",
-            f"Images end in {', '.join(sorted(SUFFIXES))}; put each into a directory: train/cat/1.jpg.",
+            f"Images end in {', '.join(sorted(SUFFIXES))}; put each into a directory: "
+            "train/cat/1.jpg.",
         )
     notes = [f"{home}: left out, because they are no images: {listed(others)}."] if others else []
     if loose:
-        notes.append(f"{home}: left out, because they lie in no directory of a label: {listed(loose)}.")
+        notes.append(
+            f"{home}: left out, because they lie in no directory of a label: {listed(loose)}."
+        )
     return found, notes
 
 
 def _files(home: Path) -> Iterator[Path]:
-    """All files below a directory, links followed; hidden ones (.DS_Store, a Mac's ._1.jpg beside 1.jpg) are not."""
+    """All files below a directory, links followed; hidden ones (.DS_Store, a Mac's ._1.jpg beside
+    1.jpg) are not.
+    """
     seen = set()
     for folder, folders, files in os.walk(home, followlinks=True):
         real = os.path.realpath(folder)

@@ -1,7 +1,8 @@
 """Taking images in: any `Source` becomes a data directory that `twintrain run` reads.
 
-Beside the four IDX files the directory gets a schema (which labels there are), a recipe to build on (shape of the images,
-names of the labels) and checksums. It appears under its name only when all of it is there.
+Beside the four IDX files the directory gets a schema (which labels there are), a recipe to build on
+(shape of the images, names of the labels) and checksums. It appears under its name only when all of
+it is there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class ImportOptions:
         background: 'white' or 'black', what is behind transparent pixels; None refuses them.
         hold_out: share of each label held out for testing where the source has no split for it.
         seed: decides what is held out, and the order of images that come in directories.
-        names: what labels 0, 1, 2 … are called or, where the source names them, in which order they are numbered.
+        names: what labels 0, 1, 2 … are called or, where the source names them, in which order they
+            are numbered.
         columns: of Parquet files.
     """
 
@@ -78,14 +80,14 @@ def import_data(origin: Path, target: Path, options: ImportOptions, told: Told) 
 
     Args:
         origin: a directory of images or Parquet files, a .npz or a .parquet file.
-        target: a directory that does not exist yet, or is empty. A `span-N` takes labels, and asks for the shape, of
-            the recipe that the first span left beside it.
+        target: a directory that does not exist yet, or is empty. A `span-N` takes labels, and asks
+            for the shape, of the recipe that the first span left beside it.
         options: see there.
         told: called with a split, images done and images to do.
 
     Raises:
-        TwintrainError: the source cannot be read, images do not fit together, or the target is in use. Nothing is left
-            at the target then.
+        TwintrainError: the source cannot be read, images do not fit together, or the target is in
+            use. Nothing is left at the target then.
     """
     target = target if target.name else target.resolve()
     home = target.parent if is_span(target) else target
@@ -96,8 +98,14 @@ def import_data(origin: Path, target: Path, options: ImportOptions, told: Told) 
     shape = _shape(source, options, before)
     with _draft_of(target) as draft:
         twice = write_images(source, shape, draft, told)
-        note = None if before else describe(draft if home == target else home, home.resolve().name, source, shape)
-        if home != target and any((span / MARKER).exists() for span in idx.find_spans(home).values()):
+        note = (
+            None
+            if before
+            else describe(draft if home == target else home, home.resolve().name, source, shape)
+        )
+        if home != target and any(
+            (span / MARKER).exists() for span in idx.find_spans(home).values()
+        ):
             (draft / MARKER).touch()  # where one span says that it is complete, all must
     counts = {split: len(pictures) for split, pictures in source.splits.items()}
     seen = f"{twice:,} images of the test split are in the training split too: what is tested was learned."
@@ -113,7 +121,9 @@ def is_span(target: Path) -> bool:
 def _earlier(target: Path, home: Path) -> Recipe | None:
     """The recipe that earlier spans left; None where there are none."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TwintrainError(f"{target} is there already.", "Choose another with --to, or take it away first.")
+        raise TwintrainError(
+            f"{target} is there already.", "Choose another with --to, or take it away first."
+        )
     if home == target:
         return None
     if next(home.glob("train-images*"), None):
@@ -133,7 +143,9 @@ def _earlier(target: Path, home: Path) -> Recipe | None:
 
 def _read(origin: Path, options: ImportOptions) -> Source:
     if not origin.exists():
-        raise TwintrainError(f"{origin} does not exist.", "Name a directory, a .npz or a .parquet file.")
+        raise TwintrainError(
+            f"{origin} does not exist.", "Name a directory, a .npz or a .parquet file."
+        )
     if origin.suffix == ".parquet" or (origin.is_dir() and holds_parquet(origin)):
         return read_parquet(origin, options.columns)
     return read_folder(origin, options.seed) if origin.is_dir() else read_arrays(origin)
@@ -143,11 +155,14 @@ def _shape(source: Source, options: ImportOptions, before: Recipe | None) -> Sha
     """What all images are made into; the one of earlier spans where there are any."""
     channels = options.channels or (before.data.image_shape[2] if before else None)
     pictures = source.splits[TRAIN]
-    shape = shape_like(pictures.read(np.arange(len(pictures))), options.size, channels, options.background)
+    shape = shape_like(
+        pictures.read(np.arange(len(pictures))), options.size, channels, options.background
+    )
     if before and shape.sizes != before.data.image_shape:
         height, width, depth = before.data.image_shape
         raise TwintrainError(
-            f"The images are {' x '.join(map(str, shape.sizes))}, those of earlier spans {height} x {width} x {depth}.",
+            f"The images are {' x '.join(map(str, shape.sizes))}, those of earlier spans {height} "
+            f"x {width} x {depth}.",
             f"Bring them to that: --size {height}x{width} --channels {depth}",
         )
     # What only earlier spans say does not allow to give up colour.

@@ -14,13 +14,14 @@ from twintrain.errors import TwintrainError
 def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) -> Source:
     """The source with its labels numbered, and a name for each.
 
-    Labels that have names in the source keep them: `earlier`, else `wanted`, else the source's own order says which
-    number each has. Labels that are only numbers keep those, and are called what `earlier` or `wanted` says, or else
-    by their number.
+    Labels that have names in the source keep them: `earlier`, else `wanted`, else the source's own
+        order says which
+    number each has. Labels that are only numbers keep those, and are called what `earlier` or
+    `wanted` says, or else by their number.
 
     Raises:
-        TwintrainError: a label is not among the names, a name is there twice or empty, there are too few labels or too
-            many, or `wanted` differs from `earlier`.
+        TwintrainError: a label is not among the names, a name is there twice or empty, there are
+            too few labels or too many, or `wanted` differs from `earlier`.
     """
     if earlier and wanted and wanted != earlier:
         raise TwintrainError(
@@ -28,12 +29,18 @@ def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) 
             "Spans share their labels: leave --names out.",
         )
     own = source.label_names
-    used = sorted({int(label) for pictures in source.splits.values() for label in np.unique(pictures.labels)})
+    used = sorted(
+        {int(label) for pictures in source.splits.values() for label in np.unique(pictures.labels)}
+    )
     names = earlier or wanted or own or tuple(str(label) for label in range(used[-1] + 1))
     _check_names(names)
     if own and used[-1] >= len(own):
-        raise TwintrainError(f"There is a label {used[-1]}, and {len(own)} names for labels.", "Mend the source.")
-    called = [own[label] if own else names[label] if label < len(names) else str(label) for label in used]
+        raise TwintrainError(
+            f"There is a label {used[-1]}, and {len(own)} names for labels.", "Mend the source."
+        )
+    called = [
+        own[label] if own else names[label] if label < len(names) else str(label) for label in used
+    ]
     strangers = [name for name in called if name not in names]
     if strangers:
         raise TwintrainError(
@@ -42,7 +49,10 @@ def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) 
         )
     table = np.zeros(used[-1] + 1, np.int64)
     table[used] = [names.index(name) for name in called]
-    splits = {split: LabelledImages(table[found.labels], found.read) for split, found in source.splits.items()}
+    splits = {
+        split: LabelledImages(table[found.labels], found.read)
+        for split, found in source.splits.items()
+    }
     return replace(source, splits=splits, label_names=names)
 
 
@@ -58,14 +68,18 @@ def check_complete(source: Source) -> None:
         if missing:
             raise TwintrainError(
                 f"The {SPOKEN[split]} split has no image of {listed(missing)}.",
-                "Both splits need images of every label (two of each, where the test split is held out); labels that "
+                "Both splits need images of every label (two of each, where the test split is held "
+                "out); labels that "
                 "are numbers start at 0 and have no gaps.",
             )
 
 
 def largest_difference(source: Source) -> float:
     """By how much the shares of a label differ most between the splits, 0 to 1."""
-    counts = [np.bincount(found.labels, minlength=len(source.label_names)) for found in source.splits.values()]
+    counts = [
+        np.bincount(found.labels, minlength=len(source.label_names))
+        for found in source.splits.values()
+    ]
     shares = [count / count.sum() for count in counts]
     return float(np.abs(shares[0] - shares[1]).max())
 
@@ -81,5 +95,6 @@ def _check_names(names: tuple[str, ...]) -> None:
     if not 2 <= len(names) <= MOST_LABELS:
         raise TwintrainError(
             f"There are {len(names)} labels; 2 to {MOST_LABELS} can be told apart.",
-            "Images come in one directory per label: train/cat/1.jpg, train/dog/2.jpg, test/cat/7.jpg.",
+            "Images come in one directory per label: train/cat/1.jpg, train/dog/2.jpg, "
+            "test/cat/7.jpg.",
         )

@@ -50,13 +50,15 @@ def read_parquet(path: Path, columns: Columns) -> Source:
     """The images of a Parquet file, or of a directory of files, in their order.
 
     Args:
-        path: a file; or a directory in which, or somewhere below which, files are called `train….parquet` and
-            `test….parquet`, or lie in directories of such names (`TRAIN_NAMES`, `TEST_NAMES`).
-        columns: which to take; else the only one of encoded images, and `label` or the only one of whole numbers.
+        path: a file; or a directory in which, or somewhere below which, files are called
+            `train….parquet` and `test….parquet`, or lie in directories of such names
+            (`TRAIN_NAMES`, `TEST_NAMES`).
+        columns: which to take; else the only one of encoded images, and `label` or the only one of
+            whole numbers.
 
     Raises:
-        TwintrainError: pyarrow is missing, a file cannot be read, the columns or the splits cannot be told, or files
-            differ in what they call their labels.
+        TwintrainError: pyarrow is missing, a file cannot be read, the columns or the splits cannot
+            be told, or files differ in what they call their labels.
     """
     files, left = ({TRAIN: [path]}, []) if path.is_file() else _by_split(path)
     first = _opened(files[TRAIN][0])
@@ -85,7 +87,10 @@ def holds_parquet(folder: Path) -> bool:
 def _split_of(path: Path, folder: Path) -> tuple[str | None, str, Path]:
     """A file's split, what that is called there, and the directory of the data set it belongs to."""
     parents = path.relative_to(folder).parts[:-1]
-    for depth, word in ((len(parents), re.sub(r"-\d.*$", "", path.stem)), *reversed([*enumerate(parents)])):
+    for depth, word in (
+        (len(parents), re.sub(r"-\d.*$", "", path.stem)),
+        *reversed([*enumerate(parents)]),
+    ):
         name = word.lower()
         split = TRAIN if name in TRAIN_NAMES else TEST if name in TEST_NAMES else None
         if split:
@@ -105,9 +110,13 @@ def _by_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
             left.append(str(path))
     if len(sets) != 1:
         homes = listed([str(home) for home in sorted(sets)])
-        raise TwintrainError(f"{folder} has {len(sets)} data sets: {homes}.", "Name the directory of one.")
+        raise TwintrainError(
+            f"{folder} has {len(sets)} data sets: {homes}.", "Name the directory of one."
+        )
     ((_, found),) = sets.items()
-    trains, tests = ([name for name in names if name in found] for names in (TRAIN_NAMES, TEST_NAMES))
+    trains, tests = (
+        [name for name in names if name in found] for names in (TRAIN_NAMES, TEST_NAMES)
+    )
     left += [str(path) for name in (*trains[1:], *tests[1:]) for path in found[name]]
     return {TRAIN: found[trains[0]]} | ({TEST: found[tests[0]]} if tests else {}), left
 
@@ -117,11 +126,15 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         import pyarrow
     except ImportError:
-        raise TwintrainError("Parquet is read with pyarrow, which is not installed.", "pip install pyarrow") from None
+        raise TwintrainError(
+            "Parquet is read with pyarrow, which is not installed.", "pip install pyarrow"
+        ) from None
     try:
         yield
     except (OSError, pyarrow.ArrowException) as error:
-        raise TwintrainError(f"{path} cannot be read as Parquet: {error}.", "Fetch the file again.") from error
+        raise TwintrainError(
+            f"{path} cannot be read as Parquet: {error}.", "Fetch the file again."
+        ) from error
 
 
 def _opened(path: Path) -> parquet.ParquetFile:
@@ -141,7 +154,10 @@ def _columns(path: Path, schema: pyarrow.Schema, asked: Columns) -> tuple[str, s
         field.name
         for field in schema
         if encoded(field.type)
-        or (kinds.is_struct(field.type) and any(inner.name == "bytes" and encoded(inner.type) for inner in field.type))
+        or (
+            kinds.is_struct(field.type)
+            and any(inner.name == "bytes" and encoded(inner.type) for inner in field.type)
+        )
     ]
     numbers = [field.name for field in schema if kinds.is_integer(field.type)]
     image = _chosen(path, schema, "encoded images", images, asked.image, "--image-column")
@@ -149,11 +165,15 @@ def _columns(path: Path, schema: pyarrow.Schema, asked: Columns) -> tuple[str, s
     return image, _chosen(path, schema, "whole numbers", numbers, usual, "--label-column")
 
 
-def _chosen(path: Path, schema: pyarrow.Schema, what: str, there: list[str], asked: str | None, option: str) -> str:
+def _chosen(
+    path: Path, schema: pyarrow.Schema, what: str, there: list[str], asked: str | None, option: str
+) -> str:
     if asked in there:
         return str(asked)
     if asked:
-        raise TwintrainError(f"{path} has no column {asked!r} of {what}. {did_you_mean(asked, there)}", option)
+        raise TwintrainError(
+            f"{path} has no column {asked!r} of {what}. {did_you_mean(asked, there)}", option
+        )
     if len(there) == 1:
         return there[0]
     has = ", ".join(f"{field.name} ({field.type})" for field in schema)
@@ -179,19 +199,24 @@ def _pictures(files: list[Path], image: str, label: str) -> LabelledImages:
         missing = [name for name in (image, label) if name not in file.schema_arrow.names]
         if missing:
             raise TwintrainError(
-                f"{path} has no column {missing[0]!r}, as the first file has.", "Files belong together."
+                f"{path} has no column {missing[0]!r}, as the first file has.",
+                "Files belong together.",
             )
         with _reading(path):
             column = file.read(columns=[label]).column(0)
         if column.null_count:
-            raise TwintrainError(f"{path} has {column.null_count} rows without a {label}.", "Take them out.")
+            raise TwintrainError(
+                f"{path} has {column.null_count} rows without a {label}.", "Take them out."
+            )
         parts.append(column.to_numpy())
     labels = checked_labels(np.concatenate(parts), f"{label} in {files[0]}")
 
     def read(positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
         wanted = np.zeros(len(labels), bool)
         wanted[positions] = True
-        return itertools.compress(itertools.chain.from_iterable(_rows(path, image) for path in files), wanted)
+        return itertools.compress(
+            itertools.chain.from_iterable(_rows(path, image) for path in files), wanted
+        )
 
     return LabelledImages(labels, read)
 
@@ -199,7 +224,9 @@ def _pictures(files: list[Path], image: str, label: str) -> LabelledImages:
 def _rows(path: Path, image: str) -> Iterator[Encoded]:
     with _reading(path):
         cells = (
-            cell for batch in _opened(path).iter_batches(_ROWS, columns=[image]) for cell in batch.column(0).to_pylist()
+            cell
+            for batch in _opened(path).iter_batches(_ROWS, columns=[image])
+            for cell in batch.column(0).to_pylist()
         )
         for number, cell in enumerate(cells):
             content = cell.get("bytes") if isinstance(cell, dict) else cell

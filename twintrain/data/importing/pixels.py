@@ -26,7 +26,8 @@ class Shape:
         height: in pixels.
         width: in pixels.
         channels: 1 (grey) or 3 (red, green, blue).
-        resize: whether images of other sizes are brought to this one, their proportions not kept, or refused.
+        resize: whether images of other sizes are brought to this one, their proportions not kept,
+            or refused.
         to_grey: whether colour may be given up.
         background: what is behind transparent pixels, a key of `BACKGROUNDS`; None refuses them.
     """
@@ -45,7 +46,10 @@ class Shape:
 
 
 def shape_like(
-    found: Iterable[Encoded], size: tuple[int, int] | None, channels: int | None, background: str | None = None
+    found: Iterable[Encoded],
+    size: tuple[int, int] | None,
+    channels: int | None,
+    background: str | None = None,
 ) -> Shape:
     """The shape asked for, or where nothing is asked that of the first image that can be read.
 
@@ -68,18 +72,20 @@ def shape_like(
         height, width = size or (image.height, image.width)
         taken = channels or (1 if _is_grey(image) else 3)
         return Shape(height, width, taken, size is not None, channels == 1, background)
-    raise first or TwintrainError("There are no images.", "Name a directory or a file that has some.")
+    raise first or TwintrainError(
+        "There are no images.", "Name a directory or a file that has some."
+    )
 
 
 def pixels_of(found: Encoded, shape: Shape) -> npt.NDArray[np.uint8]:
     """One image as bytes, uint8 [height, width, channels].
 
-    A photograph is turned the way its camera was held; of several frames or pages the first is taken; other sizes are
-    brought to the shape's with Pillow's bilinear filter.
+    A photograph is turned the way its camera was held; of several frames or pages the first is
+    taken; other sizes are brought to the shape's with Pillow's bilinear filter.
 
     Raises:
-        TwintrainError: it cannot be read, has more than 8 bits per value, or another size, colour or transparency than
-            allowed.
+        TwintrainError: it cannot be read, has more than 8 bits per value, or another size, colour
+            or transparency than allowed.
     """
     image = _opaque(_open(found), found.where, shape.background)
     if shape.channels == 1 and not _is_grey(image) and not shape.to_grey:
@@ -89,7 +95,8 @@ def pixels_of(found: Encoded, shape: Shape) -> npt.NDArray[np.uint8]:
         )
     if (image.height, image.width) != (shape.height, shape.width) and not shape.resize:
         raise TwintrainError(
-            f"{found.where} is {image.height} x {image.width}, the first image {shape.height} x {shape.width}.",
+            f"{found.where} is {image.height} x {image.width}, the first image {shape.height} x "
+            f"{shape.width}.",
             f"Bring all to one size: --size {shape.height}x{shape.width}",
         )
     image = image.convert(_MODES[shape.channels])
@@ -103,7 +110,9 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _open(found: Encoded) -> Image.Image:
-    """The image in one of the modes 1, L, LA, RGB, RGBA or another that has colour and no transparency."""
+    """The image in one of the modes 1, L, LA, RGB, RGBA or another that has colour and no
+    transparency.
+    """
     if found.fault:
         raise TwintrainError(f"{found.where} {found.fault}.", "Mend it or take it away.")
     if isinstance(found.content, np.ndarray):
@@ -115,10 +124,13 @@ def _open(found: Encoded) -> Image.Image:
             upright = _without_palette(ImageOps.exif_transpose(image))
     except Exception as error:  # decoders let out whatever a broken file brings about, struct.error and TypeError too
         raise TwintrainError(
-            f"{found.where} cannot be read as an image ({len(found.content):,} bytes).", "Mend it or take it away."
+            f"{found.where} cannot be read as an image ({len(found.content):,} bytes).",
+            "Mend it or take it away.",
         ) from error
     if deep:
-        raise TwintrainError(f"{found.where} has more than 8 bits per value.", "Convert it to 8 bits.")
+        raise TwintrainError(
+            f"{found.where} has more than 8 bits per value.", "Convert it to 8 bits."
+        )
     return upright
 
 
@@ -142,7 +154,8 @@ def _opaque(image: Image.Image, where: str, background: str | None) -> Image.Ima
         return image.convert(solid)
     if background is None:
         raise TwintrainError(
-            f"{where} has transparent pixels.", "Say what is behind them: --background white or black."
+            f"{where} has transparent pixels.",
+            "Say what is behind them: --background white or black.",
         )
     behind = Image.new("RGBA", image.size, (BACKGROUNDS[background],) * 3 + (255,))
     return Image.alpha_composite(behind, image.convert("RGBA")).convert(solid)
@@ -152,6 +165,7 @@ def _of_array(array: npt.NDArray[np.uint8], where: str) -> Image.Image:
     plain = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if plain.ndim == 3 and plain.shape[2] not in (3, 4):
         raise TwintrainError(
-            f"{where} has {plain.shape[2]} channels.", "Images have 1, 3 or 4 (the last: transparency)."
+            f"{where} has {plain.shape[2]} channels.",
+            "Images have 1, 3 or 4 (the last: transparency).",
         )
     return Image.fromarray(np.ascontiguousarray(plain))

@@ -1,4 +1,6 @@
-"""What every source of images is turned into before it is written: splits of labelled images that can be read once."""
+"""What every source of images is turned into before it is written: splits of labelled images that
+can be read once.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Encoded:
 
     Attributes:
         where: what to call it in a message.
-        content: of an image file, or the pixels themselves, [height, width] or [height, width, channels].
+        content: of an image file, or the pixels themselves, [height, width] or [height, width,
+            channels].
         fault: why its content could not be had; empty where it could.
     """
 
@@ -90,12 +93,17 @@ def checked_labels(labels: npt.ArrayLike, where: str) -> npt.NDArray[np.int64]:
         array = array[:, 0]
     if array.ndim != 1 or not len(array):
         shape = " x ".join(map(str, array.shape))
-        raise TwintrainError(f"{where} has the shape {shape}.", "Labels are one number per image (np.argmax?).")
+        raise TwintrainError(
+            f"{where} has the shape {shape}.", "Labels are one number per image (np.argmax?)."
+        )
     if not np.issubdtype(array.dtype, np.integer):
-        raise TwintrainError(f"{where} holds {array.dtype}.", "Labels are whole numbers, counted from 0.")
+        raise TwintrainError(
+            f"{where} holds {array.dtype}.", "Labels are whole numbers, counted from 0."
+        )
     if array.min() < 0 or array.max() >= MOST_LABELS:
         raise TwintrainError(
-            f"{where} holds labels from {array.min()} to {array.max()}.", f"Number them 0 to {MOST_LABELS - 1} at most."
+            f"{where} holds labels from {array.min()} to {array.max()}.",
+            f"Number them 0 to {MOST_LABELS - 1} at most.",
         )
     return array.astype(np.int64)
 

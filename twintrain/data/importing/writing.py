@@ -1,4 +1,6 @@
-"""A source written down: IDX files with their checksums, the schema and the recipe that go with them."""
+"""A source written down: IDX files with their checksums, the schema and the recipe that go with
+them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from twintrain.data.importing.source import TEST, TRAIN, LabelledImages, Source
 from twintrain.errors import TwintrainError
 
 SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
-# Largest difference of a label's share between the splits that passes as the same distribution, as data/schema.pbtxt.
+# Largest difference of a label's share between the splits that passes as the same distribution, as
+# data/schema.pbtxt.
 THRESHOLD = 0.03
 _SHOWN = 5  # images that could not be taken, named one by one
 _RECIPE_HEAD = """# Made by `twintrain data import`. `extends` may name another recipe: standard, bare, augmented or a file.
@@ -65,7 +68,9 @@ def write_images(source: Source, shape: Shape, folder: Path, told: Told) -> int:
 def _write_split(
     pictures: LabelledImages, shape: Shape, file: IO[bytes], told: Callable[[int, int], None]
 ) -> tuple[list[bytes], list[TwintrainError]]:
-    """Write all images of a split; a digest of each that was written, and what was wrong with the others."""
+    """Write all images of a split; a digest of each that was written, and what was wrong with the
+    others.
+    """
     digests, problems = [], []
     for done, found in enumerate(pictures.read(np.arange(len(pictures))), 1):
         try:
@@ -85,7 +90,8 @@ def _refuse(problems: list[TwintrainError], images: int) -> NoReturn:
         lines.append(f"and {len(problems) - _SHOWN:,} more")
     remedies = dict.fromkeys(error.remedy for error in problems)
     raise TwintrainError(
-        f"{len(problems):,} of {images:,} images cannot be taken in:\n  " + "\n  ".join(lines), " ".join(remedies)
+        f"{len(problems):,} of {images:,} images cannot be taken in:\n  " + "\n  ".join(lines),
+        " ".join(remedies),
     )
 
 
@@ -98,20 +104,25 @@ def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
     difference = largest_difference(source)
     allowed = THRESHOLD if difference <= THRESHOLD else math.ceil(100 * difference + 0.5) / 100
     template = (resources.files("twintrain.data.importing") / SCHEMA).read_text(encoding="utf-8")
-    schema = template.replace("LAST_LABEL", str(len(source.label_names) - 1)).replace("THRESHOLD", f"{allowed:g}")
+    schema = template.replace("LAST_LABEL", str(len(source.label_names) - 1)).replace(
+        "THRESHOLD", f"{allowed:g}"
+    )
     recipe = {
         "extends": "standard",
         "name": name[:80],
         "data": {"image_shape": list(shape.sizes)},
         "comparison": {"label_names": list(source.label_names)},
     }
-    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    text = yaml.safe_dump(
+        recipe, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
     for path, content in ((home / SCHEMA, schema), (home / RECIPE, _RECIPE_HEAD + text)):
         if not path.exists():
             path.write_text(content, encoding="utf-8")
     if allowed == THRESHOLD:
         return None
     return (
-        f"A label's share differs by up to {100 * difference:.1f} points between the splits; {SCHEMA} allows "
+        f"A label's share differs by up to {100 * difference:.1f} points between the splits; "
+        f"{SCHEMA} allows "
         f"{100 * allowed:.0f} (usually {100 * THRESHOLD:.0f})."
     )

@@ -1,4 +1,6 @@
-"""What each side fed its model: which rows, in which order, how many at a time, and whether it changed them."""
+"""What each side fed its model: which rows, in which order, how many at a time, and whether it
+changed them.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ class Stream:
 
     Attributes:
         sizes: rows per batch.
-        rows: per batch, the position of each of its rows in the data; -1 where it was not recognised.
-        change: 'none', 'scaled' (x' = a x + b), 'rounded', 'fixed' (another function of the row) or 'random'.
+        rows: per batch, the position of each of its rows in the data; -1 where it was not
+            recognised.
+        change: 'none', 'scaled' (x' = a x + b), 'rounded', 'fixed' (another function of the row) or
+            'random'.
         detail: a and b, or the type rounded to.
         values: per batch, what the model got, a row per example.
     """
@@ -91,9 +95,13 @@ def _share(rows: list[np.ndarray]) -> float:
 
 
 def _by_targets(fed: Fed, data: Rows) -> list[np.ndarray] | None:
-    """Recognise rows by their targets, where these are all different (regression) or come in the data's own order."""
+    """Recognise rows by their targets, where these are all different (regression) or come in the
+    data's own order.
+    """
     targets = data.part(1)
-    if targets is None or not all(isinstance(step.element, tuple) and len(step.element) > 1 for step in fed):
+    if targets is None or not all(
+        isinstance(step.element, tuple) and len(step.element) > 1 for step in fed
+    ):
         return None
     seen = [keys_of(step.element[1]) for step in fed]
     known = keys_of(targets)
@@ -161,15 +169,26 @@ def _varies(values: list[np.ndarray], rows: list[np.ndarray], epoch: int) -> boo
         where = {int(row): position for position, row in enumerate(ids_second)}
         pairs = [(i, where[int(row)]) for i, row in enumerate(ids_first) if int(row) in where]
         return any(not np.allclose(a[i], b[j], rtol=1e-4, atol=1e-5) for i, j in pairs)
-    return len({row.tobytes() for row in a} & {row.tobytes() for row in b}) < 0.9 * min(len(a), len(b))
+    return len({row.tobytes() for row in a} & {row.tobytes() for row in b}) < 0.9 * min(
+        len(a), len(b)
+    )
 
 
 def true_parts(step: Step | Evaluation, rows: np.ndarray, data: Rows) -> tuple[Any, Any]:
-    """Targets and weights of a batch as the data has them; what was pulled where its rows were not recognised."""
+    """Targets and weights of a batch as the data has them; what was pulled where its rows were not
+    recognised.
+    """
     if len(rows) == step.size and (rows >= 0).all() and data.part(1) is not None:
-        pick = lambda part: None if part is None else keras.tree.map_structure(lambda a: a[rows], part)  # noqa: E731
+
+        def pick(part: Any) -> Any:
+            return None if part is None else keras.tree.map_structure(lambda a: a[rows], part)
+
         return pick(data.part(1)), pick(data.part(2))
     element = step.element
-    if isinstance(element, tuple) and len(element) > 1 and len(keras.tree.flatten(element[1])[0]) == step.size:
+    if (
+        isinstance(element, tuple)
+        and len(element) > 1
+        and len(keras.tree.flatten(element[1])[0]) == step.size
+    ):
         return element[1], element[2] if len(element) > 2 else None
     return None, None

@@ -1,4 +1,6 @@
-"""Replays figures: what a log should say of an epoch, and what the known mistakes would make it say."""
+"""Replays figures: what a log should say of an epoch, and what the known mistakes would make it
+say.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ class Quantity:
     """One figure, batch by batch, for two epochs.
 
     Attributes:
-        name: 'loss', 'loss without regularization', 'accuracy', 'mean absolute error' or 'mean squared error'.
+        name: 'loss', 'loss without regularization', 'accuracy', 'mean absolute error' or 'mean
+            squared error'.
         epochs: per epoch, values and sizes of the batches.
-        after: per epoch, the figure over the epoch's batches from the weights the epoch ended with, where known.
+        after: per epoch, the figure over the epoch's batches from the weights the epoch ended with,
+            where known.
     """
 
     name: str
@@ -56,7 +60,9 @@ def _mean(values: Sequence[float], sizes: Sequence[int] | None = None) -> float:
 
 
 def match(log: list[float], quantities: list[Quantity]) -> tuple[str, Quantity] | None:
-    """The way of averaging, and the quantity, that gives a logged series; the right way is tried first."""
+    """The way of averaging, and the quantity, that gives a logged series; the right way is tried
+    first.
+    """
     for way in (RIGHT, BATCHES, RUNNING, RUNNING_BATCHES, AFTER):
         for quantity in quantities:
             for wanted in quantity.series()[way]:
@@ -75,7 +81,10 @@ def training_quantities(
         Quantity("loss", [([s.target or 0.0 for s in e], [s.size for s in e]) for e in epochs]),
         Quantity(
             "loss without regularization",
-            [([(s.target or 0.0) - s.layer_losses for s in e], [s.size for s in e]) for e in epochs],
+            [
+                ([(s.target or 0.0) - s.layer_losses for s in e], [s.size for s in e])
+                for e in epochs
+            ],
         ),
     ]
     for name, figure in _figures(steps[0].outputs, targets[0]).items():
@@ -83,7 +92,10 @@ def training_quantities(
             Quantity(
                 name,
                 [
-                    ([figure(y, s.outputs) for y, s in zip(ys, e, strict=True)], [s.size for s in e])
+                    (
+                        [figure(y, s.outputs) for y, s in zip(ys, e, strict=True)],
+                        [s.size for s in e],
+                    )
                     for ys, e in zip(true, epochs, strict=True)
                 ],
             )
@@ -93,8 +105,12 @@ def training_quantities(
     return found
 
 
-def _after(name: str, epochs: list[list[Step]], true: list[list[Any]], declared: Declared | None) -> list[list[float]]:
-    """The figure of each epoch's batches from the weights at its end, averaged over examples and over batches."""
+def _after(
+    name: str, epochs: list[list[Step]], true: list[list[Any]], declared: Declared | None
+) -> list[list[float]]:
+    """The figure of each epoch's batches from the weights at its end, averaged over examples and
+    over batches.
+    """
     if declared is None or any(not e or e[-1].after is None for e in epochs):
         return []
     examples, batches = [], []
@@ -104,16 +120,22 @@ def _after(name: str, epochs: list[list[Step]], true: list[list[Any]], declared:
         values = []
         with weights_of(last.model, last.after):
             for step, y in zip(steps, ys, strict=True):
-                values.append(figure_of(name, step, y, call_model(last.model, step.inputs, False), declared))
+                values.append(
+                    figure_of(name, step, y, call_model(last.model, step.inputs, False), declared)
+                )
         examples.append(_mean(values, [step.size for step in steps]))
         batches.append(_mean(values))
     return [examples, batches]
 
 
-def figure_of(name: str, step: Step | Evaluation, y: Any, outputs: Any, declared: Declared) -> float:
+def figure_of(
+    name: str, step: Step | Evaluation, y: Any, outputs: Any, declared: Declared
+) -> float:
     """One figure of one batch."""
     if name.startswith("loss"):
-        found = mean_loss(declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, step.size))
+        found = mean_loss(
+            declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, step.size)
+        )
         added = float(sum(float(x) for x in step.model.losses)) if name == "loss" else 0.0
         return (float(found[0]) if found is not None else float("nan")) + added
     return _figures(outputs, y)[name](y, outputs)
@@ -129,7 +151,10 @@ def evaluation_quantities(
             name,
             [
                 (
-                    [figure_of(name, e, y, e.outputs, declared) for e, y in zip(block, ys, strict=True)],
+                    [
+                        figure_of(name, e, y, e.outputs, declared)
+                        for e, y in zip(block, ys, strict=True)
+                    ],
                     [e.size for e in block],
                 )
                 for block, ys in zip(blocks, targets, strict=True)
@@ -145,7 +170,11 @@ def _figures(outputs: Any, y: Any) -> dict[str, Any]:
         return {}
     if flat[0].shape[-1] > 1:
         return {"accuracy": _accuracy}
-    return {"accuracy": _binary_accuracy, "mean absolute error": _absolute, "mean squared error": _squared}
+    return {
+        "accuracy": _binary_accuracy,
+        "mean absolute error": _absolute,
+        "mean squared error": _squared,
+    }
 
 
 def _pair(y: Any, outputs: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,6 @@
-"""Replays updates: the optimizer a side used, put into the state it had, given the gradients it got."""
+"""Replays updates: the optimizer a side used, put into the state it had, given the gradients it
+got.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.trace import Applied, Arrays, Step, value_of
 
-# Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping, averaging, scaling).
+# Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping,
+# averaging, scaling).
 _ASIDE = {
     "name",
     "learning_rate",
@@ -34,7 +37,9 @@ def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
 def settings(optimizer: keras.Optimizer) -> dict[str, Any]:
     """Class and hyperparameters, without those that are read apart."""
     core = inner(optimizer)
-    return {"class": type(core).__name__} | {k: v for k, v in core.get_config().items() if k not in _ASIDE}
+    return {"class": type(core).__name__} | {
+        k: v for k, v in core.get_config().items() if k not in _ASIDE
+    }
 
 
 def scheduled(optimizer: keras.Optimizer) -> Any:
@@ -51,7 +56,8 @@ def copy_of(optimizer: keras.Optimizer, variables: list[keras.Variable]) -> kera
 
 
 def replay_update(step: Step, gradients: list[np.ndarray | None] | None = None) -> Arrays | None:
-    """All of `model.variables` after the update of a step, from the weights, state and gradients before it.
+    """All of `model.variables` after the update of a step, from the weights, state and gradients
+    before it.
 
     Variables the optimizer does not touch keep what they were before the step.
     """
@@ -86,7 +92,11 @@ def _copies(step: Step, applied: Applied, before: Arrays) -> list[keras.Variable
 def clipping(optimizer: keras.Optimizer) -> tuple[str, float]:
     """How an optimizer clips, and at what."""
     core = inner(optimizer)
-    for name, attribute in (("per variable", "clipnorm"), ("global", "global_clipnorm"), ("value", "clipvalue")):
+    for name, attribute in (
+        ("per variable", "clipnorm"),
+        ("global", "global_clipnorm"),
+        ("value", "clipvalue"),
+    ):
         limit = getattr(core, attribute, None)
         if limit is not None:
             return name, float(limit)
@@ -116,8 +126,12 @@ def global_norm(gradients: list[np.ndarray | None]) -> float:
     return float(np.sqrt(sum(norm(g) ** 2 for g in gradients if g is not None)))
 
 
-def clipped_by_hand(raw: list[np.ndarray | None], applied: list[np.ndarray | None]) -> tuple[str, float] | None:
-    """How gradients were changed between the tape and the optimizer: ('none', 0), a way of clipping, or None if neither."""
+def clipped_by_hand(
+    raw: list[np.ndarray | None], applied: list[np.ndarray | None]
+) -> tuple[str, float] | None:
+    """How gradients were changed between the tape and the optimizer: ('none', 0), a way of
+    clipping, or None if neither.
+    """
     pairs = [(r, a) for r, a in zip(raw, applied, strict=True) if r is not None and a is not None]
     if len(raw) != len(applied) or any(r.shape != a.shape for r, a in pairs):
         return None
@@ -126,7 +140,9 @@ def clipped_by_hand(raw: list[np.ndarray | None], applied: list[np.ndarray | Non
     top = max(float(np.abs(a).max()) for _, a in pairs)
     limits = {
         "global": global_norm(applied),
-        "per variable": max((norm(a) for r, a in pairs if norm(a) < norm(r) * (1 - 1e-5)), default=0.0),
+        "per variable": max(
+            (norm(a) for r, a in pairs if norm(a) < norm(r) * (1 - 1e-5)), default=0.0
+        ),
         "value": top,
     }
     for kind, limit in limits.items():
@@ -136,4 +152,7 @@ def clipped_by_hand(raw: list[np.ndarray | None], applied: list[np.ndarray | Non
 
 
 def _matches(a: list[np.ndarray | None], b: list[np.ndarray | None]) -> bool:
-    return all(x is None or y is None or np.allclose(x, y, rtol=1e-4, atol=1e-9) for x, y in zip(a, b, strict=True))
+    return all(
+        x is None or y is None or np.allclose(x, y, rtol=1e-4, atol=1e-9)
+        for x, y in zip(a, b, strict=True)
+    )

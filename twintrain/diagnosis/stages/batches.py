@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, weight_positions
+from twintrain.diagnosis.stages.findings import (
+    FIT,
+    LOOP,
+    Pair,
+    Side,
+    largest,
+    shown,
+    weight_positions,
+)
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 
 OTHER_SEED = 77
@@ -27,7 +35,11 @@ def check_start(pair: Pair) -> None:
     elif gap > 1e-6:
         moved = {}
         for side, weights in zip(pair.sides, chosen, strict=True):
-            given = [side.trace.initial[i] for i in weight_positions(side.steps[0].model)] if side.trace.initial else []
+            given = (
+                [side.trace.initial[i] for i in weight_positions(side.steps[0].model)]
+                if side.trace.initial
+                else []
+            )
             moved[side.name] = largest(given, weights) or 0.0
         at_fault = FIT if moved[FIT] > 0 and not moved[LOOP] > 0 else LOOP
         pair.name_cause(
@@ -35,7 +47,12 @@ def check_start(pair: Pair) -> None:
             at_fault,
             "before step 0",
             None,
-            shown("largest distance from the given weights at the first step", moved[at_fault], moved[at_fault], 0.0),
+            shown(
+                "largest distance from the given weights at the first step",
+                moved[at_fault],
+                moved[at_fault],
+                0.0,
+            ),
         )
 
 
@@ -82,7 +99,9 @@ def _count(side: Side, rows: int) -> tuple[str, tuple[int, int]]:
 def _check_count(pair: Pair) -> None:
     rows = len(pair.subject.train)
     if not all(side.trace.complete for side in pair.sides):
-        pair.notes.append("Epochs were not compared: one side did not come to its end in the time it was given.")
+        pair.notes.append(
+            "Epochs were not compared: one side did not come to its end in the time it was given."
+        )
         return
     pair.ruled_out |= {"last_batch_dropped", "epoch_truncated"}
     (fit, fit_rows), (loop, loop_rows) = (_count(side, rows) for side in pair.sides)
@@ -91,16 +110,24 @@ def _check_count(pair: Pair) -> None:
     at_fault = LOOP if loop != "whole" else FIT
     kind, seen = (loop, loop_rows) if at_fault == LOOP else (fit, fit_rows)
     if fit != "whole" and loop != "whole" and "remainder dropped" in (fit, loop):
-        at_fault, kind, seen = (LOOP, loop, loop_rows) if fit == "remainder dropped" else (FIT, fit, fit_rows)
+        at_fault, kind, seen = (
+            (LOOP, loop, loop_rows) if fit == "remainder dropped" else (FIT, fit, fit_rows)
+        )
     id_ = "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated"
     step = seen[0] // max(1, _size(pair.loop if at_fault == LOOP else pair.fit))
     pair.name_cause(
-        id_, at_fault, "batch count", step, shown("rows in the first and the second epoch", seen, seen, (rows, rows))
+        id_,
+        at_fault,
+        "batch count",
+        step,
+        shown("rows in the first and the second epoch", seen, seen, (rows, rows)),
     )
 
 
 def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
-    """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown', and the buffer."""
+    """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown',
+    and the buffer.
+    """
     first, second = stream.part(0, epoch), stream.part(epoch, 2 * epoch)
     if not len(first) or (first < 0).any():
         return "unknown", 0
@@ -113,7 +140,10 @@ def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
     # tf.data's shuffle(b) cannot yield at position p a row from beyond p + b - 1.
     ahead = int((first - positions).max()) + 1
     size = max(stream.sizes)
-    whole = all((batch // size == batch[0] // size).all() for batch in stream.rows[:epoch]) and epoch > 2
+    whole = (
+        all((batch // size == batch[0] // size).all() for batch in stream.rows[:epoch])
+        and epoch > 2
+    )
     if whole and size > 1:
         return "small buffer", ahead
     return ("small buffer" if ahead < 0.6 * rows else "shuffled"), ahead
@@ -147,7 +177,10 @@ def _check_order(pair: Pair) -> None:
 
 def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
     evidence = shown(
-        "farthest a row comes ahead of its place", ahead - 1, f"{ahead - 1} with shuffle({ahead})", f"about {rows}"
+        "farthest a row comes ahead of its place",
+        ahead - 1,
+        f"{ahead - 1} with shuffle({ahead})",
+        f"about {rows}",
     )
     pair.name_cause("shuffle_buffer_too_small", at_fault, "batch contents", 0, evidence)
 
@@ -162,7 +195,9 @@ def _check_change(pair: Pair) -> None:
         if side.stream.change == "fixed" and _is_random(pair, side):
             side.stream.change = "random"
     fit, loop = pair.fit.stream, pair.loop.stream
-    if fit.change == loop.change and (fit.change in ("none", "fixed", "random") or _same_detail(fit, loop)):
+    if fit.change == loop.change and (
+        fit.change in ("none", "fixed", "random") or _same_detail(fit, loop)
+    ):
         if fit.change == "fixed" and not _same_sets(fit, loop):
             _name_preprocessing(pair, LOOP)
         return
@@ -184,10 +219,16 @@ def _check_change(pair: Pair) -> None:
             side.name,
             "batch contents",
             0,
-            shown("inputs", f"rounded to {side.stream.detail}", f"rounded to {side.stream.detail}", "float32"),
+            shown(
+                "inputs",
+                f"rounded to {side.stream.detail}",
+                f"rounded to {side.stream.detail}",
+                "float32",
+            ),
         )
         return
-    # Which of two scales is wrong cannot be seen from the sides alone; networks want inputs of about one.
+    # Which of two scales is wrong cannot be seen from the sides alone; networks want inputs of
+    # about one.
     far = {
         side.name: abs(np.log10(max(float(np.abs(np.concatenate(side.stream.values)).max()), 1e-9)))
         for side in pair.sides
@@ -198,10 +239,13 @@ def _check_change(pair: Pair) -> None:
 def _is_random(pair: Pair, side: Side) -> bool:
     """Whether a row is changed otherwise under another seed or at another place in the data.
 
-    A data set's random map repeats itself in every epoch under one seed, so epochs alone do not show it.
+    A data set's random map repeats itself in every epoch under one seed, so epochs alone do not
+    show it.
     """
     moved, order = pair.subject.train.reordered()
-    other = pair.subject.varied(moved, pair.subject.test).run(side.name, 1, 0, 3, 20.0, seed=OTHER_SEED)
+    other = pair.subject.varied(moved, pair.subject.test).run(
+        side.name, 1, 0, 3, 20.0, seed=OTHER_SEED
+    )
     rows = read_stream(other.steps, moved, len(other.steps)).rows
     known: dict[int, np.ndarray] = {}
     for ids, values in zip(side.stream.rows, side.stream.values, strict=True):
@@ -231,7 +275,9 @@ def _name_preprocessing(pair: Pair, at_fault: str) -> None:
 
 def _describe(stream: Stream) -> str:
     values = np.concatenate(stream.values)
-    how = {"none": "the data as it is", "fixed": "changed by a fixed function"}.get(stream.change, stream.change)
+    how = {"none": "the data as it is", "fixed": "changed by a fixed function"}.get(
+        stream.change, stream.change
+    )
     if isinstance(stream.detail, tuple):
         how = f"x' = {stream.detail[0]:.6g} x {'+' if stream.detail[1] >= 0 else '-'} {abs(stream.detail[1]):.6g}"
     return f"{how}, values {values.min():.4g} to {values.max():.4g}"
@@ -244,7 +290,9 @@ def _same_detail(a: Stream, b: Stream) -> bool:
 
 
 def _same_sets(a: Stream, b: Stream) -> bool:
-    one, other = ({row.tobytes() for batch in s.values for row in np.round(batch, 4) + 0.0} for s in (a, b))
+    one, other = (
+        {row.tobytes() for batch in s.values for row in np.round(batch, 4) + 0.0} for s in (a, b)
+    )
     return len(one & other) > 0.9 * min(len(one), len(other))
 
 

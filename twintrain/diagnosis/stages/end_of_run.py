@@ -1,4 +1,6 @@
-"""Stages 'evaluation' (averaged weights) and 'end of run': how many epochs were trained and which weights kept."""
+"""Stages 'evaluation' (averaged weights) and 'end of run': how many epochs were trained and which
+weights kept.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ import numpy as np
 
 from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
 from twintrain.diagnosis.replay.updates import inner
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, largest, shown, trainable_positions
+from twintrain.diagnosis.stages.findings import (
+    FIT,
+    LOOP,
+    Pair,
+    Side,
+    largest,
+    shown,
+    trainable_positions,
+)
 from twintrain.diagnosis.stages.forward import call_model, weights_of
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
@@ -34,15 +44,25 @@ def check_average(pair: Pair) -> None:
         at_fault = FIT if kept[FIT] == "last" else LOOP
         last, average = "last of the training", "moving average"
         pair.name_cause(
-            "ema_not_finalized", at_fault, "evaluation", None, shown("weights at the end", last, last, average)
+            "ema_not_finalized",
+            at_fault,
+            "evaluation",
+            None,
+            shown("weights at the end", last, last, average),
         )
 
 
 def _kept_average(side: Side) -> str | None:
     """'average' or 'last' by which of the two the kept weights are; None without averaging."""
-    applied = next((step.applied for step in reversed(side.steps) if step.applied is not None), None)
+    applied = next(
+        (step.applied for step in reversed(side.steps) if step.applied is not None), None
+    )
     trace = side.trace
-    if applied is None or not getattr(inner(applied.optimizer), "use_ema", False) or trace.kept is None:
+    if (
+        applied is None
+        or not getattr(inner(applied.optimizer), "use_ema", False)
+        or trace.kept is None
+    ):
         return None
     averages = [value_of(v) for v in inner(applied.optimizer)._model_variables_moving_average]
     positions = trainable_positions(side.steps[0].model)
@@ -78,23 +98,35 @@ def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -
     positions = trainable_positions(run.model)
     kept = 0
     for epoch, state in enumerate(run.states[1:], start=1):
-        if len(run.kept) == len(state) and all(np.array_equal(run.kept[p], state[p]) for p in positions):
+        if len(run.kept) == len(state) and all(
+            np.array_equal(run.kept[p], state[p]) for p in positions
+        ):
             kept = epoch
     series: dict[str, list[float]] = {name: [] for name in _MONITORS}
     if test is not None and declared is not None:
         for state in run.states[1:]:
-            for name, value in zip(_MONITORS, _judge(run.model, state, test, declared), strict=True):
+            for name, value in zip(
+                _MONITORS, _judge(run.model, state, test, declared), strict=True
+            ):
                 series[name].append(value)
-    return Ending(run.epochs, kept, {name: s for name, s in series.items() if s and np.isfinite(s).all()})
+    return Ending(
+        run.epochs, kept, {name: s for name, s in series.items() if s and np.isfinite(s).all()}
+    )
 
 
-def _judge(model: keras.Model, state: list[np.ndarray], test: Rows, declared: Declared) -> tuple[float, float]:
+def _judge(
+    model: keras.Model, state: list[np.ndarray], test: Rows, declared: Declared
+) -> tuple[float, float]:
     """Loss (with regularization) and accuracy of a state on the test rows."""
     y = test.part(1)
     with weights_of(model, state):
-        outputs = call_model(model, keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0)), False)
+        outputs = call_model(
+            model, keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0)), False
+        )
         added = float(sum(float(loss) for loss in model.losses))
-    found = mean_loss(declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, len(test)))
+    found = mean_loss(
+        declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, len(test))
+    )
     loss = float(found[0]) + added if found is not None else float("nan")
     flat = keras.tree.flatten(outputs)
     if len(flat) != 1 or len(keras.tree.flatten(y)) != 1:
@@ -106,13 +138,16 @@ def _judge(model: keras.Model, state: list[np.ndarray], test: Rows, declared: De
     return loss, float((labels == p.argmax(-1)).mean())
 
 
-def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None, declared: Declared | None) -> None:
+def check_ending(
+    pair: Pair, runs: dict[str, Milestones], test: Rows | None, declared: Declared | None
+) -> None:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
 
     Args:
         pair: findings go here.
         runs: per side, a training of `EPOCHS` epochs.
-        test: what it evaluated on; its targets were dealt out anew, so that the validation loss soon rises.
+        test: what it evaluated on; its targets were dealt out anew, so that the validation loss
+            soon rises.
         declared: the loss.
     """
     fit, loop = (read_ending(runs[name], test, declared) for name in (FIT, LOOP))
@@ -159,20 +194,29 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     rule = _rule(loop)
     if rule is None:
         pair.unexplained.append(
-            f"the loop trains {loop.epochs} epochs, where fit's rule gives {wanted}, and no rule that was tried gives that"
+            f"the loop trains {loop.epochs} epochs, where fit's rule gives {wanted}, and no rule "
+            "that was tried gives that"
         )
         return
     pair.name_cause(
-        "early_stopping_rule", LOOP, STAGE, None, shown("epochs trained", loop.epochs, f"{loop.epochs} ({rule})", right)
+        "early_stopping_rule",
+        LOOP,
+        STAGE,
+        None,
+        shown("epochs trained", loop.epochs, f"{loop.epochs} ({rule})", right),
     )
 
 
 def _stops(callback: Any, ending: Ending) -> int | None:
-    """Where fit's callback stops on a side's figures; None where they do not reach as far, or are not known."""
+    """Where fit's callback stops on a side's figures; None where they do not reach as far, or are
+    not known.
+    """
     values = ending.series.get(str(callback.monitor))
     if not values:
         return None
-    found = stop_epoch(values, callback.patience, abs(float(callback.min_delta)), _maximise(callback))
+    found = stop_epoch(
+        values, callback.patience, abs(float(callback.min_delta)), _maximise(callback)
+    )
     if found is None and len(values) < EPOCHS:
         return EPOCHS  # it would have gone on
     return found or EPOCHS
@@ -201,9 +245,7 @@ def _rule(ending: Ending) -> str | None:
         for maximise in (monitor.endswith("accuracy"), not monitor.endswith("accuracy")):
             values = ending.series.get(monitor)
             if values and stop_epoch(values, patience, delta, maximise) == ending.epochs:
-                return (
-                    f"monitor {monitor}, mode {'max' if maximise else 'min'}, patience {patience}, min_delta {delta:g}"
-                )
+                return f"monitor {monitor}, mode {'max' if maximise else 'min'}, patience {patience}, min_delta {delta:g}"
     return None
 
 

@@ -67,18 +67,24 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
     fit, loop = sets[FIT][which], sets[LOOP][which]
     if fit == loop:
         return
-    rows = len(pair.subject.test) if which == "test" and pair.subject.test else len(pair.subject.train)
+    rows = (
+        len(pair.subject.test) if which == "test" and pair.subject.test else len(pair.subject.train)
+    )
     at_fault = FIT if len(loop) == rows else LOOP
-    say = lambda found: f"{len(found)} test rows" if which == "test" else f"{len(found)} training rows"  # noqa: E731
-    observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
+    correct = loop if at_fault == FIT else fit
+    rows_of = "test rows" if which == "test" else "training rows"
     pair.name_cause(
         "evaluation_set_differs",
         at_fault,
         STAGE,
         None,
-        shown("evaluated on", _said(sets[at_fault]), _said(sets[at_fault]), say(correct)),
+        shown(
+            "evaluated on",
+            _said(sets[at_fault]),
+            _said(sets[at_fault]),
+            f"{len(correct)} {rows_of}",
+        ),
     )
-    del observed
 
 
 def held_out(pair: Pair, evaluations: list[Evaluation]) -> list[Evaluation]:
@@ -89,7 +95,11 @@ def held_out(pair: Pair, evaluations: list[Evaluation]) -> list[Evaluation]:
 
 
 def _said(sets: dict[str, set[int]]) -> str:
-    parts = [f"{len(rows)} {'training' if name == 'train' else name} rows" for name, rows in sets.items() if rows]
+    parts = [
+        f"{len(rows)} {'training' if name == 'train' else name} rows"
+        for name, rows in sets.items()
+        if rows
+    ]
     return " and ".join(parts) or "rows that are not in the data"
 
 
@@ -104,18 +114,26 @@ def _sets(pair: Pair, evaluations: list[Evaluation]) -> dict[str, set[int]]:
 
 
 def _training_mode(evaluations: list[Evaluation]) -> tuple[float, float, float] | None:
-    """Largest output observed, replayed with the flag and without, where only the flag reproduces the outputs."""
+    """Largest output observed, replayed with the flag and without, where only the flag reproduces
+    the outputs.
+    """
     for evaluation in evaluations:
         if evaluation.weights is None or not evaluation.training:
             continue
-        flat = [np.asarray(keras.ops.cast(t, "float32")) for t in keras.tree.flatten(evaluation.outputs)]
+        flat = [
+            np.asarray(keras.ops.cast(t, "float32")) for t in keras.tree.flatten(evaluation.outputs)
+        ]
         rel = LOOSE.get(str(evaluation.model.dtype_policy.compute_dtype), 2e-5)
         replayed = []
         for flag in (True, False):
             with weights_of(evaluation.model, evaluation.weights):
                 again = call_model(evaluation.model, evaluation.inputs, flag)
-            replayed.append([np.asarray(keras.ops.cast(t, "float32")) for t in keras.tree.flatten(again)])
-        same = [all(close_to(a, b, rel) for a, b in zip(flat, found, strict=True)) for found in replayed]
+            replayed.append(
+                [np.asarray(keras.ops.cast(t, "float32")) for t in keras.tree.flatten(again)]
+            )
+        same = [
+            all(close_to(a, b, rel) for a, b in zip(flat, found, strict=True)) for found in replayed
+        ]
         if same == [True, False]:
             return tuple(max(float(np.abs(a).max()) for a in found) for found in (flat, *replayed))  # type: ignore[return-value]
     return None

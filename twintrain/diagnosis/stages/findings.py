@@ -18,7 +18,9 @@ FIT, LOOP = "keras_fit", "custom_loop"
 
 @dataclass
 class Side:
-    """One side: two epochs of it, how many steps the first of them had, and its batches read against the data."""
+    """One side: two epochs of it, how many steps the first of them had, and its batches read
+    against the data.
+    """
 
     trace: Trace
     first_epoch: int
@@ -38,7 +40,9 @@ class Side:
     def close(self) -> list[int]:
         """Positions of the steps of which everything was kept, and that went through."""
         return [
-            i for i, s in enumerate(self.steps) if s.before is not None and s.after is not None and s.target is not None
+            i
+            for i, s in enumerate(self.steps)
+            if s.before is not None and s.after is not None and s.target is not None
         ]
 
 
@@ -88,10 +92,14 @@ class Pair:
         assert best is not None
         return best[1], best[2]
 
-    def name_cause(self, id_: str, side: str, stage: str, step: int | None, *evidence: Evidence) -> None:
+    def name_cause(
+        self, id_: str, side: str, stage: str, step: int | None, *evidence: Evidence
+    ) -> None:
         """Add a cause, once per id."""
         if not any(cause.id == id_ for cause in self.causes):
-            self.causes.append(Cause(id=id_, side=side, first_visible=stage, step=step, evidence=list(evidence)))
+            self.causes.append(
+                Cause(id=id_, side=side, first_visible=stage, step=step, evidence=list(evidence))
+            )
 
     def has(self, *ids: str) -> bool:
         """Whether one of these was found."""
@@ -100,7 +108,9 @@ class Pair:
 
 def shown(quantity: str, observed: object, replayed: object, correct: object) -> Evidence:
     """Evidence with figures rounded for reading."""
-    return Evidence(quantity=quantity, observed=say(observed), replayed=say(replayed), correct=say(correct))
+    return Evidence(
+        quantity=quantity, observed=say(observed), replayed=say(replayed), correct=say(correct)
+    )
 
 
 def say(value: object) -> str:
@@ -111,7 +121,9 @@ def say(value: object) -> str:
 
 
 def largest(a: Arrays, b: Arrays) -> float | None:
-    """Largest absolute difference of two lists of arrays; None when their shapes differ, infinite with NaN."""
+    """Largest absolute difference of two lists of arrays; None when their shapes differ, infinite
+    with NaN.
+    """
     if [x.shape for x in a] != [y.shape for y in b]:
         return None
     found = 0.0
@@ -142,4 +154,8 @@ def trainable_positions(model: keras.Model) -> list[int]:
 
 def weight_positions(model: keras.Model) -> list[int]:
     """Positions in `model.variables` of everything but the states of random seeds."""
-    return [i for i, v in enumerate(model.variables) if "seed_generator" not in v.path and "seed" not in v.name]
+    return [
+        i
+        for i, v in enumerate(model.variables)
+        if "seed_generator" not in v.path and "seed" not in v.name
+    ]

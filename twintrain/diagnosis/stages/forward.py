@@ -26,17 +26,25 @@ def check_models(pair: Pair) -> None:
         pair.unexplained.append("the two sides train models of different layers")
         return
     for number, ((kind, ours), (_, theirs)) in enumerate(zip(fit, loop, strict=True)):
-        wanted = reference[number][1] if number < len(reference) and reference[number][0] == kind else {}
+        wanted = (
+            reference[number][1] if number < len(reference) and reference[number][0] == kind else {}
+        )
         for key in sorted(set(ours) | set(theirs)):
             if ours.get(key) != theirs.get(key):
                 # Freezing is no mistake by itself: the loop is held against fit.
                 departs = theirs.get(key) == wanted.get(key) and key != "trainable"
                 at_fault = FIT if departs else LOOP
-                values = (ours.get(key), theirs.get(key)) if at_fault == FIT else (theirs.get(key), ours.get(key))
+                values = (
+                    (ours.get(key), theirs.get(key))
+                    if at_fault == FIT
+                    else (theirs.get(key), ours.get(key))
+                )
                 _name_setting(pair, f"{kind}.{key}", key, at_fault, *values)
 
 
-def _name_setting(pair: Pair, where: str, key: str, at_fault: str, observed: Any, correct: Any) -> None:
+def _name_setting(
+    pair: Pair, where: str, key: str, at_fault: str, observed: Any, correct: Any
+) -> None:
     evidence = shown(where, observed, observed, correct)
     rates = isinstance(observed, float) and isinstance(correct, float)
     if key == "rate" and rates and abs(observed + correct - 1) < 1e-6:
@@ -52,17 +60,26 @@ def _name_setting(pair: Pair, where: str, key: str, at_fault: str, observed: Any
     elif key == "trainable":
         pair.name_cause("trainable_flags", at_fault, "update", 0, evidence)
     else:
-        pair.unexplained.append(f"{where} is {observed} in {at_fault} and {correct} on the other side")
+        pair.unexplained.append(
+            f"{where} is {observed} in {at_fault} and {correct} on the other side"
+        )
 
 
 def _layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in model._flatten_layers(include_self=False) if layer.weights or hasattr(layer, "rate")]
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if layer.weights or hasattr(layer, "rate")
+    ]
 
 
 def _settings(layer: Any) -> tuple[str, dict[str, Any]]:
     try:
         config = dict(layer.get_config())
-    except (NotImplementedError, TypeError):  # a layer of the user's own that does not describe itself
+    except (
+        NotImplementedError,
+        TypeError,
+    ):  # a layer of the user's own that does not describe itself
         config = {"rate": getattr(layer, "rate", None)}
     for key in list(config):
         if key in (
@@ -88,7 +105,11 @@ def check_forward(pair: Pair) -> None:
         flags[side.name] = _read_flag(pair, side)
     for side in pair.sides:
         found, other = flags[side.name], flags[_other(side.name)]
-        if found is not None and found[0] == "inference" and (other is None or other[0] != "inference"):
+        if (
+            found is not None
+            and found[0] == "inference"
+            and (other is None or other[0] != "inference")
+        ):
             _, step, observed, correct = found
             pair.name_cause(
                 "training_flag_missing",
@@ -106,11 +127,19 @@ def check_forward(pair: Pair) -> None:
     if _half(pair.fit) != _half(pair.loop) and not pair.has("precision_differs"):
         at_fault = FIT if _half(pair.fit) else LOOP
         low = _half(pair.fit) or _half(pair.loop)
-        pair.name_cause("precision_differs", at_fault, STAGE, 0, shown("type of the outputs", low, low, "float32"))
+        pair.name_cause(
+            "precision_differs",
+            at_fault,
+            STAGE,
+            0,
+            shown("type of the outputs", low, low, "float32"),
+        )
 
 
 def _read_flag(pair: Pair, side: Side) -> tuple[str, int, float, float] | None:
-    """('inference', step, observed, correct) where only a replay without the flag gives the outputs; None where both do."""
+    """('inference', step, observed, correct) where only a replay without the flag gives the
+    outputs; None where both do.
+    """
     for number in side.close[:3]:
         step = side.steps[number]
         seen = _outputs(step.outputs)
@@ -131,7 +160,9 @@ def _read_flag(pair: Pair, side: Side) -> tuple[str, int, float, float] | None:
             )
             return None
         else:
-            pair.unexplained.append(f"{side.name}: no replay gives the outputs of step {number + 1}")
+            pair.unexplained.append(
+                f"{side.name}: no replay gives the outputs of step {number + 1}"
+            )
             return None
     return None
 
@@ -152,7 +183,9 @@ def _without_masks() -> Iterator[None]:
 
 
 def forward(step: Step, training: bool | None, keep: bool = False) -> Any:
-    """The model's outputs from the weights before a step; the model is left as it was unless `keep`."""
+    """The model's outputs from the weights before a step; the model is left as it was unless
+    `keep`.
+    """
     assert step.before is not None
     with weights_of(step.model, step.before, keep):
         return call_model(step.model, step.inputs, training)
@@ -186,7 +219,10 @@ def step_dtype(step: Step) -> str:
 
 
 def _half(side: Side) -> str | None:
-    names = {str(t.dtype).replace("<dtype: '", "").replace("'>", "") for t in keras.tree.flatten(side.steps[0].outputs)}
+    names = {
+        str(t.dtype).replace("<dtype: '", "").replace("'>", "")
+        for t in keras.tree.flatten(side.steps[0].outputs)
+    }
     return next((name for name in names if name in LOOSE), None)
 
 

@@ -24,13 +24,23 @@ def check_rates(pair: Pair) -> None:
 
 
 def _name(
-    pair: Pair, varies: dict[str, bool], epoch: int, step: int, fit: list[list[float]], loop: list[list[float]]
+    pair: Pair,
+    varies: dict[str, bool],
+    epoch: int,
+    step: int,
+    fit: list[list[float]],
+    loop: list[list[float]],
 ) -> None:
     at_fault = FIT if varies[LOOP] and not varies[FIT] else LOOP
     observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
     number = step + epoch * len(observed[0])
     evidence = [
-        shown(f"learning rate in step {number + 1}", observed[epoch][step], observed[epoch][step], correct[epoch][step])
+        shown(
+            f"learning rate in step {number + 1}",
+            observed[epoch][step],
+            observed[epoch][step],
+            correct[epoch][step],
+        )
     ]
     if not any(varies.values()):
         pair.name_cause("optimizer_differs", at_fault, "update", number, *evidence)

@@ -33,7 +33,9 @@ def _observe(step: Step) -> Observation:
         for i, t in enumerate(keras.tree.flatten(step.outputs))
     }
     gradients = {
-        model.variables[p].path if p >= 0 else "another variable": np.zeros(0, np.float32) if g is None else g
+        model.variables[p].path if p >= 0 else "another variable": np.zeros(0, np.float32)
+        if g is None
+        else g
         for p, g in zip(step.sources, step.gradients, strict=False)
     }
     return {
@@ -47,7 +49,9 @@ def _observe(step: Step) -> Observation:
 
 
 def first_divergence(tables: list[list[Difference]], tolerance: float) -> Divergence | None:
-    """The first tensor, in the order in which things happen, that differs by more than the tolerance."""
+    """The first tensor, in the order in which things happen, that differs by more than the
+    tolerance.
+    """
     for number, table in enumerate(tables):
         for difference in table:
             if difference.exceeds(tolerance):

@@ -34,7 +34,9 @@ _IDS = {
 
 @dataclass
 class LossReading:
-    """How one side computes its loss: what it is declared as, the practice, and the batches it was read from."""
+    """How one side computes its loss: what it is declared as, the practice, and the batches it was
+    read from.
+    """
 
     declared: Declared
     practice: LossPractice
@@ -68,7 +70,9 @@ def read_losses(pair: Pair) -> dict[str, LossReading]:
             break
     for side in pair.sides:
         if side.name not in best:
-            pair.unexplained.append(f"{side.name}: no replay gives the loss of step 1 ({_target(side, 0):.6g})")
+            pair.unexplained.append(
+                f"{side.name}: no replay gives the loss of step 1 ({_target(side, 0):.6g})"
+            )
     if len(best) == 2:
         _compare(pair, best[FIT], best[LOOP])
     return best
@@ -93,19 +97,29 @@ def _batches(pair: Pair, side: Side) -> dict[int, Batch]:
 def _chosen(side: Side) -> list[int]:
     """A few steps from the start, and the end of the epoch, where a partial batch stands."""
     last = max(0, min(side.first_epoch, len(side.steps)) - 1)
-    usable = [i for i, step in enumerate(side.steps) if step.target is not None and np.isfinite(step.target)]
+    usable = [
+        i
+        for i, step in enumerate(side.steps)
+        if step.target is not None and np.isfinite(step.target)
+    ]
     return [i for i in sorted({0, 1, 2, 3, last - 1, last}) if i in usable]
 
 
 def _weights(pair: Pair, side: Side, number: int, y: Any, w: Any) -> Any:
-    """The weights a batch should have: from the data, from fit's `class_weight`, else those handed to a loss."""
+    """The weights a batch should have: from the data, from fit's `class_weight`, else those handed
+    to a loss.
+    """
     if w is not None:
         return w
     for call in pair.fit.trace.fits:
         by_class = call.arguments.get("class_weight")
         if by_class:
             labels = np.asarray(y)
-            labels = labels.argmax(-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(len(labels))
+            labels = (
+                labels.argmax(-1)
+                if labels.ndim > 1 and labels.shape[-1] > 1
+                else labels.reshape(len(labels))
+            )
             return np.array([by_class.get(int(label), 1.0) for label in labels], np.float32)
     calls = [call.weights for call in side.steps[number].losses if call.weights is not None]
     weights = calls[0] if len(calls) == 1 else None
@@ -116,7 +130,9 @@ def _weights(pair: Pair, side: Side, number: int, y: Any, w: Any) -> Any:
 
 def _read(side: Side, declared: Declared, batches: dict[int, Batch]) -> LossReading | None:
     rel = LOOSE.get(step_dtype(side.steps[0]), 2e-5)
-    practice = search(declared, list(batches.values()), [_target(side, number) for number in batches], rel)
+    practice = search(
+        declared, list(batches.values()), [_target(side, number) for number in batches], rel
+    )
     if practice is None:
         return None
     if all(batch.w is None for batch in batches.values()):
@@ -125,13 +141,23 @@ def _read(side: Side, declared: Declared, batches: dict[int, Batch]) -> LossRead
 
 
 def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
-    for name in ("form", "broadcast", "masked", "weighting", "output_weights", "regularized", "reduction"):
+    for name in (
+        "form",
+        "broadcast",
+        "masked",
+        "weighting",
+        "output_weights",
+        "regularized",
+        "reduction",
+    ):
         ours, theirs = getattr(fit.practice, name), getattr(loop.practice, name)
         same_factor = np.isclose(fit.practice.factor, loop.practice.factor, rtol=1e-3)
         if ours == theirs and (name != "reduction" or same_factor):
             continue
         id_, at_fault = _id(name, ours, theirs), _at_fault(name, ours, theirs, fit)
-        side, reading, correct = (pair.fit, fit, theirs) if at_fault == FIT else (pair.loop, loop, ours)
+        side, reading, correct = (
+            (pair.fit, fit, theirs) if at_fault == FIT else (pair.loop, loop, ours)
+        )
         changes = {name: correct}
         if name == "weighting" and correct == "none":
             changes = {}
@@ -154,7 +180,11 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
 
 def _id(name: str, ours: str, theirs: str) -> str:
     if name == "form":
-        return "label_encoding_differs" if "class number" in (ours, theirs) else "probabilities_as_logits"
+        return (
+            "label_encoding_differs"
+            if "class number" in (ours, theirs)
+            else "probabilities_as_logits"
+        )
     if name == "weighting":
         return "weights_ignored" if "none" in (ours, theirs) else "weighted_mean_normalization"
     return _IDS[name]
@@ -167,9 +197,20 @@ def _at_fault(name: str, ours: object, theirs: object, fit: LossReading) -> str:
         # Declared wrongly, fit computes as declared; the outputs say what they are.
         batch = next(iter(fit.batches.values()))
         p = np.concatenate(
-            [np.asarray(keras.ops.cast(t, "float32")).reshape(-1, t.shape[-1]) for t in keras.tree.flatten(batch.p)]
+            [
+                np.asarray(keras.ops.cast(t, "float32")).reshape(-1, t.shape[-1])
+                for t in keras.tree.flatten(batch.p)
+            ]
         )
-        share = (p >= 0).all() and (p <= 1).all() and (p.shape[-1] == 1 or np.allclose(p.sum(-1), 1, atol=1e-2))
+        share = (
+            (p >= 0).all()
+            and (p <= 1).all()
+            and (p.shape[-1] == 1 or np.allclose(p.sum(-1), 1, atol=1e-2))
+        )
         wrong = "logits" if share else "probabilities"
         return LOOP if theirs == wrong else FIT
-    return FIT if ours != getattr(LossPractice(), name) and theirs == getattr(LossPractice(), name) else LOOP
+    return (
+        FIT
+        if ours != getattr(LossPractice(), name) and theirs == getattr(LossPractice(), name)
+        else LOOP
+    )

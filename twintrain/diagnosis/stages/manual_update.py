@@ -14,7 +14,8 @@ from twintrain.diagnosis.watch.trace import Step
 def check_hand_update(pair: Pair, side: Side) -> None:
     """Name what differs from the other side's optimizer, or say that no rule fits.
 
-    The candidates: the other side's optimizer from a fresh state, with the constraints of the weights and without,
+    The candidates: the other side's optimizer from a fresh state, with the constraints of the
+        weights and without,
     and plain gradient descent.
     """
     steps = [side.steps[i] for i in side.close[:4]]
@@ -33,7 +34,9 @@ def check_hand_update(pair: Pair, side: Side) -> None:
                         side.name,
                         "update",
                         0,
-                        shown(name, "outside of its constraint", "outside of its constraint", "inside"),
+                        shown(
+                            name, "outside of its constraint", "outside of its constraint", "inside"
+                        ),
                     )
                 return
     rate = _descent(steps)
@@ -57,7 +60,12 @@ def check_hand_update(pair: Pair, side: Side) -> None:
             side.name,
             "update",
             0,
-            shown(_constrained(steps[0]), "outside of its constraint", "outside of its constraint", "inside"),
+            shown(
+                _constrained(steps[0]),
+                "outside of its constraint",
+                "outside of its constraint",
+                "inside",
+            ),
         )
 
 
@@ -68,13 +76,18 @@ def _reproduces(steps: list[Step], optimizer: keras.Optimizer, constrained: bool
     copies = []
     for position in positions:
         copy = keras.Variable(steps[0].before[position], dtype=model.variables[position].dtype)
-        copy.constraint = getattr(model.variables[position], "constraint", None) if constrained else None
+        copy.constraint = (
+            getattr(model.variables[position], "constraint", None) if constrained else None
+        )
         copies.append(copy)
     fresh = copy_of(optimizer, copies)
     for step in steps:
         fresh.apply([None if g is None else tf.constant(g) for g in step.gradients], copies)
         assert step.after is not None
-        if not all(close_to(np.array(c), step.after[p], 1e-4, 1e-6) for p, c in zip(positions, copies, strict=True)):
+        if not all(
+            close_to(np.array(c), step.after[p], 1e-4, 1e-6)
+            for p, c in zip(positions, copies, strict=True)
+        ):
             return False
     return True
 
@@ -89,7 +102,10 @@ def _descent(steps: list[Step]) -> float | None:
             if gradient is None or position < 0:
                 continue
             moved = (step.before[position] - step.after[position]).astype(np.float64)
-            rate = float((moved * gradient).sum() / max(float((gradient.astype(np.float64) ** 2).sum()), 1e-30))
+            rate = float(
+                (moved * gradient).sum()
+                / max(float((gradient.astype(np.float64) ** 2).sum()), 1e-30)
+            )
             if not np.allclose(moved, rate * gradient, rtol=1e-2, atol=1e-6):
                 return None
             rates.append(rate)
@@ -106,6 +122,8 @@ def _constrained(step: Step) -> str:
     assert step.after is not None
     for variable, value in zip(step.model.variables, step.after, strict=True):
         constraint = getattr(variable, "constraint", None)
-        if constraint is not None and not close_to(np.array(constraint(tf.constant(value))), value, 1e-5, 1e-6):
+        if constraint is not None and not close_to(
+            np.array(constraint(tf.constant(value))), value, 1e-5, 1e-6
+        ):
             return str(variable.path)
     return ""

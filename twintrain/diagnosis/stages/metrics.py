@@ -32,7 +32,9 @@ _IDS = {
 
 def check_metrics(pair: Pair, losses: dict[str, LossReading]) -> None:
     """Read how each side averages its figures, and name where they differ."""
-    if not all(side.trace.complete and 0 < side.first_epoch < len(side.steps) for side in pair.sides):
+    if not all(
+        side.trace.complete and 0 < side.first_epoch < len(side.steps) for side in pair.sides
+    ):
         return
     _check_resets(pair)
     found = {side.name: _read(pair, side, losses.get(side.name)) for side in pair.sides}
@@ -60,13 +62,18 @@ def check_metrics(pair: Pair, losses: dict[str, LossReading]) -> None:
 
 
 def _check_resets(pair: Pair) -> None:
-    """A metric object read after both epochs, and never reset between: seen directly, whatever it measures."""
+    """A metric object read after both epochs, and never reset between: seen directly, whatever it
+    measures.
+    """
     for side in pair.sides:
         ends = (side.first_epoch, len(side.steps))
         for metric in {id(event.metric): event.metric for event in side.trace.metrics}.values():
             events = [event for event in side.trace.metrics if event.metric is metric]
             reads = [
-                max((i for i, e in enumerate(events) if e.kind == "result" and e.position == end), default=-1)
+                max(
+                    (i for i, e in enumerate(events) if e.kind == "result" and e.position == end),
+                    default=-1,
+                )
                 for end in ends
             ]
             between = [event.kind for event in events[reads[0] + 1 : reads[1]]]
@@ -79,7 +86,12 @@ def _check_resets(pair: Pair) -> None:
                 side.name,
                 "metric",
                 _end(side, 1),
-                shown(f"updates in {metric.name} when it is read in epoch 2", before + count, before + count, count),
+                shown(
+                    f"updates in {metric.name} when it is read in epoch 2",
+                    before + count,
+                    before + count,
+                    count,
+                ),
             )
 
 
@@ -87,13 +99,21 @@ def _end(side: Side, epoch: int) -> int:
     return (side.first_epoch if epoch == 0 else len(side.steps)) - 1
 
 
-def _read(pair: Pair, side: Side, reading: LossReading | None) -> list[tuple[str, str, list[float], Quantity]]:
-    """Per logged series that was understood: the way of averaging, its name, its values, the quantity."""
+def _read(
+    pair: Pair, side: Side, reading: LossReading | None
+) -> list[tuple[str, str, list[float], Quantity]]:
+    """Per logged series that was understood: the way of averaging, its name, its values, the
+    quantity.
+    """
     logs = {**side.trace.log}
     for call in side.trace.fits:
         if call.history and all(len(series) == 2 for series in call.history.values()):
             logs |= call.history
-    logs = {name: series for name, series in logs.items() if len(series) == 2 and np.isfinite(series).all()}
+    logs = {
+        name: series
+        for name, series in logs.items()
+        if len(series) == 2 and np.isfinite(series).all()
+    }
     if not logs:
         logs = _from_metrics(side)
     if not logs:
@@ -109,7 +129,10 @@ def _read(pair: Pair, side: Side, reading: LossReading | None) -> list[tuple[str
 
 def _quantities(pair: Pair, side: Side, reading: LossReading | None) -> list[Quantity]:
     declared = reading.declared if reading is not None else None
-    targets = [true_parts(s, r, pair.subject.train)[0] for s, r in zip(side.steps, side.stream.rows, strict=True)]
+    targets = [
+        true_parts(s, r, pair.subject.train)[0]
+        for s, r in zip(side.steps, side.stream.rows, strict=True)
+    ]
     if any(y is None for y in targets):
         return []
     quantities = training_quantities(side.steps, targets, side.first_epoch, declared)
@@ -126,7 +149,9 @@ def _quantities(pair: Pair, side: Side, reading: LossReading | None) -> list[Qua
 
 
 def _from_metrics(side: Side) -> dict[str, list[float]]:
-    """What metric objects said when they were last read in each epoch, for a side that returns no log."""
+    """What metric objects said when they were last read in each epoch, for a side that returns no
+    log.
+    """
     found: dict[int, tuple[str, list[float | None]]] = {}
     ends = (side.first_epoch, len(side.steps))
     for event in side.trace.metrics:
@@ -134,5 +159,7 @@ def _from_metrics(side: Side) -> dict[str, list[float]]:
             _, series = found.setdefault(id(event.metric), (event.metric.name, [None, None]))
             series[ends.index(event.position)] = event.value
     return {
-        name: [value for value in series if value is not None] for name, series in found.values() if None not in series
+        name: [value for value in series if value is not None]
+        for name, series in found.values()
+        if None not in series
     }

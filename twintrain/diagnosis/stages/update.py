@@ -1,4 +1,6 @@
-"""Stages 'gradients' and 'update': from the loss to the new weights, replayed from what each side had before it."""
+"""Stages 'gradients' and 'update': from the loss to the new weights, replayed from what each side
+had before it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from twintrain.diagnosis.replay.updates import (
     replay_update,
     settings,
 )
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, close_to, shown, trainable_positions
+from twintrain.diagnosis.stages.findings import (
+    FIT,
+    LOOP,
+    Pair,
+    Side,
+    close_to,
+    shown,
+    trainable_positions,
+)
 from twintrain.diagnosis.stages.forward import LOOSE, call_model, step_dtype, weights_of
 from twintrain.diagnosis.stages.loss import LossReading
 from twintrain.diagnosis.watch.trace import Step
@@ -65,7 +75,12 @@ def _check_scale(pair: Pair) -> None:
         step = _first(side)
         assert step is not None
         norm = global_norm(step.gradients)
-        scale = float(getattr(step.applied.optimizer if step.applied else None, "dynamic_scale", 0) or 0) or 32768.0
+        scale = (
+            float(
+                getattr(step.applied.optimizer if step.applied else None, "dynamic_scale", 0) or 0
+            )
+            or 32768.0
+        )
         pair.name_cause(
             "loss_scale_not_applied",
             side.name,
@@ -91,13 +106,16 @@ def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
             if not close_to(observed / scale, wanted, rel, floor):
                 name = step.model.variables[position].path
                 pair.unexplained.append(
-                    f"{side.name}: the gradient of {name} is not that of its loss (step {number + 1})"
+                    f"{side.name}: the gradient of {name} is not that of its loss (step "
+                    f"{number + 1})"
                 )
                 return
 
 
 def gradient_of(step: Step, reading: LossReading, number: int) -> dict[int, np.ndarray | None]:
-    """Gradients of the loss a side was read to compute, by position, from the weights before the step."""
+    """Gradients of the loss a side was read to compute, by position, from the weights before the
+    step.
+    """
     assert step.before is not None
     batch = reading.batches[number]
     with weights_of(step.model, step.before):
@@ -105,7 +123,11 @@ def gradient_of(step: Step, reading: LossReading, number: int) -> dict[int, np.n
             outputs = call_model(step.model, step.inputs, step.training)
             again = batch_of(step, batch.y, batch.w)
             again.p = outputs
-            again.added = tf.add_n([tf.cast(x, tf.float32) for x in step.model.losses]) if step.model.losses else 0.0
+            again.added = (
+                tf.add_n([tf.cast(x, tf.float32) for x in step.model.losses])
+                if step.model.losses
+                else 0.0
+            )
             loss = total_loss(reading.declared, reading.practice, again)
         positions = [p for p in step.sources if p >= 0]
         found = tape.gradient(loss, [step.model.variables[p] for p in positions])
@@ -146,7 +168,10 @@ def _check_accumulation(pair: Pair) -> None:
         return
     at_fault = FIT if fit[1] == "summed" or (loop[0] == 1 and fit[0] > 1) else LOOP
     observed, other = (fit, loop) if at_fault == FIT else (loop, fit)
-    say = lambda found: f"{found[0]} batches per update, {found[1]}" if found[0] > 1 else "every batch"  # noqa: E731
+
+    def say(found: tuple[int, str]) -> str:
+        return f"{found[0]} batches per update, {found[1]}" if found[0] > 1 else "every batch"
+
     pair.name_cause(
         "gradient_accumulation",
         at_fault,
@@ -176,7 +201,9 @@ def _check_clipping(pair: Pair) -> None:
     if any(found is None for found in read):
         for side, found in zip(pair.sides, read, strict=True):
             if found is None:
-                pair.unexplained.append(f"{side.name}: gradients are changed on their way to the optimizer")
+                pair.unexplained.append(
+                    f"{side.name}: gradients are changed on their way to the optimizer"
+                )
         return
     (_, fit_rule), (_, loop_rule) = (found for found in read if found is not None)
     if fit_rule[0] == loop_rule[0] and np.isclose(fit_rule[1], loop_rule[1], rtol=1e-3):
@@ -192,8 +219,16 @@ def _check_clipping(pair: Pair) -> None:
         ):
             continue
         kinds = {fit_rule[0], loop_rule[0]}
-        id_ = "clip_per_variable_vs_global" if kinds == {"global", "per variable"} else "optimizer_differs"
-        at_fault = FIT if fit_rule[0] != "none" and loop_rule[0] == "none" and id_ != "optimizer_differs" else LOOP
+        id_ = (
+            "clip_per_variable_vs_global"
+            if kinds == {"global", "per variable"}
+            else "optimizer_differs"
+        )
+        at_fault = (
+            FIT
+            if fit_rule[0] != "none" and loop_rule[0] == "none" and id_ != "optimizer_differs"
+            else LOOP
+        )
         pair.name_cause(
             id_,
             at_fault,
@@ -234,7 +269,9 @@ def _check_trainable(pair: Pair) -> None:
     if fit == loop or not fit or not loop:
         return
     model = pair.loop.steps[0].model
-    names = ", ".join(model.variables[p].path for p in sorted(fit ^ loop) if 0 <= p < len(model.variables))
+    names = ", ".join(
+        model.variables[p].path for p in sorted(fit ^ loop) if 0 <= p < len(model.variables)
+    )
     pair.name_cause(
         "trainable_flags",
         LOOP,
@@ -256,7 +293,11 @@ def _check_optimizer(pair: Pair) -> None:
         return
     for side in pair.sides:
         _check_replay(pair, side)
-    fit, loop = (step.applied.optimizer for step in first.values() if step is not None and step.applied is not None)
+    fit, loop = (
+        step.applied.optimizer
+        for step in first.values()
+        if step is not None and step.applied is not None
+    )
     compare_optimizers(pair, settings(fit), settings(loop))
 
 
@@ -272,7 +313,10 @@ def compare_optimizers(pair: Pair, fit: dict[str, Any], loop: dict[str, Any]) ->
     )
     evidence = [
         shown(
-            f"optimizer {key}".replace("optimizer class", "optimizer"), theirs.get(key), theirs.get(key), ours.get(key)
+            f"optimizer {key}".replace("optimizer class", "optimizer"),
+            theirs.get(key),
+            theirs.get(key),
+            ours.get(key),
         )
         for key in keys
     ]

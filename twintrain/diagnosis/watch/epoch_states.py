@@ -1,4 +1,6 @@
-"""The weights of a training at each pass over data, noted without slowing it: its graphs run as they are."""
+"""The weights of a training at each pass over data, noted without slowing it: its graphs run as
+they are.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Milestones:
     @contextmanager
     def on(self) -> Iterator[None]:
         """Note states within this context."""
-        from tensorflow.python.data.ops.iterator_ops import OwnedIterator  # the class every `iter(dataset)` gives
+        from tensorflow.python.data.ops.iterator_ops import (
+            OwnedIterator,
+        )  # the class every `iter(dataset)` gives
 
         with ExitStack() as stack:
             stack.enter_context(wrapped(OwnedIterator, "__init__", self._pass))
@@ -57,7 +61,9 @@ class Milestones:
 
     @property
     def epochs(self) -> int:
-        """Epochs trained: how often the weights were found changed, restoring earlier ones not counted."""
+        """Epochs trained: how often the weights were found changed, restoring earlier ones not
+        counted.
+        """
         return len(self.states) - 1
 
     def _follow(self, model: keras.Model) -> None:
@@ -79,7 +85,9 @@ class Milestones:
 
     def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
         self._note()
-        self._averaged = bool(getattr(optimizer, "use_ema", False))  # what follows is no epoch's own state
+        self._averaged = bool(
+            getattr(optimizer, "use_ema", False)
+        )  # what follows is no epoch's own state
         return original(optimizer, variables)
 
     def _note(self) -> None:
@@ -98,4 +106,6 @@ def _same(a: Arrays, b: Arrays, model: keras.Model) -> bool:
     """Whether the trainable variables are equal."""
     kept = {id(variable) for variable in model.trainable_variables}
     chosen = [i for i, variable in enumerate(model.variables) if id(variable) in kept]
-    return len(a) == len(b) and all(np.array_equal(a[i], b[i], equal_nan=a[i].dtype.kind == "f") for i in chosen)
+    return len(a) == len(b) and all(
+        np.array_equal(a[i], b[i], equal_nan=a[i].dtype.kind == "f") for i in chosen
+    )

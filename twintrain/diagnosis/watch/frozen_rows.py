@@ -1,4 +1,6 @@
-"""The user's data, held still: both sides get the same rows in the same order, and each row can be recognised again."""
+"""The user's data, held still: both sides get the same rows in the same order, and each row can be
+recognised again.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ import tensorflow as tf
 
 from twintrain.errors import TwintrainError
 
-# Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a loop treats data.
+# Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a
+# loop treats data.
 MOST_BATCHES = 32
 # For code that only runs on all of its data.
 MOST_ROWS = 20_000
@@ -43,7 +46,9 @@ class Rows:
 
     def dataset(self) -> tf.data.Dataset:
         """The rows as a batched data set like the user's own."""
-        return tf.data.Dataset.from_tensor_slices(self.element).batch(self.batch, drop_remainder=self.fixed)
+        return tf.data.Dataset.from_tensor_slices(self.element).batch(
+            self.batch, drop_remainder=self.fixed
+        )
 
     def shortened(self, rows: int, shuffled_targets: bool) -> Rows:
         """The first rows only; with targets dealt out anew, so that a validation loss soon rises."""
@@ -51,7 +56,11 @@ class Rows:
         element = keras.tree.map_structure(lambda a: a[:count], self.element)
         if shuffled_targets and isinstance(element, tuple) and len(element) > 1:
             order = np.random.default_rng(0).permutation(count)
-            element = (element[0], keras.tree.map_structure(lambda a: a[order], element[1]), *element[2:])
+            element = (
+                element[0],
+                keras.tree.map_structure(lambda a: a[order], element[1]),
+                *element[2:],
+            )
         return Rows(element, min(self.batch, max(1, count // 4)), self.fixed, self.keys[:count])
 
     def reordered(self) -> tuple[Rows, np.ndarray]:
@@ -71,21 +80,31 @@ def hold(make_dataset: Callable[[str], Any], split: str, most: int | None = None
     """Read a split of the user's: a few dozen batches of it, or that many rows.
 
     Raises:
-        TwintrainError: it is not a batched `tf.data.Dataset`, is empty, or its batches cannot be put together.
+        TwintrainError: it is not a batched `tf.data.Dataset`, is empty, or its batches cannot be
+            put together.
     """
     dataset = make_dataset(split)
     where = f'make_dataset("{split}")'
     if not isinstance(dataset, tf.data.Dataset):
-        raise TwintrainError(f"{where} returns {type(dataset).__name__}.", "Return a batched tf.data.Dataset.")
+        raise TwintrainError(
+            f"{where} returns {type(dataset).__name__}.", "Return a batched tf.data.Dataset."
+        )
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise TwintrainError(f"{where} never ends.", "Leave `.repeat()` out; each epoch makes one pass over the data.")
+        raise TwintrainError(
+            f"{where} never ends.",
+            "Leave `.repeat()` out; each epoch makes one pass over the data.",
+        )
     batches: list[Any] = []
     for batch in itertools.islice(dataset, MOST_BATCHES + 1 if most is None else None):
-        if most is not None and len(batches) * len(keras.tree.flatten(batches[0])[0] if batches else []) > most:
+        if (
+            most is not None
+            and len(batches) * len(keras.tree.flatten(batches[0])[0] if batches else []) > most
+        ):
             break
         if any(isinstance(t, tf.RaggedTensor) for t in tf.nest.flatten(batch)):
             raise TwintrainError(
-                f"{where} yields ragged batches.", "Pad them: `padded_batch`, or `to_tensor` in a map."
+                f"{where} yields ragged batches.",
+                "Pad them: `padded_batch`, or `to_tensor` in a map.",
             )
         batches.append(keras.tree.map_structure(lambda t: np.array(t), batch))
     if not batches:
@@ -101,28 +120,40 @@ def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset, cut: bool)
             f"{where} does not yield batches: its tensors have the shapes {found}.",
             "Every tensor needs the same first dimension; end with `.batch(32)`.",
         )
-    if any([shape[1:] for shape in found] != [shape[1:] for shape in shapes[0]] for found in shapes):
+    if any(
+        [shape[1:] for shape in found] != [shape[1:] for shape in shapes[0]] for found in shapes
+    ):
         raise TwintrainError(
             f"{where} yields batches of different shapes: {shapes[0]} and others.",
             "Pad all rows to one length: `padded_batch(..., padded_shapes=...)`.",
         )
     size = max(found[0][0] for found in shapes)
     element = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
-    static = all(spec.shape.rank and spec.shape[0] is not None for spec in tf.nest.flatten(dataset.element_spec))
+    static = all(
+        spec.shape.rank and spec.shape[0] is not None
+        for spec in tf.nest.flatten(dataset.element_spec)
+    )
     rows = keras.tree.flatten(element)[0].shape[0]
     if cut and not static:
         # Cut within a batch: whether a side drops a partial last batch must stay visible.
         rows = rows - rows % size - size + max(1, size // 3)
         element = keras.tree.map_structure(lambda a: a[:rows], element)
-    return Rows(element, size, static, keys_of(element[0] if isinstance(element, tuple) else element), cut)
+    return Rows(
+        element, size, static, keys_of(element[0] if isinstance(element, tuple) else element), cut
+    )
 
 
 def as_rows(inputs: Any) -> np.ndarray:
     """A nest of batch tensors as one float32 matrix, a row per example."""
     parts = [np.asarray(t) for t in keras.tree.flatten(inputs)]
     if any(part.dtype.kind in "OSU" for part in parts):
-        parts = [np.vectorize(lambda s: float(int(hashlib.md5(bytes(s)).hexdigest()[:6], 16)))(p) for p in parts]
-    return np.concatenate([part.astype(np.float32).reshape(len(part), -1) for part in parts], axis=1)
+        parts = [
+            np.vectorize(lambda s: float(int(hashlib.md5(bytes(s)).hexdigest()[:6], 16)))(p)
+            for p in parts
+        ]
+    return np.concatenate(
+        [part.astype(np.float32).reshape(len(part), -1) for part in parts], axis=1
+    )
 
 
 def keys_of(inputs: Any) -> list[bytes]:

@@ -11,8 +11,8 @@ import tensorflow as tf
 def read_log(log: Any, name: str = "") -> dict[str, list[float]]:
     """Series by name; unnamed ones are numbered.
 
-    Understands a Keras History, a dict of lists or numbers, a list of dicts, a list of numbers and a list of lists;
-    anything else gives nothing.
+    Understands a Keras History, a dict of lists or numbers, a list of dicts, a list of numbers and
+    a list of lists; anything else gives nothing.
     """
     if log is None:
         return {}
@@ -34,9 +34,14 @@ def read_log(log: Any, name: str = "") -> dict[str, list[float]]:
     if all(isinstance(value, dict) for value in log):
         found = {}
         for key in dict.fromkeys(key for value in log for key in value):
-            found |= read_log([value.get(key) for value in log], f"{name}.{key}" if name else str(key))
+            found |= read_log(
+                [value.get(key) for value in log], f"{name}.{key}" if name else str(key)
+            )
         return found
-    if all(isinstance(value, (list, tuple)) for value in log) and len({len(value) for value in log}) == 1:
+    if (
+        all(isinstance(value, (list, tuple)) for value in log)
+        and len({len(value) for value in log}) == 1
+    ):
         found = {}
         for index, series in enumerate(log if len(log[0]) > len(log) else zip(*log, strict=True)):
             found |= read_log(list(series), f"{name}[{index}]")

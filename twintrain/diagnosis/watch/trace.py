@@ -54,8 +54,10 @@ class Step:
         outputs: nest of tensors, masks still attached.
         element: the data-set element pulled last before the call.
         layer_losses: `model.losses` right after the call.
-        before, after: all of `model.variables`; kept for the steps that are looked at closely and at boundaries.
-        target: what the tape differentiated, summed where it was not a scalar; None when nothing was.
+        before, after: all of `model.variables`; kept for the steps that are looked at closely and
+            at boundaries.
+        target: what the tape differentiated, summed where it was not a scalar; None when nothing
+            was.
         gradients: per source of the tape; `sources` are positions in `model.variables`.
         scaled: whether `optimizer.scale_loss` was called, and by which factor.
         boundary: a data-set iteration began right after this step.

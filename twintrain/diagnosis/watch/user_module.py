@@ -70,7 +70,9 @@ class Subject:
         make = self.functions["make_dataset"]
         return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
 
-    def run(self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = SEED) -> Trace:
+    def run(
+        self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = SEED
+    ) -> Trace:
         """Run one side from its start, watched.
 
         Args:
@@ -91,7 +93,9 @@ class Subject:
         watch = Watch(trace, close, most, until)
         returned: Any = None
         with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
-            _seed(seed + 1)  # not the one of build_model: a model built anew must get weights of its own
+            _seed(
+                seed + 1
+            )  # not the one of build_model: a model built anew must get weights of its own
             try:
                 with alarm(seconds + 2):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
@@ -109,7 +113,8 @@ class Subject:
         return trace
 
     def run_plain(self, side: str, epochs: int, seconds: float) -> Milestones | None:
-        """Run one side as it is, in graphs, and note only the weights it has whenever it begins a pass over data.
+        """Run one side as it is, in graphs, and note only the weights it has whenever it begins a
+        pass over data.
 
         Returns:
             None when it did not come to its end in time.
@@ -150,7 +155,9 @@ class Subject:
         if len(model.variables) == 0 or not model.built or not _all_built(model):
             # Weights that are made at the first call would be drawn at another moment on each side.
             with contextlib.suppress(Exception):
-                first = keras.tree.map_structure(lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0))
+                first = keras.tree.map_structure(
+                    lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0)
+                )
                 model(first, training=False)
         return model
 
@@ -158,7 +165,9 @@ class Subject:
     def _frozen(self) -> Iterator[None]:
         splits = {"train": self.train, "test": self.test or self.train}
         original = self.namespace.get("make_dataset")
-        self.namespace["make_dataset"] = lambda split="train", *_, **__: splits.get(split, self.train).dataset()
+        self.namespace["make_dataset"] = lambda split="train", *_, **__: splits.get(
+            split, self.train
+        ).dataset()
         try:
             yield
         finally:
@@ -198,14 +207,17 @@ def load_module(path: Path) -> dict[str, Any]:
             "Name a Python module with build_model, make_dataset, "
             "keras_fit and custom_loop; `twintrain diagnose --help` shows one.",
         )
-    # Dataclasses and pickle look a module up by its name; another one of that name stays what it is.
+    # Dataclasses and pickle look a module up by its name; another one of that name stays what it
+    # is.
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_under_diagnosis"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TwintrainError(f"{path} is not a Python file.", "Its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # `as_found` takes it away; functions may import later
+    sys.path.insert(
+        0, str(path.resolve().parent)
+    )  # `as_found` takes it away; functions may import later
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -215,10 +227,11 @@ def load_module(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def as_found() -> Iterator[None]:
-    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings like to change.
+    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings
+    like to change.
 
-    Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same thing differ by more
-    than many a mistake does.
+    Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same
+    thing differ by more than many a mistake does.
     """
     python, numpy_state = random.getstate(), np.random.get_state()
     policy, floatx, backend_eager = (
@@ -249,7 +262,9 @@ def as_found() -> Iterator[None]:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of the user's own code: no frame of ours, of Keras or of TensorFlow before or after it."""
+    """The traceback of the user's own code: no frame of ours, of Keras or of TensorFlow before or
+    after it.
+    """
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -263,7 +278,9 @@ def user_traceback(error: BaseException) -> str:
 
 @contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of Keras."""
+    """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of
+    Keras.
+    """
     import signal
     import threading
 
@@ -302,14 +319,18 @@ def _check(name: str, function: Any, parameters: tuple[str, ...]) -> None:
         inspect.signature(function).bind(*parameters)
     except TypeError as error:
         found = f"{name}{inspect.signature(function)}"
-        raise TwintrainError(f"{found} cannot be called as {wanted}: {error}.", f"Change it to {wanted}.") from None
+        raise TwintrainError(
+            f"{found} cannot be called as {wanted}: {error}.", f"Change it to {wanted}."
+        ) from None
 
 
 def _unpack(returned: Any) -> tuple[keras.Model | None, Any]:
     """What a trainer returned: nothing, a model, a log, or both in either order."""
     if isinstance(returned, keras.Model):
         return returned, None
-    if isinstance(returned, (tuple, list)) and any(isinstance(part, keras.Model) for part in returned):
+    if isinstance(returned, (tuple, list)) and any(
+        isinstance(part, keras.Model) for part in returned
+    ):
         model = next(part for part in returned if isinstance(part, keras.Model))
         rest = [part for part in returned if not isinstance(part, keras.Model)]
         return model, rest[0] if len(rest) == 1 else rest

@@ -1,8 +1,10 @@
-"""Watches a training from outside: the function under watch is not read, not changed, and need not know.
+"""Watches a training from outside: the function under watch is not read, not changed, and need not
+know.
 
-While the watch is on, `tf.function` bodies run as plain Python (`tf.config.run_functions_eagerly`), so everything that
-passes through a model, a loss, a tape, an optimizer, a metric or a data-set iterator can be seen as it is. The seams
-are methods of Keras's and TensorFlow's own classes; each is put back when the watch ends, whatever happened.
+While the watch is on, `tf.function` bodies run as plain Python (`tf.config.run_functions_eagerly`),
+so everything that passes through a model, a loss, a tape, an optimizer, a metric or a data-set
+iterator can be seen as it is. The seams are methods of Keras's and TensorFlow's own classes; each
+is put back when the watch ends, whatever happened.
 """
 
 from __future__ import annotations
@@ -32,11 +34,15 @@ from twintrain.diagnosis.watch.trace import (
 
 
 class Enough(BaseException):
-    """Raised inside the watched function when enough was seen; not an `Exception`, so that nobody catches it."""
+    """Raised inside the watched function when enough was seen; not an `Exception`, so that nobody
+    catches it.
+    """
 
 
 class WatchError(BaseException):
-    """Watching itself failed, through no fault of the code under watch; not an `Exception` for the same reason."""
+    """Watching itself failed, through no fault of the code under watch; not an `Exception` for the
+    same reason.
+    """
 
 
 class Watch:
@@ -85,7 +91,9 @@ class Watch:
             previous.after, previous.optimizer_after = None, None
 
     def _seams(self) -> list[tuple[type, str, Callable[..., Any]]]:
-        from tensorflow.python.data.ops.iterator_ops import OwnedIterator  # the class every `iter(dataset)` gives
+        from tensorflow.python.data.ops.iterator_ops import (
+            OwnedIterator,
+        )  # the class every `iter(dataset)` gives
 
         seams: list[tuple[type, str, Callable[..., Any]]] = [
             (keras.layers.Layer, "__call__", self._layer),
@@ -103,7 +111,10 @@ class Watch:
             seams += [(owner, "apply", self._apply), (owner, "scale_loss", self._scale)]
             seams += [(owner, "finalize_variable_values", self._finalize)]
         for owner in family(keras.metrics.Metric):
-            seams += [(owner, name, self._metric(name)) for name in ("update_state", "reset_state", "result")]
+            seams += [
+                (owner, name, self._metric(name))
+                for name in ("update_state", "reset_state", "result")
+            ]
         return [seam for seam in seams if seam[1] in seam[0].__dict__]
 
     def _check(self) -> None:
@@ -136,10 +147,16 @@ class Watch:
 
     # Model and loss
 
-    def _layer(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:
+    def _layer(
+        self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
+    ) -> Any:
         inputs = arguments[0] if arguments else next(iter(named.values()), None)
         tensors = keras.tree.flatten(inputs)
-        watched = self._depth["layer"] == 0 and isinstance(layer, keras.Model) and all(map(_concrete, tensors))
+        watched = (
+            self._depth["layer"] == 0
+            and isinstance(layer, keras.Model)
+            and all(map(_concrete, tensors))
+        )
         if not watched or (layer.built and not layer.trainable_variables):
             self._depth["layer"] += 1
             try:
@@ -159,12 +176,16 @@ class Watch:
         self._seen(layer, inputs, _flag(layer, arguments, named), outputs, before)
         return outputs
 
-    def _seen(self, model: keras.Model, inputs: Any, flag: bool | None, outputs: Any, before: Any) -> None:
+    def _seen(
+        self, model: keras.Model, inputs: Any, flag: bool | None, outputs: Any, before: Any
+    ) -> None:
         trace = self.trace
         if not self._tapes:
             first = not trace.evaluations or trace.evaluations[-1].position != len(trace.steps)
             kept = before if first else None
-            trace.evaluations.append(Evaluation(len(trace.steps), model, inputs, flag, outputs, self._element, kept))
+            trace.evaluations.append(
+                Evaluation(len(trace.steps), model, inputs, flag, outputs, self._element, kept)
+            )
             return
         if trace.steps and trace.steps[-1].target is None:
             trace.steps.pop()  # a forward pass under a tape that nothing was asked of
@@ -176,7 +197,12 @@ class Watch:
         trace.steps.append(step)
 
     def _loss(self, original: Callable[..., Any], loss: Any, *arguments: Any, **named: Any) -> Any:
-        if self._tapes and self._depth["loss"] == 0 and self.trace.steps and self.trace.steps[-1].target is None:
+        if (
+            self._tapes
+            and self._depth["loss"] == 0
+            and self.trace.steps
+            and self.trace.steps[-1].target is None
+        ):
             weights = arguments[2] if len(arguments) > 2 else named.get("sample_weight")
             self.trace.steps[-1].losses.append(LossCall(loss, weights))
         with self._deeper("loss"):
@@ -192,7 +218,9 @@ class Watch:
         self._tapes -= 1
         return original(tape, *arguments)
 
-    def _gradient(self, original: Callable[..., Any], tape: Any, target: Any, sources: Any, **named: Any) -> Any:
+    def _gradient(
+        self, original: Callable[..., Any], tape: Any, target: Any, sources: Any, **named: Any
+    ) -> Any:
         gradients = original(tape, target, sources, **named)
         if not self.trace.steps or not tf.executing_eagerly():
             return gradients
@@ -204,7 +232,9 @@ class Watch:
         if max(positions, default=-1) < 0 or step.applied is not None:
             return gradients  # by the inputs, say, for a penalty
         tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(target)]
-        value = float(sum(float(tf.reduce_sum(tf.cast(t, tf.float32))) for t in tensors)) / (step.scale or 1.0)
+        value = float(sum(float(tf.reduce_sum(tf.cast(t, tf.float32))) for t in tensors)) / (
+            step.scale or 1.0
+        )
         if step.target is None:
             step.target, step.sources, step.gradients = value, positions, found
         elif step.sources == positions:  # a loss in parts, each differentiated by itself
@@ -217,11 +247,21 @@ class Watch:
             scaled = original(optimizer, loss)
         if self._depth["optimizer"] == 0 and self.trace.steps and _concrete(loss):
             value = float(tf.reduce_sum(tf.cast(loss, tf.float32)))
-            self.trace.steps[-1].scale = float(tf.reduce_sum(tf.cast(scaled, tf.float32))) / value if value else 1.0
+            self.trace.steps[-1].scale = (
+                float(tf.reduce_sum(tf.cast(scaled, tf.float32))) / value if value else 1.0
+            )
         return scaled
 
-    def _apply(self, original: Callable[..., Any], optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
-        outermost = self._depth["optimizer"] == 0 and bool(self.trace.steps) and tf.executing_eagerly()
+    def _apply(
+        self,
+        original: Callable[..., Any],
+        optimizer: Any,
+        grads: Any,
+        trainable_variables: Any = None,
+    ) -> Any:
+        outermost = (
+            self._depth["optimizer"] == 0 and bool(self.trace.steps) and tf.executing_eagerly()
+        )
         grads = list(grads)
         variables = list(trainable_variables) if trainable_variables is not None else None
         if outermost and self.trace.steps[-1].applied is None:
@@ -235,7 +275,9 @@ class Watch:
                 float(value_of(optimizer.learning_rate)),
                 [_array(gradient) for gradient in grads],
                 [positions.get(_identity(variable), -1) for variable in known],
-                [value_of(variable) for variable in optimizer.variables] if step.before is not None else [],
+                [value_of(variable) for variable in optimizer.variables]
+                if step.before is not None
+                else [],
                 int(value_of(optimizer.iterations)),
             )
         with self._deeper("optimizer"):
@@ -266,7 +308,9 @@ class Watch:
 
         return seam
 
-    def _function(self, original: Callable[..., Any], function: Any, *arguments: Any, **named: Any) -> Any:
+    def _function(
+        self, original: Callable[..., Any], function: Any, *arguments: Any, **named: Any
+    ) -> Any:
         self.trace.compiled |= bool(getattr(function, "_jit_compile", None))
         return original(function, *arguments, **named)
 
@@ -277,7 +321,9 @@ class Watch:
         call = FitCall(model, given)
         self.trace.fits.append(call)
         history = original(model, *arguments, **named)
-        call.history = {name: [float(v) for v in values] for name, values in history.history.items()}
+        call.history = {
+            name: [float(v) for v in values] for name, values in history.history.items()
+        }
         return history
 
     @contextmanager
@@ -306,7 +352,9 @@ def _flag(layer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool
 
 
 def _concrete(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, np.generic, float, int)) or (tf.is_tensor(value) and hasattr(value, "numpy"))
+    return isinstance(value, (np.ndarray, np.generic, float, int)) or (
+        tf.is_tensor(value) and hasattr(value, "numpy")
+    )
 
 
 def _identity(variable: Any) -> int:
@@ -335,7 +383,9 @@ def _owner(kind: type, method: str) -> type:
 
 def family(kind: type) -> list[type]:
     """A class, its bases below `object`, and all its subclasses."""
-    found: dict[type, None] = {base: None for base in kind.__mro__ if base.__module__.startswith("keras")}
+    found: dict[type, None] = {
+        base: None for base in kind.__mro__ if base.__module__.startswith("keras")
+    }
     queue = [kind]
     while queue:
         below: list[type] = queue.pop().__subclasses__()
@@ -348,8 +398,8 @@ def family(kind: type) -> list[type]:
 def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None]:
     """Let `seam(original, *arguments)` stand for a method of a class, until the context ends.
 
-    What `original` raises passes through. What the seam itself raises becomes a `WatchError`, lest it be taken for a
-    failure of the code under watch.
+    What `original` raises passes through. What the seam itself raises becomes a `WatchError`, lest
+    it be taken for a failure of the code under watch.
     """
     original = owner.__dict__[method]
 
@@ -368,7 +418,9 @@ def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None
         except Exception as error:
             if "of_the_original" in error.__dict__ or not _fits(original, arguments, named):
                 raise
-            raise WatchError(f"Twintrain failed to watch {owner.__name__}.{method}: {error!r}") from error
+            raise WatchError(
+                f"Twintrain failed to watch {owner.__name__}.{method}: {error!r}"
+            ) from error
 
     setattr(owner, method, wrapper)
     try:

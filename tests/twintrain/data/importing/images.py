@@ -34,10 +34,14 @@ def split_of(folder: Path, split: str) -> Split:
     pair = idx.find_pair(folder, split)
     summary = idx.inspect_pair(pair)
     pixels = np.frombuffer(b"".join(idx.read_images(pair.images, 0, summary.count)), np.uint8)
-    return pixels.reshape(summary.count, *summary.shape), idx.read_labels(pair.labels).astype(np.int64)
+    return pixels.reshape(summary.count, *summary.shape), idx.read_labels(pair.labels).astype(
+        np.int64
+    )
 
 
-def put_folder(folder: Path, labels: dict[str, int], *sizes: int, seed: int = 0) -> dict[str, set[bytes]]:
+def put_folder(
+    folder: Path, labels: dict[str, int], *sizes: int, seed: int = 0
+) -> dict[str, set[bytes]]:
     """A directory per label with so many images each; per label the pixels of its images."""
     put_there: dict[str, set[bytes]] = {}
     for number, (label, count) in enumerate(labels.items()):

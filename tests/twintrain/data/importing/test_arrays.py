@@ -46,7 +46,9 @@ def test_what_are_no_images_and_labels_is_told(
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize(("most", "remedy"), [(1.0, r"\(x \* 255\)\.round"), (255.0, r": x\.round")])
+@pytest.mark.parametrize(
+    ("most", "remedy"), [(1.0, r"\(x \* 255\)\.round"), (255.0, r": x\.round")]
+)
 def test_floats_are_told_how_to_become_bytes(tmp_path: Path, most: float, remedy: str) -> None:
     np.savez(tmp_path / "d.npz", x=np.full((2, 3, 3), most), y=[0, 1])
     with pytest.raises(TwintrainError, match=remedy):
@@ -57,7 +59,10 @@ def test_an_archive_of_files_is_not_listed_in_full(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         for number in range(50):
             archive.writestr(f"cat/{number}.png", b"")
-    with pytest.raises(TwintrainError, match=r"and 45 more; neither x_train.*\nUnpack an archive of image files first"):
+    with pytest.raises(
+        TwintrainError,
+        match=r"and 45 more; neither x_train.*\nUnpack an archive of image files first",
+    ):
         read_arrays(tmp_path / "photos.zip")
 
 

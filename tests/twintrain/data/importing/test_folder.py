@@ -20,7 +20,9 @@ def test_splits_go_by_many_names_and_only_one_is_tested_on(tmp_path: Path) -> No
 
 def test_a_split_without_one_to_train_on_is_no_label(tmp_path: Path) -> None:
     put_folder(tmp_path, {"a": 3, "b": 2, "test/a": 1, "test/b": 1}, 2, 2)
-    with pytest.raises(TwintrainError, match=r"has test, but no directory to train on.\n.*into `train`"):
+    with pytest.raises(
+        TwintrainError, match=r"has test, but no directory to train on.\n.*into `train`"
+    ):
         read_folder(tmp_path, 0)
 
 
@@ -52,7 +54,9 @@ def test_links_are_followed_once_and_broken_ones_are_told(tmp_path: Path) -> Non
 def test_splits_of_unknown_names_are_not_taken_for_labels(tmp_path: Path) -> None:
     for split in ("fold1", "fold2"):
         put_folder(tmp_path / split, {"a": 3, "b": 2}, 2, 2)
-    with pytest.raises(TwintrainError, match=r"only directories that have: fold1/a/000.png.\n.*`train`"):
+    with pytest.raises(
+        TwintrainError, match=r"only directories that have: fold1/a/000.png.\n.*`train`"
+    ):
         read_folder(tmp_path, 0)
 
 

@@ -30,7 +30,10 @@ def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:
     (tmp_path / "from" / "train" / "cat" / "notes.txt").write_text("no image")
     left = taken(tmp_path / "from", tmp_path / "pets")
     assert (left.counts, left.shape, left.labels) == ({"train": 50, "eval": 15}, (6, 5, 3), 2)
-    assert left.notes[0] == f"{tmp_path}/from/train: left out, because they are no images: cat/notes.txt."
+    assert (
+        left.notes[0]
+        == f"{tmp_path}/from/train: left out, because they are no images: cat/notes.txt."
+    )
     for line in (tmp_path / "pets" / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split()
         assert hashlib.sha256((tmp_path / "pets" / name).read_bytes()).hexdigest() == digest
@@ -39,7 +42,9 @@ def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:
         pixels, labels = split_of(tmp_path / "pets", split)
         for number, label in enumerate(("cat", "dog")):
             assert {image.tobytes() for image in pixels[labels == number]} == put_there[label]
-        assert 1 < np.count_nonzero(np.diff(labels)) < len(labels) - 1, "sorted by label, or not mixed by chance"
+        assert 1 < np.count_nonzero(np.diff(labels)) < len(labels) - 1, (
+            "sorted by label, or not mixed by chance"
+        )
     recipe = load_recipe(left.recipe)
     assert (recipe.name, recipe.data.image_shape) == ("pets", (6, 5, 3))
     assert recipe.comparison.label_names == ("cat", "dog")
@@ -47,13 +52,17 @@ def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
 
 
-def test_where_nothing_is_there_to_test_on_a_share_of_each_label_is_held_out(tmp_path: Path) -> None:
+def test_where_nothing_is_there_to_test_on_a_share_of_each_label_is_held_out(
+    tmp_path: Path,
+) -> None:
     put_folder(tmp_path / "from", {"a": 20, "b": 10}, 4, 4)
     left = taken(tmp_path / "from", tmp_path / "one", hold_out=0.3)
     assert left.counts == {"train": 21, "eval": 9}
     assert np.bincount(split_of(tmp_path / "one", "eval")[1]).tolist() == [6, 3]
     assert left.shape == (4, 4, 1)
-    assert left.notes == ("There is no split to test on: 30% of each label were held out (--hold-out, --seed).",)
+    assert left.notes == (
+        "There is no split to test on: 30% of each label were held out (--hold-out, --seed).",
+    )
     taken(tmp_path / "from", tmp_path / "two", hold_out=0.3)
     taken(tmp_path / "from", tmp_path / "three", hold_out=0.3, seed=1)
     images = [split_of(tmp_path / name, "eval")[0].tobytes() for name in ("one", "two", "three")]
@@ -61,7 +70,13 @@ def test_where_nothing_is_there_to_test_on_a_share_of_each_label_is_held_out(tmp
 
 
 @settings(max_examples=25)
-@given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([(), (1,), (3,)]), st.integers(2, 256), st.randoms())
+@given(
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.sampled_from([(), (1,), (3,)]),
+    st.integers(2, 256),
+    st.randoms(),
+)
 def test_arrays_come_in_bit_for_bit(
     height: int, width: int, channels: tuple[int, ...], classes: int, chance: random.Random
 ) -> None:
@@ -78,27 +93,46 @@ def test_arrays_come_in_bit_for_bit(
             assert numbers.tolist() == labels
         assert left.shape == (height, width, *(channels or (1,)))
         assert left.labels == classes
-        assert left.notes[-1].startswith(f"{len(labels)} images of the test split are in the training split too")
+        assert left.notes[-1].startswith(
+            f"{len(labels)} images of the test split are in the training split too"
+        )
 
 
 def test_the_schema_is_the_bundled_one_with_as_many_labels(tmp_path: Path) -> None:
     rows = pictures(20, 3, 3)
-    np.savez(tmp_path / "ten.npz", x_train=rows, y_train=np.arange(20) % 10, x_test=rows, y_test=np.arange(20) % 10)
+    np.savez(
+        tmp_path / "ten.npz",
+        x_train=rows,
+        y_train=np.arange(20) % 10,
+        x_test=rows,
+        y_test=np.arange(20) % 10,
+    )
     taken(tmp_path / "ten.npz", tmp_path / "in")
-    assert (tmp_path / "in" / "schema.pbtxt").read_text() == (REPOSITORY / "data" / "schema.pbtxt").read_text()
+    assert (tmp_path / "in" / "schema.pbtxt").read_text() == (
+        REPOSITORY / "data" / "schema.pbtxt"
+    ).read_text()
 
 
 def test_the_schema_allows_the_difference_there_is_between_the_splits(tmp_path: Path) -> None:
     rows = pictures(100, 3, 3)
     labels = np.arange(100) % 2
-    np.savez(tmp_path / "d.npz", x_train=rows[:60], y_train=labels[:60], x_test=rows[60:], y_test=np.arange(40) < 24)
+    np.savez(
+        tmp_path / "d.npz",
+        x_train=rows[:60],
+        y_train=labels[:60],
+        x_test=rows[60:],
+        y_test=np.arange(40) < 24,
+    )
     with pytest.raises(TwintrainError, match="holds bool"):
         taken(tmp_path / "d.npz", tmp_path / "in")
     skewed = (np.arange(40) < 24).astype(int)
-    np.savez(tmp_path / "d.npz", x_train=rows[:60], y_train=labels[:60], x_test=rows[60:], y_test=skewed)
+    np.savez(
+        tmp_path / "d.npz", x_train=rows[:60], y_train=labels[:60], x_test=rows[60:], y_test=skewed
+    )
     left = taken(tmp_path / "d.npz", tmp_path / "in")
     assert left.notes == (
-        "A label's share differs by up to 10.0 points between the splits; schema.pbtxt allows 11 (usually 3).",
+        "A label's share differs by up to 10.0 points between the splits; schema.pbtxt allows 11 "
+        "(usually 3).",
     )
     assert "threshold: 0.11 }" in (tmp_path / "in" / "schema.pbtxt").read_text()
 
@@ -162,7 +196,10 @@ def test_grey_spans_stay_grey_unless_colour_is_given_up(tmp_path: Path) -> None:
     taken(tmp_path / "may", tmp_path / "shop" / "span-1")
     with pytest.raises(TwintrainError, match=r"20 of 20 images.*\n.*has colour") as caught:
         taken(tmp_path / "june", tmp_path / "shop" / "span-2")
-    assert caught.value.remedy == "Give colour up with --channels 1, or keep it in all with --channels 3."
+    assert (
+        caught.value.remedy
+        == "Give colour up with --channels 1, or keep it in all with --channels 3."
+    )
     assert taken(tmp_path / "june", tmp_path / "shop" / "span-2", channels=1).shape == (4, 4, 1)
 
 
@@ -216,7 +253,9 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
 def test_sizes_that_differ_need_a_size(tmp_path: Path) -> None:
     put_folder(tmp_path / "from", {"a": 5, "b": 5}, 4, 4, 3)
     put(tmp_path / "from" / "b" / "other.png", pictures(1, 6, 9, 3)[0])
-    with pytest.raises(TwintrainError, match=r"(6 x 9, the first image 4 x 4|4 x 4, the first image 6 x 9)"):
+    with pytest.raises(
+        TwintrainError, match=r"(6 x 9, the first image 4 x 4|4 x 4, the first image 6 x 9)"
+    ):
         taken(tmp_path / "from", tmp_path / "in")
     assert taken(tmp_path / "from", tmp_path / "in", size=(8, 8), channels=1).shape == (8, 8, 1)
 

@@ -11,13 +11,19 @@ from twintrain.data.importing.labels import largest_difference, numbered
 from twintrain.data.importing.source import LabelledImages, Source
 from twintrain.errors import TwintrainError
 
-NAMES = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=12, unique=True).map(tuple)
+NAMES = st.lists(
+    st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=12, unique=True
+).map(tuple)
 
 
 def source(own: tuple[str, ...], train: list[int], test: list[int]) -> Source:
     splits = {"train": train, "eval": test}
     return Source(
-        {split: LabelledImages(np.array(labels), lambda _: iter(())) for split, labels in splits.items()}, own
+        {
+            split: LabelledImages(np.array(labels), lambda _: iter(()))
+            for split, labels in splits.items()
+        },
+        own,
     )
 
 
@@ -27,11 +33,15 @@ def test_an_image_is_called_the_same_whatever_number_that_gets(
 ) -> None:
     other = (*chance.sample(own, len(own)), "later")
     labels = [chance.randrange(len(own)) for _ in range(30)]
-    given_names = {"earlier": other, "wanted": ()} if known_before else {"earlier": (), "wanted": other}
+    given_names = (
+        {"earlier": other, "wanted": ()} if known_before else {"earlier": (), "wanted": other}
+    )
     found = numbered(source(own, labels, labels[:5]), **given_names)
     assert found.label_names == other
     for split, was in (("train", labels), ("eval", labels[:5])):
-        assert [found.label_names[label] for label in found.splits[split].labels] == [own[label] for label in was]
+        assert [found.label_names[label] for label in found.splits[split].labels] == [
+            own[label] for label in was
+        ]
 
 
 @given(NAMES)
@@ -50,5 +60,7 @@ def test_a_source_that_names_fewer_labels_than_it_has_is_refused() -> None:
 
 
 def test_the_difference_between_splits_is_the_largest_of_a_labels_share() -> None:
-    assert largest_difference(source(("a", "b"), [0] * 6 + [1] * 4, [0] * 3 + [1] * 7)) == pytest.approx(0.3)
+    assert largest_difference(
+        source(("a", "b"), [0] * 6 + [1] * 4, [0] * 3 + [1] * 7)
+    ) == pytest.approx(0.3)
     assert largest_difference(source(("a", "b", "c"), [0, 1, 2] * 5, [0, 1, 2])) == 0

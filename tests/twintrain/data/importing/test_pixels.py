@@ -18,11 +18,15 @@ def deep_png() -> bytes:
     """A PNG of 2 x 2 pixels with 16 bits per colour, which Pillow alone does not write."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     rows = zlib.compress((b"\0" + b"\x01\xff" * 6) * 2)
     header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
 
 
 DEEP = deep_png()
@@ -35,7 +39,10 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> Encoded
 
 
 def test_the_shape_is_that_of_the_first_image_that_can_be_read() -> None:
-    colour, grey = Encoded("a", as_png(pictures(1, 4, 5, 3)[0])), Encoded("b", as_png(pictures(1, 4, 5)[0]))
+    colour, grey = (
+        Encoded("a", as_png(pictures(1, 4, 5, 3)[0])),
+        Encoded("b", as_png(pictures(1, 4, 5)[0])),
+    )
     assert shape_like([Encoded("broken", b""), colour, grey], None, None).sizes == (4, 5, 3)
     assert shape_like([grey, colour], None, None).sizes == (4, 5, 1)
     assert shape_like([grey], (8, 9), 3) == Shape(8, 9, 3, resize=True)
@@ -56,11 +63,17 @@ def test_grey_goes_into_colour_and_colour_into_grey_only_when_asked() -> None:
 
 def test_palettes_become_colours_or_grey() -> None:
     stripes = np.repeat(np.array([[[255, 0, 0]], [[0, 0, 255]]], np.uint8), 5, axis=1)
-    assert pixels_of(encoded(Image.fromarray(stripes).quantize(4), "GIF"), Shape(2, 5, 3))[:, 0].tolist() == [
+    assert pixels_of(encoded(Image.fromarray(stripes).quantize(4), "GIF"), Shape(2, 5, 3))[
+        :, 0
+    ].tolist() == [
         [255, 0, 0],
         [0, 0, 255],
     ]
-    grey = encoded(Image.fromarray(np.repeat(np.array([[10], [200]], np.uint8), 5, axis=1)).convert("RGB").quantize(4))
+    grey = encoded(
+        Image.fromarray(np.repeat(np.array([[10], [200]], np.uint8), 5, axis=1))
+        .convert("RGB")
+        .quantize(4)
+    )
     assert shape_like([grey], None, None).sizes == (2, 5, 1)
     assert pixels_of(grey, Shape(2, 5, 1))[:, 0, 0].tolist() == [10, 200]
 
@@ -93,13 +106,17 @@ def test_resizing_is_linear_between_pixels_and_knows_height_from_width() -> None
     assert made.shape == (12, 2, 3)
     assert made[:, 0, 0].tolist() == [0, 10, 30, 50, 70, 90, 110, 130, 150, 170, 190, 200]
     plain = Encoded("it", np.full((10, 20, 3), 77, np.uint8))
-    with pytest.raises(TwintrainError, match=r"it is 10 x 20, the first image 4 x 4.\n.*--size 4x4"):
+    with pytest.raises(
+        TwintrainError, match=r"it is 10 x 20, the first image 4 x 4.\n.*--size 4x4"
+    ):
         pixels_of(plain, Shape(4, 4, 3))
 
 
 def test_a_photograph_with_odd_notes_of_its_camera_is_named() -> None:
     # Orientation 6, and a resolution unit that is text where the format has a number.
-    entries = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack(">HHI4s", 0x0128, 2, 2, b"x\0\0\0")
+    entries = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack(
+        ">HHI4s", 0x0128, 2, 2, b"x\0\0\0"
+    )
     exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + entries + bytes(4)
     with pytest.raises(TwintrainError, match="it cannot be read as an image"):
         pixels_of(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif), Shape(8, 8, 3))
@@ -110,9 +127,15 @@ def test_a_photograph_with_odd_notes_of_its_camera_is_named() -> None:
     [
         (Encoded("it", b""), r"it cannot be read as an image \(0 bytes\)"),
         (Encoded("it", as_png(pictures(1, 40, 40)[0])[:200]), "it cannot be read as an image"),
-        (encoded(Image.fromarray(np.full((4, 4), 40_000, np.uint16))), "it has more than 8 bits per value"),
+        (
+            encoded(Image.fromarray(np.full((4, 4), 40_000, np.uint16))),
+            "it has more than 8 bits per value",
+        ),
         (Encoded("it", DEEP), "it has more than 8 bits per value"),
-        (Encoded("it", b"", "cannot be read: Permission denied"), "it cannot be read: Permission denied."),
+        (
+            Encoded("it", b"", "cannot be read: Permission denied"),
+            "it cannot be read: Permission denied.",
+        ),
         (Encoded("it", pictures(1, 4, 4, 2)[0]), "it has 2 channels"),
     ],
 )

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, _declared, search, total_loss
+from twintrain.diagnosis.replay.losses import (
+    Batch,
+    Declared,
+    LossPractice,
+    _declared,
+    search,
+    total_loss,
+)
 
 
 def batches(classes: int, weighted: bool) -> list[Batch]:
@@ -19,14 +26,22 @@ def batches(classes: int, weighted: bool) -> list[Batch]:
             if classes > 1
             else draw.normal(size=(size, 1))
         )
-        y = draw.integers(0, classes, size) if classes > 1 else draw.normal(size=size).astype("float32")
+        y = (
+            draw.integers(0, classes, size)
+            if classes > 1
+            else draw.normal(size=size).astype("float32")
+        )
         w = draw.uniform(0.5, 2, size).astype("float32") if weighted else None
         found.append(Batch(y, tf.constant(p, tf.float32), w, float(draw.uniform(0.1, 0.2)), size))
     return found
 
 
 def declared(classes: int) -> Declared:
-    loss = keras.losses.SparseCategoricalCrossentropy() if classes > 1 else keras.losses.MeanSquaredError()
+    loss = (
+        keras.losses.SparseCategoricalCrossentropy()
+        if classes > 1
+        else keras.losses.MeanSquaredError()
+    )
     return _declared([loss], [1.0], [()])
 
 

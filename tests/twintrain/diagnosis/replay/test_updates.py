@@ -14,10 +14,16 @@ Gradients = list[np.ndarray | None]
 
 def gradients(seed: int) -> Gradients:
     draw = np.random.default_rng(seed)
-    return [draw.normal(size=(3, 2)).astype("float32"), None, draw.normal(size=4).astype("float32") * 3]
+    return [
+        draw.normal(size=(3, 2)).astype("float32"),
+        None,
+        draw.normal(size=4).astype("float32") * 3,
+    ]
 
 
-@given(st.integers(0, 200), st.sampled_from(["per variable", "global", "value"]), st.floats(0.05, 1.0))
+@given(
+    st.integers(0, 200), st.sampled_from(["per variable", "global", "value"]), st.floats(0.05, 1.0)
+)
 def test_clipping_by_hand_is_recognised_with_its_limit(seed: int, kind: str, limit: float) -> None:
     raw = gradients(seed)
     found = clipped_by_hand(raw, clip((kind, limit), raw))

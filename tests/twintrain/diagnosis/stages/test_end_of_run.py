@@ -13,7 +13,9 @@ figures = st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=1, max_size=
 
 @settings(max_examples=200, deadline=None)
 @given(figures, st.integers(0, 4), st.sampled_from([0.0, 0.1, 0.2]), st.booleans())
-def test_it_stops_where_keras_stops(values: list[float], patience: int, min_delta: float, maximise: bool) -> None:
+def test_it_stops_where_keras_stops(
+    values: list[float], patience: int, min_delta: float, maximise: bool
+) -> None:
     rule = keras.callbacks.EarlyStopping(
         monitor="figure", patience=patience, min_delta=min_delta, mode="max" if maximise else "min"
     )

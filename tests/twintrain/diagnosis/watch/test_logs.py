@@ -21,7 +21,10 @@ HISTORY.history = {"loss": [2.0, 1.0]}
     ("log", "series"),
     [
         (HISTORY, {"loss": [2.0, 1.0]}),
-        ({"loss": [2.0, 1.0], "acc": [0.5, np.float32(0.75)]}, {"loss": [2.0, 1.0], "acc": [0.5, 0.75]}),
+        (
+            {"loss": [2.0, 1.0], "acc": [0.5, np.float32(0.75)]},
+            {"loss": [2.0, 1.0], "acc": [0.5, 0.75]},
+        ),
         ([2.0, tf.constant(1.0)], {"value": [2.0, 1.0]}),
         ([{"loss": 2.0}, {"loss": 1.0}], {"loss": [2.0, 1.0]}),
         ([(2.0, 0.5), (1.0, 0.75)], {"[0]": [2.0, 1.0], "[1]": [0.5, 0.75]}),
@@ -37,7 +40,9 @@ def test_common_shapes_are_understood(log: Any, series: dict[str, list[float]]) 
 
 anything = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
 )
 
 

@@ -61,11 +61,21 @@ def test_a_good_module_is_identical(tmp_path: Path) -> None:
         ("keras_fit = 3", "keras_fit is not a function"),
         ("def keras_fit(model, epochs): pass", r"keras_fit\(model, epochs\) cannot be called"),
         ("def make_dataset(split): return [1, 2]", "returns list"),
-        ("_whole = make_dataset\ndef make_dataset(split): return _whole(split).repeat()", "never ends"),
-        ("_whole = make_dataset\ndef make_dataset(split): return _whole(split).take(0)", "is empty"),
-        ("_whole = make_dataset\ndef make_dataset(split): return _whole(split).unbatch()", "does not yield batches"),
         (
-            "def make_dataset(split):\n    return tf.data.Dataset.from_tensors((tf.ragged.constant([[1.0], [1.0, 2.0]]), [0, 1]))",
+            "_whole = make_dataset\ndef make_dataset(split): return _whole(split).repeat()",
+            "never ends",
+        ),
+        (
+            "_whole = make_dataset\ndef make_dataset(split): return _whole(split).take(0)",
+            "is empty",
+        ),
+        (
+            "_whole = make_dataset\ndef make_dataset(split): return _whole(split).unbatch()",
+            "does not yield batches",
+        ),
+        (
+            "def make_dataset(split):\n    return "
+            "tf.data.Dataset.from_tensors((tf.ragged.constant([[1.0], [1.0, 2.0]]), [0, 1]))",
             "ragged batches",
         ),
         ("def build_model(): return object()", "not a Keras 3 model"),
@@ -83,7 +93,8 @@ def test_a_module_may_have_dataclasses_and_import_its_neighbour_late(tmp_path: P
         "import dataclasses\n"
         "_loop = custom_loop\n"
         "@dataclasses.dataclass\nclass Settings:\n    rate: 'float' = 1.0\n"
-        "def custom_loop(model, ds, epochs):\n    import neighbour\n    Settings(neighbour.RATE)\n    return _loop(model, ds, epochs)"
+        "def custom_loop(model, ds, epochs):\n    import neighbour\n    Settings(neighbour.RATE)\n "
+        "   return _loop(model, ds, epochs)"
     )
     before = list(sys.path)
     assert diagnose_module(module(tmp_path, late)).verdict == "identical"
@@ -115,16 +126,23 @@ def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(tmp_path: 
         .replace("    for _ in range(epochs):\n        for x", "    while True:\n        for x")
     )
     path = tmp_path / "endless.py"
-    path.write_text(endless.replace("model(x, training=True)", "model(x, training=True) * 2.0 / 2.0"), encoding="utf-8")
+    path.write_text(
+        endless.replace("model(x, training=True)", "model(x, training=True) * 2.0 / 2.0"),
+        encoding="utf-8",
+    )
     found = diagnose_module(path, deadline=20)
     assert found.verdict == "identical"
     assert any("stopped after" in note for note in found.notes)
 
 
 def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path) -> None:
-    with pytest.raises(TwintrainError, match=r"custom_loop made no training step that could be seen \(stopped after"):
+    with pytest.raises(
+        TwintrainError,
+        match=r"custom_loop made no training step that could be seen \(stopped after",
+    ):
         diagnose_module(
-            module(tmp_path, "def custom_loop(model, ds, epochs):\n    while True:\n        pass"), deadline=12
+            module(tmp_path, "def custom_loop(model, ds, epochs):\n    while True:\n        pass"),
+            deadline=12,
         )
 
 
@@ -147,7 +165,11 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
         "    _loop(model, ds, epochs)\n"
         "    raise ValueError('at last')"
     )
-    seams = [keras.layers.Layer.__dict__["__call__"], tf.GradientTape.__dict__["gradient"], keras.Model.fit]
+    seams = [
+        keras.layers.Layer.__dict__["__call__"],
+        tf.GradientTape.__dict__["gradient"],
+        keras.Model.fit,
+    ]
     random.seed(3)
     np.random.seed(3)
     assert tf.config.experimental.tensor_float_32_execution_enabled()
@@ -155,7 +177,11 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
         diagnose_module(module(tmp_path, wild))
     assert "ValueError: at last" in raised.value.text
     assert tf.config.experimental.tensor_float_32_execution_enabled()
-    assert seams == [keras.layers.Layer.__dict__["__call__"], tf.GradientTape.__dict__["gradient"], keras.Model.fit]
+    assert seams == [
+        keras.layers.Layer.__dict__["__call__"],
+        tf.GradientTape.__dict__["gradient"],
+        keras.Model.fit,
+    ]
     assert keras.config.dtype_policy().name == "float32"
     assert keras.config.floatx() == "float32"
     assert not tf.config.functions_run_eagerly()
@@ -168,6 +194,8 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
 def test_functions_can_be_given_from_a_notebook(tmp_path: Path) -> None:
     names: dict[str, object] = {}
     exec(module(tmp_path).read_text(encoding="utf-8"), names)
-    found = diagnose(names["build_model"], names["make_dataset"], names["keras_fit"], names["custom_loop"])  # type: ignore[arg-type]
+    found = diagnose(
+        names["build_model"], names["make_dataset"], names["keras_fit"], names["custom_loop"]
+    )  # type: ignore[arg-type]
     assert found.verdict == "identical"
     assert "train alike" in found._repr_html_()
