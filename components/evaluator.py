@@ -10,7 +10,7 @@ from tfx import types
 from tfx.components import Evaluator
 
 from components.paired_metric import PairedAccuracy
-from twintrain.recipe.recipe import Comparison
+from twintrain.recipe.sections import ComparisonRules
 
 ACCURACY = "accuracy"
 
@@ -20,7 +20,7 @@ def twin_evaluator(
     schema: types.BaseChannel,
     candidate: types.BaseChannel,
     baseline: types.BaseChannel,
-    comparison: Comparison,
+    comparison: ComparisonRules,
 ) -> Evaluator:
     """An Evaluator over raw test examples; both twins are called through their serving signature."""
     return Evaluator(
@@ -33,7 +33,7 @@ def twin_evaluator(
     )
 
 
-def eval_config(comparison: Comparison) -> tfma.EvalConfig:
+def eval_config(comparison: ComparisonRules) -> tfma.EvalConfig:
     """Slices, accuracy of both twins and their difference, and the thresholds for a blessing."""
     model = {"signature_name": "serving_default", "label_key": "label"}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]

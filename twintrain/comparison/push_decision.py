@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twintrain.recipe.recipe import Comparison
+from twintrain.recipe.sections import ComparisonRules
 
 
 class Identity(BaseModel):
@@ -68,7 +68,7 @@ class PushDecision(BaseModel):
 
 
 def decide(
-    rules: Comparison,
+    rules: ComparisonRules,
     loop: npt.NDArray[np.bool_],
     fit: npt.NDArray[np.bool_],
     last: npt.NDArray[np.bool_] | None,

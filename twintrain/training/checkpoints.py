@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from twintrain.recipe.recipe import EarlyStopping
+from twintrain.recipe.sections import EarlyStoppingRules
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BestWeights:
         best_epoch: counted from 0; the epoch whose weights count as best.
     """
 
-    rule: EarlyStopping
+    rule: EarlyStoppingRules
     best_epoch: int = 0
     _best: float | None = None
     _wait: int = 0

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe.recipe import EarlyStopping, Recipe, TwinName
+from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.recipe.sections import EarlyStoppingRules
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
 from twintrain.training.distribution import (
@@ -92,7 +93,7 @@ def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> Non
     )
 
 
-def _stopper(rule: EarlyStopping) -> keras.callbacks.EarlyStopping | None:
+def _stopper(rule: EarlyStoppingRules) -> keras.callbacks.EarlyStopping | None:
     if not rule.enabled:
         return None
     return keras.callbacks.EarlyStopping(

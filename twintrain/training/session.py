@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from twintrain.problems.problem import Problem
-from twintrain.recipe.recipe import Optimizer, Recipe
+from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.sections import OptimizerSettings
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:
     """The recipe's optimizer with its schedule; fields left at None keep Keras's defaults."""
     settings = {
         name: value
-        for name in Optimizer.model_fields
+        for name in OptimizerSettings.model_fields
         if name not in ("name", "learning_rate")
         and (value := getattr(recipe.optimizer, name)) is not None
     }

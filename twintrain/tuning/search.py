@@ -26,7 +26,8 @@ from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Problem, find_problem
 from twintrain.processes.progress import tell
 from twintrain.processes.worker_group import WorkerGroup
-from twintrain.recipe.recipe import Recipe, Tuning, TwinName
+from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.recipe.sections import Tuning
 from twintrain.training.registry import twin_named
 from twintrain.training.twin import TwinJob
 from twintrain.tuning.workers import Search, finished, help_search, in_a_group, run_workers

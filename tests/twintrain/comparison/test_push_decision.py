@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from twintrain.comparison.push_decision import decide
-from twintrain.recipe.recipe import Comparison
+from twintrain.recipe.sections import ComparisonRules
 
-RULES = Comparison(accuracy_floor=0.8, margin_points=1.0)
+RULES = ComparisonRules(accuracy_floor=0.8, margin_points=1.0)
 
 
 def right(wrong: int) -> np.ndarray:

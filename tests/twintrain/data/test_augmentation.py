@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twintrain.data.augmentation import apply_transforms, draw_transforms
-from twintrain.recipe.recipe import Augmentation
+from twintrain.recipe.sections import Augmentation
 
 SIZE = (28, 28)
 

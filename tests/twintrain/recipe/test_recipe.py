@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import builtin_recipes, load_recipe, to_yaml
-from twintrain.recipe.recipe import OPTIMIZER_FIELDS, Optimizer, Recipe
+from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.sections import OPTIMIZER_FIELDS, OptimizerSettings
 from twintrain.training.session import build_optimizer
 
 
@@ -122,9 +123,23 @@ def test_the_hash_sees_every_decision_and_nothing_else() -> None:
         assert load_recipe("standard", [override]).hash != standard.hash
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("standard", "1f037d26237dec38779c1c556eebd8b31960c5b760e13a42468b52251242cc10"),
+        ("bare", "57b905935dce608a4e0589a3d9fbd9510066ef4546f8f7f70900d0a49e289026"),
+        ("textbook", "d7acbf405f631626900c8d188ba16137bedf1819622bf5cc354dc5f63874a7d6"),
+        ("augmented", "e12237be89dbf5528312704f25dbe301d621c4328efc50405d828bfdd76b92df"),
+    ],
+)
+def test_the_hash_of_a_built_in_recipe_stays(name: str, expected: str) -> None:
+    # Stored results are found by it: a field that is renamed, or a default that moves, changes it.
+    assert load_recipe(name).hash == expected
+
+
 @pytest.mark.parametrize("name", OPTIMIZER_FIELDS)
 def test_optimizer_fields_are_those_keras_takes(name: str) -> None:
-    optimizer = build_optimizer(Recipe(optimizer=Optimizer(name=name)), steps_per_epoch=10)  # type: ignore[arg-type]
+    optimizer = build_optimizer(Recipe(optimizer=OptimizerSettings(name=name)), steps_per_epoch=10)  # type: ignore[arg-type]
     taken = set(inspect.signature(type(optimizer).__init__).parameters)
     special = frozenset().union(*OPTIMIZER_FIELDS.values())
     assert {field for field in special if field in taken} == set(OPTIMIZER_FIELDS[name])

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twintrain.recipe.recipe import EarlyStopping
+from twintrain.recipe.sections import EarlyStoppingRules
 from twintrain.training.checkpoints import BestWeights
 
 FIGURES = st.lists(
@@ -30,7 +30,7 @@ class Weighted:
         self.weights = [weight.copy() for weight in weights]
 
 
-def run_keras(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]:
+def run_keras(rule: EarlyStoppingRules, figures: list[float]) -> tuple[int, int, int]:
     model = Weighted()
     callback = keras.callbacks.EarlyStopping(
         monitor=rule.monitor,
@@ -51,7 +51,7 @@ def run_keras(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]
     return epoch, int(model.weights[0]), callback.best_epoch
 
 
-def run_ours(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]:
+def run_ours(rule: EarlyStoppingRules, figures: list[float]) -> tuple[int, int, int]:
     model, best = Weighted(), BestWeights(rule)
     epoch = 0
     for epoch, figure in enumerate(figures):
@@ -73,7 +73,7 @@ def run_ours(rule: EarlyStopping, figures: list[float]) -> tuple[int, int, int]:
 def test_stops_and_restores_exactly_as_keras_does(
     figures: list[float], patience: int, min_delta: float, monitor: str, restore: bool
 ) -> None:
-    rule = EarlyStopping(
+    rule = EarlyStoppingRules(
         enabled=True,
         monitor=monitor,
         patience=patience,
