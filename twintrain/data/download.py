@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from twintrain.data.idx import CHECKSUMS, sha256_of
 from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.processes.replacing import put_in_place, replacing
 
 _BLOCK = 1 << 18
 
@@ -97,11 +98,12 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
                 f"{md5}.",
                 "It was discarded; fetch again, or take the files from another place with --from.",
             )
-        partial.replace(final)
+        put_in_place(partial, final)
         yield f"{final}  verified"
     names = [f"{stem}.gz" for stem in sorted(dataset.md5)]
     lines = [f"{sha256_of(target / file)}  {file}\n" for file in names]
-    (target / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    with replacing(target / CHECKSUMS) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")
     yield f"{target / CHECKSUMS}  written; `twintrain run --data {target}` verifies it on every read"
 
 

@@ -9,7 +9,11 @@ too.
 
 from __future__ import annotations
 
+import errno
+import glob
+import hashlib
 import os
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +28,13 @@ def replacing(path: Path) -> Iterator[Path]:
         path: of the file in the end; its folder must be there.
 
     Yields:
-        the temporary name. Nothing is left under it if the block raises.
+        the temporary name. Nothing is left under it if the block raises; what a process that was
+        killed has left is taken away by the next one of the same machine that writes `path`.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
+    _take_away_leftovers(path)
+    partial = path.with_name(
+        f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
+    )
     try:
         yield partial
         put_in_place(partial, path)
@@ -40,25 +48,54 @@ def put_in_place(partial: Path, path: Path) -> None:
 
     Args:
         partial: in the same folder as `path`, or at least on the same file system.
-        path: a file that is there is replaced; a folder must not be there.
+        path: a file that is there is replaced; a folder that is there must be empty.
     """
-    for written in _files(partial):
+    for written in (*_below(partial), partial):
         _sync(written)
     partial.replace(path)
     _sync(path.parent)
 
 
-def _files(written: Path) -> list[Path]:
-    return (
-        [written, *(inner for inner in written.rglob("*") if inner.is_file())]
-        if written.is_dir()
-        else [written]
-    )
+def _below(written: Path) -> list[Path]:
+    return list(written.rglob("*")) if written.is_dir() else []
 
 
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network file systems write folders at once and know no fsync of them.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(handle)
+
+
+def _take_away_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose process has ended without being able to."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.partial"):
+        process = left.name.split(".")[-2].split("-")[1]
+        if not _runs(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Where the numbers of processes are those of this process: folders may be shared by several
+    machines, and a machine by several containers.
+    """
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

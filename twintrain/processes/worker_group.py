@@ -27,6 +27,7 @@ from tempfile import TemporaryDirectory
 from twintrain.errors import TwintrainError
 from twintrain.processes import progress
 from twintrain.processes.isolated import end_with_parent, gpus_as_before
+from twintrain.processes.replacing import replacing
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
 SEEDS_AT_A_TIME = (
@@ -118,9 +119,8 @@ class WorkerGroup:
         presence = _answer_with(token, self.host or "", callers)
         entry = {"address": f"{host}:{port}", "presence": f"{host}:{presence}", "token": token}
         self.meeting.mkdir(parents=True, exist_ok=True)
-        partial = self._file(self.member).with_suffix(f".{token}")
-        partial.write_text(json.dumps(entry), encoding="utf-8")
-        partial.replace(self._file(self.member))
+        with replacing(self._file(self.member)) as partial:
+            partial.write_text(json.dumps(entry), encoding="utf-8")
         return entry["address"], callers
 
     def free_port(self) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twintrain.comparison.comparison import Comparison
+from twintrain.processes.replacing import replacing
 from twintrain.report import charts
 
 FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
@@ -44,12 +43,9 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never half of it."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(partial, 0o644)
-    os.replace(partial, path)
+    """Write a UTF-8 text file so that a reader sees the old one or the new one, never half of it."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def render_html(comparison: Comparison, images: Images | None = None) -> str:

@@ -9,9 +9,7 @@ all.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import fsspec
 from pydantic import ValidationError
 
 from twintrain.errors import TwintrainError, explained
+from twintrain.processes.replacing import replacing
 from twintrain.trend.span_record import SpanRecord
 
 _NAME = re.compile(r"^span-(\d{9})-([0-9a-f]{16})\.json$")
@@ -60,11 +59,12 @@ class RecordStore:
         text = record.model_dump_json(indent=1).encode()
         try:
             if self._local:
-                _replace(Path(path), text)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                with replacing(Path(path)) as partial:
+                    partial.write_bytes(text)
             else:
-                self._files.pipe_file(
-                    path, text
-                )  # one upload: object stores show an object when it is complete
+                # One upload: object stores show an object when it is complete.
+                self._files.pipe_file(path, text)
         except Exception as error:  # object stores raise errors of their own, without a common base
             problem = (
                 f"The record of span {record.span} cannot be written to {self.place}: {error}."
@@ -127,20 +127,3 @@ class RecordStore:
             raise TwintrainError(
                 f"The record {path} cannot be read: {error}.", "Check its rights."
             ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".record-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(
-                file.fileno()
-            )  # a machine that dies now must not leave an empty record under the final name
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

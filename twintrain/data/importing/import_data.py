@@ -26,6 +26,7 @@ from twintrain.data.importing.source import TRAIN, Source
 from twintrain.data.importing.writing import RECIPE, Told, describe, write_images
 from twintrain.data.spans import MARKER
 from twintrain.errors import TwintrainError
+from twintrain.processes.replacing import put_in_place
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 
@@ -177,9 +178,7 @@ def _draft_of(target: Path) -> Iterator[Path]:
     try:
         draft.mkdir(parents=True)
         yield draft
-        if target.exists():
-            target.rmdir()
-        draft.rename(target)
+        put_in_place(draft, target)
     except OSError as error:
         raise TwintrainError(
             f"{error.filename or target}: {error.strerror}.", "Check mode, owner and free space."

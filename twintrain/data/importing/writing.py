@@ -20,6 +20,7 @@ from twintrain.data.importing.labels import largest_difference
 from twintrain.data.importing.pixels import Shape, pixels_of
 from twintrain.data.importing.source import TEST, TRAIN, LabelledImages, Source
 from twintrain.errors import TwintrainError
+from twintrain.processes.replacing import replacing
 
 SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # Largest difference of a label's share between the splits that passes as the same distribution, as
@@ -118,7 +119,8 @@ def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
     )
     for path, content in ((home / SCHEMA, schema), (home / RECIPE, _RECIPE_HEAD + text)):
         if not path.exists():
-            path.write_text(content, encoding="utf-8")
+            with replacing(path) as partial_file:
+                partial_file.write_text(content, encoding="utf-8")
     if allowed == THRESHOLD:
         return None
     return (
