@@ -39,6 +39,8 @@ TWINS = ("fit", "loop")
 TwinName = Literal["fit", "loop"]
 # What a tuner searches.
 SEARCHED = ("optimizer.learning_rate", "training.batch_size")
+# What the loop cannot deviate in.
+SHARED = frozenset({"name", "seeds", "loop", "comparison", "attribution", "data", "tuning"})
 
 
 class Recipe(Section):
@@ -77,46 +79,47 @@ class Recipe(Section):
         return seeds
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Recipe:
+    def _test_split_chooses_no_epoch(self) -> Recipe:
         stopping = self.early_stopping
-        if (
-            stopping.enabled
-            and stopping.monitor.startswith("val_")
-            and not self.data.validation_fraction
-        ):
+        validates = stopping.enabled and stopping.monitor.startswith("val_")
+        if validates and not self.data.validation_fraction:
             raise ValueError(
                 "early_stopping watches a validation figure, but data.validation_fraction is 0, so "
-                "it would choose "
-                "by the test split; set data.validation_fraction (0.1, say)"
+                "it would choose by the test split; set data.validation_fraction (0.1, say)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _machines_share_a_batch_evenly(self) -> Recipe:
         machines, size = self.execution.machines, self.training.batch_size
         if self.execution.strategy == "multi_worker" and size % machines:
             raise ValueError(
                 f"training.batch_size {size} cannot be shared out evenly over {machines} machines; "
                 "use a multiple"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _loop_deviates_where_it_may(self) -> Recipe:
         known = self.fields()
         for key in self.loop:
             if key not in known:
                 raise ValueError(f"loop.{key}: no such key. {did_you_mean(key, known)}")
-            if key.split(".")[0] in (
-                "name",
-                "seeds",
-                "loop",
-                "comparison",
-                "attribution",
-                "data",
-                "tuning",
-            ):
+            if key.split(".")[0] in SHARED:
                 raise ValueError(f"loop.{key}: the twins share this; the loop cannot deviate in it")
             if self.tuning.apply and key in SEARCHED:
                 raise ValueError(
                     f"loop.{key}: with tuning.apply each twin trains with the best value found for "
                     "it"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _loop_is_a_recipe_itself(self) -> Recipe:
+        if not self.loop:
+            return self
         try:
-            if self.loop:
-                self.for_twin("loop")
+            self.for_twin("loop")
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

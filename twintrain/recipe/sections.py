@@ -210,9 +210,8 @@ class Execution(Section):
         if self.xla and self.deterministic:
             raise ValueError(
                 "xla and deterministic exclude each other: under op determinism Keras switches XLA "
-                "off in fit, and XLA "
-                "has no deterministic max-pooling gradient; set execution.deterministic=false to "
-                "measure with XLA"
+                "off in fit, and XLA has no deterministic max-pooling gradient; set "
+                "execution.deterministic=false to measure with XLA"
             )
         return self
 
@@ -220,7 +219,7 @@ class Execution(Section):
 class Tuning(Section):
     """The search both tuners make, under equal budgets."""
 
-    trials: int = Field(3, ge=1, le=10000)
+    trials: int = Field(3, ge=0, le=10000, description="Per twin; 0 searches nothing.")
     epochs: int = Field(1, ge=1, le=10000)
     validation_fraction: float = Field(0.1, gt=0, le=0.5)
     examples: int | None = Field(
@@ -248,6 +247,15 @@ class Tuning(Section):
             raise ValueError("learning_rate needs a range [low, high] with 0 < low <= high")
         if not self.batch_size or min(self.batch_size) < 1:
             raise ValueError("batch_size needs at least one positive value")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_something_to_apply(self) -> Tuning:
+        if self.apply and not self.trials:
+            raise ValueError(
+                "apply trains with the best values found, and 0 trials find none; set trials to at "
+                "least 1, or apply=false"
+            )
         return self
 
 

@@ -47,6 +47,8 @@ def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Pat
         ("loop.training.shufle=false", "Did you mean 'training.shuffle'?"),
         ("loop.seeds=[1]", "cannot deviate"),
         ("comparison.label_names=[cat, dog, cat]", "two labels have the same name"),
+        ("tuning.trials=-1", "greater than or equal to 0"),
+        ("tuning={trials: 0, apply: true}", "0 trials find none"),
         ("training.training_flag=false", "loop.training.training_flag=false"),
         ("training.epochs", "key=value"),
         ("optimizer.learning_rate=.nan", "finite"),
@@ -61,6 +63,10 @@ def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
             [override, *(["loop.training.compiled=false"] if "loop" not in override else [])],
         )
     assert expected in str(caught.value)
+
+
+def test_a_recipe_may_search_nothing() -> None:
+    assert load_recipe("standard", ["tuning.trials=0"]).tuning.trials == 0
 
 
 def test_a_loop_that_is_tuned_does_not_deviate_in_what_is_searched() -> None:
