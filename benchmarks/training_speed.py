@@ -17,11 +17,12 @@ import numpy as np
 from machine import describe
 
 from twintrain.data import idx
+from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore, build_store
-from twintrain.problems.problem import find_problem
+from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
-from twintrain.training.registry import twin_named
 from twintrain.training.session import build, session
+from twintrain.training.registry import twin_of
 from twintrain.training.twin import TwinJob
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -43,8 +44,10 @@ def twin(
 ) -> Callable[[ExampleStore, ExampleStore], float]:
     def run(train: ExampleStore, test: ExampleStore) -> float:
         recipe = load_recipe("standard", [f"training.epochs={epochs}", *overrides]).for_twin(name)
-        job = TwinJob(recipe, find_problem(recipe, train.shape, 10), train, test, 0)
-        return twin_named(name).train(job).images_per_second
+        job = TwinJob(
+            recipe, find_problem(recipe, labelled_images(train.shape, 10)), train, test, 0
+        )
+        return twin_of(recipe, name).train(job).images_per_second
 
     return run
 
@@ -52,9 +55,9 @@ def twin(
 def fit_on_arrays(train: ExampleStore, test: ExampleStore) -> float:
     """What most people write: `model.fit(x, y, validation_data=...)`, nothing set."""
     recipe = load_recipe("standard", ["execution.deterministic=false"])
-    images, held = train.images(np.arange(len(train))), test.images(np.arange(len(test)))
+    images, held = train.values(np.arange(len(train))), test.values(np.arange(len(test)))
     with session(recipe, 0):
-        built = build(recipe, find_problem(recipe, train.shape, 10), 1875)
+        built = build(recipe, find_problem(recipe, labelled_images(train.shape, 10)), 1875)
         built.model.compile(
             optimizer=built.optimizer, loss=built.loss, metrics=[built.accuracy], jit_compile=False
         )
@@ -69,9 +72,9 @@ def fit_on_arrays(train: ExampleStore, test: ExampleStore) -> float:
         hook = keras.callbacks.LambdaCallback(on_epoch_end=note)
         built.model.fit(
             images,
-            train.labels,
+            train.targets,
             epochs=3,
-            validation_data=(held, test.labels),
+            validation_data=(held, test.targets),
             callbacks=[hook],
             verbose=0,
         )

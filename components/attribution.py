@@ -11,7 +11,8 @@ from tfx.types.standard_artifacts import Examples, HyperParameters, ModelRun, Tr
 
 from components.artifacts import AttributionRecord, write_json
 from components.transformed import read_best, transformed_data, with_best
-from twintrain.attribution.experiment import CostEstimate, Question, explain
+from twintrain.attribution.cost_estimate import CostEstimate
+from twintrain.attribution.experiment import Question, explain
 from twintrain.processes.progress import tell
 from twintrain.recipe.recipe import Recipe, TwinName
 
@@ -67,7 +68,7 @@ def Attribution(  # noqa: N802 - TFX names components like classes
     question = Question(
         start=_tuned(wanted, "fit", fit_best),
         end=_tuned(wanted, "the loop", loop_best),
-        data=transformed_data(transformed_examples.uri, transform_graph.uri),
+        data=transformed_data(transformed_examples.uri, transform_graph.uri, wanted),
         cache=Path(state),
         budget_seconds=None if minutes is None else 60 * minutes,
         known={

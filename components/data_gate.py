@@ -19,9 +19,10 @@ from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
 
 from components.artifacts import DataSummary, write_json
+from twintrain.data.tfrecord_source import EXAMPLE_ID
 from twintrain.errors import TwintrainError
-
-LABEL = "label"
+from twintrain.problems.find import class_at
+from twintrain.problems.problem import Problem
 
 
 class Finding(NamedTuple):
@@ -38,17 +39,20 @@ def DataGate(  # noqa: N802 - TFX names components like classes
     schema: InputArtifact[Schema],
     anomalies: InputArtifact[ExampleAnomalies],
     summary: OutputArtifact[DataSummary],
+    problem: Parameter[str],
     code: Parameter[str],
 ) -> None:
     """Let the run pass only with clean data; write counts per split and label for the report.
 
+    `problem` is the import path of the kind of problem, which says which columns there must be.
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: there are anomalies, an empty split, a missing class, or label drift between
             the splits.
     """
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
+    target = class_at(problem).TARGET
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), class_at(problem))
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {
         split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits
@@ -58,17 +62,17 @@ def DataGate(  # noqa: N802 - TFX names components like classes
         for split in splits
         for finding in _reported(split, _load_anomalies(anomalies.uri, split))
     ]
-    findings += check_splits(stats, rules)
+    findings += check_splits(stats, rules, target)
     if findings:
         raise TwintrainError(
             "The data does not pass the gate:\n" + as_table(findings),
             "Correct the data, or, where the data is right, the schema.",
         )
-    write_json(summary, {split: summarize(proto) for split, proto in stats.items()})
+    write_json(summary, {split: summarize(proto, target) for split, proto in stats.items()})
 
 
-def load_rules(path: Path) -> schema_pb2.Schema:
-    """Read a schema and see that the pipeline can work with it.
+def load_rules(path: Path, problem: type[Problem]) -> schema_pb2.Schema:
+    """Read a schema and see that the pipeline can work on this kind of problem with it.
 
     Raises:
         TwintrainError: it does not parse, or lacks a feature the pipeline is built on.
@@ -79,31 +83,39 @@ def load_rules(path: Path) -> schema_pb2.Schema:
         raise TwintrainError(
             f"The schema {path} is not a schema in text form: {error}.", "Mend it there."
         ) from error
-    missing = {"image", LABEL, "example_id"} - {feature.name for feature in rules.feature}
+    needed = {problem.INPUTS, problem.TARGET, EXAMPLE_ID}
+    missing = needed - {feature.name for feature in rules.feature}
     if missing:
         raise TwintrainError(
             f"The schema {path} lacks {', '.join(sorted(missing))}.",
             "Start from data/schema.pbtxt.",
         )
-    label = next(feature for feature in rules.feature if feature.name == LABEL)
+    label = feature_named(rules, problem.TARGET)
     if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
         raise TwintrainError(
             f"The schema {path} does not say which labels there are.",
-            "Give the label `int_domain { min: 0 max: CLASSES-1 is_categorical: true }`.",
+            f"Give {problem.TARGET} `int_domain {{ min: 0 max: CLASSES-1 is_categorical: true }}`.",
         )
     return rules
 
 
+def feature_named(rules: schema_pb2.Schema, name: str) -> schema_pb2.Feature:
+    """The schema's feature of that name, which `load_rules` has seen to be there."""
+    return next(feature for feature in rules.feature if feature.name == name)
+
+
 def check_splits(
-    stats: dict[str, statistics_pb2.DatasetFeatureStatisticsList], rules: schema_pb2.Schema
+    stats: dict[str, statistics_pb2.DatasetFeatureStatisticsList],
+    rules: schema_pb2.Schema,
+    target: str,
 ) -> list[Finding]:
     """What ExampleValidator does not look at: empty splits, missing classes, label drift from
     'train'.
     """
     findings: list[Finding] = []
-    domain = next(feature.int_domain for feature in rules.feature if feature.name == LABEL)
+    domain = feature_named(rules, target).int_domain
     for split, proto in stats.items():
-        seen = summarize(proto)
+        seen = summarize(proto, target)
         if not seen["examples"]:
             findings.append(Finding(split, "-", "the split is empty"))
             continue
@@ -113,9 +125,8 @@ def check_splits(
             if not seen["labels"].get(str(label))
         ]
         if missing:
-            findings.append(
-                Finding(split, LABEL, f"no example of class {', '.join(map(str, missing))}")
-            )
+            named = ", ".join(map(str, missing))
+            findings.append(Finding(split, target, f"no example of class {named}"))
     if not findings:
         for split in stats:
             if split != "train":
@@ -123,12 +134,12 @@ def check_splits(
     return findings
 
 
-def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Any]:
+def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList, target: str) -> dict[str, Any]:
     """Number of examples, and of examples per label, of one split's statistics."""
     dataset = proto.datasets[0]
     labels: dict[str, int] = {}
     for feature in dataset.features:
-        if "".join(feature.path.step) == LABEL:
+        if "".join(feature.path.step) == target:
             labels = {
                 bucket.label: int(bucket.sample_count)
                 for bucket in feature.string_stats.rank_histogram.buckets

@@ -4,15 +4,21 @@ by slice.
 
 from __future__ import annotations
 
+import json
+
+import keras
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 
-from components.paired_metric import PairedAccuracy
+from components.paired_metric import PairedScores
+from twintrain.problems.find import class_path, problem_class
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.sections import ComparisonRules
 
-ACCURACY = "accuracy"
+CANDIDATE, BASELINE = "candidate", "baseline"
 
 
 def twin_evaluator(
@@ -20,7 +26,7 @@ def twin_evaluator(
     schema: types.BaseChannel,
     candidate: types.BaseChannel,
     baseline: types.BaseChannel,
-    comparison: ComparisonRules,
+    recipe: Recipe,
 ) -> Evaluator:
     """An Evaluator over raw test examples; both twins are called through their serving signature."""
     return Evaluator(
@@ -29,15 +35,56 @@ def twin_evaluator(
         model=candidate,
         baseline_model=baseline,
         example_splits=["eval"],
-        eval_config=eval_config(comparison),
+        eval_config=eval_config(recipe.comparison, problem_class(recipe)),
     )
 
 
-def eval_config(comparison: ComparisonRules) -> tfma.EvalConfig:
-    """Slices, accuracy of both twins and their difference, and the thresholds for a blessing."""
-    model = {"signature_name": "serving_default", "label_key": "label"}
+def eval_config(comparison: ComparisonRules, problem: type[Problem]) -> tfma.EvalConfig:
+    """Slices, the problem's metrics for both twins and their difference, and the thresholds of the
+    primary one for a blessing.
+    """
+    model = {"signature_name": "serving_default", "label_key": problem.TARGET}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
-    threshold = tfma.MetricThreshold(
+    primary, *others = (_metric(metric) for metric in problem.metrics())
+    # The whole decides; a slice of a few examples would withhold the blessing by chance.
+    primary.per_slice_thresholds.append(
+        config_pb2.PerSliceMetricThreshold(
+            slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(comparison)
+        )
+    )
+    count = tfma.MetricConfig(class_name="ExampleCount")
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(name=CANDIDATE, **model),
+            tfma.ModelSpec(name=BASELINE, is_baseline=True, **model),
+        ],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices),
+        ],
+        metrics_specs=[
+            tfma.MetricsSpec(metrics=[count, primary, *others]),
+            tfma.MetricsSpec(metrics=[_paired(problem)], model_names=[CANDIDATE]),
+        ],
+    )
+
+
+def _metric(metric: keras.Metric) -> tfma.MetricConfig:
+    """A Keras metric as TFMA makes it; what it computes in is TFMA's own affair."""
+    config = {key: value for key, value in metric.get_config().items() if key != "dtype"}
+    return tfma.MetricConfig(class_name=type(metric).__name__, config=json.dumps(config))
+
+
+def _paired(problem: type[Problem]) -> tfma.MetricConfig:
+    return tfma.MetricConfig(
+        class_name=PairedScores.__name__,
+        module=PairedScores.__module__,
+        config=json.dumps({"problem": class_path(problem)}),
+    )
+
+
+def _threshold(comparison: ComparisonRules) -> tfma.MetricThreshold:
+    return tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(
             lower_bound={"value": comparison.accuracy_floor}
         ),
@@ -45,29 +92,4 @@ def eval_config(comparison: ComparisonRules) -> tfma.EvalConfig:
             direction=tfma.MetricDirection.HIGHER_IS_BETTER,
             absolute={"value": -comparison.margin_points / 100},
         ),
-    )
-    accuracy = tfma.MetricConfig(
-        class_name="SparseCategoricalAccuracy",
-        config=f'{{"name": "{ACCURACY}"}}',
-        # The whole decides; a slice of a few examples would withhold the blessing by chance.
-        per_slice_thresholds=[
-            config_pb2.PerSliceMetricThreshold(
-                slicing_specs=[tfma.SlicingSpec()], threshold=threshold
-            )
-        ],
-    )
-    paired = tfma.MetricConfig(class_name=PairedAccuracy.__name__, module=PairedAccuracy.__module__)
-    return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(name="candidate", **model),
-            tfma.ModelSpec(name="baseline", is_baseline=True, **model),
-        ],
-        slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices),
-        ],
-        metrics_specs=[
-            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy]),
-            tfma.MetricsSpec(metrics=[paired], model_names=["candidate"]),
-        ],
     )

@@ -24,6 +24,7 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
+from twintrain.problems.find import class_at
 from twintrain.statistics.paired import PairedTable
 
 PREFIX = "paired_"
@@ -46,14 +47,16 @@ FIGURES = (
 _Counts = tuple[int, int, int, int]
 
 
-class PairedAccuracy(metric_types.Metric):
-    """Paired accuracy of every candidate against the baseline."""
+class PairedScores(metric_types.Metric):
+    """Paired scores of every candidate against the baseline, by the problem of that import path
+    (`module:Class`): what is right is its to say.
+    """
 
-    def __init__(self, name: str = PREFIX) -> None:
-        super().__init__(_computations, name=name)
+    def __init__(self, problem: str, name: str = PREFIX) -> None:
+        super().__init__(_computations, name=name, problem=problem)
 
 
-metric_types.register_metric(PairedAccuracy)
+metric_types.register_metric(PairedScores)
 
 
 def table_from(metrics: dict[str, float]) -> PairedTable:
@@ -68,6 +71,7 @@ def table_from(metrics: dict[str, float]) -> PairedTable:
 
 
 def _computations(
+    problem: str,
     name: str = PREFIX,
     eval_config: config_pb2.EvalConfig | None = None,
     model_names: Iterable[str] | None = None,
@@ -77,7 +81,7 @@ def _computations(
     baseline = model_util.get_baseline_model_spec(eval_config)
     if baseline is None:
         raise ValueError(
-            "PairedAccuracy compares with a baseline; mark one model_spec with is_baseline"
+            "PairedScores compares with a baseline; mark one model_spec with is_baseline"
         )
     computations = []
     for model in model_names or [""]:
@@ -94,7 +98,8 @@ def _computations(
                 )
                 for figure in FIGURES
             }
-            combiner = _PairedCombiner(eval_config, baseline.name, model, output, keys)
+            models = {"fit": baseline.name, "loop": model}
+            combiner = _PairedCombiner(eval_config, problem, models, output, keys)
             computations.append(
                 metric_types.MetricComputation(
                     keys=list(keys.values()), preprocessors=None, combiner=combiner
@@ -109,12 +114,12 @@ class _PairedCombiner(beam.CombineFn):
     def __init__(
         self,
         eval_config: config_pb2.EvalConfig,
-        baseline: str,
-        candidate: str,
+        problem: str,
+        models: dict[str, str],
         output: str,
         keys: dict[str, metric_types.MetricKey],
     ) -> None:
-        self._eval_config, self._baseline, self._candidate = eval_config, baseline, candidate
+        self._eval_config, self._problem, self._models = eval_config, problem, models
         self._output, self._keys = output, keys
 
     def create_accumulator(self) -> _Counts:
@@ -123,7 +128,7 @@ class _PairedCombiner(beam.CombineFn):
     def add_input(
         self, accumulator: _Counts, element: metric_types.StandardMetricInputs
     ) -> _Counts:
-        fit, loop = self._right(element, self._baseline), self._right(element, self._candidate)
+        fit, loop = (self._right(element, self._models[twin]) for twin in ("fit", "loop"))
         cell = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}[fit, loop]
         counts = list(accumulator)
         counts[cell] += 1
@@ -157,11 +162,11 @@ class _PairedCombiner(beam.CombineFn):
             flatten=False,
             allow_none=False,
         )
-        scores = np.asarray(prediction).reshape(-1)
-        # A model that predicts NaN is right about nothing.
-        return bool(
-            np.isfinite(scores).all() and int(scores.argmax()) == int(np.asarray(label).reshape(()))
-        )
+        outputs = np.asarray(prediction).reshape(1, -1)
+        if not np.isfinite(outputs).all():
+            return False  # a model that predicts NaN is right about nothing
+        targets = np.asarray(label).reshape(1)
+        return bool(class_at(self._problem).scores(targets, outputs)[0] == 1)
 
 
 assert tuple(_TABLE) == tuple(field.name for field in fields(PairedTable))

@@ -33,7 +33,7 @@ def ParityCheck(  # noqa: N802 - TFX names components like classes
         TwintrainError: the twins part; names the step, the stage and the tensor.
     """
     wanted = Recipe.model_validate_json(recipe)
-    data = transformed_data(transformed_examples.uri, transform_graph.uri)
+    data = transformed_data(transformed_examples.uri, transform_graph.uri, wanted)
     result = run_isolated(run_and_explain, LockstepJob(wanted, data, STEPS))
     if wanted.twins_agree and result.first is not None:
         raise TwintrainError(

@@ -17,8 +17,10 @@ from tfx.utils import path_utils
 
 from twintrain.comparison.predictions import load_predictions
 from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
-from twintrain.data.tfrecord_source import split_files
+from twintrain.data.tfrecord_source import EXAMPLE_ID, split_files
 from twintrain.errors import TwintrainError
+from twintrain.problems.find import problem_class
+from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
 
 FILE = "push.json"
@@ -53,19 +55,22 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         code: not read; it keeps a result of other code from being taken for this one's.
     """
     wanted = Recipe.model_validate_json(recipe)
+    problem = problem_class(wanted)
     one_seed = wanted.model_copy(update={"seeds": wanted.seeds[:1]})
-    predictions = load_predictions(one_seed, Path(fit_run.uri), Path(loop_run.uri))
+    predictions = load_predictions(
+        one_seed, problem, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
+    )
     newest = last_pushed(Path(destination))
     standing = newest is not None and _same(
         newest, Path(path_utils.serving_model_path(candidate.uri))
     )
     found = decide(
         wanted.comparison,
-        loop=predictions.correct["loop"][0],
-        fit=predictions.correct["fit"][0],
+        loop=predictions.right["loop"][0],
+        fit=predictions.right["fit"][0],
         last=None
         if newest is None or standing
-        else correct_of(newest, split_files(examples.uri, "eval")),
+        else right_of(newest, split_files(examples.uri, "eval"), problem),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
         standing=newest.name if newest is not None and standing else None,
     )
@@ -78,31 +83,30 @@ def _same(model: Path, other: Path) -> bool:
     return known is not None and known == Identity.beside(other)
 
 
-def correct_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+def right_of(model: Path, files: tuple[str, ...], problem: type[Problem]) -> npt.NDArray[np.bool_]:
     """Whether an exported twin is right on each raw example, bool [examples], in canonical order
     (by example id).
     """
     serve = tf.saved_model.load(str(model)).signatures["serving_default"]
     spec = {
-        "label": tf.io.FixedLenFeature([], tf.int64),
-        "example_id": tf.io.FixedLenFeature([], tf.string),
+        problem.TARGET: tf.io.FixedLenFeature([], tf.int64),
+        EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string),
     }
-    ids, correct = [], []
+    ids, right = [], []
     for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
         parsed = tf.io.parse_example(batch, spec)
         try:
-            probabilities = serve(examples=batch)["probabilities"]
+            outputs = serve(examples=batch)["probabilities"].numpy()
         except tf.errors.InvalidArgumentError as error:
             raise TwintrainError(
                 f"The twin pushed last ({model}) does not take these examples, so that the new one "
-                "cannot be held "
-                "against it.",
+                "cannot be held against it.",
                 "If the data is another on purpose, give this run a root of its own (--root), or "
                 "move that twin away.",
             ) from error
-        ids.append(parsed["example_id"].numpy().astype(np.bytes_))
-        correct.append((tf.argmax(probabilities, axis=1) == parsed["label"]).numpy())
-    return np.concatenate(correct)[np.argsort(np.concatenate(ids), kind="stable")]
+        ids.append(parsed[EXAMPLE_ID].numpy().astype(np.bytes_))
+        right.append(problem.scores(parsed[problem.TARGET].numpy(), outputs) == 1)
+    return np.concatenate(right)[np.argsort(np.concatenate(ids), kind="stable")]
 
 
 def _write(decision: ModelBlessing, candidate: Model, found: PushDecision, push: bool) -> None:

@@ -26,15 +26,19 @@ from components.artifacts import (
     TwinAgreement,
     read_json,
 )
+from components.evaluator import BASELINE, CANDIDATE
 from components.paired_metric import PREFIX, table_from
 from components.push_gate import FILE
 from twintrain.attribution.result import Explanation
-from twintrain.comparison.build import Inputs, build_comparison
+from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
-from twintrain.data.tfrecord_source import split_files
+from twintrain.data.example_spec import labelled_images
+from twintrain.data.tfrecord_source import EXAMPLE_ID, split_files
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.problems.find import find_problem
+from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
 from twintrain.report.render import write_report
 from twintrain.statistics.paired import PairedTable
@@ -68,22 +72,27 @@ def Report(  # noqa: N802 - TFX names components like classes
     """
     wanted = Recipe.model_validate_json(recipe)
     counts = read_json(data)
+    problem = find_problem(
+        wanted, labelled_images(wanted.data.image_shape, len(counts["train"]["labels"]))
+    )
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
-            fit=Path(fit_run.uri),
-            loop=Path(loop_run.uri),
-            trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
+            problem=problem,
+            records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
-            lockstep=LockstepResult.model_validate(read_json(parity)),
-            ink=_ink(split_files(transformed_examples.uri, "eval")),
-            classes=len(counts["train"]["labels"]),
-            evaluator=_evaluator_tables(evaluation.uri, wanted),
-            blessed=(Path(blessing.uri) / "BLESSED").exists(),
-            push=PushDecision.model_validate_json(
-                (Path(decision.uri) / FILE).read_text(encoding="utf-8")
-            ),
+            slice_values=_slice_values(split_files(transformed_examples.uri, "eval"), problem),
             data=counts,
+            trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
+            lockstep=LockstepResult.model_validate(read_json(parity)),
+            pipeline=FromPipeline(
+                evaluator=_evaluator_tables(evaluation.uri, wanted, problem),
+                metrics=_evaluator_metrics(evaluation.uri, problem),
+                blessed=(Path(blessing.uri) / "BLESSED").exists(),
+                push=PushDecision.model_validate_json(
+                    (Path(decision.uri) / FILE).read_text(encoding="utf-8")
+                ),
+            ),
             attribution=Explanation.model_validate(read_json(attribution)) if attribution else None,
         )
     )
@@ -99,20 +108,21 @@ def _trials(uri: str) -> list[dict[str, Any]]:
     return trials
 
 
-def _ink(files: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Ink bucket of each test example, int64 [n], in canonical order (by example id)."""
-    features = {
-        "ink": tf.io.FixedLenFeature([], tf.int64),
-        "example_id": tf.io.FixedLenFeature([], tf.string),
-    }
+def _slice_values(files: tuple[str, ...], problem: Problem) -> dict[str, npt.NDArray[np.int64]]:
+    """By slice key, the value of each test example, int64 [n], in canonical order (by id)."""
+    features = {key: tf.io.FixedLenFeature([], tf.int64) for key in problem.SLICE_KEYS}
+    features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
     parts = [tf.io.parse_example(batch, features) for batch in records]
-    ids = np.concatenate([part["example_id"].numpy().astype(np.bytes_) for part in parts])
-    ink = np.concatenate([part["ink"].numpy() for part in parts])
-    return ink[np.argsort(ids, kind="stable")]
+    ids = np.concatenate([part[EXAMPLE_ID].numpy().astype(np.bytes_) for part in parts])
+    order = np.argsort(ids, kind="stable")
+    return {
+        key: np.concatenate([part[key].numpy() for part in parts])[order]
+        for key in problem.SLICE_KEYS
+    }
 
 
-def _evaluator_tables(uri: str, recipe: Recipe) -> dict[str, PairedTable]:
+def _evaluator_tables(uri: str, recipe: Recipe, problem: Problem) -> dict[str, PairedTable]:
     """Per slice, what TFMA's paired metric counted."""
     found = {}
     for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
@@ -124,8 +134,18 @@ def _evaluator_tables(uri: str, recipe: Recipe) -> dict[str, PairedTable]:
             if name.startswith(PREFIX)
         )
         values = {name: value["doubleValue"] for name, value in figures}
-        found[slice_name(dict(key), recipe.comparison.label_names)] = table_from(values)
+        found[slice_name(recipe, problem, dict(key))] = table_from(values)
     return found
+
+
+def _evaluator_metrics(uri: str, problem: Problem) -> dict[str, tuple[float, float]]:
+    """Every metric of the problem over all test examples: of fit, and of the loop."""
+    fit, loop = (
+        tfma.load_eval_result(uri, model_name=model).get_metrics_for_slice()
+        for model in (BASELINE, CANDIDATE)
+    )
+    names = [metric.name for metric in problem.metrics()]
+    return {name: (fit[name]["doubleValue"], loop[name]["doubleValue"]) for name in names}
 
 
 def _images(

@@ -9,11 +9,18 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from twintrain.comparison.push_decision import Identity
-from twintrain.data.batches import scaled
+from twintrain.problems.problem import Problem
+from twintrain.processes.replacing import replacing
+from twintrain.recipe.recipe import Recipe
 
 
 def export(
-    model: keras.Model, transform_graph: str, folder: Path, input_scale: str, identity: Identity
+    model: keras.Model,
+    problem: Problem,
+    recipe: Recipe,
+    transform_graph: str,
+    folder: Path,
+    identity: Identity,
 ) -> None:
     """Write the SavedModel and, beside it, `twin.keras` and `twin.json`.
 
@@ -22,43 +29,47 @@ def export(
         transform_features: the preprocessed features, for the Evaluator's slices.
 
     Args:
-        model: takes preprocessed images.
+        model: takes preprocessed inputs.
+        problem: knows the columns, and how inputs are prepared for the model.
+        recipe: as the twin obeys it.
         transform_graph: uri of the TransformGraph artifact.
         folder: the SavedModel's directory.
-        input_scale: the range of pixels it was trained on (`training.input_scale`).
         identity: which twin it is.
     """
-    graph = tft.TFTransformOutput(transform_graph)
-    exported = _Serving(model, graph, input_scale)
+    exported = _Serving(model, problem, recipe, tft.TFTransformOutput(transform_graph))
     signatures = {
         "serving_default": exported.predict.get_concrete_function(),
         "transform_features": exported.transform_features.get_concrete_function(),
     }
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     model.save(folder / "twin.keras")
-    (folder / Identity.FILE).write_text(identity.model_dump_json(indent=1), encoding="utf-8")
+    with replacing(folder / Identity.FILE) as partial:
+        partial.write_text(identity.model_dump_json(indent=1), encoding="utf-8")
 
 
 class _Serving(tf.Module):
-    def __init__(self, model: keras.Model, graph: tft.TFTransformOutput, input_scale: str) -> None:
+    def __init__(
+        self, model: keras.Model, problem: Problem, recipe: Recipe, graph: tft.TFTransformOutput
+    ) -> None:
         super().__init__()
-        self._model, self._input_scale = model, input_scale
+        self._model, self._inputs = model, problem.INPUTS
+        self._rescale = problem.preparation(recipe).rescale
         # Keras 3 models are no trackables of tf.Module; their variables are named here so that they
         # are saved.
         self._tracked = [variable.value for variable in model.variables]
         self._transform = graph.transform_features_layer()
-        spec = graph.raw_feature_spec()
+        self._full = graph.raw_feature_spec()
         # What is asked for a prediction has no label.
-        self._asked = {name: spec[name] for name in ("image",)}
-        self._full = spec
+        self._asked = {problem.INPUTS: self._full[problem.INPUTS]}
+        self._slice_keys = problem.SLICE_KEYS
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def predict(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._transform(tf.io.parse_example(examples, self._asked))
-        images = scaled(features["image"], self._input_scale)
-        return {"probabilities": self._model(images, training=False)}
+        inputs = self._rescale(features[self._inputs])
+        return {"probabilities": self._model(inputs, training=False)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._transform(tf.io.parse_example(examples, self._full))
-        return {"ink": features["ink"], "label": features["label"]}
+        return {key: features[key] for key in self._slice_keys}

@@ -25,27 +25,22 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     config = fn_args.custom_config
     assert config is not None
-    data = transformed_data(
-        str(Path(fn_args.train_files[0]).parent.parent), fn_args.transform_graph_path
-    )
     asked = Recipe.model_validate_json(config["recipe"])
     recipe = with_best(asked, fn_args.hyperparameters)
-    seeds = SeedsJob(
-        config["twin"], recipe, data, Path(fn_args.model_run_dir), Path(config["state_dir"])
-    )
-    folder = Path(fn_args.serving_model_dir)
-    request = TrainingRequest(
-        seeds, fn_args.transform_graph_path, folder, asked.hash, config["code"]
-    )
+    graph = fn_args.transform_graph_path
+    data = transformed_data(str(Path(fn_args.train_files[0]).parent.parent), graph, recipe)
+    folder, state = Path(fn_args.model_run_dir), Path(config["state_dir"])
+    seeds = SeedsJob(config["twin"], recipe, folder, state)
+    serving = Path(fn_args.serving_model_dir)
+    request = TrainingRequest(seeds, data, graph, serving, asked.hash, config["code"])
     group = WorkerGroup.of_this_process()
     if group is None and (size := _processes(recipe)) > 1:
         run_as_group(run, (request,), size)
     else:
         run_isolated(run, request)
     if group is not None and group.member:
-        request.serving_folder.mkdir(
-            parents=True
-        )  # TFX insists on a model; the step that leads has it
+        # TFX insists on a model; the step that leads has it.
+        request.serving_folder.mkdir(parents=True)
     else:
         forget_state(seeds)
 

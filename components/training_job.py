@@ -9,9 +9,12 @@ from tempfile import TemporaryDirectory
 import keras
 
 from twintrain.comparison.push_decision import Identity
+from twintrain.data.tfrecord_source import TransformedData
+from twintrain.problems.find import find_problem
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.training.distribution import join_cluster
-from twintrain.training.seeds import SeedsJob, read_record, train_seeds, weights_digest
+from twintrain.training.seed_record import SeedRecord, weights_digest
+from twintrain.training.seeds import SeedsJob, Splits, train_seeds
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class TrainingRequest:
 
     Attributes:
         seeds: to train.
+        data: the transformed examples.
         transform_graph: uri of the TransformGraph artifact.
         serving_folder: where the servable model goes.
         recipe_hash: of the recipe asked for, before a tuner's values went into it.
@@ -27,6 +31,7 @@ class TrainingRequest:
     """
 
     seeds: SeedsJob
+    data: TransformedData
     transform_graph: str
     serving_folder: Path
     recipe_hash: str
@@ -39,18 +44,24 @@ def run(request: TrainingRequest) -> None:
     """
     group, seeds = WorkerGroup.of_this_process(), request.seeds
     if group is None:
-        _export(train_seeds(seeds), request)
+        _export(_train(request, seeds), request)
     elif seeds.recipe.execution.strategy == "multi_worker":
         join_cluster(group, seeds.recipe.execution.join_minutes)
         if group.member == 0:
-            _export(train_seeds(seeds), request)
+            _export(_train(request, seeds), request)
             return
         with TemporaryDirectory() as scratch:
-            train_seeds(replace(seeds, folder=Path(scratch)))
+            _train(request, replace(seeds, folder=Path(scratch)))
     else:
-        model = train_seeds(replace(seeds, share=seeds.recipe.seeds[group.member :: group.size]))
+        share = seeds.recipe.seeds[group.member :: group.size]
+        model = _train(request, replace(seeds, share=share))
         if group.member == 0:
             _export(model, request)
+
+
+def _train(request: TrainingRequest, seeds: SeedsJob) -> keras.Model:
+    problem = find_problem(seeds.recipe, request.data.spec)
+    return train_seeds(seeds, problem, Splits.read(seeds.recipe, request.data))
 
 
 def _export(model: keras.Model, request: TrainingRequest) -> None:
@@ -62,14 +73,9 @@ def _export(model: keras.Model, request: TrainingRequest) -> None:
         twin=seeds.twin,
         seed=first,
         recipe_hash=request.recipe_hash,
-        trained_on=read_record(seeds.folder, first)["trained_on"],
+        trained_on=SeedRecord.read(SeedRecord.place(seeds.folder, first)).figures.trained_on,
         weights=weights_digest(model.get_weights()),
         code=request.code,
     )
-    export(
-        model,
-        request.transform_graph,
-        request.serving_folder,
-        seeds.recipe.training.input_scale,
-        identity,
-    )
+    problem = find_problem(seeds.recipe, request.data.spec)
+    export(model, problem, seeds.recipe, request.transform_graph, request.serving_folder, identity)

@@ -6,25 +6,41 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
+from twintrain.data.example_spec import Column, ExampleSpec
 from twintrain.data.tfrecord_source import TransformedData, split_files
+from twintrain.problems.find import problem_class
 from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import with_values
 
 
-def transformed_data(examples_uri: str, transform_graph_uri: str) -> TransformedData:
-    """The transformed examples of a run, with the shape and number of classes its schema gives."""
-    graph = tft.TFTransformOutput(transform_graph_uri)
-    label = next(
-        feature for feature in graph.raw_metadata.schema.feature if feature.name == "label"
-    )
+def transformed_data(
+    examples_uri: str, transform_graph_uri: str, recipe: Recipe
+) -> TransformedData:
+    """The transformed examples of a run, with the columns that the recipe's problem asks for."""
     return TransformedData(
         files={split: split_files(examples_uri, split) for split in ("train", "eval")},
-        image_shape=tuple(graph.transformed_feature_spec()["image"].shape),
-        classes=int(label.int_domain.max) + 1,
+        spec=example_spec(transform_graph_uri, recipe),
     )
+
+
+def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
+    """Shapes and types as Transform leaves them, and the number of classes the schema gives."""
+    graph, problem = tft.TFTransformOutput(transform_graph_uri), problem_class(recipe)
+    columns = graph.transformed_feature_spec()
+    raw = {feature.name: feature for feature in graph.raw_metadata.schema.feature}
+    return ExampleSpec(
+        inputs=_column(problem.INPUTS, columns[problem.INPUTS]),
+        target=_column(problem.TARGET, columns[problem.TARGET]),
+        classes=int(raw[problem.TARGET].int_domain.max) + 1,
+    )
+
+
+def _column(name: str, feature: tf.io.FixedLenFeature) -> Column:
+    return Column(name, tuple(feature.shape), feature.dtype.name)
 
 
 def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Schema
 
 from components.artifacts import ComparisonReport, TrendEntry, write_json
-from components.data_gate import LABEL, load_rules
+from components.data_gate import feature_named, load_rules
 from components.staging import unstaged
 from twintrain.comparison.comparison import Comparison
+from twintrain.problems.find import problem_class
 from twintrain.processes.progress import tell
+from twintrain.recipe.recipe import Recipe
 from twintrain.trend.monitor import look_at
 from twintrain.trend.record_store import RecordStore
 from twintrain.trend.span_record import record_from
@@ -44,14 +46,16 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
             been kept.
     """
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")))
-    (label,) = (feature for feature in rules.feature if feature.name == LABEL)
+    comparison = Comparison.model_validate_json(text)
+    problem = problem_class(Recipe.model_validate(comparison.recipe))
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), problem)
+    label = feature_named(rules, problem.TARGET)
     # A schema without a comparator means that no change of a share is drift.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's
     # own.
     span = examples.get_int_custom_property("span")
-    found = record_from(Comparison.model_validate_json(text), span, allowed, unstaged(report.uri))
+    found = record_from(comparison, span, allowed, unstaged(report.uri))
     store = RecordStore(destination)
     place = store.put(found)
     look = look_at(found, store.all())

@@ -19,7 +19,7 @@ from tfx.types import standard_component_specs as specs
 from components.transformed import transformed_data
 from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.recipe import Recipe
-from twintrain.tuning.search import TuningJob, search_step, write_result
+from twintrain.tuning.search import TuningJob, nothing_searched, search_step, write_result
 
 Artifacts = dict[str, list[types.Artifact]]
 
@@ -36,13 +36,16 @@ class TwinTunerExecutor(base_executor.BaseExecutor):
         config = json.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
         recipe = Recipe.model_validate_json(config["recipe"])
         examples = artifact_utils.get_single_uri(input_dict[specs.EXAMPLES_KEY])
-        data = transformed_data(
-            examples, artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY])
-        )
+        graph = artifact_utils.get_single_uri(input_dict[specs.TRANSFORM_GRAPH_KEY])
+        data = transformed_data(examples, graph, recipe)
         # Named by what decides the search, so that an interrupted one is found again.
         key = hashlib.sha256(f"{recipe.hash} {examples}".encode()).hexdigest()[:16]
         folder = Path(config["state_dir"]) / f"tuning-{config['twin']}-{key}"
-        result = run_isolated(search_step, TuningJob(config["twin"], recipe, data, folder))
+        result = (
+            nothing_searched()
+            if not recipe.tuning.trials
+            else run_isolated(search_step, TuningJob(config["twin"], recipe, data, folder))
+        )
         if result is None:
             return
         best = Path(artifact_utils.get_single_uri(output_dict[specs.BEST_HYPERPARAMETERS_KEY]))

@@ -1,6 +1,5 @@
 """TwinCheck: after the trainings, before anything is concluded from them."""
 
-import json
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -10,6 +9,7 @@ from tfx.types.standard_artifacts import ModelRun
 from components.artifacts import TwinAgreement, write_json
 from twintrain.errors import TwintrainError
 from twintrain.parity.run_agreement import compare_seed
+from twintrain.training.seed_record import records_below
 
 
 @component
@@ -34,22 +34,15 @@ def TwinCheck(  # noqa: N802 - TFX names components like classes
         TwintrainError: the batches differ although the recipe is the same; names the first such
             batch.
     """
+    loops = {record.figures.seed: record for record in records_below(Path(loop_run.uri))}
     seeds = []
-    for folder in sorted(
-        Path(fit_run.uri).glob("seed-*"), key=lambda path: int(path.name.split("-")[1])
-    ):
-        other = Path(loop_run.uri) / folder.name
-        records = [
-            json.loads((side / "record.json").read_text(encoding="utf-8"))
-            for side in (folder, other)
-        ]
-        found = compare_seed(records[0]["seed"], folder, other, *records)
+    for record in records_below(Path(fit_run.uri)):
+        found = compare_seed(record, loops[record.figures.seed])
         if must_agree and found.first_different_batch is not None:
             epoch, step = found.first_different_batch
             raise TwintrainError(
-                f"The twins were not fed the same batches: with seed {found.seed} they first "
-                "differ in epoch "
-                f"{epoch + 1}, batch {step + 1}.",
+                f"The twins were not fed the same batches: with seed {found.seed} they first differ "
+                f"in epoch {epoch + 1}, batch {step + 1}.",
                 "Their figures cannot be compared. Check that data and recipe did not change "
                 "during the run.",
             )

@@ -33,7 +33,8 @@ from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
 from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
 from twintrain.comparison.push_decision import last_pushed
-from twintrain.recipe.recipe import TWINS
+from twintrain.problems.find import class_path, problem_class
+from twintrain.recipe.recipe import TWINS, TwinName
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:
@@ -64,8 +65,8 @@ class _Data(NamedTuple):
 class _Twins(NamedTuple):
     """The nodes that tune and train, per twin, and the check that they were fed the same."""
 
-    tuners: dict[str, TwinTuner]
-    trainers: dict[str, Trainer]
+    tuners: dict[TwinName, TwinTuner]
+    trainers: dict[TwinName, Trainer]
     parity: BaseNode
     check: BaseNode
 
@@ -100,6 +101,7 @@ def _data(config: RunConfig, code: str) -> _Data:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
+        problem=class_path(problem_class(config.recipe)),
         code=code,
     )
     transform = Transform(
@@ -144,7 +146,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         schema=data.schema.outputs["schema"],
         candidate=loop.outputs["model"],
         baseline=fit.outputs["model"],
-        comparison=recipe.comparison,
+        recipe=recipe,
     )
     evaluator.add_upstream_node(twins.check)
     gate = PushGate(

@@ -142,7 +142,7 @@ class _Listener:
         self._bar.stop()
 
     def estimate(self, estimate: object) -> None:
-        from twintrain.attribution.experiment import CostEstimate
+        from twintrain.attribution.cost_estimate import CostEstimate
         from twintrain.attribution.show import show_estimate
 
         assert isinstance(estimate, CostEstimate)

@@ -25,7 +25,7 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
     )
     if comparison.attribution is not None:
         console.print(Text(comparison.attribution.sentence))
-    if not comparison.push.pushed:
+    if comparison.push is not None and not comparison.push.pushed:
         console.print(Text(f"Not pushed: {'; '.join(comparison.push.reasons)}.", style="yellow"))
     console.print()
     for label, target in (

@@ -28,19 +28,20 @@ def main(request: Path) -> int:
     """
     hide_gpus()
     expect_isolated(TRAINING_NODES)
-    from components.data_gate import load_rules
+    from components.data_gate import feature_named, load_rules
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner
     from pipelines.twin_pipeline import create_pipeline
-    from twintrain.problems.problem import find_problem
+    from twintrain.data.example_spec import labelled_images
+    from twintrain.problems.find import find_problem, problem_class
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
         os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
-        rules = load_rules(config.schema_file)
-        (label,) = (feature for feature in rules.feature if feature.name == "label")
-        classes = label.int_domain.max + 1
-        find_problem(config.recipe, config.recipe.data.image_shape, classes)
+        problem = problem_class(config.recipe)
+        rules = load_rules(config.schema_file, problem)
+        classes = feature_named(rules, problem.TARGET).int_domain.max + 1
+        find_problem(config.recipe, labelled_images(config.recipe.data.image_shape, classes))
         names = config.recipe.comparison.label_names
         if names and len(names) != classes:
             raise TwintrainError(

@@ -1,4 +1,4 @@
-"""From right and wrong answers of every combination to shares, intervals and a sentence."""
+"""From right and wrong scores of every combination to shares, intervals and a sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twintrain.attribution.practices import Practice
 from twintrain.attribution.result import Explanation, Interaction, Interval, Restored, Share
 from twintrain.statistics.paired import LEVEL, PairedEstimate, holm, paired_estimate
 
-Answers = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.float64]
 
 
 def points(estimate: PairedEstimate) -> tuple[float, Interval]:
@@ -20,19 +20,19 @@ def points(estimate: PairedEstimate) -> tuple[float, Interval]:
     return 100 * estimate.difference, (100 * estimate.low, 100 * estimate.high)
 
 
-def weighed(answers: Answers, weights: npt.NDArray[np.float64]) -> PairedEstimate:
+def weighed(scores: Scores, weights: npt.NDArray[np.float64]) -> PairedEstimate:
     """The estimate of a weighted sum of accuracies, paired by seed and by example.
 
     Args:
-        answers: right or wrong, [combinations, seeds, examples].
+        scores: of each example, 1 for right and 0 for wrong, [combinations, seeds, examples].
         weights: [combinations], adding up to 0.
     """
-    return paired_estimate(np.tensordot(weights, answers, axes=1))
+    return paired_estimate(np.tensordot(weights, scores, axes=1))
 
 
-def estimate_shares(answers: Answers, design: Design, practices: Sequence[Practice]) -> list[Share]:
+def estimate_shares(scores: Scores, design: Design, practices: Sequence[Practice]) -> list[Share]:
     """The Shapley share of every practice; they add up to the gap."""
-    estimates = [weighed(answers, weights) for weights in design.shares]
+    estimates = [weighed(scores, weights) for weights in design.shares]
     adjusted = holm([estimate.p_value for estimate in estimates])
     shares = []
     for practice, estimate, p in zip(practices, estimates, adjusted, strict=True):
@@ -51,10 +51,10 @@ def estimate_shares(answers: Answers, design: Design, practices: Sequence[Practi
 
 
 def estimate_interactions(
-    answers: Answers, design: Design, practices: Sequence[Practice]
+    scores: Scores, design: Design, practices: Sequence[Practice]
 ) -> list[Interaction]:
     """Every pair of practices, the largest first."""
-    estimates = [weighed(answers, weights) for weights in design.interactions]
+    estimates = [weighed(scores, weights) for weights in design.interactions]
     adjusted = holm([estimate.p_value for estimate in estimates])
     found = []
     for (i, j), estimate, p in zip(design.pairs, estimates, adjusted, strict=True):
@@ -64,7 +64,7 @@ def estimate_interactions(
     return sorted(found, key=lambda pair: -abs(pair.points))
 
 
-def restore(answers: Answers, design: Design, shares: Sequence[Share]) -> Restored | None:
+def restore(scores: Scores, design: Design, shares: Sequence[Share]) -> Restored | None:
     """What is left of the gap with the named practices (or the only one) put right; None where that
     combination was not trained.
     """
@@ -79,7 +79,7 @@ def restore(answers: Answers, design: Design, shares: Sequence[Share]) -> Restor
         return Restored(practices=names, gap_points=0.0, ci95=(0.0, 0.0))
     weights = np.zeros(len(design.runs))
     weights[column[0]], weights[0] = 1.0, -1.0
-    gap, interval = points(weighed(answers, weights))
+    gap, interval = points(weighed(scores, weights))
     return Restored(practices=names, gap_points=gap, ci95=interval)
 
 

@@ -16,15 +16,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from twintrain.attribution import analysis, trainer_process
+from twintrain.attribution.cost_estimate import CostEstimate, Listener, Silent
 from twintrain.attribution.design import Design, designs
 from twintrain.attribution.practices import PER_STEP, Practice, mixed, practices_between
 from twintrain.attribution.result import Combination, Explanation, Share
-from twintrain.attribution.training_cache import Cache, DataSource, Outcome, Training
+from twintrain.attribution.training_cache import Cache, Outcome, Training
+from twintrain.data.source import DataSource
 from twintrain.errors import TwintrainError
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.provenance import training_digest
@@ -33,26 +35,6 @@ from twintrain.training.provenance import training_digest
 # units in the last place of a float32 after twenty steps. Mixed precision moves weights by a
 # thousand times as much.
 ROUNDING = 1e-5
-
-
-class Listener(Protocol):
-    """Is told how the experiment gets on."""
-
-    def estimate(self, estimate: CostEstimate) -> None:
-        """Before the first training."""
-
-    def training(self, done: int, total: int, text: str) -> None:
-        """When a training starts, and about twice a second while it runs."""
-
-
-class Silent:
-    """A listener that says nothing."""
-
-    def estimate(self, estimate: CostEstimate) -> None:
-        """Nothing."""
-
-    def training(self, done: int, total: int, text: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,34 +60,6 @@ class Question:
     known: Mapping[tuple[TwinName, int], Path] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CostEstimate:
-    """What the experiment will cost.
-
-    Attributes:
-        design: the combinations.
-        practices: what is varied.
-        idle: practice -> why it is not.
-        seeds: in the order in which they are trained.
-        done: trainings that are already there.
-        seconds: for the rest, about.
-        cut: what the budget took away, for a person; empty when nothing.
-    """
-
-    design: Design
-    practices: list[Practice]
-    idle: dict[str, str]
-    seeds: tuple[int, ...]
-    done: int
-    seconds: float
-    cut: str
-
-    @property
-    def trainings(self) -> int:
-        """All of them, done or not."""
-        return len(self.design.runs) * len(self.seeds)
-
-
 def explain(question: Question, listener: Listener | None = None) -> Explanation:
     """Find the share of every practice.
 
@@ -129,8 +83,8 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
         estimate = experiment.estimate()
         listener.estimate(estimate)
         at[1] = estimate.trainings
-        answers, seeds, seconds = experiment.run(estimate, at, tell, started)
-    return experiment.conclude(estimate, answers, seeds, seconds, time.monotonic() - started)
+        scores, seeds, seconds = experiment.run(estimate, at, tell, started)
+    return experiment.conclude(estimate, scores, seeds, seconds, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
@@ -252,7 +206,9 @@ class _Experiment:
                     tell(f"seed {seed}: {self._name(row)}")
                     self.trainer.call(trainer_process.train, training, self.cache)
                 at[0] += 1
-                row_outcomes.append(self.cache.load(training))
+                row_outcomes.append(
+                    self.trainer.call(trainer_process.outcome, training, self.cache)
+                )
             outcomes.append(row_outcomes)
             spent.append(time.monotonic() - begun)
         seconds = sum(outcome.seconds for row in outcomes for outcome in row)
@@ -266,23 +222,23 @@ class _Experiment:
         training_seconds: float,
         wall: float,
     ) -> Explanation:
-        answers = np.stack(
-            [[one.correct for one in row] for row in outcomes], axis=1
+        scores = np.stack(
+            [[one.scores for one in row] for row in outcomes], axis=1
         )  # [combinations, seeds, examples]
         shares = (
-            analysis.estimate_shares(answers, estimate.design, estimate.practices)
+            analysis.estimate_shares(scores, estimate.design, estimate.practices)
             if self.varied
             else []
         )
         ends = np.zeros(len(estimate.design.runs))
         ends[0] -= 1
         ends[1 if self.varied else 0] += 1
-        gap, interval = analysis.points(analysis.weighed(answers, ends))
+        gap, interval = analysis.points(analysis.weighed(scores, ends))
         interval = interval if self.varied else (0.0, 0.0)
-        accuracy = answers.mean(axis=2)
+        accuracy = scores.mean(axis=2)
         names = [practice.name for practice in estimate.practices]
         return Explanation(
-            sentence=analysis.sentence(gap, interval, shares, len(seeds), answers.shape[2]),
+            sentence=analysis.sentence(gap, interval, shares, len(seeds), scores.shape[2]),
             start=self.question.start.name,
             end=self.question.end.name,
             gap_points=gap,
@@ -290,12 +246,10 @@ class _Experiment:
             start_accuracy=accuracy[0].tolist(),
             end_accuracy=accuracy[1 if self.varied else 0].tolist(),
             shares=[*shares, *self._idle_shares()],
-            interactions=analysis.estimate_interactions(
-                answers, estimate.design, estimate.practices
-            )
+            interactions=analysis.estimate_interactions(scores, estimate.design, estimate.practices)
             if self.varied
             else [],
-            restored=analysis.restore(answers, estimate.design, shares) if self.varied else None,
+            restored=analysis.restore(scores, estimate.design, shares) if self.varied else None,
             design=estimate.design.kind,
             combinations=[
                 Combination(
@@ -305,7 +259,7 @@ class _Experiment:
                 for row, per_seed in zip(estimate.design.runs, accuracy, strict=True)
             ],
             seeds=list(seeds),
-            test_examples=answers.shape[2],
+            test_examples=scores.shape[2],
             trainings=len(estimate.design.runs) * len(seeds),
             reused=min(estimate.done, len(estimate.design.runs) * len(seeds)),
             seconds=wall,

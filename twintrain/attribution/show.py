@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twintrain.attribution.experiment import CostEstimate
+from twintrain.attribution.cost_estimate import CostEstimate
 from twintrain.attribution.result import Explanation, Share
 
 _KINDS = {

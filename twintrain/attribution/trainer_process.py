@@ -16,13 +16,22 @@ from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from twintrain.attribution.training_cache import Cache, DataSource, Training, write_training
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.attribution.training_cache import Cache, Outcome, Training
+from twintrain.data.source import DataSource
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import end_with_parent, gpus_as_before
 from twintrain.processes.progress import VARIABLE, last_text
-from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.recipe import Recipe, TwinName
+
+if TYPE_CHECKING:
+    from twintrain.data.example_store import ExampleStore
+    from twintrain.problems.problem import Problem
+    from twintrain.training.twin import TwinResult
 
 Answer = TypeVar("Answer")
 SAMPLE = 330  # examples of the trainings that check which practices change bits: ten batches of 32 and a partial one
@@ -77,10 +86,8 @@ class TrainerProcess:
 
     def __exit__(self, *error: object) -> None:
         if error[0] is not None:
-            for process in list(
-                (self._pool._processes or {}).values()
-            ):  # no other way to stop a running call
-                process.terminate()
+            for process in list((self._pool._processes or {}).values()):
+                process.terminate()  # there is no other way to stop a running call
         self._pool.shutdown(cancel_futures=True)
         self._file.unlink(missing_ok=True)
 
@@ -118,24 +125,37 @@ def _begin(data: DataSource, progress_file: str, log: Path) -> None:
     _here["data"] = data
 
 
-def _store(split: str, recipe: Recipe) -> Any:
+def _store(split: str, recipe: Recipe) -> ExampleStore:
     if split not in _here:
         _here[split] = _here["data"].store(split, recipe.data.memory_limit_mb)
-    return _here[split]
+    found: ExampleStore = _here[split]
+    return found
 
 
-def _train(
-    twin: Any, recipe: Recipe, train: Any, validation: Any, seed: int, hook: Any, state: Path | None
-) -> Any:
-    from twintrain.problems.problem import find_problem
-    from twintrain.training.registry import twin_named
+def _problem(recipe: Recipe) -> Problem:
+    from twintrain.problems.find import find_problem
+
+    if "spec" not in _here:
+        _here["spec"] = _here["data"].spec
+    return find_problem(recipe, _here["spec"])
+
+
+def _short(
+    twin: TwinName, recipe: Recipe, train: ExampleStore, validation: ExampleStore, seed: int
+) -> TwinResult:
+    """A training of a few epochs, without early stopping and without a trace on the disk."""
+    from twintrain.training.registry import twin_of
     from twintrain.training.twin import TwinJob
 
-    data = _here["data"]
-    if "problem" not in _here:
-        _here["problem"] = (data.image_shape, data.classes)
-    problem = find_problem(recipe, *_here["problem"])
-    return twin_named(twin).train(TwinJob(recipe, problem, train, validation, seed, hook, state))
+    plain = recipe.model_copy(update={"early_stopping": type(recipe.early_stopping)()})
+    job = TwinJob(plain, _problem(plain), train, validation, seed)
+    return twin_of(plain, twin).train(job)
+
+
+def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    return recipe.model_copy(
+        update={"training": recipe.training.model_copy(update={"epochs": epochs})}
+    )
 
 
 def prepare(
@@ -149,17 +169,15 @@ def prepare(
         timed: recipes to estimate the time of one training for.
         seed: of the small trainings.
     """
-    from twintrain.training.twin import no_hook
+    from twintrain.training.session import check_problem
 
     train, test = _store("train", start), _store("eval", start)
+    check_problem(start, _problem(start), train)
     small = train.subset(_first(train, SAMPLE)), test.subset(_first(test, SAMPLE))
 
-    def weights(twin: str, recipe: Recipe) -> Any:
-        short = recipe.training.model_copy(update={"epochs": min(2, recipe.training.epochs)})
-        plain = recipe.model_copy(
-            update={"training": short, "early_stopping": type(recipe.early_stopping)()}
-        )
-        return _train(twin, plain, *small, seed, no_hook, None).weights
+    def weights(twin: TwinName, recipe: Recipe) -> list[np.ndarray]:
+        short = _with_epochs(recipe, min(2, recipe.training.epochs))
+        return _short(twin, short, *small, seed).weights
 
     fit, loop = weights("fit", start), weights("loop", start)
     known = {start.hash: loop}
@@ -175,80 +193,57 @@ def prepare(
     )
 
 
-def _first(store: Any, count: int) -> Any:
-    import numpy as np
-
+def _first(store: ExampleStore, count: int) -> npt.NDArray[np.int64]:
     return np.arange(min(count, len(store)))
 
 
-def _gap(one: list[Any], other: list[Any]) -> float:
+def _gap(one: list[np.ndarray], other: list[np.ndarray]) -> float:
     """Largest difference of any weight as a share of the largest weight; infinite where shapes
     differ.
     """
-    import numpy as np
-
     if [w.shape for w in one] != [w.shape for w in other]:
         return float("inf")
-    gap = max(
-        (float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(one, other, strict=True)),
-        default=0.0,
-    )
-    return gap / max(float(np.abs(a).max()) for a in one)
+    gaps = (float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(one, other, strict=True))
+    return max(gaps, default=0.0) / max(float(np.abs(a).max()) for a in one)
 
 
-def _estimate(recipe: Recipe, train: Any, test: Any, seed: int) -> float:
+def _estimate(recipe: Recipe, train: ExampleStore, test: ExampleStore, seed: int) -> float:
     """Seconds one training will take, from epochs over a few thousand examples."""
-    from twintrain.training.twin import no_hook
-
     share = min(1.0, _PROBE / len(train))
-    part = (
-        train.subset(_first(train, _PROBE)),
-        test.subset(_first(test, max(1, round(share * len(test))))),
-    )
-    short = recipe.model_copy(
-        update={
-            "training": recipe.training.model_copy(update={"epochs": 3}),
-            "early_stopping": type(recipe.early_stopping)(),
-        }
-    )
+    part = train.subset(_first(train, _PROBE))
+    held = test.subset(_first(test, max(1, round(share * len(test)))))
     started = time.perf_counter()
-    seconds = _train("loop", short, *part, seed, no_hook, None).epoch_seconds
+    seconds = _short("loop", _with_epochs(recipe, 3), part, held, seed).epoch_seconds
     overhead = time.perf_counter() - started - sum(seconds[1:])
     return float(overhead + recipe.training.epochs * min(seconds[1:]) / share)
 
 
 def train(training: Training, cache: Cache) -> None:
     """Do one training and keep it; what an interruption left is taken up."""
-    import numpy as np
-
-    from twintrain.data.tfrecord_source import hold_out
     from twintrain.processes.progress import tell
-    from twintrain.training.seeds import predict
+    from twintrain.training.seeds import Splits, epoch_text, train_seed
+    from twintrain.training.twin import TwinJob
 
     recipe = training.recipe
-    train_store, test = _store("train", recipe), _store("eval", recipe)
-    validation, epochs = test, recipe.training.epochs
-    if recipe.data.validation_fraction:
-        train_store, validation = hold_out(
-            train_store, recipe.data.validation_fraction, recipe.data.validation_seed
-        )
+    splits = Splits.of(recipe, _store("train", recipe), _store("eval", recipe))
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
-        text = f"epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
-        tell("progress", text=text)
+        tell("progress", text=epoch_text(epoch, recipe.training.epochs, logs))
 
     tell("progress", text="starting")
     state = cache.place(training).with_suffix(".state.npz")
     state.parent.mkdir(parents=True, exist_ok=True)
-    result = _train(training.twin, recipe, train_store, validation, training.seed, hook, state)
-    probabilities = predict(result.model, test, recipe)
-
+    job = TwinJob(
+        recipe, _problem(recipe), splits.train, splits.validation, training.seed, hook, state
+    )
     with cache.filling(training) as place:
-        np.savez(
-            place / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities
-        )
-        write_training(place, training, result.history, sum(result.epoch_seconds))
+        train_seed(training.twin, job, splits, place)
     state.unlink(missing_ok=True)
+
+
+def outcome(training: Training, cache: Cache) -> Outcome:
+    """What a finished training left."""
+    return cache.outcome(training, _problem(training.recipe))
 
 
 def tuned(recipe: Recipe, folder: Path) -> Recipe:

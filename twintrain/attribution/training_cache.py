@@ -1,8 +1,8 @@
 """The trainings of the experiment: each done once, kept under a name that only the very same
 training shares.
 
-CACHE/<key>/predictions.npz   probabilities of every test example, with ids and labels
-CACHE/<key>/training.json     what was trained, its figures and its time
+CACHE/<key>/               its record (`twintrain.training.seed_record`)
+CACHE/<key>/training.json  what was trained, for whoever looks
 """
 
 from __future__ import annotations
@@ -16,25 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
+from twintrain.problems.problem import Problem
+from twintrain.processes.replacing import put_in_place, replacing
 from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.training.seed_record import FIGURES, PREDICTIONS, SeedRecord
 
-
-class DataSource(Protocol):
-    """Where examples come from: `twintrain.data.tfrecord_source.TransformedData` or
-    `twintrain.data.idx_source.IdxData`.
-    """
-
-    @property
-    def image_shape(self) -> tuple[int, ...]: ...  # noqa: D102 - the class says it
-    @property
-    def classes(self) -> int: ...  # noqa: D102
-    def store(self, split: str, memory_limit_mb: int) -> Any: ...  # noqa: D102
+_ABOUT = "training.json"
 
 
 @dataclass(frozen=True)
@@ -57,12 +49,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training left: whether each test example is right, bool [examples], and how long it
-    took.
+    """What a training left.
+
+    Attributes:
+        scores: of each test example, float64 [examples]: what it adds to the primary metric.
+        seconds: how long it took.
     """
 
-    correct: npt.NDArray[np.bool_]
-    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
     seconds: float
 
 
@@ -84,30 +78,29 @@ class Cache:
 
     def has(self, training: Training) -> bool:
         """Whether it has been done."""
-        return (self.place(training) / "training.json").exists()
+        return (self.place(training) / FIGURES).exists()
 
-    def load(self, training: Training) -> Outcome:
-        """A finished training.
+    def outcome(self, training: Training, problem: Problem) -> Outcome:
+        """Of a finished training, judged by the problem.
 
         Raises:
             TwintrainError: it predicts NaN.
         """
-        place = self.place(training)
-        with np.load(place / "predictions.npz") as saved:
-            probabilities, labels = saved["probabilities"], saved["labels"]
-        if not np.isfinite(probabilities).all():
+        record = SeedRecord.read(self.place(training))
+        predictions = record.predictions
+        if not np.isfinite(predictions.outputs).all():
             raise TwintrainError(
                 f"A training of the experiment predicts NaN (seed {training.seed}; record in "
-                f"{place}).",
+                f"{record.folder}).",
                 "It diverged: lower optimizer.learning_rate, or clip gradients, in the recipe that "
                 "asks for it.",
             )
-        record = json.loads((place / "training.json").read_text(encoding="utf-8"))
-        return Outcome(probabilities.argmax(axis=1) == labels, labels, float(record["seconds"]))
+        scores = problem.scores(predictions.targets, predictions.outputs)
+        return Outcome(scores, sum(record.figures.epoch_seconds))
 
     @contextmanager
     def filling(self, training: Training) -> Iterator[Path]:
-        """A folder to write a training's files into; it counts as done only when the block has
+        """A folder to write a training's record into; it counts as done only when the block has
         ended well.
         """
         place = self.place(training)
@@ -116,33 +109,27 @@ class Cache:
         partial.mkdir(parents=True)
         try:
             yield partial
+            _write_about(partial, training)
             if not place.exists():
-                partial.replace(place)
+                put_in_place(partial, place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
     def adopt(self, training: Training, record: Path) -> None:
-        """Take over a training that the pipeline has done (a seed's folder, see
-        `twintrain.training.seeds`).
-        """
-        if self.has(training) or not (record / "record.json").exists():
+        """Take over a training that the pipeline has done (a seed's record)."""
+        if self.has(training) or not (record / FIGURES).exists():
             return
-        figures = json.loads((record / "record.json").read_text(encoding="utf-8"))
         with self.filling(training) as place:
-            shutil.copyfile(record / "predictions.npz", place / "predictions.npz")
-            write_training(place, training, figures["history"], sum(figures["epoch_seconds"]))
+            for name in (PREDICTIONS, FIGURES):
+                shutil.copyfile(record / name, place / name)
 
 
-def write_training(
-    place: Path, training: Training, history: dict[str, list[float]], seconds: float
-) -> None:
-    """Write training.json."""
+def _write_about(place: Path, training: Training) -> None:
     content = {
         "twin": training.twin,
         "seed": training.seed,
         "recipe": training.recipe.for_training().model_dump(mode="json"),
-        "history": history,
-        "seconds": seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    (place / "training.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with replacing(place / _ABOUT) as partial:
+        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")

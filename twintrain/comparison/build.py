@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import math
 import platform
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.comparison import (
     Comparison,
+    EvaluatorMetric,
     EvaluatorResult,
     Outperforming,
     Parity,
@@ -25,22 +24,42 @@ from twintrain.comparison.comparison import (
     TwinSummary,
 )
 from twintrain.comparison.mistakes import confusion, disagreements
-from twintrain.comparison.predictions import load_predictions
+from twintrain.comparison.predictions import Folders, PairedPredictions, load_predictions
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.sentence import sentence
 from twintrain.comparison.slices import (
     OVERALL,
+    SliceValues,
     check_against_evaluator,
     compare_slices,
+    masks,
     remarks,
-    value_name,
 )
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
-from twintrain.recipe.recipe import Recipe
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import TWINS, Recipe, TwinName
 from twintrain.statistics.paired import PairedTable, outperformance
+from twintrain.training.seed_record import SeedRecord
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")
+
+
+@dataclass(frozen=True)
+class FromPipeline:
+    """What only the pipeline knows.
+
+    Attributes:
+        evaluator: slice name -> what the Evaluator counted for the first seed.
+        metrics: name -> (fit, loop), as the Evaluator computed them for the first seed.
+        blessed: the Evaluator's blessing.
+        push: what came of the thresholds.
+    """
+
+    evaluator: dict[str, PairedTable]
+    metrics: dict[str, tuple[float, float]]
+    blessed: bool
+    push: PushDecision
 
 
 @dataclass(frozen=True)
@@ -49,31 +68,26 @@ class Inputs:
 
     Attributes:
         recipe: the comparison's recipe.
-        fit, loop: folders of records as `twintrain.training.seeds` writes them.
-        trials: per twin, its tuning trials.
+        problem: what was learned; judges the outputs.
+        records: per twin, the folder of its records.
         agreement: per seed.
-        lockstep: the first steps, side by side.
-        ink: ink bucket of each test example, int64 [n], in canonical order.
-        classes: number of labels.
-        evaluator: slice name -> what the Evaluator counted for the first seed.
-        blessed: the Evaluator's blessing.
-        push: what came of the thresholds.
+        slice_values: by slice key, the value of each test example, int64 [n], in canonical order.
+        data: per split, the number of examples and, where targets are classes, of each label.
+        trials: per twin, its tuning trials; none where nothing was searched.
+        lockstep: the first steps, side by side; None where they were not compared.
+        pipeline: what only the pipeline knows; None without it.
         attribution: the experiment's result; None when it was not asked for.
-        data: examples per split and label.
     """
 
     recipe: Recipe
-    fit: Path
-    loop: Path
-    trials: dict[str, list[dict[str, Any]]]
+    problem: Problem
+    records: Folders
     agreement: list[SeedAgreement]
-    lockstep: LockstepResult
-    ink: npt.NDArray[np.int64]
-    classes: int
-    evaluator: dict[str, PairedTable]
-    blessed: bool
-    push: PushDecision
+    slice_values: SliceValues
     data: dict[str, Any]
+    trials: Mapping[TwinName, list[dict[str, Any]]] = field(default_factory=dict)
+    lockstep: LockstepResult | None = None
+    pipeline: FromPipeline | None = None
     attribution: Explanation | None = None
 
 
@@ -84,27 +98,19 @@ def build_comparison(inputs: Inputs) -> Comparison:
         TwintrainError: the records do not belong together, a twin predicts NaN, or the Evaluator's
             figures contradict the recorded predictions.
     """
-    recipe = inputs.recipe
-    predictions = load_predictions(recipe, inputs.fit, inputs.loop)
-    agreement = sorted(inputs.agreement, key=lambda seed: recipe.seeds.index(seed.seed))
-    identical = all(seed.max_abs_difference == 0 and seed.same_batches for seed in agreement)
+    recipe, problem = inputs.recipe, inputs.problem
+    predictions = load_predictions(recipe, problem, inputs.records)
+    parity = _parity(inputs)
+    identical = parity.max_abs_difference == 0 and parity.same_batches
     identical = identical and not predictions.differences.any()
-    slices = compare_slices(recipe, predictions, inputs.ink, identical)
-    twins = {
-        "fit": _summary(inputs.fit, recipe, predictions.correct["fit"], inputs.trials["fit"]),
-        "loop": _summary(inputs.loop, recipe, predictions.correct["loop"], inputs.trials["loop"]),
-    }
-    devices = {name: twin.devices for name, twin in twins.items()}
-    check_against_evaluator(recipe, predictions, inputs.ink, slices, inputs.evaluator, devices)
-    overall = slices[0]
-    parity = Parity(
-        max_abs_difference=max(seed.max_abs_difference for seed in agreement),
-        same_batches=all(seed.same_batches for seed in agreement),
-        same_history=all(seed.same_history for seed in agreement),
-        seeds=agreement,
-        lockstep=inputs.lockstep,
-    )
-    count, apart = disagreements(recipe, predictions)
+    chosen = masks(recipe, problem, inputs.slice_values)
+    slices = compare_slices(recipe, predictions, chosen, identical)
+    twins = {twin: _summary(inputs, twin, predictions) for twin in TWINS}
+    if inputs.pipeline is not None:
+        devices = {twin: summary.devices for twin, summary in twins.items()}
+        check_against_evaluator(predictions, chosen, slices, inputs.pipeline.evaluator, devices)
+    overall, classes = slices[0], problem.spec.classes
+    count, apart = (0, []) if classes is None else disagreements(recipe, predictions)
     return Comparison(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         verdict=overall.verdict,
@@ -118,17 +124,16 @@ def build_comparison(inputs: Inputs) -> Comparison:
         slices=slices,
         parity=parity,
         evaluator=_evaluator(inputs),
-        push=inputs.push,
+        push=inputs.pipeline.push if inputs.pipeline else None,
         attribution=inputs.attribution,
-        confusion=confusion(predictions, inputs.classes),
+        confusion=None if classes is None else confusion(predictions, classes),
         disagreement_count=count,
         disagreements=apart,
         data=inputs.data,
         label_names=[
-            value_name("label", label, recipe.comparison.label_names)
-            for label in range(inputs.classes)
+            problem.slice_value_name(recipe, problem.TARGET, label) for label in range(classes or 0)
         ],
-        notes=list(remarks(recipe, slices, inputs.data)),
+        notes=list(remarks(recipe, problem, slices, inputs.data)),
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
         recipe=recipe.model_dump(mode="json"),
@@ -137,14 +142,33 @@ def build_comparison(inputs: Inputs) -> Comparison:
     )
 
 
-def _evaluator(inputs: Inputs) -> EvaluatorResult:
-    whole = inputs.evaluator[OVERALL]
+def _parity(inputs: Inputs) -> Parity:
+    order = inputs.recipe.seeds.index
+    agreement = sorted(inputs.agreement, key=lambda seed: order(seed.seed))
+    return Parity(
+        max_abs_difference=max(seed.max_abs_difference for seed in agreement),
+        same_batches=all(seed.same_batches for seed in agreement),
+        same_history=all(seed.same_history for seed in agreement),
+        seeds=agreement,
+        lockstep=inputs.lockstep,
+    )
+
+
+def _evaluator(inputs: Inputs) -> EvaluatorResult | None:
+    if inputs.pipeline is None:
+        return None
+    measured = inputs.pipeline.evaluator
+    whole = measured[OVERALL]
     return EvaluatorResult(
         seed=inputs.recipe.seeds[0],
         fit_accuracy=(whole.both_right + whole.only_fit) / whole.n,
         loop_accuracy=(whole.both_right + whole.only_loop) / whole.n,
-        slices={name: Table(**vars(table)) for name, table in inputs.evaluator.items()},
-        blessed=inputs.blessed,
+        metrics={
+            name: EvaluatorMetric(fit=fit, loop=loop)
+            for name, (fit, loop) in inputs.pipeline.metrics.items()
+        },
+        slices={name: Table(**vars(table)) for name, table in measured.items()},
+        blessed=inputs.pipeline.blessed,
     )
 
 
@@ -155,28 +179,26 @@ def _outperforming(overall: Slice) -> Outperforming | None:
     return Outperforming(probability=found.probability, ci95=(found.low, found.high))
 
 
-def _summary(
-    folder: Path, recipe: Recipe, correct: npt.NDArray[np.bool_], trials: list[dict[str, Any]]
-) -> TwinSummary:
+def _summary(inputs: Inputs, twin: TwinName, predictions: PairedPredictions) -> TwinSummary:
     records = [
-        json.loads((folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8"))
-        for seed in recipe.seeds
+        SeedRecord.read(SeedRecord.place(inputs.records[twin], seed)).figures
+        for seed in inputs.recipe.seeds
     ]
-    accuracy = correct.mean(axis=1)
+    accuracy = predictions.scores[twin].mean(axis=1)
+    trials = inputs.trials.get(twin, [])
     return TwinSummary(
         accuracy=[float(value) for value in accuracy],
         mean_accuracy=float(accuracy.mean()),
         history=[
-            {name: _finite(values) for name, values in record["history"].items()}
-            for record in records
+            {name: _finite(values) for name, values in record.history.items()} for record in records
         ],
-        epochs=[record["epochs"] for record in records],
-        trained_on=records[0]["trained_on"],
-        best_epoch=[record["best_epoch"] for record in records],
-        train_seconds=[sum(record["epoch_seconds"]) for record in records],
-        images_per_second=[record["images_per_second"] for record in records],
-        peak_memory_mb=max(record["peak_memory_mb"] for record in records),
-        devices=records[0]["devices"],
+        epochs=[record.epochs for record in records],
+        trained_on=records[0].trained_on,
+        best_epoch=[record.best_epoch for record in records],
+        train_seconds=[sum(record.epoch_seconds) for record in records],
+        images_per_second=[record.images_per_second for record in records],
+        peak_memory_mb=max(record.peak_memory_mb for record in records),
+        devices=records[0].devices,
         trials=[{key: _finite([value])[0] for key, value in trial.items()} for trial in trials],
     )
 

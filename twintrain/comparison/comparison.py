@@ -91,7 +91,17 @@ class Parity(_Part):
     same_batches: bool
     same_history: bool
     seeds: list[SeedAgreement]
-    lockstep: LockstepResult = Field(description="the first steps of the first seed, side by side")
+    lockstep: LockstepResult | None = Field(
+        None,
+        description="the first steps of the first seed, side by side; null where they were not compared",
+    )
+
+
+class EvaluatorMetric(_Part):
+    """One metric of the problem over all test examples, as the Evaluator computed it."""
+
+    fit: float
+    loop: float
 
 
 class EvaluatorResult(_Part):
@@ -100,6 +110,7 @@ class EvaluatorResult(_Part):
     seed: int
     fit_accuracy: float
     loop_accuracy: float
+    metrics: dict[str, EvaluatorMetric] = Field({}, description="every metric of the problem")
     slices: dict[str, Table]
     blessed: bool
 
@@ -147,12 +158,12 @@ class Comparison(_Part):
     outperforming: Outperforming | None
     slices: list[Slice]
     parity: Parity
-    evaluator: EvaluatorResult
-    push: PushDecision
+    evaluator: EvaluatorResult | None = Field(description="null without the pipeline")
+    push: PushDecision | None = Field(description="null where nothing is pushed")
     attribution: Explanation | None = Field(
         description="which practice is worth how many points; null if not asked for"
     )
-    confusion: Confusion
+    confusion: Confusion | None = Field(description="null where no classes are chosen")
     disagreement_count: int = Field(
         description="(seed, test example) for which the twins choose different labels"
     )

@@ -1,7 +1,10 @@
-"""The predictions of both twins over all seeds, checked to be about the same examples."""
+"""The predictions of both twins over all seeds, checked to be about the same examples, and judged by
+the problem.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,88 +12,95 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
-from twintrain.recipe.recipe import TWINS, Recipe
+from twintrain.problems.problem import Choices, Problem
+from twintrain.recipe.recipe import TWINS, Recipe, TwinName
+from twintrain.training.seed_record import Predictions, SeedRecord
+
+Folders = Mapping[TwinName, Path]
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PairedPredictions:
     """What both twins say of the test examples, in canonical order.
 
     Attributes:
         ids: bytes [examples].
-        labels: int64 [examples].
-        chosen: per twin, the label each seed's model chooses, int64 [seeds, examples].
-        confidence: per twin, the probability it gives to that label, float32 [seeds, examples].
-        lead: per twin, by how much that is more than what the next label gets, float32 [seeds,
-            examples].
+        targets: [examples, *target shape].
+        scores: per twin, what each example adds to the primary metric, float64 [seeds, examples].
+        choices: per twin and seed, the classes chosen; empty where none are.
     """
 
     ids: npt.NDArray[np.bytes_]
-    labels: npt.NDArray[np.int64]
-    chosen: dict[str, npt.NDArray[np.int64]]
-    confidence: dict[str, npt.NDArray[np.float32]]
-    lead: dict[str, npt.NDArray[np.float32]]
+    targets: np.ndarray
+    scores: dict[TwinName, npt.NDArray[np.float64]]
+    choices: dict[TwinName, list[Choices]]
 
     @property
-    def correct(self) -> dict[str, npt.NDArray[np.bool_]]:
+    def right(self) -> dict[TwinName, npt.NDArray[np.bool_]]:
         """Per twin, right or wrong, bool [seeds, examples]."""
-        return {twin: chosen == self.labels for twin, chosen in self.chosen.items()}
+        return {twin: scores == 1 for twin, scores in self.scores.items()}
 
     @property
-    def differences(self) -> npt.NDArray[np.int8]:
-        """correct(loop) - correct(fit), [seeds, examples]."""
-        return self.correct["loop"].astype(np.int8) - self.correct["fit"].astype(np.int8)
+    def differences(self) -> npt.NDArray[np.float64]:
+        """score(loop) - score(fit), [seeds, examples]."""
+        return self.scores["loop"] - self.scores["fit"]
+
+    def chosen(self, twin: TwinName) -> npt.NDArray[np.int64]:
+        """The class each seed's model chooses, int64 [seeds, examples]."""
+        return np.stack([one.chosen for one in self.choices[twin]])
+
+    def confidence(self, twin: TwinName) -> npt.NDArray[np.float32]:
+        """The probability given to it, float32 [seeds, examples]."""
+        return np.stack([one.confidence for one in self.choices[twin]])
 
 
-def load_predictions(recipe: Recipe, fit: Path, loop: Path) -> Predictions:
-    """Read the records of both twins (folders as `twintrain.training.seeds` writes them).
+def load_predictions(
+    recipe: Recipe, problem: Problem | type[Problem], folders: Folders
+) -> PairedPredictions:
+    """Read the records of both twins.
+
+    Args:
+        recipe: names the seeds.
+        problem: judges the outputs.
+        folders: per twin, what `train_seeds` has left.
 
     Raises:
         TwintrainError: a twin is missing or predicts NaN, or the records are about different test
             examples.
     """
-    folders = dict(zip(TWINS, (fit, loop), strict=True))
-    chosen: dict[str, list[npt.NDArray[np.int64]]] = {twin: [] for twin in TWINS}
-    confidence: dict[str, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
-    lead: dict[str, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
-    ids: npt.NDArray[np.bytes_] | None = None
-    labels = np.empty(0, np.int64)
+    scores: dict[TwinName, list[npt.NDArray[np.float64]]] = {twin: [] for twin in TWINS}
+    choices: dict[TwinName, list[Choices]] = {twin: [] for twin in TWINS}
+    first: Predictions | None = None
     for seed in recipe.seeds:
-        for twin, folder in folders.items():
-            path = folder / f"seed-{seed}" / "predictions.npz"
-            if not path.exists():
-                raise TwintrainError(
-                    f"The {twin} twin left no predictions for seed {seed}.",
-                    "Run the pipeline again.",
-                )
-            with np.load(path) as saved:
-                if ids is None:
-                    ids, labels = saved["ids"], saved["labels"]
-                if not np.array_equal(ids, saved["ids"]) or not np.array_equal(
-                    labels, saved["labels"]
-                ):
-                    raise TwintrainError(
-                        f"{path} was made from other test examples than the rest.",
-                        "Compare results of the same data.",
-                    )
-                probabilities = saved["probabilities"]
-            if not np.isfinite(probabilities).all():
-                bad = int((~np.isfinite(probabilities)).any(axis=1).sum())
-                raise TwintrainError(
-                    f"The {twin} twin with seed {seed} predicts NaN or infinity for {bad:,} of "
-                    f"{len(labels):,} examples.",
-                    "Its training diverged: lower optimizer.learning_rate, or clip gradients "
-                    "(optimizer.clipnorm).",
-                )
-            chosen[twin].append(probabilities.argmax(axis=1))
-            next_best, best = np.partition(probabilities, -2, axis=1)[:, -2:].T
-            confidence[twin].append(best)
-            lead[twin].append(best - next_best)
-    assert ids is not None  # a recipe has at least one seed
-    return Predictions(
-        ids,
-        labels,
-        {twin: np.stack(rows) for twin, rows in chosen.items()},
-        {twin: np.stack(rows) for twin, rows in confidence.items()},
-        {twin: np.stack(rows) for twin, rows in lead.items()},
-    )
+        for twin in TWINS:
+            record = SeedRecord.read(SeedRecord.place(folders[twin], seed))
+            found = _checked(record, first)
+            first = first or found
+            scores[twin].append(problem.scores(found.targets, found.outputs))
+            chosen = problem.choices(found.outputs)
+            choices[twin] += [chosen] if chosen is not None else []
+    assert first is not None  # a recipe has at least one seed
+    stacked = {twin: np.stack(rows) for twin, rows in scores.items()}
+    return PairedPredictions(first.ids, first.targets, stacked, choices)
+
+
+def _checked(record: SeedRecord, first: Predictions | None) -> Predictions:
+    """A record's predictions, finite and about the examples of the first one."""
+    found, figures = record.predictions, record.figures
+    if first is not None and not (
+        np.array_equal(first.ids, found.ids) and np.array_equal(first.targets, found.targets)
+    ):
+        raise TwintrainError(
+            f"The record in {record.folder} was made from other test examples than the rest.",
+            "Compare results of the same data.",
+        )
+    if not np.isfinite(found.outputs).all():
+        broken = ~np.isfinite(found.outputs)
+        rows = int(broken.reshape(len(broken), -1).any(axis=1).sum())
+        raise TwintrainError(
+            f"The {figures.twin} twin with seed {figures.seed} predicts NaN or infinity for "
+            f"{rows:,} of {len(broken):,} examples.",
+            "Its training diverged: lower optimizer.learning_rate, or clip gradients "
+            "(optimizer.clipnorm).",
+        )
+    return found

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twintrain.comparison.comparison import SeedAccuracy, Slice, Table
-from twintrain.comparison.predictions import Predictions
+from twintrain.comparison.predictions import PairedPredictions
 from twintrain.errors import TwintrainError
-from twintrain.recipe.recipe import Recipe
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import TWINS, Recipe, TwinName
 from twintrain.statistics.paired import (
     PairedEstimate,
     PairedTable,
@@ -23,87 +25,91 @@ from twintrain.statistics.paired import (
 )
 
 OVERALL = "overall"
-INK_NAMES = ("light", "medium", "heavy")
 # A lead, in probability, that a GPU's rounding can undo: it multiplies float32 in TF32 by default,
 # with 11 bits, and mixed precision has 8 or 11.
 CLOSE = 0.02
 FEW = 30  # examples below which a slice's note says that it tells little
 
 
-def slice_name(key: Mapping[str, int], label_names: tuple[str, ...] = ()) -> str:
+SliceValues = Mapping[str, npt.NDArray[np.int64]]  # by slice key, the value of each test example
+
+
+def slice_name(recipe: Recipe, problem: Problem, key: Mapping[str, int]) -> str:
     """'overall', 'label=3', 'label=3 ink=light'; label names in place of numbers where they are
     given.
     """
-    named = {
-        feature: value_name(feature, int(value), label_names)
-        for feature, value in sorted(key.items())
-    }
-    order = [feature for feature in ("label", "ink") if feature in named]
-    return " ".join(f"{feature}={named[feature]}" for feature in order) or OVERALL
-
-
-def value_name(feature: str, value: int, label_names: tuple[str, ...] = ()) -> str:
-    """What a value is called: a label's name or number, an ink bucket's name."""
-    if feature == "ink":
-        return INK_NAMES[value]
-    return label_names[value] if value < len(label_names) else str(value)
+    named = {name: problem.slice_value_name(recipe, name, int(key[name])) for name in key}
+    return " ".join(f"{name}={named[name]}" for name in problem.SLICE_KEYS if name in named) or (
+        OVERALL
+    )
 
 
 def masks(
-    recipe: Recipe, features: Mapping[str, npt.NDArray[np.int64]]
+    recipe: Recipe, problem: Problem, values: SliceValues
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which examples are in each slice that has any; 'overall' first.
 
     Args:
         recipe: says which slices.
-        features: 'label' and 'ink' of each test example, int64 [examples].
+        problem: says what they are called.
+        values: of each test example, int64 [examples].
     """
-    found = {OVERALL: np.ones(len(features["label"]), bool)}
+    examples = len(next(iter(values.values())))
+    found = {OVERALL: np.ones(examples, bool)}
     for keys in recipe.comparison.slices:
-        for values in product(*(np.unique(features[key]) for key in keys)):
-            mask = np.all(
-                [features[key] == value for key, value in zip(keys, values, strict=True)], axis=0
-            )
+        for combination in product(*(np.unique(values[key]) for key in keys)):
+            pairs = list(zip(keys, combination, strict=True))
+            mask = np.all([values[key] == value for key, value in pairs], axis=0)
             if mask.any():
-                key: dict[str, int] = dict(zip(keys, map(int, values), strict=True))
-                found[slice_name(key, recipe.comparison.label_names)] = mask
+                found[slice_name(recipe, problem, dict(pairs))] = mask
     return found
 
 
 def compare_slices(
-    recipe: Recipe, predictions: Predictions, ink: npt.NDArray[np.int64], identical: bool
+    recipe: Recipe,
+    predictions: PairedPredictions,
+    chosen: Mapping[str, npt.NDArray[np.bool_]],
+    identical: bool,
 ) -> list[Slice]:
-    """The paired comparison on every slice; p-values below 'overall' are adjusted for their number."""
-    chosen = masks(recipe, {"label": predictions.labels, "ink": ink})
-    differences, correct = predictions.differences, predictions.correct
+    """The paired comparison on every slice; p-values below 'overall' are adjusted for their number.
+
+    Args:
+        recipe: margin and seeds.
+        predictions: of both twins.
+        chosen: what `masks` gave.
+        identical: the twins are known to be the same.
+    """
+    differences, right = predictions.differences, predictions.right
     estimates = {name: paired_estimate(differences[:, mask]) for name, mask in chosen.items()}
     adjusted = [
         estimates[OVERALL].p_value,
         *holm([e.p_value for n, e in estimates.items() if n != OVERALL]),
     ]
     margin = recipe.comparison.margin_points / 100
-    return [
-        _slice(
-            name,
-            {twin: right[:, chosen[name]] for twin, right in correct.items()},
-            estimate,
-            p,
-            margin,
-            # Of the models at hand, whatever other seeds would give: two or three seeds could never
-            # tell at the levels that a trend over many spans asks for.
-            paired_estimate(differences[:, chosen[name]].mean(axis=0, keepdims=True)).beyond_p(
-                margin
-            ),
-            verdict(estimate, p, margin, identical),
-            recipe.seeds,
+    found = []
+    for (name, estimate), p_value in zip(estimates.items(), adjusted, strict=True):
+        mask = chosen[name]
+        # Of the models at hand, whatever other seeds would give: two or three seeds could never
+        # tell at the levels that a trend over many spans asks for.
+        at_hand = paired_estimate(differences[:, mask].mean(axis=0, keepdims=True))
+        found.append(
+            _slice(
+                name,
+                {twin: rows[:, mask] for twin, rows in right.items()},
+                estimate,
+                p_value,
+                margin,
+                at_hand.beyond_p(margin),
+                verdict(estimate, p_value, margin, identical),
+                recipe.seeds,
+            )
         )
-        for (name, estimate), p in zip(estimates.items(), adjusted, strict=True)
-    ]
+    return found
 
 
 def _slice(
     name: str,
-    right: Mapping[str, npt.NDArray[np.bool_]],
+    right: Mapping[TwinName, npt.NDArray[np.bool_]],
     estimate: PairedEstimate,
     p_value: float,
     margin: float,
@@ -111,7 +117,7 @@ def _slice(
     word: Verdict,
     seeds: tuple[int, ...],
 ) -> Slice:
-    fit, loop = (right[twin].mean(axis=1) for twin in ("fit", "loop"))
+    fit, loop = (right[twin].mean(axis=1) for twin in TWINS)
     table = paired_table(right["fit"][0], right["loop"][0])
     # Twins with the same weights differ by zero for certain; an interval would claim a doubt there
     # is not.
@@ -142,20 +148,18 @@ def _slice(
 
 
 def check_against_evaluator(
-    recipe: Recipe,
-    predictions: Predictions,
-    ink: npt.NDArray[np.int64],
+    predictions: PairedPredictions,
+    chosen: Mapping[str, npt.NDArray[np.bool_]],
     slices: list[Slice],
     measured: Mapping[str, PairedTable],
-    devices: Mapping[str, list[str]],
+    devices: Mapping[TwinName, list[str]],
 ) -> None:
     """The Evaluator ran the exported models on raw examples; the records hold what the trainers
     predicted.
 
     Args:
-        recipe: names the slices.
         predictions: of the trainers.
-        ink: of each test example.
+        chosen: what `masks` gave.
         slices: as the trainers counted.
         measured: as the Evaluator, on a CPU, counted, by slice.
         devices: kinds of devices each twin was trained on.
@@ -163,45 +167,38 @@ def check_against_evaluator(
     Raises:
         TwintrainError: the two contradict each other.
     """
-    chosen = masks(recipe, {"label": predictions.labels, "ink": ink})
     for part in slices:
         theirs = measured.get(part.name)
-        for twin in ("fit", "loop"):
+        for twin in TWINS:
             own = part.table.both_right + getattr(part.table, f"only_{twin}")
-            other = None if theirs is None else theirs.both_right + getattr(theirs, f"only_{twin}")
+            other = None
+            if theirs is not None and theirs.n == part.n:
+                other = theirs.both_right + getattr(theirs, f"only_{twin}")
             # One example may tip over where serving computes in another batch size; of what a GPU
             # has predicted, any that is close to a tie.
-            close = (
-                int((predictions.lead[twin][0, chosen[part.name]] < CLOSE).sum())
-                if "GPU" in devices[twin]
-                else 0
+            close = 0
+            if "GPU" in devices[twin] and predictions.choices[twin]:
+                close = int((predictions.choices[twin][0].lead[chosen[part.name]] < CLOSE).sum())
+            if other is not None and abs(other - own) <= max(1, close):
+                continue
+            raise TwintrainError(
+                f"On slice {part.name} the exported {twin} model is right on {other} examples, its "
+                f"trainer counted {own} of {part.n}.",
+                "Preprocessing at serving differs from training, or the artifacts are mixed up.",
             )
-            if (
-                other is None
-                or theirs is None
-                or theirs.n != part.n
-                or abs(other - own) > max(1, close)
-            ):
-                raise TwintrainError(
-                    f"On slice {part.name} the exported {twin} model is right on {other} examples, "
-                    "its trainer "
-                    f"counted {own} of {part.n}.",
-                    "Preprocessing at serving differs from training, or the artifacts are mixed "
-                    "up.",
-                )
 
 
 def remarks(
-    recipe: Recipe, slices: list[Slice], data: Mapping[str, Mapping[str, object]]
+    recipe: Recipe,
+    problem: Problem,
+    slices: list[Slice],
+    data: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[str]:
     """What a reader must know about the slices before believing them."""
-    trained = data["train"]["labels"]
-    tested = data["eval"]["labels"]
-    assert isinstance(trained, Mapping)
-    assert isinstance(tested, Mapping)
-    for label in trained:
+    tested = data["eval"].get("labels", {})
+    for label in data["train"].get("labels", {}):
         if not tested.get(label):
-            name = slice_name({"label": int(label)}, recipe.comparison.label_names)
+            name = slice_name(recipe, problem, {problem.TARGET: int(label)})
             yield f"No test example has {name}: nothing can be said about it."
     small = [part for part in slices if part.n < FEW]
     if small:

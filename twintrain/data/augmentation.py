@@ -7,6 +7,8 @@ either of them, whatever the order in which batches are prepared and after any r
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,3 +76,31 @@ def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, fill: str) -> tf.
         interpolation="BILINEAR",
         fill_mode=fill.upper(),
     )
+
+
+@dataclass(frozen=True)
+class ImageAugmentation:
+    """The recipe's augmentation of images of one size, as batches want it (`batches.Augmentation`).
+
+    Attributes:
+        rules: ranges to draw from.
+        size: height and width in pixels.
+        on_cpu: interpolate there wherever the batch is: a GPU rounds otherwise.
+    """
+
+    rules: Augmentation
+    size: tuple[int, int]
+    on_cpu: bool
+
+    width: ClassVar[int] = len(IDENTITY)
+
+    def draw(self, count: int, seed: int, epoch: int) -> npt.NDArray[np.float32]:
+        """One transform per example in canonical order, float32 [count, 8]."""
+        return draw_transforms(self.rules, count, self.size, seed, epoch)
+
+    def apply(self, inputs: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Warp a batch, float32 [batch, height, width, channels]."""
+        # A GPU interpolates with other roundings than a CPU, where tf.data always works: pinned
+        # when bits must agree.
+        with tf.device("/CPU:0" if self.on_cpu else None):
+            return apply_transforms(inputs, draws, self.rules.fill)

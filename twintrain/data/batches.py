@@ -1,31 +1,70 @@
 """The batches both twins eat: which examples, in which order, augmented how, and proof of what was
 fed.
 
-    source = BatchSource(store, recipe, seed=0)
+    source = BatchSource(store, recipe, seed=0, preparation=problem.preparation(recipe))
     source.epoch_order(epoch)            # int32 [n], the order of the examples in that epoch
-    source.gather(indices, transforms)   # in a graph: images and labels of one batch
+    source.gather(indices, draws)        # in a graph: inputs and targets of one batch
     source.dataset(feed)                 # the same batches as a tf.data.Dataset, for `model.fit`
 
 Every batch is fingerprinted in the graph, from the very tensors the model is given. The fingerprint
-changes with any bit of any image, with any label and with the order, and does not depend on how the
-sum is split over threads.
+changes with any bit of any input, with any target and with the order, and does not depend on how
+the sum is split over threads.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from twintrain.data.augmentation import apply_transforms, draw_transforms
 from twintrain.data.example_store import ExampleStore
 from twintrain.recipe.recipe import Recipe
 
 _ROW_KEY = 0x9E3779B97F4A7C15 - 2**64  # 2**64 divided by the golden ratio, as int64
-_LABEL_KEY = 0x2545F4914F6CDD1D
+_TARGET_KEY = 0x2545F4914F6CDD1D
+
+
+class Augmentation(Protocol):
+    """Random changes of inputs, drawn per (seed, epoch, example), the same for both twins.
+
+    Attributes:
+        width: numbers drawn per example.
+    """
+
+    @property
+    def width(self) -> int: ...  # noqa: D102 - the class says it
+
+    def draw(self, count: int, seed: int, epoch: int) -> npt.NDArray[np.float32]:
+        """Draws for every example in canonical order, float32 [count, width]."""
+
+    def apply(self, inputs: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """A batch changed by its draws, [batch, width]; the shape stays."""
+
+
+def unchanged(inputs: tf.Tensor) -> tf.Tensor:
+    """Inputs as the store has them."""
+    return inputs
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to inputs on their way from the store to the model.
+
+    Attributes:
+        rescale: brings them into the range the recipe asks for; in training and evaluation.
+        augmentation: random changes, in training only; None for none.
+    """
+
+    rescale: Callable[[tf.Tensor], tf.Tensor] = unchanged
+    augmentation: Augmentation | None = None
+
+
+AS_STORED = Preparation()
 
 
 class BatchSource:
@@ -35,17 +74,19 @@ class BatchSource:
         store: the examples.
         recipe: the recipe as this twin obeys it.
         seed: decides order and augmentation, together with the epoch.
+        preparation: what the problem makes of inputs.
     """
 
-    def __init__(self, store: ExampleStore, recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self, store: ExampleStore, recipe: Recipe, seed: int, preparation: Preparation = AS_STORED
+    ) -> None:
         self.store = store
         self.seed = seed
         self.batch_size = recipe.training.batch_size
         self._shuffle = recipe.training.shuffle
-        self._augmentation = recipe.augmentation
-        self._on_cpu = recipe.execution.deterministic
+        self._augmentation = preparation.augmentation
         self._keys = _fingerprint_keys(int(np.prod(store.shape)))
-        self._examples = _Examples(store, recipe.training.input_scale)
+        self._examples = _Examples(store, preparation)
 
     @property
     def steps(self) -> int:
@@ -54,67 +95,57 @@ class BatchSource:
 
     @property
     def device_resident(self) -> bool:
-        """Whether the examples are held in (device) memory, so that whole epochs can run in a
-        graph.
-        """
+        """Whether examples are held in (device) memory, so that whole epochs can run in a graph."""
         return self.store.in_memory
 
     def epoch_order(self, epoch: int) -> npt.NDArray[np.int32]:
         """The order of the examples in an epoch, int32 [n]."""
         if not self._shuffle:
             return np.arange(len(self.store), dtype=np.int32)
-        return (
-            np.random.default_rng([self.seed, epoch]).permutation(len(self.store)).astype(np.int32)
-        )
+        rng = np.random.default_rng([self.seed, epoch])
+        return rng.permutation(len(self.store)).astype(np.int32)
 
-    def epoch_transforms(self, epoch: int) -> npt.NDArray[np.float32]:
-        """One transform per example in canonical order, float32 [n, 8]; [0, 8] without
+    def epoch_draws(self, epoch: int) -> npt.NDArray[np.float32]:
+        """What is drawn for each example in canonical order, float32 [n, width]; [0, 0] without
         augmentation.
         """
-        if not self._augmentation.active:
-            return np.empty((0, 8), np.float32)
-        height, width = self.store.shape[:2]
-        return draw_transforms(
-            self._augmentation, len(self.store), (height, width), self.seed, epoch
-        )
+        if self._augmentation is None:
+            return np.empty((0, 0), np.float32)
+        return self._augmentation.draw(len(self.store), self.seed, epoch)
 
-    def gather(self, indices: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(self, indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One batch, in a graph.
 
         Args:
             indices: int32 [batch].
-            transforms: what `epoch_transforms` gave for this epoch.
+            draws: what `epoch_draws` gave for this epoch.
 
         Returns:
-            images float32 [batch, *shape] and labels int64 [batch].
+            inputs [batch, *shape] and targets [batch, *target shape].
         """
-        images, labels = self._examples.gather(indices)
-        if self._augmentation.active:
-            images = self._augment(images, tf.gather(transforms, indices))
-        return images, labels
+        inputs, targets = self._examples.gather(indices)
+        if self._augmentation is not None:
+            inputs = self._augmentation.apply(inputs, tf.gather(draws, indices))
+        return inputs, targets
 
     def example_batch(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images and labels of the first examples in canonical order, as `gather` gives them; not
+        """Inputs and targets of the first examples in canonical order, as `gather` gives them; not
         augmented.
         """
         return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
 
-    def _augment(self, images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-        # A GPU interpolates with other roundings than a CPU, where tf.data always works: pinned
-        # when bits must agree.
-        with tf.device("/CPU:0" if self._on_cpu else None):
-            return apply_transforms(images, transforms, self._augmentation.fill)
-
-    def fingerprint(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def fingerprint(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """A 64-bit fingerprint of one batch, order included, as an int64 scalar.
 
         A sum modulo 2**64 of every value's bit pattern times a key of its place: exact integer
         arithmetic, so it is the same on every device and for every number of threads.
         """
-        bits = tf.cast(
-            tf.bitcast(tf.reshape(images, [-1, self._keys.shape[0]]), tf.int32), tf.int64
-        )
-        rows = tf.reduce_sum(bits * self._keys, axis=1) + (labels + 1) * _LABEL_KEY
+        bits = _integers(tf.reshape(inputs, [-1, self._keys.shape[0]]))
+        aims = _integers(tf.reshape(targets, [tf.shape(targets)[0], -1]))
+        rows = tf.reduce_sum(bits * self._keys, axis=1)
+        # Each of several targets of an example counts by its place too.
+        places = 2 * tf.range(tf.shape(aims)[1], dtype=tf.int32) + 1
+        rows += tf.reduce_sum((aims + 1) * tf.cast(places, tf.int64) * _TARGET_KEY, axis=1)
         places = 2 * tf.range(tf.size(rows, tf.int64), dtype=tf.int64) + 1
         return tf.reduce_sum(rows * (places * _ROW_KEY))
 
@@ -122,43 +153,43 @@ class BatchSource:
         """The batches of `feed.epoch` (as it stands when iteration starts) for `model.fit`.
 
         Returns:
-            a dataset of (images, labels) with known cardinality; each batch's fingerprint is
+            a dataset of (inputs, targets) with known cardinality; each batch's fingerprint is
             written into `feed`.
         """
+        width = self._augmentation.width if self._augmentation else 0
 
         def plan(_: tf.Tensor) -> tf.data.Dataset:
-            epoch, order, transforms = tf.numpy_function(
+            epoch, order, draws = tf.numpy_function(
                 lambda: (
                     np.int64(feed.epoch),
                     self.epoch_order(feed.epoch),
-                    self.epoch_transforms(feed.epoch),
+                    self.epoch_draws(feed.epoch),
                 ),
                 [],
                 [tf.int64, tf.int32, tf.float32],
             )
             order.set_shape([None])
-            transforms.set_shape([None, 8])
+            draws.set_shape([None, width])
             batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
             return batches.map(
-                lambda indices: (epoch, *self.gather(indices, transforms)), num_parallel_calls=2
+                lambda indices: (epoch, *self.gather(indices, draws)), num_parallel_calls=2
             )
 
         def record(
-            epoch: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
+            epoch: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
             kept = tf.numpy_function(
-                feed.record, [epoch, self.fingerprint(images, labels)], tf.bool
+                feed.record, [epoch, self.fingerprint(inputs, targets)], tf.bool
             )
             with tf.control_dependencies([kept]):
-                images = tf.identity(images)
-            images.set_shape([None, *self.store.shape])
-            labels.set_shape([None])
-            return images, labels
+                inputs = tf.identity(inputs)
+            inputs.set_shape([None, *self.store.shape])
+            targets.set_shape([None, *self.store.targets.shape[1:]])
+            return inputs, targets
 
         plans = tf.data.Dataset.range(1).flat_map(plan)
-        return (
-            plans.map(record).prefetch(2).apply(tf.data.experimental.assert_cardinality(self.steps))
-        )
+        known = tf.data.experimental.assert_cardinality(self.steps)
+        return plans.map(record).prefetch(2).apply(known)
 
 
 @dataclass
@@ -184,45 +215,48 @@ class Feed:
         return np.bool_(True)
 
 
-def evaluation_dataset(store: ExampleStore, recipe: Recipe) -> tf.data.Dataset:
-    """(images, labels) in canonical order, without augmentation, for validation."""
-    examples = _Examples(store, recipe.training.input_scale)
+def evaluation_dataset(
+    store: ExampleStore, recipe: Recipe, preparation: Preparation = AS_STORED
+) -> tf.data.Dataset:
+    """(inputs, targets) in canonical order, without augmentation, for validation."""
+    examples = _Examples(store, preparation)
     indices = tf.data.Dataset.range(len(store)).batch(recipe.training.evaluation_batch_size)
     return indices.map(examples.gather).prefetch(1)
-
-
-def scaled(images: tf.Tensor, scale: str) -> tf.Tensor:
-    """Images in 0..1 brought to the range of `training.input_scale`; float32, any shape."""
-    if scale == "raw":
-        return images * 255.0
-    return images * 2.0 - 1.0 if scale == "centred" else images
 
 
 class _Examples:
     """A store's examples, gathered by index inside a graph."""
 
-    def __init__(self, store: ExampleStore, scale: str) -> None:
-        self._store, self._scale = store, scale
-        # As integers: a quarter of the floats' size on the device.
-        self._pixels = tf.constant(store.pixels) if store.in_memory else None
+    def __init__(self, store: ExampleStore, preparation: Preparation) -> None:
+        self._store, self._rescale = store, preparation.rescale
+        # As codes: a quarter of the floats' size on the device.
+        self._held = tf.constant(store.inputs) if store.in_memory else None
         self._palette = None if store.palette is None else tf.constant(store.palette)
-        self._labels = tf.constant(store.labels)
+        self._targets = tf.constant(store.targets)
 
     def gather(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        if self._pixels is not None:
-            pixels = tf.gather(self._pixels, indices)
+        if self._held is not None:
+            held = tf.gather(self._held, indices)
         else:
-            pixels = tf.numpy_function(
-                self._read, [indices], self._store.pixels.dtype, stateful=False
+            held = tf.numpy_function(
+                self._read, [indices], self._store.inputs.dtype, stateful=False
             )
-            pixels.set_shape([None, *self._store.shape])
-        images = (
-            pixels if self._palette is None else tf.gather(self._palette, tf.cast(pixels, tf.int32))
-        )
-        return scaled(images, self._scale), tf.gather(self._labels, indices)
+            held.set_shape([None, *self._store.shape])
+        if self._palette is None:
+            inputs = held
+        else:
+            inputs = tf.gather(self._palette, tf.cast(held, tf.int32))
+        return self._rescale(inputs), tf.gather(self._targets, indices)
 
     def _read(self, indices: npt.NDArray[np.integer]) -> np.ndarray:
-        return np.ascontiguousarray(self._store.pixels[indices])
+        return np.ascontiguousarray(self._store.inputs[indices])
+
+
+def _integers(values: tf.Tensor) -> tf.Tensor:
+    """Every value as an int64 that no other value of its type has."""
+    if values.dtype.is_floating:
+        values = tf.bitcast(tf.cast(values, tf.float32), tf.int32)
+    return tf.cast(values, tf.int64)
 
 
 def _fingerprint_keys(size: int) -> tf.Tensor:

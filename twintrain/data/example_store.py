@@ -1,7 +1,7 @@
 """All examples of one split, held so that any batch can be gathered by index.
 
-Images that went through preprocessing are floats, but most of them carry no more than 256 distinct
-values (a scaled 8-bit image does). Those are held as one byte per pixel plus the table of the
+Inputs that went through preprocessing are floats, but many of them carry no more than 256 distinct
+values (a scaled 8-bit image does). Those are held as one byte per value plus the table of the
 distinct values, which gives every float back bit for bit. What does not fit the recipe's memory
 limit is spooled to disk once and read by index from there, so the order of the examples is the same
 on both paths.
@@ -20,7 +20,10 @@ import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
 
-Chunk = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.bytes_]]
+Chunk = tuple[np.ndarray, np.ndarray, npt.NDArray[np.bytes_]]  # inputs, targets, ids
+
+
+_BLOCK = 4096  # examples copied or digested at a time
 
 
 @dataclass(frozen=True)
@@ -28,93 +31,84 @@ class ExampleStore:
     """One split, in canonical order (sorted by example id).
 
     Attributes:
-        pixels: [n, *shape], uint8 codes into `palette`, or float32 where `palette` is None. A
-            memory map when spooled.
-        palette: float32 [256], the value each code stands for; None when `pixels` are the values
-            themselves.
-        labels: int64 [n].
+        inputs: [n, *shape], uint8 codes into `palette`, or the values themselves where `palette` is
+            None. A memory map when spooled.
+        palette: float32 [256], the value each code stands for; None when `inputs` are the values.
+        targets: [n, *target shape].
         ids: bytes [n].
-        in_memory: whether `pixels` is held in memory.
+        in_memory: whether `inputs` is held in memory.
     """
 
-    pixels: np.ndarray = field(repr=False)
+    inputs: np.ndarray = field(repr=False)
     palette: npt.NDArray[np.float32] | None = field(repr=False)
-    labels: npt.NDArray[np.int64] = field(repr=False)
+    targets: np.ndarray = field(repr=False)
     ids: npt.NDArray[np.bytes_] = field(repr=False)
     in_memory: bool = True
     _spool: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one image."""
-        return tuple(self.pixels.shape[1:])
+        """Shape of one example's inputs."""
+        return tuple(self.inputs.shape[1:])
 
-    def images(self, indices: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """The float32 images at `indices`, [len(indices), *shape]."""
-        chosen = self.pixels[indices]
+    def values(self, indices: npt.NDArray[np.integer]) -> np.ndarray:
+        """The inputs at `indices`, [len(indices), *shape]."""
+        chosen = self.inputs[indices]
         return chosen if self.palette is None else self.palette[chosen]
 
     def subset(self, indices: npt.NDArray[np.integer]) -> ExampleStore:
         """A store of only these examples, in the order given; spooled to disk where this one is."""
-        labels, ids = self.labels[indices], self.ids[indices]
+        targets, ids = self.targets[indices], self.ids[indices]
         if self.in_memory:
-            return ExampleStore(self.pixels[indices], self.palette, labels, ids)
+            return ExampleStore(self.inputs[indices], self.palette, targets, ids)
         folder = tempfile.TemporaryDirectory(prefix="twintrain-spool-")
-        target = Path(folder.name) / "pixels.npy"
+        file = Path(folder.name) / "inputs.npy"
         shape = (len(indices), *self.shape)
-        pixels = np.lib.format.open_memmap(target, mode="w+", dtype=self.pixels.dtype, shape=shape)
-        for start in range(0, len(indices), 4096):
-            pixels[start : start + 4096] = self.pixels[indices[start : start + 4096]]
-        pixels.flush()
-        return ExampleStore(
-            np.load(target, mmap_mode="r"),
-            self.palette,
-            labels,
-            ids,
-            in_memory=False,
-            _spool=folder,
-        )
+        inputs = np.lib.format.open_memmap(file, mode="w+", dtype=self.inputs.dtype, shape=shape)
+        for start in range(0, len(indices), _BLOCK):
+            inputs[start : start + _BLOCK] = self.inputs[indices[start : start + _BLOCK]]
+        inputs.flush()
+        readable = np.load(file, mmap_mode="r")
+        return ExampleStore(readable, self.palette, targets, ids, in_memory=False, _spool=folder)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, labels and image values, in order; 64 hexadecimal digits."""
+        """SHA-256 over ids, targets and inputs, in order; 64 hexadecimal digits."""
         sha = hashlib.sha256()
-        for array in (self.ids, self.labels):
+        for array in (self.ids, self.targets):
             sha.update(np.ascontiguousarray(array).tobytes())
-        for start in range(0, len(self), 4096):
-            sha.update(
-                np.ascontiguousarray(
-                    self.images(np.arange(start, min(start + 4096, len(self))))
-                ).tobytes()
-            )
+        for start in range(0, len(self), _BLOCK):
+            block = self.values(np.arange(start, min(start + _BLOCK, len(self))))
+            sha.update(np.ascontiguousarray(block).tobytes())
         return sha.hexdigest()
 
 
 def build_store(chunks: Iterable[Chunk], memory_limit_bytes: int) -> ExampleStore:
-    """Collect chunks of (images, labels, ids), in any order, into one store.
+    """Collect chunks of (inputs, targets, ids), in any order, into one store.
 
     Args:
-        chunks: float32 images [m, *shape], int64 labels [m] and byte ids [m], m free in each chunk.
-        memory_limit_bytes: above this size the images go to a memory-mapped file in the temporary
+        chunks: inputs [m, *shape], targets [m, *target shape] and byte ids [m], m free in each
+            chunk, types the same in all.
+        memory_limit_bytes: above this size the inputs go to a memory-mapped file in the temporary
             folder.
 
     Raises:
         TwintrainError: there is no example, or two examples have one id.
     """
     packer = _Packer()
-    pixels: list[np.ndarray] = []
-    labels: list[npt.NDArray[np.int64]] = []
+    inputs: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
     ids: list[npt.NDArray[np.bytes_]] = []
     spill = _Spill(memory_limit_bytes)
-    for images, chunk_labels, chunk_ids in chunks:
-        for packed in spill.take(packer.pack(images)):
-            pixels.append(packed)
-        labels.append(chunk_labels)
+    for chunk_inputs, chunk_targets, chunk_ids in chunks:
+        for packed in spill.take(packer.pack(chunk_inputs)):
+            inputs.append(packed)
+        targets.append(chunk_targets)
         ids.append(chunk_ids)
-    if not labels:
+    if not targets:
         raise TwintrainError(
             "There are no examples to train on.", "Check the input data and its splits."
         )
@@ -127,34 +121,36 @@ def build_store(chunks: Iterable[Chunk], memory_limit_bytes: int) -> ExampleStor
             f"Two examples have the id {sorted_ids[repeated[0]].decode(errors='replace')!r}.",
             "Give every example an id of its own; the twins find their examples by it.",
         )
-    all_labels = np.concatenate(labels)[order]
+    all_targets = np.concatenate(targets)[order]
     if spill.used:
-        return spill.finish(order, packer, all_labels, sorted_ids)
-    return ExampleStore(_unify(pixels, packer)[order], packer.palette, all_labels, sorted_ids)
+        return spill.finish(order, packer, all_targets, sorted_ids)
+    return ExampleStore(_unify(inputs, packer)[order], packer.palette, all_targets, sorted_ids)
 
 
 class _Packer:
-    """Turns float images into codes as long as no more than 256 distinct values have been seen."""
+    """Turns float32 inputs into codes as long as no more than 256 distinct values have been seen."""
 
     def __init__(self) -> None:
         self._values: npt.NDArray[np.uint32] = np.empty(0, np.uint32)
         self.fits = True
+        self.dtype = np.dtype(np.float32)
 
-    def pack(self, images: npt.NDArray[np.float32]) -> np.ndarray:
-        images = np.ascontiguousarray(images, np.float32)
-        if self.fits:
-            # Bit patterns rather than values: -0.0 and 0.0 are different inputs, and NaN must not
-            # vanish.
-            bits = images.view(np.uint32)
-            new = np.setdiff1d(np.unique(bits), self._values)
-            if len(self._values) + len(new) <= 256:
-                self._values = np.concatenate(
-                    [self._values, new]
-                )  # appended: codes already given stay valid
-                order = np.argsort(self._values)
-                return order[np.searchsorted(self._values, bits, sorter=order)].astype(np.uint8)
+    def pack(self, inputs: np.ndarray) -> np.ndarray:
+        inputs = np.ascontiguousarray(inputs)
+        self.dtype = inputs.dtype
+        if self.dtype != np.float32:
+            self.fits = False  # integers are as small as they were made
+        if not self.fits:
+            return inputs
+        # Bit patterns rather than values: -0.0 and 0.0 are different, and NaN must not vanish.
+        bits = inputs.view(np.uint32)
+        new = np.setdiff1d(np.unique(bits), self._values)
+        if len(self._values) + len(new) > 256:
             self.fits = False
-        return images
+            return inputs
+        self._values = np.concatenate([self._values, new])  # appended: earlier codes stay valid
+        order = np.argsort(self._values)
+        return order[np.searchsorted(self._values, bits, sorter=order)].astype(np.uint8)
 
     @property
     def palette(self) -> npt.NDArray[np.float32] | None:
@@ -164,13 +160,13 @@ class _Packer:
         table[: len(self._values)] = self._values.view(np.float32)
         return table
 
-    def unpack(self, pixels: np.ndarray) -> npt.NDArray[np.float32]:
+    def unpack(self, inputs: np.ndarray) -> np.ndarray:
         """Codes given before the values became too many, as floats again."""
-        return pixels if pixels.dtype == np.float32 else self._values.view(np.float32)[pixels]
+        return inputs if inputs.dtype == self.dtype else self._values.view(np.float32)[inputs]
 
 
-def _unify(pixels: list[np.ndarray], packer: _Packer) -> np.ndarray:
-    return np.concatenate(pixels if packer.fits else [packer.unpack(part) for part in pixels])
+def _unify(inputs: list[np.ndarray], packer: _Packer) -> np.ndarray:
+    return np.concatenate(inputs if packer.fits else [packer.unpack(part) for part in inputs])
 
 
 class _Spill:
@@ -211,28 +207,26 @@ class _Spill:
         self,
         order: npt.NDArray[np.intp],
         packer: _Packer,
-        labels: npt.NDArray[np.int64],
+        targets: np.ndarray,
         ids: npt.NDArray[np.bytes_],
     ) -> ExampleStore:
         assert self._folder is not None
         position = np.empty_like(order)
         position[order] = np.arange(len(order))
         first = np.load(self._files[0], mmap_mode="r")
-        dtype = np.uint8 if packer.fits else np.float32
-        target = Path(self._folder.name) / "pixels.npy"
-        pixels = np.lib.format.open_memmap(
-            target, mode="w+", dtype=dtype, shape=(len(order), *first.shape[1:])
-        )
+        dtype = np.uint8 if packer.fits else packer.dtype
+        file = Path(self._folder.name) / "inputs.npy"
+        shape = (len(order), *first.shape[1:])
+        inputs = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
         start = 0
         for path in self._files:
             chunk = np.load(path)
-            pixels[position[start : start + len(chunk)]] = (
-                chunk if packer.fits else packer.unpack(chunk)
-            )
+            places = position[start : start + len(chunk)]
+            inputs[places] = chunk if packer.fits else packer.unpack(chunk)
             start += len(chunk)
             path.unlink()
-        pixels.flush()
-        readable = np.load(target, mmap_mode="r")
+        inputs.flush()
+        readable = np.load(file, mmap_mode="r")
         return ExampleStore(
-            readable, packer.palette, labels, ids, in_memory=False, _spool=self._folder
+            readable, packer.palette, targets, ids, in_memory=False, _spool=self._folder
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from twintrain.data import idx
+from twintrain.data.example_spec import ExampleSpec, labelled_images
 from twintrain.data.example_store import Chunk, ExampleStore, build_store
 from twintrain.data.spans import choose_span, span_folder
 from twintrain.data.stratified import stratified_sample
@@ -32,19 +33,16 @@ class IdxData:
     limit: int | None = None
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image; reads every file once and says what is wrong with
-        it.
+    def spec(self) -> ExampleSpec:
+        """Shape of an image and number of labels; reads the training images once and says what is
+        wrong with them.
         """
-        return idx.inspect_pair(idx.find_pair(self.folder, "train")).shape
-
-    @property
-    def classes(self) -> int:
-        """Number of labels."""
-        return 1 + max(
-            int(idx.read_labels(idx.find_pair(self.folder, s).labels).max())
-            for s in idx.SPLIT_PREFIXES
+        shape = idx.inspect_pair(idx.find_pair(self.folder, "train")).shape
+        labels = (
+            idx.read_labels(idx.find_pair(self.folder, split).labels)
+            for split in idx.SPLIT_PREFIXES
         )
+        return labelled_images(shape, 1 + max(int(found.max()) for found in labels))
 
     def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
         """All examples of a split ('train', 'eval'), in canonical order."""

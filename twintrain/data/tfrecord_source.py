@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import Chunk, ExampleStore, build_store
 from twintrain.data.stratified import stratified_share
 from twintrain.errors import TwintrainError
 
+EXAMPLE_ID = "example_id"
 _CHUNK, _CHUNK_BYTES = 1000, 64 << 20  # whichever is less
 
 
@@ -23,17 +25,15 @@ class TransformedData:
 
     Attributes:
         files: per split ('train', 'eval'), its gzipped TFRecord files.
-        image_shape: shape of one image.
-        classes: number of labels.
+        spec: the columns they hold.
     """
 
     files: dict[str, tuple[str, ...]]
-    image_shape: tuple[int, ...]
-    classes: int
+    spec: ExampleSpec
 
     def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
         """All examples of a split, in canonical order."""
-        return build_store(_chunks(self.files[split], self.image_shape), memory_limit_mb << 20)
+        return build_store(_chunks(self.files[split], self.spec), memory_limit_mb << 20)
 
 
 def split_files(uri: str, split: str) -> tuple[str, ...]:
@@ -41,22 +41,20 @@ def split_files(uri: str, split: str) -> tuple[str, ...]:
     return tuple(sorted(str(path) for path in (Path(uri) / f"Split-{split}").glob("*.gz")))
 
 
-def _chunks(files: Sequence[str], shape: tuple[int, ...]) -> Iterator[Chunk]:
+def _chunks(files: Sequence[str], spec: ExampleSpec) -> Iterator[Chunk]:
     features = {
-        "image": tf.io.FixedLenFeature(shape, tf.float32),
-        "label": tf.io.FixedLenFeature([], tf.int64),
-        "example_id": tf.io.FixedLenFeature([], tf.string),
+        column.name: tf.io.FixedLenFeature(column.shape, tf.as_dtype(column.dtype))
+        for column in (spec.inputs, spec.target)
     }
-    chunk = max(1, min(_CHUNK, _CHUNK_BYTES // (4 * math.prod(shape))))
+    features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
+    size = np.dtype(spec.inputs.dtype).itemsize * math.prod(spec.inputs.shape)
+    chunk = max(1, min(_CHUNK, _CHUNK_BYTES // size))
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(chunk)
     for batch in records.map(
         lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2
     ):
-        yield (
-            batch["image"].numpy(),
-            batch["label"].numpy(),
-            batch["example_id"].numpy().astype(np.bytes_),
-        )
+        inputs, targets = (batch[column.name].numpy() for column in (spec.inputs, spec.target))
+        yield inputs, targets, batch[EXAMPLE_ID].numpy().astype(np.bytes_)
 
 
 def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleStore, ExampleStore]:
@@ -74,7 +72,7 @@ def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleSt
     Raises:
         TwintrainError: there are too few examples for both to get one.
     """
-    held = stratified_share(store.labels, fraction, seed)
+    held = stratified_share(store.targets, fraction, seed)
     if not held.any() or held.all():
         raise TwintrainError(
             f"{len(store)} training examples are too few to hold any out for validation.",

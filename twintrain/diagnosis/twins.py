@@ -16,9 +16,10 @@ from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages.findings import FIT
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import LockstepJob, run_job
-from twintrain.problems.problem import Problem, find_problem
+from twintrain.problems.find import find_problem
+from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.training.registry import twin_named
+from twintrain.training.registry import twin_of
 from twintrain.training.twin import TwinJob
 
 ROWS = 330
@@ -32,9 +33,7 @@ def run_and_explain(job: LockstepJob) -> LockstepResult:
         return result
     recipe = job.recipe.on_one_device()
     store = job.data.store("train", recipe.data.memory_limit_mb)
-    found = diagnose_twins(
-        recipe, find_problem(recipe, job.data.image_shape, job.data.classes), store
-    )
+    found = diagnose_twins(recipe, find_problem(recipe, job.data.spec), store)
     causes = [
         f"{'fit' if c.side == FIT else 'loop'} {by_id(c.id).does} ({c.id})" for c in found.causes
     ]
@@ -52,7 +51,7 @@ def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Dia
     def trainer(name: TwinName) -> Callable[..., Any]:
         def train_twin(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
             own = _with_epochs(recipe.for_twin(name), epochs)
-            result = twin_named(name).train(TwinJob(own, problem, train, test, recipe.seeds[0]))
+            result = twin_of(own, name).train(TwinJob(own, problem, train, test, recipe.seeds[0]))
             return result.model, result.history
 
         return train_twin
@@ -63,7 +62,7 @@ def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Dia
         )
 
     def build_model() -> keras.Model:
-        return problem.build_model(recipe.for_twin("fit"), problem.input_shape, problem.classes)
+        return problem.build_model(recipe.for_twin("fit"))
 
     return diagnose(build_model, make_dataset, trainer("fit"), trainer("loop"), DEADLINE)
 
@@ -76,6 +75,4 @@ def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
 
 def _dataset(store: ExampleStore, batch: int) -> tf.data.Dataset:
     every = np.arange(len(store))
-    return tf.data.Dataset.from_tensor_slices(
-        (store.images(every), store.labels.astype(np.int64))
-    ).batch(batch)
+    return tf.data.Dataset.from_tensor_slices((store.values(every), store.targets)).batch(batch)

@@ -1,6 +1,6 @@
 """Steps both twins side by side on the same batches and finds where they first part.
 
-    result = lockstep(recipe, problem, train, validation, seed=0, steps=20)
+    result = lockstep(recipe, problem, train, seed=0, steps=20)
     result.first          # None, or the first divergence: step, stage, tensor, how large
 
 Within one step the stages are compared in the order in which they happen, so the first one that
@@ -9,7 +9,6 @@ differs is where to look: a wrong batch shows before the wrong gradient it leads
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,16 +17,16 @@ import tensorflow as tf
 
 from twintrain.data.batches import BatchSource
 from twintrain.data.example_store import ExampleStore
-from twintrain.data.tfrecord_source import TransformedData, hold_out
+from twintrain.data.source import DataSource
+from twintrain.data.tfrecord_source import hold_out
 from twintrain.parity.divergence import Difference, Divergence, LockstepResult
-from twintrain.parity.step_observer import Probe
-from twintrain.problems.problem import Problem, find_problem
-from twintrain.recipe.recipe import Recipe
-from twintrain.training.gradient_tape import Loop
-from twintrain.training.keras_fit import compile_model
-from twintrain.training.registry import twin_named
-from twintrain.training.session import build, session
-from twintrain.training.twin import TwinJob, TwinResult
+from twintrain.parity.step_observer import StepObserver
+from twintrain.problems.find import find_problem
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import TWINS, Recipe, TwinName
+from twintrain.training.registry import twin_of
+from twintrain.training.session import build, check_problem, session
+from twintrain.training.twin import Step, TwinJob, TwinResult
 
 # Examples of the short trainings that are compared to their end.
 SHORT = 330
@@ -38,18 +37,18 @@ Observation = dict[str, dict[str, np.ndarray]]
 class _Stepper:
     """One twin, ready to take steps that are seen through."""
 
-    step: Callable[[tf.Tensor, tf.Tensor], dict[str, float]]
-    probe: Probe
+    step: Step
+    observer: StepObserver
     source: BatchSource
 
     def take(self, epoch: int, number: int) -> Observation:
         """Take step `number` of an epoch on this twin's own batch."""
         size = self.source.batch_size
         order = self.source.epoch_order(epoch)[number * size : (number + 1) * size]
-        transforms = tf.constant(self.source.epoch_transforms(epoch))
-        images, labels = self.source.gather(tf.constant(order), transforms)
-        observation = self.probe.read(self.step(images, labels))
-        observation["batch"] = {"images": images.numpy(), "labels": labels.numpy()}
+        draws = tf.constant(self.source.epoch_draws(epoch))
+        inputs, targets = self.source.gather(tf.constant(order), draws)
+        observation = self.observer.read(self.step(inputs, targets))
+        observation["batch"] = {"inputs": inputs.numpy(), "targets": targets.numpy()}
         return observation
 
 
@@ -59,13 +58,13 @@ def lockstep(
     train: ExampleStore,
     seed: int,
     steps: int,
-    twins: tuple[str, str] = ("fit", "loop"),
+    twins: tuple[TwinName, TwinName] = TWINS,
 ) -> LockstepResult:
     """Compare two twins step by step on real batches.
 
     Args:
         recipe: of the whole comparison; each twin obeys its own side of it.
-        problem: the model.
+        problem: what is learned.
         train: examples to take batches from.
         seed: of weights, order, augmentation and dropout.
         steps: how many to take; fewer when the epoch has fewer.
@@ -100,12 +99,10 @@ def lockstep(
 
 @dataclass(frozen=True)
 class LockstepJob:
-    """Lockstep over transformed examples, for a process of its own: the recipe, the data and the
-    number of steps.
-    """
+    """Lockstep, for a process of its own: the recipe, the data and the number of steps."""
 
     recipe: Recipe
-    data: TransformedData
+    data: DataSource
     steps: int
 
 
@@ -117,8 +114,24 @@ def run_job(job: LockstepJob) -> LockstepResult:
     train = job.data.store("train", recipe.data.memory_limit_mb)
     if recipe.data.validation_fraction:
         train, _ = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
-    problem = find_problem(recipe, job.data.image_shape, job.data.classes)
-    result = lockstep(recipe, problem, train, recipe.seeds[0], job.steps)
+    problem = find_problem(recipe, job.data.spec)
+    check_problem(recipe, problem, train)
+    return lockstep_to_the_end(recipe, problem, train, job.steps)
+
+
+def lockstep_to_the_end(
+    recipe: Recipe, problem: Problem, train: ExampleStore, steps: int
+) -> LockstepResult:
+    """Lockstep with the recipe's first seed, and where the twins do not part in it, two short
+    trainings to their end.
+
+    Args:
+        recipe: on one device.
+        problem: what is learned.
+        train: examples to take batches from.
+        steps: how many to take side by side.
+    """
+    result = lockstep(recipe, problem, train, recipe.seeds[0], steps)
     if result.first is None and recipe.execution.deterministic:
         rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), 2 * SHORT)).astype(int))
         result.first = compare_ends(
@@ -137,8 +150,10 @@ def compare_ends(
         the first difference of stage 'evaluation' or 'end of run', None when there is none.
     """
     fit, loop = (
-        twin_named(name).train(TwinJob(recipe.for_twin(name), problem, train, validation, seed))
-        for name in ("fit", "loop")
+        twin_of(recipe, name).train(
+            TwinJob(recipe.for_twin(name), problem, train, validation, seed)
+        )
+        for name in TWINS
     )
     found = compare(_end_of(fit), _end_of(loop))
     steps = fit.fingerprints.size
@@ -164,7 +179,7 @@ def measure_tolerance(
 ) -> dict[str, float]:
     """Per stage, twice the largest difference between a twin and itself (an A/A run of both twins)."""
     largest: dict[str, float] = {}
-    for name in ("fit", "loop"):
+    for name in TWINS:
         with ExitStack() as stack:
             one, other = (_stepper(name, recipe, problem, train, seed, stack) for _ in range(2))
             for number in range(min(steps, one.source.steps)):
@@ -226,22 +241,17 @@ def _ulps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _stepper(
-    name: str, recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, stack: ExitStack
+    name: TwinName,
+    recipe: Recipe,
+    problem: Problem,
+    train: ExampleStore,
+    seed: int,
+    stack: ExitStack,
 ) -> _Stepper:
     own = recipe.for_twin(name)
-    stack.enter_context(
-        session(own, seed)
-    )  # open until the last step: its settings hold while graphs are traced
-    source = BatchSource(train, own, seed)
+    # Open until the last step: its settings hold while graphs are traced.
+    stack.enter_context(session(own, seed))
+    source = BatchSource(train, own, seed, problem.preparation(own))
     built = build(own, problem, source.steps)
-    probe = Probe(built, source.batch_size, problem.classes)
-    if name == "loop":
-        return _Stepper(Loop(built, source, own).step, probe, source)
-    compile_model(built, own, steps_per_execution=1)
-
-    def fit_step(images: tf.Tensor, labels: tf.Tensor) -> dict[str, float]:
-        built.model.reset_metrics()
-        figures: dict[str, float] = built.model.train_on_batch(images, labels, return_dict=True)
-        return figures
-
-    return _Stepper(fit_step, probe, source)
+    observer = StepObserver(built, source.batch_size, problem)
+    return _Stepper(twin_of(own, name).stepper(built, source, own), observer, source)

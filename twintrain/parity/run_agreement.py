@@ -4,13 +4,11 @@ weights?
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 from pydantic import BaseModel
 
 from twintrain.errors import TwintrainError
+from twintrain.training.seed_record import SeedRecord
 
 
 class SeedAgreement(BaseModel):
@@ -30,31 +28,26 @@ class SeedAgreement(BaseModel):
     same_history: bool
 
 
-def compare_seed(
-    seed: int, fit: Path, loop: Path, fit_record: dict[str, Any], loop_record: dict[str, Any]
-) -> SeedAgreement:
-    """Compare the records of one seed (folders as `twintrain.training.seeds` writes them).
+def compare_seed(fit: SeedRecord, loop: SeedRecord) -> SeedAgreement:
+    """Compare the records of one seed.
 
     Raises:
         TwintrainError: the two models do not have the same weights by number and shape.
     """
-    different = first_difference(
-        np.load(fit / "fingerprints.npy"), np.load(loop / "fingerprints.npy")
-    )
-    with np.load(fit / "weights.npz") as a, np.load(loop / "weights.npz") as b:
-        names = [name for name in a.files if name.startswith("kept_")]
-        if set(a.files) != set(b.files) or any(a[name].shape != b[name].shape for name in names):
-            raise TwintrainError(
-                f"Seed {seed}: the twins' models differ in shape.",
-                "They must share model and shapes.",
-            )
-        gaps = [_max_abs_difference(a[name], b[name]) for name in names]
+    seed = fit.figures.seed
+    different = first_difference(fit.fingerprints, loop.fingerprints)
+    ours, theirs = fit.weights, loop.weights
+    if [weight.shape for weight in ours] != [weight.shape for weight in theirs]:
+        raise TwintrainError(
+            f"Seed {seed}: the twins' models differ in shape.", "They must share model and shapes."
+        )
+    gaps = [_max_abs_difference(a, b) for a, b in zip(ours, theirs, strict=True)]
     return SeedAgreement(
         seed=seed,
         same_batches=different is None,
         first_different_batch=different,
         max_abs_difference=max(gaps, default=0.0),
-        same_history=fit_record["history"] == loop_record["history"],
+        same_history=fit.figures.history == loop.figures.history,
     )
 
 

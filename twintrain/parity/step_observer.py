@@ -1,6 +1,6 @@
 """Sees what a training step does from inside, without a line of the step being changed.
 
-A step, whoever wrote it, goes through a loss and an optimizer. The probe stands at these two: it
+A step, whoever wrote it, goes through a loss and an optimizer. The observer stands at these two: it
 notes the targets and predictions the loss is given, the total loss the optimizer scales, and the
 gradients it applies. The notes are written by ops of the same graph, so they work inside
 `tf.function`, and they change no number.
@@ -14,24 +14,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.problems.problem import Problem
 from twintrain.training.session import Built
 
 
-class Probe:
+class StepObserver:
     """Notes of one model's training steps.
 
     Args:
         built: what is trained; its loss and optimizer are watched from now on.
         batch_size: examples in the largest batch.
-        classes: number of labels.
+        problem: says what targets and outputs look like.
     """
 
-    def __init__(self, built: Built, batch_size: int, classes: int) -> None:
+    def __init__(self, built: Built, batch_size: int, problem: Problem) -> None:
         self._built = built
         built.optimizer.build(built.model.trainable_variables)
         # Room for a whole batch: XLA does not let a variable change its shape.
-        self._targets = tf.Variable(tf.zeros([batch_size], tf.int64))
-        self._predictions = tf.Variable(tf.zeros([batch_size, classes]))
+        target = problem.spec.target
+        self._targets = tf.Variable(tf.zeros([batch_size, *target.shape], target.dtype))
+        self._predictions = tf.Variable(tf.zeros([batch_size, *problem.output_shape]))
         self._examples = tf.Variable(0)
         self._loss = tf.Variable(0.0)
         self._gradients = [
@@ -42,11 +44,11 @@ class Probe:
         _watch(built.optimizer, "apply", self._see_gradients)
 
     def _see_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> None:
-        examples = tf.shape(targets)[0]
-        missing = self._targets.shape[0] - examples
-        self._examples.assign(examples)
-        self._targets.assign(tf.pad(tf.cast(targets, tf.int64), [[0, missing]]))
-        self._predictions.assign(tf.pad(tf.cast(predictions, tf.float32), [[0, missing], [0, 0]]))
+        self._examples.assign(tf.shape(targets)[0])
+        for note, seen in ((self._targets, targets), (self._predictions, predictions)):
+            missing = note.shape[0] - tf.shape(seen)[0]
+            room = [[0, missing], *([0, 0] for _ in note.shape[1:])]
+            note.assign(tf.pad(tf.cast(seen, note.dtype), room))
 
     def _see_total(self, loss: tf.Tensor) -> None:
         self._loss.assign(tf.cast(loss, tf.float32))

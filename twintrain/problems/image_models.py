@@ -1,4 +1,4 @@
-"""Reference models, each a function of the recipe's regularization and the data's shape."""
+"""Reference models for images, each a function of the recipe's regularization and the data's shape."""
 
 from __future__ import annotations
 
@@ -33,9 +33,6 @@ def mlp(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Mod
             *_normalized(recipe),
         ],
     )
-
-
-BUILTIN = {"textbook_cnn": textbook_cnn, "mlp": mlp}
 
 
 def _classifier(

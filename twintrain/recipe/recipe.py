@@ -33,14 +33,18 @@ from twintrain.recipe.sections import (
     Section,
     TrainingRules,
     Tuning,
+    Twins,
 )
 
-TWINS = ("fit", "loop")
 TwinName = Literal["fit", "loop"]
+TWINS: tuple[TwinName, TwinName] = ("fit", "loop")
 # What a tuner searches.
 SEARCHED = ("optimizer.learning_rate", "training.batch_size")
 # What the loop cannot deviate in.
-SHARED = frozenset({"name", "seeds", "loop", "comparison", "attribution", "data", "tuning"})
+SHARED = frozenset(
+    {"name", "seeds", "loop", "comparison", "attribution", "data", "tuning", "twins"}
+)
+_LATER = ("twins",)  # sections added after recipes were hashed and their results kept
 
 
 class Recipe(Section):
@@ -59,6 +63,7 @@ class Recipe(Section):
     tuning: Tuning = Tuning()
     comparison: ComparisonRules = ComparisonRules()
     attribution: AttributionRules = AttributionRules()
+    twins: Twins = Twins()
     seeds: tuple[int, ...] = Field(
         (0, 1, 2), min_length=1, description="One training of each twin per seed."
     )
@@ -165,8 +170,14 @@ class Recipe(Section):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON form, 64 hexadecimal digits; the name does not count."""
-        tree = self.model_dump(mode="json", exclude={"name"})
+        """SHA-256 of the canonical JSON form, 64 hexadecimal digits; the name does not count, nor
+        do sections that came later where they are at their default: what was trained before them
+        stays what it was.
+        """
+        later = {
+            name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default
+        }
+        tree = self.model_dump(mode="json", exclude={"name", *later})
         return hashlib.sha256(
             json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest()

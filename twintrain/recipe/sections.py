@@ -216,6 +216,13 @@ class Execution(Section):
         return self
 
 
+class Twins(Section):
+    """What trains as which twin: a way of training by its name in `training/registry.py`."""
+
+    fit: str = Field("keras_fit", pattern=r"^\w+$", description="The twin that is held against.")
+    loop: str = Field("gradient_tape", pattern=r"^\w+$", description="The twin in question.")
+
+
 class Tuning(Section):
     """The search both tuners make, under equal budgets."""
 

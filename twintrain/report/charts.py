@@ -9,6 +9,8 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.comparison import Comparison
 from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_it_stands, as_svg, figure
 
+MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable
+
 
 def forest(comparison: Comparison) -> str:
     """Difference per slice with its 95 % interval, and the margin."""
@@ -75,7 +77,8 @@ def divergence(comparison: Comparison) -> str:
     """Largest difference of any weight after each of the first steps, log scale; empty when there
     is none.
     """
-    curve = [float("nan") if value is None else value for value in comparison.parity.lockstep.curve]
+    steps = comparison.parity.lockstep
+    curve = [float("nan") if value is None else value for value in steps.curve] if steps else []
     if not any(value > 0 for value in curve):
         return ""
     with figure(7.0, 2.6) as drawn:
@@ -89,7 +92,9 @@ def divergence(comparison: Comparison) -> str:
 
 
 def tuning(comparison: Comparison) -> str:
-    """Every trial of both searches: learning rate against validation loss."""
+    """Every trial of both searches, learning rate against validation loss; empty without any."""
+    if not any(twin.trials for twin in comparison.twins.values()):
+        return ""
     tips = Tips()
     with figure(7.0, 2.8) as drawn:
         axes = drawn.subplots()
@@ -190,7 +195,11 @@ def waterfall(explanation: Explanation) -> str:
 
 
 def confusion(comparison: Comparison) -> str:
-    """Mistakes of both twins, label against choice, and their difference; the diagonal is left out."""
+    """Mistakes of both twins, label against choice, and their difference; the diagonal is left out. Empty
+    where no classes are chosen, or too many for a matrix to be readable.
+    """
+    if comparison.confusion is None or len(comparison.confusion.fit) > MOST_LABELS:
+        return ""
     matrices = (comparison.confusion.fit, comparison.confusion.loop)
     tips = Tips()
     names = comparison.label_names

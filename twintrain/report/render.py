@@ -16,7 +16,6 @@ from twintrain.processes.replacing import replacing
 from twintrain.report import charts
 
 FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
-_MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable
 Images = Mapping[str, bytes]
 
 
@@ -27,18 +26,21 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
         comparison: what was found.
         folder: made when missing.
         images: PNG of the examples on which the twins disagree, by example id.
+
+    A model card is written where the comparison is about a model that was exported.
     """
     folder.mkdir(parents=True, exist_ok=True)
     notable = [
         part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")
     ]
-    texts = (
-        comparison.model_dump_json(indent=1),
-        render_html(comparison, images),
-        _render("summary.md", comparison, notable=notable),
-        _render("model_card.md", comparison),
-    )
-    for name, text in zip(FILES, texts, strict=True):
+    texts = {
+        "comparison.json": comparison.model_dump_json(indent=1),
+        "report.html": render_html(comparison, images),
+        "summary.md": _render("summary.md", comparison, notable=notable),
+    }
+    if comparison.evaluator is not None:
+        texts["model_card.md"] = _render("model_card.md", comparison)
+    for name, text in texts.items():
         write_whole(folder / name, text)
 
 
@@ -63,9 +65,7 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         curves=charts.learning_curves(comparison),
         tuning=charts.tuning(comparison),
         divergence=charts.divergence(comparison),
-        confusion=charts.confusion(comparison)
-        if len(comparison.confusion.fit) <= _MOST_LABELS
-        else "",
+        confusion=charts.confusion(comparison),
         waterfall=charts.waterfall(explained)
         if explained and any(not s.idle for s in explained.shares)
         else "",

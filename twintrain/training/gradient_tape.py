@@ -17,18 +17,16 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.recipe.recipe import Recipe
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
 from twintrain.training.distribution import distributed, xla_takes_whole_steps
 from twintrain.training.session import Built, build, session
-from twintrain.training.twin import TwinJob, TwinResult
+from twintrain.training.twin import Step, TwinJob, TwinResult
 
 
 class GradientTapeTwin:
     """Trains with `tf.GradientTape`."""
-
-    name: TwinName = "loop"
 
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
@@ -36,12 +34,13 @@ class GradientTapeTwin:
             session(job.recipe, job.seed),
             distributed(job.recipe, len(job.train), len(job.validation)),
         ):
-            source = BatchSource(job.train, job.recipe, job.seed)
+            preparation = job.problem.preparation(job.recipe)
+            source = BatchSource(job.train, job.recipe, job.seed, preparation)
             built = build(job.recipe, job.problem, source.steps)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             stopper = BestWeights(job.recipe.early_stopping)
             stopper.load(stopper_state)
-            validation = evaluation_dataset(job.validation, job.recipe)
+            validation = evaluation_dataset(job.validation, job.recipe, preparation)
             loop = Loop(built, source, job.recipe)
             for epoch in range(progress.epochs, job.recipe.training.epochs):
                 if progress.stopped:
@@ -59,7 +58,6 @@ class GradientTapeTwin:
             final = built.model.get_weights()
             stopper.restore(built.model)
         return TwinResult(
-            twin=self.name,
             seed=job.seed,
             model=built.model,
             history=progress.history,
@@ -71,19 +69,23 @@ class GradientTapeTwin:
             train_size=len(job.train),
         )
 
+    def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
+        """The loop's own step; see `Twin.stepper`."""
+        return Loop(built, source, recipe).step
+
 
 class Loop:
     """One model being trained: the step, the epoch around it, the evaluation after it.
 
     Args:
-        built: model, optimizer, loss and metric.
+        built: model, optimizer, loss and metrics.
         source: the batches.
         recipe: as the loop obeys it.
     """
 
     def __init__(self, built: Built, source: BatchSource, recipe: Recipe) -> None:
         self._model, self._optimizer = built.model, built.optimizer
-        self._loss, self._accuracy = built.loss, built.accuracy
+        self._loss, self._metrics = built.loss, built.metrics
         self._mean_loss = keras.metrics.Mean(name="loss")
         self._training_flag = recipe.training.training_flag
         self._source = source
@@ -93,11 +95,10 @@ class Loop:
             return tf.function(function, **options) if recipe.training.compiled else function
 
         stepwise = {"reduce_retracing": True, "jit_compile": xla_takes_whole_steps(recipe)}
-        self._step, self._test = (
-            graph(self._train_step, **stepwise),
-            graph(self._test_step, **stepwise),
-        )
-        self._run_epoch, self._run_test = graph(self._epoch_in_graph), graph(self._test_in_graph)
+        self._step = graph(self._train_step, **stepwise)
+        self._test = graph(self._test_step, **stepwise)
+        self._run_epoch = graph(self._epoch_in_graph)
+        self._run_test = graph(self._test_in_graph)
         self._step_shared = graph(self._on_replicas(self._step), reduce_retracing=True)
         self._test_shared = graph(self._on_replicas(self._test), reduce_retracing=True)
 
@@ -108,58 +109,57 @@ class Loop:
             return self._train_shared(epoch)
         if self._source.device_resident:
             order = tf.constant(self._source.epoch_order(epoch))
-            return (
-                self._run_epoch(order, tf.constant(self._source.epoch_transforms(epoch)))
-                .numpy()
-                .tolist()
-            )
+            draws = tf.constant(self._source.epoch_draws(epoch))
+            fingerprints: list[int] = self._run_epoch(order, draws).numpy().tolist()
+            return fingerprints
         feed = Feed()
         feed.start(epoch)
-        for images, labels in self._source.dataset(feed):
-            self._step(images, labels)
+        for inputs, targets in self._source.dataset(feed):
+            self._step(inputs, targets)
         return feed.fingerprints[epoch]
 
-    def step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, float]:
+    def step(self, inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
         """One step on one batch; the figures of this batch alone."""
         self._reset()
-        self._step(images, labels)
+        self._step(inputs, targets)
         return self.results()
 
     def evaluate(self, validation: tf.data.Dataset) -> dict[str, float]:
-        """Loss and accuracy on the validation examples."""
+        """Loss and metrics on the validation examples."""
         self._reset()
         if self._shared:
-            for images, labels in self._strategy.experimental_distribute_dataset(validation):
-                self._test_shared(images, labels)
+            for inputs, targets in self._strategy.experimental_distribute_dataset(validation):
+                self._test_shared(inputs, targets)
         else:
             self._run_test(validation)
         return self.results()
 
     def results(self) -> dict[str, float]:
         """The figures since the last reset."""
-        return {"accuracy": float(self._accuracy.result()), "loss": float(self._mean_loss.result())}
+        found = {metric.name: float(metric.result()) for metric in self._metrics}
+        return found | {"loss": float(self._mean_loss.result())}
 
     def _reset(self) -> None:
-        self._mean_loss.reset_state()
-        self._accuracy.reset_state()
+        for metric in (self._mean_loss, *self._metrics):
+            metric.reset_state()
 
-    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+    def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
-            predictions = self._model(images, training=self._training_flag)
-            loss = self._total_loss(labels, predictions)
+            predictions = self._model(inputs, training=self._training_flag)
+            loss = self._total_loss(targets, predictions)
             scaled = self._optimizer.scale_loss(loss)
         variables = self._model.trainable_variables
         self._optimizer.apply_gradients(
             zip(tape.gradient(scaled, variables), variables, strict=True)
         )
-        self._update_metrics(labels, predictions, loss)
+        self._update_metrics(targets, predictions, loss)
 
-    def _test_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
-        predictions = self._model(images, training=False)
-        self._update_metrics(labels, predictions, self._total_loss(labels, predictions))
+    def _test_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+        predictions = self._model(inputs, training=False)
+        self._update_metrics(targets, predictions, self._total_loss(targets, predictions))
 
-    def _total_loss(self, labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
-        loss = self._loss(labels, predictions)
+    def _total_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+        loss = self._loss(targets, predictions)
         added = self._model.losses
         if self._shared:
             # Gradients are summed over replicas, so that each counts by its share of the global
@@ -167,19 +167,20 @@ class Loop:
             added = [part * (1.0 / self._strategy.num_replicas_in_sync) for part in added]
         return tf.reduce_sum([loss, *added]) if added else loss
 
-    def _update_metrics(self, labels: tf.Tensor, predictions: tf.Tensor, loss: tf.Tensor) -> None:
+    def _update_metrics(self, targets: tf.Tensor, predictions: tf.Tensor, loss: tf.Tensor) -> None:
         if self._shared:
             loss = loss * float(self._strategy.num_replicas_in_sync)
-        self._mean_loss.update_state(loss, sample_weight=tf.shape(labels)[0])
-        self._accuracy.update_state(labels, predictions)
+        self._mean_loss.update_state(loss, sample_weight=tf.shape(targets)[0])
+        for metric in self._metrics:
+            metric.update_state(targets, predictions)
 
-    def _epoch_in_graph(self, order: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+    def _epoch_in_graph(self, order: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         size = self._source.batch_size
         fingerprints = tf.TensorArray(tf.int64, size=self._source.steps)
         for step in tf.range(self._source.steps):
-            images, labels = self._source.gather(order[step * size : (step + 1) * size], transforms)
-            fingerprints = fingerprints.write(step, self._source.fingerprint(images, labels))
-            self._step(images, labels)
+            inputs, targets = self._source.gather(order[step * size : (step + 1) * size], draws)
+            fingerprints = fingerprints.write(step, self._source.fingerprint(inputs, targets))
+            self._step(inputs, targets)
         return fingerprints.stack()
 
     @property
@@ -192,21 +193,20 @@ class Loop:
         """
         feed = Feed()
         feed.start(epoch)
-        for images, labels in self._strategy.experimental_distribute_dataset(
-            self._source.dataset(feed)
-        ):
-            self._step_shared(images, labels)
+        batches = self._strategy.experimental_distribute_dataset(self._source.dataset(feed))
+        for inputs, targets in batches:
+            self._step_shared(inputs, targets)
         return feed.fingerprints[epoch]
 
     def _on_replicas(self, step: Callable[..., None]) -> Callable[..., None]:
         # One call per batch, which is what `fit` makes: in an epoch-long loop of the graph,
         # TensorFlow's pass for oneDNN fuses the bias gradient on one replica and not on the other,
         # and the twins part in the last bit.
-        def run(images: tf.Tensor, labels: tf.Tensor) -> None:
-            self._strategy.run(step, args=(images, labels))
+        def run(inputs: tf.Tensor, targets: tf.Tensor) -> None:
+            self._strategy.run(step, args=(inputs, targets))
 
         return run
 
     def _test_in_graph(self, validation: tf.data.Dataset) -> None:
-        for images, labels in validation:
-            self._test(images, labels)
+        for inputs, targets in validation:
+            self._test(inputs, targets)

@@ -9,9 +9,10 @@ import warnings
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
-from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.sections import EarlyStoppingRules
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
@@ -21,19 +22,18 @@ from twintrain.training.distribution import (
     xla_takes_whole_steps,
 )
 from twintrain.training.session import Built, build, session
-from twintrain.training.twin import TwinJob, TwinResult
+from twintrain.training.twin import Step, TwinJob, TwinResult
 
 
 class KerasFitTwin:
     """Trains with `keras.Model.fit`."""
 
-    name: TwinName = "fit"
-
     def train(self, job: TwinJob) -> TwinResult:
         """Train by the recipe; see `Twin.train`."""
         recipe = job.recipe
         with session(recipe, job.seed), distributed(recipe, len(job.train), len(job.validation)):
-            source = BatchSource(job.train, recipe, job.seed)
+            preparation = job.problem.preparation(recipe)
+            source = BatchSource(job.train, recipe, job.seed, preparation)
             built = build(recipe, job.problem, source.steps)
             compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
             let_fit_work_on_several(built.model, source.example_batch)
@@ -51,14 +51,13 @@ class KerasFitTwin:
                         source.dataset(feed),
                         epochs=recipe.training.epochs,
                         initial_epoch=progress.epochs,
-                        validation_data=evaluation_dataset(job.validation, recipe),
+                        validation_data=evaluation_dataset(job.validation, recipe, preparation),
                         callbacks=[opening, *([stopper] if stopper else []), closing],
                         verbose=0,
                     )
             else:
                 _finish(built.model, built.optimizer, opening, stopper_state)
         return TwinResult(
-            twin=self.name,
             seed=job.seed,
             model=built.model,
             history=progress.history,
@@ -69,6 +68,19 @@ class KerasFitTwin:
             best_epoch=closing.best_epoch,
             train_size=len(job.train),
         )
+
+    def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
+        """`train_on_batch`, which makes the very step of `fit`; see `Twin.stepper`."""
+        compile_model(built, recipe, steps_per_execution=1)
+
+        def step(inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
+            built.model.reset_metrics()
+            figures: dict[str, float] = built.model.train_on_batch(
+                inputs, targets, return_dict=True
+            )
+            return figures
+
+        return step
 
 
 def _steps_per_execution(recipe: Recipe, steps: int) -> int:
@@ -86,7 +98,7 @@ def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> Non
     built.model.compile(
         optimizer=built.optimizer,
         loss=built.loss,
-        metrics=[built.accuracy],
+        metrics=built.metrics,
         jit_compile=xla_takes_whole_steps(recipe),
         steps_per_execution=steps_per_execution,
         run_eagerly=not recipe.training.compiled,

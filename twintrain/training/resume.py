@@ -8,7 +8,6 @@ The file belongs to exactly one (recipe, twin, data, seed): whoever names it put
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.processes.replacing import replacing
 from twintrain.training.checkpoints import StopperState
 from twintrain.training.distribution import leads
 
@@ -78,12 +78,8 @@ def save(
     if not leads():
         return  # only now: reading some variables takes all workers
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, meta=np.array(json.dumps(figures)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load(

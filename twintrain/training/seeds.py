@@ -1,21 +1,13 @@
 """All seeds of one twin, or a share of them: trained one after the other, each leaving its record
-in a folder of its own.
-
-FOLDER/seed-0/record.json        history, epochs, timings
-FOLDER/seed-0/weights.npz        weights kept and last weights
-FOLDER/seed-0/fingerprints.npy   int64 [epochs, steps]
-FOLDER/seed-0/predictions.npz    probabilities of every test example, with ids and labels
-FOLDER/seed-0/tensorboard/       event files
+(`seed_record.py`) in a folder of its own, FOLDER/seed-0, FOLDER/seed-1 …
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -24,13 +16,48 @@ import tensorflow as tf
 
 from twintrain.data.batches import evaluation_dataset
 from twintrain.data.example_store import ExampleStore
-from twintrain.data.tfrecord_source import TransformedData, hold_out
-from twintrain.problems.problem import Problem, find_problem
+from twintrain.data.source import DataSource
+from twintrain.data.tfrecord_source import hold_out
+from twintrain.problems.problem import Problem
 from twintrain.processes.progress import tell
 from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.training.registry import twin_named
+from twintrain.training.registry import twin_of
+from twintrain.training.seed_record import Arrays, Figures, Predictions, SeedRecord
 from twintrain.training.session import build, session
 from twintrain.training.twin import EpochHook, TwinJob, TwinResult
+
+Report = Callable[[int, int, str], None]  # epochs done, of how many, and a text for a person
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The examples of a comparison, each split in canonical order.
+
+    Attributes:
+        train: trained on.
+        validation: evaluated after each epoch; the test split where nothing is held out.
+        test: what the twins are compared on.
+        trained_on: SHA-256 of `train`.
+    """
+
+    train: ExampleStore
+    validation: ExampleStore
+    test: ExampleStore
+    trained_on: str
+
+    @classmethod
+    def of(cls, recipe: Recipe, train: ExampleStore, test: ExampleStore) -> Splits:
+        """With as much of the training split held out for validation as the recipe says."""
+        validation, share = test, recipe.data.validation_fraction
+        if share:
+            train, validation = hold_out(train, share, recipe.data.validation_seed)
+        return cls(train, validation, test, train.digest)
+
+    @classmethod
+    def read(cls, recipe: Recipe, data: DataSource) -> Splits:
+        """Both splits of a source."""
+        limit = recipe.data.memory_limit_mb
+        return cls.of(recipe, data.store("train", limit), data.store("eval", limit))
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,6 @@ class SeedsJob:
     Attributes:
         twin: 'fit' or 'loop'.
         recipe: as this twin obeys it.
-        data: the transformed examples.
         folder: where each seed's record goes.
         state: folder for the state of unfinished trainings; None keeps none.
         share: the recipe's seeds this process trains; None for all.
@@ -48,7 +74,6 @@ class SeedsJob:
 
     twin: TwinName
     recipe: Recipe
-    data: TransformedData
     folder: Path
     state: Path | None = None
     share: tuple[int, ...] | None = None
@@ -59,48 +84,81 @@ class SeedsJob:
         return self.recipe.seeds if self.share is None else self.share
 
 
-def train_seeds(job: SeedsJob) -> keras.Model:
+def train_seeds(
+    job: SeedsJob, problem: Problem, splits: Splits, report: Report | None = None
+) -> keras.Model:
     """Train every seed and write its record.
+
+    Args:
+        job: which twin, and where its records go.
+        problem: what is learned.
+        splits: the examples.
+        report: called after every epoch; None tells whoever shows the pipeline's progress.
 
     Returns:
         the model of the first seed, which stands for the twin where only one model can: chosen in
         advance, not by score.
     """
-    recipe = job.recipe
-    train = job.data.store("train", recipe.data.memory_limit_mb)
-    test = job.data.store("eval", recipe.data.memory_limit_mb)
-    validation = test
-    if recipe.data.validation_fraction:
-        train, validation = hold_out(
-            train, recipe.data.validation_fraction, recipe.data.validation_seed
-        )
-    problem = find_problem(recipe, job.data.image_shape, job.data.classes)
-    digest = train.digest
     first: keras.Model | None = None
     for seed in job.seeds:
-        folder = job.folder / f"seed-{seed}"
+        folder = SeedRecord.place(job.folder, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        state = job.state and job.state / _state_name(job, digest, seed)
-        hook = _hook(job, seed, folder)
-        result = twin_named(job.twin).train(
-            TwinJob(recipe, problem, train, validation, seed, hook, state)
-        )
-        model = _on_one_machine(result, recipe, problem)
-        probabilities = predict(model, test, recipe)
-        write_record(folder, result, test, probabilities, digest)
+        state = job.state and job.state / _state_name(job, splits.trained_on, seed)
+        hook = _hook(job, seed, folder, report or _node_progress(job.twin))
+        training = TwinJob(job.recipe, problem, splits.train, splits.validation, seed, hook, state)
+        model = train_seed(job.twin, training, splits, folder)
         first = first or model
     assert first is not None  # a recipe has at least one seed
     return first
 
 
-def _on_one_machine(result: TwinResult, recipe: Recipe, problem: Problem) -> keras.Model:
+def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) -> keras.Model:
+    """Do one training and write its record.
+
+    Args:
+        twin: 'fit' or 'loop'.
+        training: of this twin, with one seed.
+        splits: the examples it is about.
+        folder: of the record; it must be there.
+
+    Returns:
+        the trained model.
+    """
+    result = twin_of(training.recipe, twin).train(training)
+    model = _on_one_machine(result, training)
+    outputs = predict(model, splits.test, training.recipe, training.problem)
+    SeedRecord.write(
+        folder,
+        _figures(twin, result, splits.trained_on),
+        Arrays(result.weights, result.final_weights, result.fingerprints),
+        Predictions(splits.test.ids, splits.test.targets, outputs),
+    )
+    return model
+
+
+def _figures(twin: TwinName, result: TwinResult, trained_on: str) -> Figures:
+    return Figures(
+        twin=twin,
+        seed=result.seed,
+        trained_on=trained_on,
+        history=result.history,
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        epoch_seconds=result.epoch_seconds,
+        images_per_second=result.images_per_second,
+        peak_memory_mb=_peak_memory_mb(),
+        devices=[device.device_type for device in tf.config.list_logical_devices()],
+    )
+
+
+def _on_one_machine(result: TwinResult, training: TwinJob) -> keras.Model:
     """The trained model, free of the other machines: reading a variable they share would wait for
     all of them.
     """
-    if recipe.execution.strategy != "multi_worker":
+    if training.recipe.execution.strategy != "multi_worker":
         return result.model
-    with session(recipe, result.seed):
-        model = build(recipe, problem, steps_per_epoch=1).model
+    with session(training.recipe, result.seed):
+        model = build(training.recipe, training.problem, steps_per_epoch=1).model
     model.set_weights(result.weights)
     return model
 
@@ -115,72 +173,17 @@ def forget_state(job: SeedsJob) -> None:
     if job.state is None:
         return
     for seed in job.recipe.seeds:
-        (job.state / _state_name(job, read_record(job.folder, seed)["trained_on"], seed)).unlink(
-            missing_ok=True
-        )
+        figures = SeedRecord.read(SeedRecord.place(job.folder, seed)).figures
+        (job.state / _state_name(job, figures.trained_on, seed)).unlink(missing_ok=True)
 
 
-def read_record(folder: Path, seed: int) -> dict[str, Any]:
-    """What `write_record` left of a seed below the folder of all."""
-    record: dict[str, Any] = json.loads(
-        (folder / f"seed-{seed}" / "record.json").read_text(encoding="utf-8")
-    )
-    return record
-
-
-def weights_digest(weights: Sequence[np.ndarray]) -> str:
-    """SHA-256 over weights in their order, shapes and dtypes included."""
-    sha = hashlib.sha256()
-    for weight in weights:
-        sha.update(f"{weight.dtype.name} {weight.shape}\n".encode())
-        sha.update(weight.tobytes())
-    return sha.hexdigest()
-
-
-def predict(model: keras.Model, store: ExampleStore, recipe: Recipe) -> npt.NDArray[np.float32]:
-    """Probabilities for every example of a store, float32 [n, classes], in canonical order."""
-    run = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    return np.concatenate([run(images).numpy() for images, _ in evaluation_dataset(store, recipe)])
-
-
-def write_record(
-    folder: Path,
-    result: TwinResult,
-    test: ExampleStore,
-    probabilities: npt.NDArray[np.float32],
-    trained_on: str,
-) -> None:
-    """Write one seed's record; see the module's text for the files.
-
-    Args:
-        folder: of this seed.
-        result: what the training left.
-        test: the test examples.
-        probabilities: of each of them, [examples, classes].
-        trained_on: digest of the training examples.
-    """
-    np.savez(
-        folder / "predictions.npz", ids=test.ids, labels=test.labels, probabilities=probabilities
-    )
-    np.save(folder / "fingerprints.npy", result.fingerprints)
-    kept: dict[str, Any] = {f"kept_{i:04d}": weight for i, weight in enumerate(result.weights)}
-    final: dict[str, Any] = {
-        f"final_{i:04d}": weight for i, weight in enumerate(result.final_weights)
-    }
-    np.savez(folder / "weights.npz", **kept, **final)
-    record = {
-        "twin": result.twin,
-        "seed": result.seed,
-        "trained_on": trained_on,
-        "history": result.history,
-        "epochs": result.epochs,
-        "best_epoch": result.best_epoch,
-        "epoch_seconds": result.epoch_seconds,
-        "images_per_second": result.images_per_second,
-        "peak_memory_mb": _peak_memory_mb(),
-        "devices": [device.device_type for device in tf.config.list_logical_devices()],
-    }
-    (folder / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+def predict(
+    model: keras.Model, store: ExampleStore, recipe: Recipe, problem: Problem
+) -> npt.NDArray[np.float32]:
+    """Outputs for every example of a store, float32 [n, *output shape], in canonical order."""
+    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    batches = evaluation_dataset(store, recipe, problem.preparation(recipe))
+    return np.concatenate([run(inputs).numpy() for inputs, _ in batches])
 
 
 def _peak_memory_mb() -> float:
@@ -191,10 +194,9 @@ def _peak_memory_mb() -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
+def _hook(job: SeedsJob, seed: int, folder: Path, report: Report) -> EpochHook:
     writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-    epochs = job.recipe.training.epochs
-    seeds = job.seeds
+    epochs, seeds = job.recipe.training.epochs, job.seeds
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
         with writer.as_default(step=epoch):
@@ -202,15 +204,26 @@ def _hook(job: SeedsJob, seed: int, folder: Path) -> EpochHook:
                 tf.summary.scalar(name, value)
         writer.flush()
         done = seeds.index(seed) * epochs + epoch + 1
-        text = f"seed {seed}, epoch {epoch + 1}/{epochs}, validation accuracy {logs['val_accuracy']:.4f}"
-        tell(
-            "progress", node=f"Trainer-{job.twin}", done=done, total=epochs * len(seeds), text=text
-        )
+        report(done, epochs * len(seeds), f"seed {seed}, {epoch_text(epoch, epochs, logs)}")
 
     return hook
 
 
-def _state_name(job: SeedsJob, digest: str, seed: int) -> str:
+def epoch_text(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+    """An epoch (from 0) for a person: 'epoch 1/3, validation accuracy 0.9728'."""
+    name = next((name for name in logs if name.startswith("val_") and name != "val_loss"), "loss")
+    spoken = name.replace("val_", "validation ", 1)
+    return f"epoch {epoch + 1}/{epochs}, {spoken} {logs[name]:.4f}"
+
+
+def _node_progress(twin: TwinName) -> Report:
+    def report(done: int, total: int, text: str) -> None:
+        tell("progress", node=f"Trainer-{twin}", done=done, total=total, text=text)
+
+    return report
+
+
+def _state_name(job: SeedsJob, trained_on: str, seed: int) -> str:
     """A name that only the very same training shares."""
-    key = hashlib.sha256(f"{job.recipe.hash} {digest} {job.twin}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{job.recipe.hash} {trained_on} {job.twin}".encode()).hexdigest()[:16]
     return f"{job.twin}-{key}-seed{seed}.npz"

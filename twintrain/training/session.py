@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from twintrain.data.batches import BatchSource
+from twintrain.data.example_store import ExampleStore
+from twintrain.problems.batch_check import check_on_batch
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.sections import OptimizerSettings
@@ -21,7 +24,7 @@ class Built:
     model: keras.Model
     optimizer: keras.Optimizer
     loss: keras.Loss
-    accuracy: keras.Metric
+    metrics: list[keras.Metric]
 
 
 @contextmanager
@@ -53,18 +56,25 @@ def session(recipe: Recipe, seed: int) -> Iterator[None]:
 
 
 def build(recipe: Recipe, problem: Problem, steps_per_epoch: int) -> Built:
-    """Model, optimizer, loss and metric of a recipe. Call it inside `session`."""
-    model = problem.build_model(recipe, problem.input_shape, problem.classes)
+    """Model, optimizer, loss and metrics of a recipe. Call it inside `session`."""
+    model = problem.build_model(recipe)
     optimizer = build_optimizer(recipe, steps_per_epoch)
     if recipe.execution.precision == "mixed_float16":
         # `compile` would wrap it for fit; wrapped here, both twins hold the same object.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return Built(
-        model,
-        optimizer,
-        keras.losses.SparseCategoricalCrossentropy(),
-        keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-    )
+    return Built(model, optimizer, problem.loss(), problem.metrics())
+
+
+def check_problem(recipe: Recipe, problem: Problem, train: ExampleStore) -> None:
+    """Hold the problem's model against one batch, before anything is trained.
+
+    Raises:
+        TwintrainError: it cannot be trained on these examples; see `check_on_batch`.
+    """
+    own = recipe.for_twin("fit")
+    with session(own, own.seeds[0]):
+        source = BatchSource(train, own, own.seeds[0], problem.preparation(own))
+        check_on_batch(problem, problem.build_model(own), *source.example_batch())
 
 
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:

@@ -1,6 +1,6 @@
 """The contract of a twin: one job in, one result out.
 
-    result = twin_named("loop").train(job)        # twintrain.training.registry
+    result = twin_of(recipe, "loop").train(job)        # twintrain.training.registry
 
 Whatever trains under this contract can be compared; nothing downstream knows which kind of loop it
 was.
@@ -16,12 +16,16 @@ from typing import Protocol
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
+from twintrain.data.batches import BatchSource
 from twintrain.data.example_store import ExampleStore
 from twintrain.problems.problem import Problem
-from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.recipe.recipe import Recipe
+from twintrain.training.session import Built
 
 EpochHook = Callable[[int, dict[str, float]], None]
+Step = Callable[[tf.Tensor, tf.Tensor], dict[str, float]]
 
 
 def no_hook(epoch: int, logs: dict[str, float]) -> None:
@@ -34,7 +38,7 @@ class TwinJob:
 
     Attributes:
         recipe: as this twin obeys it (`Recipe.for_twin`).
-        problem: the model.
+        problem: model, loss, metrics and preparation.
         train: examples to train on.
         validation: examples evaluated after each epoch.
         seed: for weights, order, augmentation and dropout.
@@ -67,7 +71,6 @@ class TwinResult:
         train_size: examples trained on per epoch.
     """
 
-    twin: TwinName
     seed: int
     model: keras.Model = field(repr=False)
     history: dict[str, list[float]]
@@ -94,8 +97,12 @@ class TwinResult:
 class Twin(Protocol):
     """A way to train a model by a recipe."""
 
-    name: TwinName
-
     def train(self, job: TwinJob) -> TwinResult:
         """Train from scratch, or go on from `job.resume`."""
+        ...
+
+    def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
+        """A function that takes one training step on (inputs, targets) and gives the figures of
+        this batch alone; made inside `session`, for lockstep.
+        """
         ...

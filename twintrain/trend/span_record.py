@@ -83,7 +83,7 @@ def record_from(
         margin_points=comparison.margin_points,
         verdict=comparison.verdict,
         sentence=comparison.sentence,
-        pushed=comparison.push.pushed,
+        pushed=comparison.push is not None and comparison.push.pushed,
         slices=[
             SliceRecord(
                 name=part.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,14 +22,15 @@ import numpy as np
 from keras_tuner.errors import FatalError
 
 from twintrain.data.example_store import ExampleStore
-from twintrain.data.tfrecord_source import TransformedData, hold_out
+from twintrain.data.source import DataSource
+from twintrain.data.tfrecord_source import hold_out
 from twintrain.errors import TwintrainError
-from twintrain.problems.problem import Problem, find_problem
+from twintrain.problems.find import find_problem
+from twintrain.problems.problem import Problem
 from twintrain.processes.progress import tell
 from twintrain.processes.worker_group import WorkerGroup
-from twintrain.recipe.recipe import Recipe, TwinName
-from twintrain.recipe.sections import Tuning
-from twintrain.training.registry import twin_named
+from twintrain.recipe.recipe import Recipe, TwinName, put
+from twintrain.training.registry import twin_of
 from twintrain.training.twin import TwinJob
 from twintrain.tuning.workers import Search, finished, help_search, in_a_group, run_workers
 
@@ -43,7 +45,7 @@ class TuningJob:
 
     twin: TwinName
     recipe: Recipe
-    data: TransformedData
+    data: DataSource
     folder: Path
 
 
@@ -53,8 +55,8 @@ class TuningResult:
 
     Attributes:
         best: keras-tuner's configuration of the best hyperparameters.
-        trials: every trial in the order it was run: 'trial', 'learning_rate', 'batch_size',
-            'val_loss', 'val_accuracy', 'best_epoch', 'seconds'.
+        trials: every trial in the order it was run: 'trial', 'status', the values searched, the
+            figures of its best epoch, 'best_epoch', 'seconds'; none where none was asked for.
     """
 
     best: dict[str, Any]
@@ -79,8 +81,10 @@ class TwinHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The model of a proposal. (keras-tuner also calls it to learn the space.)"""
-        proposed = with_values(self._recipe, suggest(hp, self._recipe.tuning))
-        return self._problem.build_model(proposed, self._problem.input_shape, self._problem.classes)
+        return self._problem.build_model(self._proposed(hp))
+
+    def _proposed(self, hp: keras_tuner.HyperParameters) -> Recipe:
+        return with_values(self._recipe, self._problem.suggest(hp, self._recipe))
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, *_: Any, **__: Any
@@ -90,15 +94,14 @@ class TwinHyperModel(keras_tuner.HyperModel):
         The twin builds and seeds its own model, so that a trial depends on its values alone and not
         on the trials before it.
         """
-        tuning = self._recipe.tuning
-        proposed = with_values(self._recipe, suggest(hp, tuning))
+        tuning, proposed = self._recipe.tuning, self._proposed(hp)
         short = proposed.model_copy(
             update={"training": proposed.training.model_copy(update={"epochs": tuning.epochs})}
         )
         started = time.perf_counter()
         job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
         try:
-            result = twin_named(self._twin).train(job)
+            result = twin_of(short, self._twin).train(job)
         except Exception as error:
             # Any other exception keras-tuner would count as a failed trial, try again, and at last
             # replace by its own.
@@ -124,22 +127,17 @@ class TwinHyperModel(keras_tuner.HyperModel):
         return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
 
 
-def suggest(hp: keras_tuner.HyperParameters, tuning: Tuning) -> dict[str, Any]:
-    """The search space, declared once: draws or looks up each value."""
-    low, high = tuning.learning_rate
-    return {
-        "learning_rate": hp.Float("learning_rate", low, high, sampling="log"),
-        "batch_size": hp.Choice("batch_size", list(tuning.batch_size)),
-    }
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with the values of a trial in place of its own.
 
-
-def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    """The recipe with the values of a trial in place of its own."""
-    optimizer = recipe.optimizer.model_copy(
-        update={"learning_rate": float(values["learning_rate"])}
-    )
-    training = recipe.training.model_copy(update={"batch_size": int(values["batch_size"])})
-    return recipe.model_copy(update={"optimizer": optimizer, "training": training})
+    Args:
+        recipe: the recipe.
+        values: by dotted field, as `Problem.suggest` names them.
+    """
+    tree = recipe.model_dump(mode="json")
+    for field, value in values.items():
+        put(tree, field, value)
+    return Recipe.model_validate(tree)
 
 
 def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
@@ -150,6 +148,8 @@ def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
         group: that this process leads, where workers in steps of their own help.
     """
     tuning, shared = job.recipe.tuning, _shared(job)
+    if not tuning.trials:
+        return nothing_searched()
     if tuning.workers > 1 and finished(shared.folder) < tuning.trials:
         ended = run_workers(
             shared, tuning.workers if group is None else 1, partial(_tell_of, job), group
@@ -171,6 +171,11 @@ def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
     return TuningResult(
         best.get_config(), [_row(trial) for _, trial in sorted(tuner.oracle.trials.items())]
     )
+
+
+def nothing_searched() -> TuningResult:
+    """What a search of no trials finds."""
+    return TuningResult(keras_tuner.HyperParameters().get_config(), [])
 
 
 def search_step(job: TuningJob) -> TuningResult | None:
@@ -198,7 +203,7 @@ def _search(job: TuningJob) -> keras_tuner.Tuner:
     if tuning.examples is not None and tuning.examples < len(whole):
         _, whole = hold_out(whole, tuning.examples / len(whole), tuning.seed)
     train, validation = hold_out(whole, tuning.validation_fraction, tuning.seed)
-    problem = find_problem(job.recipe, job.data.image_shape, job.data.classes)
+    problem = find_problem(job.recipe, job.data.spec)
     tuner = keras_tuner.RandomSearch(
         TwinHyperModel(job.twin, job.recipe, problem, train, validation),
         objective=keras_tuner.Objective("val_loss", "min"),
@@ -221,12 +226,9 @@ def _tell_of(job: TuningJob, done: int) -> None:
 
 def _row(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:
     figures = {name: trial.metrics.get_best_value(name) for name in trial.metrics.metrics}
-    return {
-        "trial": trial.trial_id,
-        "status": trial.status,
-        **trial.hyperparameters.values,
-        **figures,
-    }
+    values = trial.hyperparameters.values
+    searched = {field.rpartition(".")[2]: value for field, value in values.items()}
+    return {"trial": trial.trial_id, "status": trial.status, **searched, **figures}
 
 
 def write_result(result: TuningResult, best_file: Path, trials_file: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import DATA
 from twintrain.attribution.analysis import total
-from twintrain.attribution.experiment import CostEstimate, Question, Silent, explain
+from twintrain.attribution.cost_estimate import CostEstimate, Silent
+from twintrain.attribution.experiment import Question, explain
 from twintrain.attribution.training_cache import Cache, Training
 from twintrain.data.idx_source import IdxData
 from twintrain.errors import TwintrainError

@@ -29,10 +29,10 @@ def test_an_epoch_holds_every_example_once(small_train: ExampleStore) -> None:
     batches = take_epoch(source, Feed(), 0)
     assert [len(labels) for _, labels in batches] == [32] * 10 + [10]
     np.testing.assert_array_equal(
-        np.concatenate([labels for _, labels in batches]), small_train.labels[order]
+        np.concatenate([labels for _, labels in batches]), small_train.targets[order]
     )
     np.testing.assert_array_equal(
-        np.concatenate([images for images, _ in batches]), small_train.images(order)
+        np.concatenate([images for images, _ in batches]), small_train.values(order)
     )
 
 
@@ -51,7 +51,7 @@ def test_the_dataset_feeds_what_gather_gives(small_train: ExampleStore) -> None:
     source = BatchSource(small_train, recipe(*AUGMENTED), 0)
     feed = Feed()
     batches = take_epoch(source, feed, 2)
-    order, transforms = source.epoch_order(2), tf.constant(source.epoch_transforms(2))
+    order, transforms = source.epoch_order(2), tf.constant(source.epoch_draws(2))
     for step, (images, labels) in enumerate(batches):
         expected, expected_labels = source.gather(
             tf.constant(order[32 * step : 32 * step + 32]), transforms
@@ -91,7 +91,7 @@ def test_a_peek_does_not_count(small_train: ExampleStore) -> None:
 def test_augmentation_changes_images_and_keeps_labels(small_train: ExampleStore, fill: str) -> None:
     plain = BatchSource(small_train, recipe(), 0)
     augmented = BatchSource(small_train, recipe(*AUGMENTED, f"augmentation.fill={fill}"), 0)
-    transforms = tf.constant(augmented.epoch_transforms(0))
+    transforms = tf.constant(augmented.epoch_draws(0))
     images, labels = augmented.gather(tf.range(32), transforms)
     original, original_labels = plain.gather(tf.range(32), transforms)
     np.testing.assert_array_equal(labels, original_labels)
@@ -107,8 +107,8 @@ def test_evaluation_is_in_order_and_plain(small_test: ExampleStore) -> None:
         )
     )
     np.testing.assert_array_equal(
-        np.concatenate([labels for _, labels in batches]), small_test.labels
+        np.concatenate([labels for _, labels in batches]), small_test.targets
     )
     np.testing.assert_array_equal(
-        np.concatenate([images for images, _ in batches]), small_test.images(np.arange(200))
+        np.concatenate([images for images, _ in batches]), small_test.values(np.arange(200))
     )

@@ -30,15 +30,15 @@ def test_every_float_comes_back_bit_for_bit(
     chunks = [(images[part], labels[part], ids(6)[part]) for part in (order[:cut], order[cut:])]
     store = build_store(chunks, 1 if spool else 1 << 20)
     assert store.in_memory != spool
-    np.testing.assert_array_equal(store.labels, labels)
+    np.testing.assert_array_equal(store.targets, labels)
     np.testing.assert_array_equal(
-        store.images(np.arange(6)).view(np.uint32), images.view(np.uint32)
+        store.values(np.arange(6)).view(np.uint32), images.view(np.uint32)
     )
 
 
 def test_scaled_bytes_are_held_as_bytes() -> None:
     store = mnist_store("train", 50)
-    assert store.pixels.dtype == np.uint8
+    assert store.inputs.dtype == np.uint8
     assert store.palette is not None
 
 
@@ -50,7 +50,7 @@ def test_more_than_256_values_are_held_as_floats(limit: int) -> None:
     chunks = [(coarse, np.zeros(20, np.int64), ids(20)), (fine, np.ones(20, np.int64), ids(20, 20))]
     store = build_store(chunks, limit)
     assert store.palette is None
-    np.testing.assert_array_equal(store.images(np.arange(40)), np.concatenate([coarse, fine]))
+    np.testing.assert_array_equal(store.values(np.arange(40)), np.concatenate([coarse, fine]))
 
 
 def test_the_digest_depends_on_content_and_not_on_the_path_taken() -> None:
@@ -64,7 +64,7 @@ def test_a_subset_stays_where_its_store_is(limit: int) -> None:
     chosen = np.array([5, 3, 59])
     part = store.subset(chosen)
     assert part.in_memory == store.in_memory
-    np.testing.assert_array_equal(part.images(np.arange(3)), store.images(chosen))
+    np.testing.assert_array_equal(part.values(np.arange(3)), store.values(chosen))
     assert part.ids.tolist() == store.ids[chosen].tolist()
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.twintrain.training.test_parity import RECIPES
+from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import compare, compare_ends, lockstep
-from twintrain.problems.problem import find_problem
+from twintrain.problems.find import find_problem
 from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.files import load_recipe
 
@@ -17,7 +18,12 @@ def run(
 ) -> LockstepResult:
     recipe = load_recipe("standard", overrides)
     return lockstep(
-        recipe, find_problem(recipe, store.shape, 10), store, seed=0, steps=5, twins=twins
+        recipe,
+        find_problem(recipe, labelled_images(store.shape, 10)),
+        store,
+        seed=0,
+        steps=5,
+        twins=twins,
     )
 
 
@@ -125,8 +131,12 @@ def test_trainings_are_compared_to_their_end(
         "optimizer.learning_rate=0.02",
     ]
     recipe = load_recipe("standard", [*shape, *overrides])
-    wrong = ExampleStore(**{**vars(small_test), "labels": (small_test.labels + 1) % 10})
+    wrong = ExampleStore(**{**vars(small_test), "labels": (small_test.targets + 1) % 10})
     found = compare_ends(
-        recipe, find_problem(recipe, small_train.shape, 10), small_train, wrong, seed=0
+        recipe,
+        find_problem(recipe, labelled_images(small_train.shape, 10)),
+        small_train,
+        wrong,
+        seed=0,
     )
     assert (found and (found.stage, found.tensor)) == (stage and (stage, tensor))

@@ -26,16 +26,19 @@ def main(replicas: int, output: Path, overrides: list[str], state: Path | None =
         )
     recipe = load_recipe("standard", ["training.epochs=2", *overrides])
     from tests.conftest import mnist_store
-    from twintrain.problems.problem import find_problem
-    from twintrain.training.registry import twin_named
+    from twintrain.data.example_spec import labelled_images
+    from twintrain.problems.find import find_problem
+    from twintrain.training.registry import twin_of
     from twintrain.training.twin import TwinJob
 
     train, test = mnist_store("train", 330), mnist_store("eval", 200)
-    problem = find_problem(recipe, (28, 28, 1), 10)
+    problem = find_problem(recipe, labelled_images((28, 28, 1), 10))
     found = {}
     for twin in ("fit", "loop"):
         kept = state and state / f"{twin}.npz"
-        result = twin_named(twin).train(TwinJob(recipe, problem, train, test, seed=1, resume=kept))
+        result = twin_of(recipe, twin).train(
+            TwinJob(recipe, problem, train, test, seed=1, resume=kept)
+        )
         found |= {f"{twin}-{index}": weight for index, weight in enumerate(result.final_weights)}
         found[f"{twin}-fingerprints"] = result.fingerprints
         found[f"{twin}-history"] = np.array(json.dumps(result.history))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import mnist_store
+from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
-from twintrain.problems.problem import find_problem
+from twintrain.problems.find import find_problem
 from twintrain.processes.isolated import run_isolated
 from twintrain.recipe.files import load_recipe
-from twintrain.training.registry import twin_named
+from twintrain.training.registry import twin_of
 from twintrain.training.twin import TwinJob, TwinResult
 
 EVERYTHING = [
@@ -70,8 +71,8 @@ def train_both(
     results = []
     for name in ("fit", "loop"):
         own = recipe.for_twin(name)
-        job = TwinJob(own, find_problem(own, train.shape, 10), train, test, seed)
-        results.append(twin_named(name).train(job))
+        job = TwinJob(own, find_problem(own, labelled_images(train.shape, 10)), train, test, seed)
+        results.append(twin_of(own, name).train(job))
     return results[0], results[1]
 
 
@@ -170,26 +171,26 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
     recipe = load_recipe(
         "standard", [*EVERYTHING, "early_stopping.patience=3", "optimizer.use_ema=true"]
     )
-    problem = find_problem(recipe, small_train.shape, 10)
+    problem = find_problem(recipe, labelled_images(small_train.shape, 10))
     state = tmp_path / "state.npz"
 
     def die_in_second(epoch: int, logs: dict[str, float]) -> None:
         if epoch == 1:
             raise KilledError
 
-    whole = twin_named(twin).train(TwinJob(recipe, problem, small_train, small_test, 0))
+    whole = twin_of(recipe, twin).train(TwinJob(recipe, problem, small_train, small_test, 0))
     with pytest.raises(KilledError):
-        twin_named(twin).train(
+        twin_of(recipe, twin).train(
             TwinJob(recipe, problem, small_train, small_test, 0, die_in_second, state)
         )
     seen: list[int] = []
     job = TwinJob(
         recipe, problem, small_train, small_test, 0, lambda epoch, logs: seen.append(epoch), state
     )
-    resumed = twin_named(twin).train(job)
+    resumed = twin_of(recipe, twin).train(job)
     assert seen[0] == 2
     assert_same(whole, resumed)
     # Interrupted once more after the last epoch, there is nothing left to train.
     seen.clear()
-    assert_same(whole, twin_named(twin).train(job))
+    assert_same(whole, twin_of(recipe, twin).train(job))
     assert seen == []

@@ -111,7 +111,7 @@ def test_holding_out_is_stratified_and_complete() -> None:
     train, held = hold_out(store, 0.2, seed=0)
     assert sorted([*train.ids, *held.ids]) == sorted(store.ids)
     assert abs(len(held) - 60) <= 5
-    assert set(held.labels) == set(range(10))
+    assert set(held.targets) == set(range(10))
 
 
 def test_trials_that_diverge_come_last_and_end_nothing(tmp_path: Path) -> None:

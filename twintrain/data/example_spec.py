@@ -1,0 +1,45 @@
+"""What an example holds, as values that need no TensorFlow: its columns with the shape and type of one example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One tensor of every example.
+
+    Attributes:
+        name: under which records hold it.
+        shape: of one example; () for a number.
+        dtype: NumPy's name of its type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ExampleSpec:
+    """The columns of a data set.
+
+    Attributes:
+        inputs: what the model is given.
+        target: what it is to predict.
+        classes: number of classes, targets being 0 to classes - 1; None where targets are no classes.
+    """
+
+    inputs: Column
+    target: Column
+    classes: int | None = None
+
+
+def labelled_images(shape: tuple[int, ...], classes: int) -> ExampleSpec:
+    """Images with one class each, as every source here holds them.
+
+    Args:
+        shape: (height, width, channels).
+        classes: number of labels.
+    """
+    return ExampleSpec(Column("image", shape, "float32"), Column("label", (), "int64"), classes)

@@ -1,0 +1,81 @@
+"""Finds the problem that a recipe names.
+
+A built-in model is named in the recipe (`model.name: textbook_cnn`). Your own is a function in an
+importable module (`model.name: my_package.my_module:build`) that takes (recipe, input_shape,
+classes) and returns an uncompiled Keras model ending in class probabilities.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from twintrain.data.example_spec import ExampleSpec
+from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from twintrain.problems.image_classification import ImageClassification
+
+# Built-in models are functions like a user's own, under a shorter name.
+MODELS = {
+    "textbook_cnn": "twintrain.problems.image_models:textbook_cnn",
+    "mlp": "twintrain.problems.image_models:mlp",
+}
+
+
+def model_function(recipe: Recipe) -> tuple[str, str]:
+    """Module and function of the recipe's model; neither is imported.
+
+    Raises:
+        TwintrainError: there is no such built-in model.
+    """
+    name = recipe.model.name
+    if ":" not in name and name not in MODELS:
+        raise TwintrainError(
+            f"model.name: no built-in model is called {name!r}.", did_you_mean(name, MODELS)
+        )
+    module, _, function = MODELS.get(name, name).partition(":")
+    return module, function
+
+
+def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
+    """The problem a recipe names, on examples with these columns.
+
+    Raises:
+        TwintrainError: there is no such built-in model, module or function.
+    """
+    module, function = model_function(recipe)
+    try:
+        build = getattr(importlib.import_module(module), function)
+    except ImportError as error:
+        raise TwintrainError(
+            f"model.name: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
+        ) from error
+    except AttributeError:
+        raise TwintrainError(
+            f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
+        ) from None
+    return problem_class(recipe)(spec, build)
+
+
+def problem_class(recipe: Recipe) -> type[ImageClassification]:
+    """The kind of problem a recipe is about; today all of them classify images."""
+    from twintrain.problems.image_classification import ImageClassification
+
+    return ImageClassification
+
+
+def class_path(problem: type[Problem]) -> str:
+    """The import path of a kind of problem, `module:Class`, for whoever is handed text only."""
+    return f"{problem.__module__}:{problem.__name__}"
+
+
+@cache
+def class_at(path: str) -> type[Problem]:
+    """The kind of problem at an import path."""
+    module, _, name = path.partition(":")
+    found: type[Problem] = getattr(importlib.import_module(module), name)
+    return found
