@@ -1,24 +1,76 @@
 """Twintrain: train one model twice, and settle whether, how much and why the two trainings differ.
 
-`twintrain.diagnose(build_model, make_dataset, keras_fit, custom_loop)` names the reason why a loop
-and `fit` differ. `twintrain.load(root)` gives a finished comparison as an object that a notebook
-shows."""
+    import twintrain
+
+    recipe = twintrain.load_recipe("standard", ["seeds=[0,1]"])
+    train = twintrain.examples(x_train, y_train)          # float32 [n, height, width, channels]
+    test = twintrain.examples(x_test, y_test)
+    problem = twintrain.find_problem(recipe, twintrain.labelled_images(x_train.shape[1:], 10))
+    comparison = twintrain.compare(recipe, problem, train, test)
+    comparison.sentence
+
+- `load_recipe`, `Recipe`: every training decision, in one validated object that both twins obey.
+- `Problem`, `find_problem`, `labelled_images`, `examples`: the task, and the examples it is about.
+- `compare`, `Comparison`, `write_report`, `load`: both twins, trained and held against each other.
+- `lockstep`: the twins side by side, step by step, tensor by tensor.
+- `diagnose`: why a loop and `fit` differ, in code that Twintrain never saw.
+- `explain`, `Question`: which practice is worth how many points.
+
+`help(twintrain.compare)` and the others say more. Nothing heavy is imported before it is used.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["diagnose", "load"]
+from twintrain.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from twintrain.attribution.experiment import Question as Question
+    from twintrain.attribution.experiment import explain as explain
+    from twintrain.comparison.compare import compare as compare
+    from twintrain.comparison.comparison import Comparison as Comparison
+    from twintrain.data.arrays import examples as examples
+    from twintrain.data.example_spec import labelled_images as labelled_images
+    from twintrain.diagnosis.diagnose import diagnose as diagnose
+    from twintrain.errors import TwintrainError as TwintrainError
+    from twintrain.parity.lockstep import lockstep as lockstep
+    from twintrain.problems.find import find_problem as find_problem
+    from twintrain.problems.problem import Problem as Problem
+    from twintrain.recipe.files import load_recipe as load_recipe
+    from twintrain.recipe.recipe import Recipe as Recipe
+    from twintrain.report.notebook import load as load
+    from twintrain.report.render import write_report as write_report
+
+# Where each name lives. TensorFlow takes seconds to import: not before it is needed.
+_HOMES = {
+    "Comparison": "comparison.comparison",
+    "Problem": "problems.problem",
+    "Question": "attribution.experiment",
+    "Recipe": "recipe.recipe",
+    "TwintrainError": "errors",
+    "compare": "comparison.compare",
+    "diagnose": "diagnosis.diagnose",
+    "examples": "data.arrays",
+    "explain": "attribution.experiment",
+    "find_problem": "problems.find",
+    "labelled_images": "data.example_spec",
+    "load": "report.notebook",
+    "load_recipe": "recipe.files",
+    "lockstep": "parity.lockstep",
+    "write_report": "report.render",
+}
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    # TensorFlow takes seconds to import: not before it is needed.
-    if name == "diagnose":
-        from twintrain.diagnosis.diagnose import diagnose
+    if name not in _HOMES:
+        raise AttributeError(f"module 'twintrain' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"twintrain.{_HOMES[name]}"), name)
+    globals()[name] = found  # asked once
+    return found
 
-        return diagnose
-    if name == "load":
-        from twintrain.report.notebook import load
 
-        return load
-    raise AttributeError(f"module 'twintrain' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

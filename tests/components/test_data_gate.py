@@ -14,6 +14,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from components.data_gate import Finding, _reported, as_table, check_splits, load_rules, summarize
 from tests.conftest import DATA
 from twintrain.errors import TwintrainError
+from twintrain.problems.image_classification import ImageClassification
 
 RULES = tfdv.load_schema_text(str(DATA / "schema.pbtxt"))
 
@@ -33,33 +34,37 @@ EVEN = np.arange(1000) % 10
 
 
 def test_clean_data_passes() -> None:
-    assert check_splits({"train": describe(EVEN), "eval": describe(EVEN[:500])}, RULES) == []
+    assert (
+        check_splits({"train": describe(EVEN), "eval": describe(EVEN[:500])}, RULES, "label") == []
+    )
 
 
 def test_counts_are_summarized() -> None:
-    assert summarize(describe(EVEN))["labels"] == {str(label): 100 for label in range(10)}
+    assert summarize(describe(EVEN), "label")["labels"] == {str(label): 100 for label in range(10)}
 
 
 def test_a_missing_class_is_named() -> None:
-    findings = check_splits({"train": describe(EVEN), "eval": describe(EVEN[EVEN != 7])}, RULES)
+    findings = check_splits(
+        {"train": describe(EVEN), "eval": describe(EVEN[EVEN != 7])}, RULES, "label"
+    )
     assert findings == [Finding("eval", "label", "no example of class 7")]
 
 
 def test_an_empty_split_is_named() -> None:
     nothing = statistics_pb2.DatasetFeatureStatisticsList()
     nothing.datasets.add()
-    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES) == [
+    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES, "label") == [
         Finding("eval", "-", "the split is empty")
     ]
 
 
 def test_label_drift_beyond_the_schemas_threshold_is_named() -> None:
     drifted = np.concatenate([EVEN, np.full(100, 3)])
-    findings = check_splits({"train": describe(EVEN), "eval": describe(drifted)}, RULES)
+    findings = check_splits({"train": describe(EVEN), "eval": describe(drifted)}, RULES, "label")
     assert [(finding.split, finding.feature) for finding in findings] == [("eval", "label")]
     assert "drift" in findings[0].problem
     slight = np.concatenate([EVEN, np.full(20, 3)])
-    assert check_splits({"train": describe(EVEN), "eval": describe(slight)}, RULES) == []
+    assert check_splits({"train": describe(EVEN), "eval": describe(slight)}, RULES, "label") == []
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_what_the_validator_reports_is_passed_on(change: object, feature: str) -
 def test_a_schema_that_cannot_work_is_explained(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "schema.pbtxt").write_text(text)
     with pytest.raises(TwintrainError, match=expected):
-        load_rules(tmp_path / "schema.pbtxt")
+        load_rules(tmp_path / "schema.pbtxt", ImageClassification)
 
 
 def test_the_table_is_aligned() -> None:

@@ -15,6 +15,7 @@ from tensorflow_model_analysis.evaluators import (
 
 from components.evaluator import eval_config
 from components.paired_metric import FIGURES, PREFIX, table_from
+from twintrain.problems.image_classification import ImageClassification
 from twintrain.recipe.sections import ComparisonRules
 from twintrain.statistics.paired import paired_table
 
@@ -59,7 +60,7 @@ def evaluate(
 ) -> dict[tuple, dict[str, float]]:
     """TFMA's own extractors and evaluator over given predictions, as the Evaluator runs them."""
     config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(ComparisonRules(slices=slices)), has_baseline=True
+        eval_config(ComparisonRules(slices=slices), ImageClassification), has_baseline=True
     )
     rows = [
         {

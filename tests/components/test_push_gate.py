@@ -8,9 +8,11 @@ import pytest
 import tensorflow as tf
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 
-from components.push_gate import FILE, PushGate, correct_of
+from components.push_gate import FILE, PushGate, right_of
+from tests.twintrain.training.records import write_record
 from twintrain.comparison.push_decision import Identity, PushDecision, last_pushed
 from twintrain.errors import TwintrainError
+from twintrain.problems.image_classification import ImageClassification
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 
@@ -62,12 +64,14 @@ def test_the_twin_pushed_last_answers_in_the_order_of_the_ids(
         export(tmp_path / "pushed" / version, 16)
     newest = last_pushed(tmp_path / "pushed")
     assert newest == tmp_path / "pushed" / "10"
-    np.testing.assert_array_equal(correct_of(newest, (examples,)), [False, True, False])
+    np.testing.assert_array_equal(
+        right_of(newest, (examples,), ImageClassification), [False, True, False]
+    )
 
 
 def test_a_twin_pushed_for_other_images_is_said(tmp_path: Path, examples: str) -> None:
     with pytest.raises(TwintrainError, match="does not take these examples") as refused:
-        correct_of(export(tmp_path / "1", 49), (examples,))
+        right_of(export(tmp_path / "1", 49), (examples,), ImageClassification)
     assert "--root" in refused.value.remedy
 
 
@@ -91,12 +95,8 @@ def trained(folder: Path, recipe: Recipe, code: str = "c") -> Path:
     )
     model = export(folder / "model" / "Format-Serving", 16)
     (model / Identity.FILE).write_text(identity.model_dump_json())
-    (folder / "run" / "seed-0").mkdir(parents=True)
-    ids, labels = np.array([b"eval-0", b"eval-1", b"eval-2"]), np.array([2, 3, 4])
     answers = np.eye(10, dtype=np.float32)[[3, 3, 3]]
-    np.savez(
-        folder / "run" / "seed-0" / "predictions.npz", ids=ids, labels=labels, probabilities=answers
-    )
+    write_record(folder / "run" / "seed-0", targets=np.array([2, 3, 4]), outputs=answers)
     (folder / "blessing").mkdir()
     (folder / "blessing" / "BLESSED").touch()
     return folder

@@ -38,14 +38,14 @@ def test_the_tuners_best_is_used_only_when_asked_for() -> None:
         "space": [
             {
                 "class_name": "Float",
-                "config": {"name": "learning_rate", "default": 0.1, "conditions": []},
+                "config": {"name": "optimizer.learning_rate", "default": 0.1, "conditions": []},
             },
             {
                 "class_name": "Fixed",
-                "config": {"name": "batch_size", "value": 64, "conditions": []},
+                "config": {"name": "training.batch_size", "value": 64, "conditions": []},
             },
         ],
-        "values": {"learning_rate": 0.1, "batch_size": 64},
+        "values": {"optimizer.learning_rate": 0.1, "training.batch_size": 64},
     }
     best["space"][0]["config"] |= {
         "min_value": 0.01,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +8,21 @@ from tfx.types.standard_artifacts import ModelRun
 
 from components.artifacts import TwinAgreement, read_json
 from components.twin_check import TwinCheck
+from tests.twintrain.training.records import write_record
 from twintrain.errors import TwintrainError
+from twintrain.training.seed_record import SeedRecord
 
 BATCHES = np.arange(12).reshape(2, 6)
 
 
 def records(folder: Path, fingerprints: dict[int, np.ndarray], weight: float = 1.0) -> ModelRun:
     for seed, prints in fingerprints.items():
-        target = folder / f"seed-{seed}"
-        target.mkdir(parents=True)
-        np.save(target / "fingerprints.npy", prints)
-        np.savez(
-            target / "weights.npz", kept_0000=np.full(3, weight), final_0000=np.full(3, weight)
-        )
-        (target / "record.json").write_text(
-            json.dumps({"seed": seed, "history": {"loss": [weight]}})
+        write_record(
+            SeedRecord.place(folder, seed),
+            seed=seed,
+            fingerprints=prints,
+            weights=[np.full(3, weight)],
+            history={"loss": [weight]},
         )
     run = ModelRun()
     run.uri = str(folder)
@@ -72,8 +71,6 @@ def test_a_deviation_on_purpose_is_recorded(tmp_path: Path) -> None:
 
 def test_models_of_different_shape_are_refused(tmp_path: Path) -> None:
     fit, loop = records(tmp_path / "fit", {0: BATCHES}), records(tmp_path / "loop", {0: BATCHES})
-    np.savez(
-        tmp_path / "loop" / "seed-0" / "weights.npz", kept_0000=np.ones(4), final_0000=np.ones(4)
-    )
+    write_record(tmp_path / "loop" / "seed-0", fingerprints=BATCHES, weights=[np.ones(4)])
     with pytest.raises(TwintrainError, match="differ in shape"):
         check(fit, loop, tmp_path / "out", 1)

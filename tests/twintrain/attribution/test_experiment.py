@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -11,14 +10,18 @@ import psutil
 import pytest
 
 from tests.conftest import DATA
+from tests.twintrain.training.records import write_record
 from twintrain.attribution.analysis import total
 from twintrain.attribution.cost_estimate import CostEstimate, Silent
 from twintrain.attribution.experiment import Question, explain
 from twintrain.attribution.training_cache import Cache, Training
+from twintrain.data.example_spec import labelled_images
 from twintrain.data.idx_source import IdxData
 from twintrain.errors import TwintrainError
+from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
 
+PROBLEM = find_problem(load_recipe("standard"), labelled_images((28, 28, 1), 10))
 SMALL = ["data.limit=700", "training.epochs=1", "seeds=[0,1]", "model.name=mlp"]
 
 
@@ -93,17 +96,8 @@ def test_equal_recipes_have_nothing_to_explain(tmp_path: Path) -> None:
 
 def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
     record = tmp_path / "record"
-    record.mkdir()
-    probabilities = np.eye(10, dtype=np.float32)[[1, 2, 3]]
-    np.savez(
-        record / "predictions.npz",
-        ids=np.array([b"a"]),
-        labels=np.array([1, 2, 4]),
-        probabilities=probabilities,
-    )
-    (record / "record.json").write_text(
-        json.dumps({"history": {"loss": [1.0]}, "epoch_seconds": [2.0, 3.0]})
-    )
+    outputs = np.eye(10, dtype=np.float32)[[1, 2, 3]]
+    write_record(record, targets=np.array([1, 2, 4]), outputs=outputs, epoch_seconds=(2.0, 3.0))
     cache, training = (
         Cache(tmp_path / "cache", "data code"),
         Training("loop", load_recipe("standard"), 0),
@@ -111,8 +105,8 @@ def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
     assert not cache.has(training)
     cache.adopt(training, record)
     assert cache.has(training)
-    outcome = cache.load(training)
-    assert outcome.correct.tolist() == [True, True, False]
+    outcome = cache.outcome(training, PROBLEM)
+    assert outcome.scores.tolist() == [1, 1, 0]
     assert outcome.seconds == 5
     assert not Cache(tmp_path / "cache", "other code").has(training)
     assert not cache.has(Training("loop", load_recipe("standard"), 1))
@@ -121,14 +115,9 @@ def test_the_pipelines_trainings_are_taken_over(tmp_path: Path) -> None:
 def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
     cache, training = Cache(tmp_path, "x"), Training("loop", load_recipe("standard"), 0)
     with cache.filling(training) as place:
-        np.savez(
-            place / "predictions.npz",
-            labels=np.zeros(2, int),
-            probabilities=np.full((2, 3), np.nan),
-        )
-        (place / "training.json").write_text(json.dumps({"seconds": 1.0}))
+        write_record(place, outputs=np.full((3, 10), np.nan, np.float32))
     with pytest.raises(TwintrainError, match="predicts NaN"):
-        cache.load(training)
+        cache.outcome(training, PROBLEM)
 
 
 def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> None:

@@ -6,21 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from tests.twintrain.tuning.test_search import DATA
+from twintrain.problems.find import find_problem
 from twintrain.processes.worker_group import WorkerGroup, run_as_group
 from twintrain.recipe.files import load_recipe
-from twintrain.training.seeds import SeedsJob, forget_state, train_seeds
+from twintrain.training.seeds import SeedsJob, Splits, forget_state, train_seeds
 
 
 def train_share(job: SeedsJob) -> None:
     group = WorkerGroup.of_this_process()
     assert group is not None
-    train_seeds(replace(job, share=job.recipe.seeds[group.member :: group.size]))
+    train(replace(job, share=job.recipe.seeds[group.member :: group.size]))
+
+
+def train(job: SeedsJob) -> None:
+    train_seeds(job, find_problem(job.recipe, DATA.spec), Splits.read(job.recipe, DATA))
 
 
 def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -> None:
     recipe = load_recipe("standard", ["seeds=[3,1,2]", "training.epochs=2"])
-    one, both = (SeedsJob("loop", recipe, DATA, tmp_path / name) for name in ("one", "both"))
-    train_seeds(one)
+    one, both = (SeedsJob("loop", recipe, tmp_path / name) for name in ("one", "both"))
+    train(one)
     run_as_group(train_share, (both,), 2)
     for seed in recipe.seeds:
         for name in ("weights.npz", "predictions.npz"):
@@ -38,15 +43,14 @@ def test_the_state_of_other_trainings_is_left_alone(tmp_path: Path) -> None:
         SeedsJob(
             "loop",
             load_recipe("standard", [f"training.epochs={epochs}", "seeds=[0, 1]"]),
-            DATA,
             tmp_path / name,
         )
         for name, epochs in (("one", 1), ("two", 2))
     ]
     one, two = (replace(job, state=tmp_path / "state") for job in jobs)
     (tmp_path / "state").mkdir()
-    train_seeds(one)
-    train_seeds(two)
+    train(one)
+    train(two)
     assert len(list((tmp_path / "state").iterdir())) == 4
     forget_state(one)
     assert len(list((tmp_path / "state").iterdir())) == 2

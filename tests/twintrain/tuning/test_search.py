@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from tests.conftest import mnist_store
+from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.errors import TwintrainError
@@ -21,7 +22,7 @@ class Digits(TransformedData):
         return mnist_store(split, 300)
 
 
-DATA = Digits({}, (28, 28, 1), 10)
+DATA = Digits({}, labelled_images((28, 28, 1), 10))
 OVERRIDES = [
     "tuning.trials=3",
     "tuning.epochs=2",
@@ -73,7 +74,9 @@ def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_values_of_a_trial_take_the_recipes_place() -> None:
-    recipe = with_values(load_recipe("standard"), {"learning_rate": 0.01, "batch_size": 8})
+    recipe = with_values(
+        load_recipe("standard"), {"optimizer.learning_rate": 0.01, "training.batch_size": 8}
+    )
     assert (recipe.optimizer.learning_rate, recipe.training.batch_size) == (0.01, 8)
 
 

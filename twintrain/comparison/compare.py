@@ -1,0 +1,173 @@
+"""Both twins trained and compared in this process, without TFX.
+
+comparison = compare(recipe, problem, train, test)
+comparison.verdict, comparison.gap_points
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from keras_tuner import HyperParameters
+
+from twintrain.comparison.build import Inputs, build_comparison
+from twintrain.comparison.comparison import Comparison
+from twintrain.data.example_spec import ExampleSpec
+from twintrain.data.example_store import ExampleStore
+from twintrain.parity.divergence import LockstepResult
+from twintrain.parity.lockstep import lockstep_to_the_end
+from twintrain.parity.run_agreement import SeedAgreement, compare_seed
+from twintrain.problems.problem import Problem
+from twintrain.recipe.recipe import TWINS, Recipe, TwinName
+from twintrain.training.provenance import training_digest
+from twintrain.training.seed_record import FIGURES, SeedRecord
+from twintrain.training.seeds import SeedsJob, Splits, forget_state, train_seeds
+from twintrain.training.session import check_problem
+from twintrain.tuning.search import TuningJob, TuningResult, search, with_values
+
+STEPS = 20  # taken side by side before the trainings
+Report = Callable[[str, int, int, str], None]
+
+
+def say_nothing(what: str, done: int, total: int, text: str) -> None:
+    """Progress that nobody wants to know."""
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """Two stores as a source of examples."""
+
+    spec: ExampleSpec
+    train: ExampleStore
+    test: ExampleStore
+
+    def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
+        """The split, whatever the limit: it is there already."""
+        return self.train if split == "train" else self.test
+
+
+def compare(
+    recipe: Recipe,
+    problem: Problem,
+    train: ExampleStore,
+    test: ExampleStore,
+    *,
+    folder: Path | None = None,
+    steps: int = STEPS,
+    report: Report = say_nothing,
+) -> Comparison:
+    """Train both twins with every seed of a recipe, and compare them slice by slice.
+
+    The trainings are those of the pipeline, bit for bit; what only the pipeline knows (the
+    Evaluator's count, whether a twin is pushed) is None in the result. Write it as a page and as
+    JSON with `twintrain.write_report(comparison, folder)`; in a notebook it shows itself.
+
+    Args:
+        recipe: every training decision; the loop twin may deviate (`recipe.loop`).
+        problem: model, loss, metrics and what counts as right.
+        train: examples to train on; a part is held out where the recipe says so.
+        test: examples to compare on.
+        folder: keeps finished trainings, and the state of unfinished ones, so that the same call
+            goes on where it was; None forgets everything.
+        steps: taken side by side before the trainings, tensor by tensor; 0 for none.
+        report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
+            is done, of how much, and a text for a person.
+
+    Returns:
+        verdict, slices, intervals, learning curves; see `twintrain.Comparison`.
+
+    Raises:
+        TwintrainError: the model cannot be trained on these examples, a training diverged, or there
+            are too few examples.
+    """
+    check_problem(recipe, problem, train)
+    with ExitStack() as stack:
+        home = folder or Path(stack.enter_context(TemporaryDirectory(prefix="twintrain-compare-")))
+        side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
+        found = _searches(recipe, _InMemory(problem.spec, train, test), home, report)
+        splits = Splits.of(recipe, train, test)
+        records = {
+            twin: _train(_tuned(recipe, twin, found), twin, problem, splits, home, report)
+            for twin in TWINS
+        }
+        return build_comparison(
+            Inputs(
+                recipe=recipe,
+                problem=problem,
+                records=records,
+                agreement=_agreement(recipe, records),
+                slice_values=problem.slice_values(train, test),
+                data={"train": _counts(problem, train), "eval": _counts(problem, test)},
+                trials={twin: result.trials for twin, result in found.items()},
+                lockstep=side_by_side,
+            )
+        )
+
+
+def _steps(
+    recipe: Recipe, problem: Problem, train: ExampleStore, steps: int, report: Report
+) -> LockstepResult:
+    report("steps", 0, 1, f"{steps} steps side by side")
+    return lockstep_to_the_end(recipe.on_one_device(), problem, train, steps)
+
+
+def _searches(
+    recipe: Recipe, data: _InMemory, home: Path, report: Report
+) -> dict[TwinName, TuningResult]:
+    """The search of each twin, where its result is used: nowhere else is it worth its time."""
+    found: dict[TwinName, TuningResult] = {}
+    for place, twin in enumerate(TWINS if recipe.tuning.apply else ()):
+        report("tuning", place, len(TWINS), f"{recipe.tuning.trials} trials of the {twin} twin")
+        own = recipe.for_twin(twin)
+        name = hashlib.sha256(f"{own.hash} {data.train.digest}".encode()).hexdigest()[:16]
+        found[twin] = search(TuningJob(twin, own, data, home / f"tuning-{twin}-{name}"))
+    return found
+
+
+def _tuned(recipe: Recipe, twin: TwinName, found: dict[TwinName, TuningResult]) -> Recipe:
+    """The recipe as a twin obeys it, with the best values of its search in place."""
+    own = recipe.for_twin(twin)
+    if twin not in found:
+        return own
+    own = own.model_copy(update={"tuning": own.tuning.model_copy(update={"apply": False})})
+    return with_values(own, HyperParameters.from_config(found[twin].best).values)
+
+
+def _train(
+    own: Recipe, twin: TwinName, problem: Problem, splits: Splits, home: Path, report: Report
+) -> Path:
+    """Train what is missing of a twin's seeds; the folder of its records."""
+    decides = own.for_training().model_copy(update={"seeds": ()})
+    text = f"{decides.hash} {splits.trained_on} {splits.test.digest} {training_digest(own)}"
+    folder = home / f"{twin}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    there = [seed for seed in own.seeds if (SeedRecord.place(folder, seed) / FIGURES).exists()]
+    missing = tuple(seed for seed in own.seeds if seed not in there)
+    if missing:
+        job = SeedsJob(twin, own, folder, home / "state", missing)
+        train_seeds(job, problem, splits, lambda done, total, text: report(twin, done, total, text))
+        forget_state(job)
+    return folder
+
+
+def _agreement(recipe: Recipe, records: dict[TwinName, Path]) -> list[SeedAgreement]:
+    found = []
+    for seed in recipe.seeds:
+        fit, loop = (SeedRecord.read(SeedRecord.place(records[twin], seed)) for twin in TWINS)
+        found.append(compare_seed(fit, loop))
+    return found
+
+
+def _counts(problem: Problem, store: ExampleStore) -> dict[str, Any]:
+    """Examples of a split and, where targets are classes, of each label."""
+    if problem.spec.classes is None:
+        return {"examples": len(store)}
+    labels = np.bincount(store.targets, minlength=problem.spec.classes)
+    named = {str(label): int(count) for label, count in enumerate(labels) if count}
+    return {"examples": len(store), "labels": dict(sorted(named.items()))}
