@@ -54,7 +54,9 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
         for name, png in (images or {}).items()
     }
+    few = len(comparison.confusion.fit) <= _MOST_LABELS
     explained = comparison.attribution
+    varied = explained is not None and any(not share.idle for share in explained.shares)
     return _render(
         "page.html",
         comparison,
@@ -63,12 +65,8 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         curves=charts.learning_curves(comparison),
         tuning=charts.tuning(comparison),
         divergence=charts.divergence(comparison),
-        confusion=charts.confusion(comparison)
-        if len(comparison.confusion.fit) <= _MOST_LABELS
-        else "",
-        waterfall=charts.waterfall(explained)
-        if explained and any(not s.idle for s in explained.shares)
-        else "",
+        confusion=charts.confusion(comparison) if few else "",
+        waterfall=charts.waterfall(explained) if explained and varied else "",
         images=shown,
         recipe=yaml.safe_dump(comparison.recipe, sort_keys=False),
     )

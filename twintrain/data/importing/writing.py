@@ -96,11 +96,12 @@ def _refuse(problems: list[TwintrainError], images: int) -> NoReturn:
     )
 
 
-def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
+def describe(home: Path, name: str, source: Source, shape: Shape) -> list[str]:
     """Write the schema and the recipe of a data directory; what is there already is left as it is.
 
     Returns:
-        a sentence where the schema allows labels more than the usual difference between the splits.
+        a sentence where the schema allows labels more than the usual difference between the splits,
+        else nothing.
     """
     difference = largest_difference(source)
     allowed = THRESHOLD if difference <= THRESHOLD else math.ceil(100 * difference + 0.5) / 100
@@ -119,12 +120,11 @@ def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
     )
     for path, content in ((home / SCHEMA, schema), (home / RECIPE, _RECIPE_HEAD + text)):
         if not path.exists():
-            with replacing(path) as partial_file:
-                partial_file.write_text(content, encoding="utf-8")
+            with replacing(path) as unfinished:
+                unfinished.write_text(content, encoding="utf-8")
     if allowed == THRESHOLD:
-        return None
-    return (
+        return []
+    return [
         f"A label's share differs by up to {100 * difference:.1f} points between the splits; "
-        f"{SCHEMA} allows "
-        f"{100 * allowed:.0f} (usually {100 * THRESHOLD:.0f})."
-    )
+        f"{SCHEMA} allows {100 * allowed:.0f} (usually {100 * THRESHOLD:.0f})."
+    ]
