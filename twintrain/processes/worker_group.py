@@ -99,8 +99,8 @@ class WorkerGroup:
                     f"Of {self.size} workers, number {absent} did not come within {minutes:g} "
                     "minutes.",
                     "See whether their steps run (no GPU free? an earlier failure?) and whether "
-                    "pods may reach each "
-                    f"other; they meet in {self.meeting}, which all of them must share.",
+                    f"pods may reach each other; they meet in {self.meeting}, which all of them "
+                    "must share.",
                 )
             time.sleep(_POLL)
 
@@ -164,7 +164,7 @@ class WorkerGroup:
 
 
 def share_of_gpus(member: int, size: int) -> dict[str, str]:
-    """Environment that shows a member its share of this machine's GPUs; empty where there are none."""
+    """Environment that shows a member its share of this machine's GPUs; empty if there are none."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
         # As CUDA numbers the devices this container was given, whatever their numbers on the host.

@@ -193,7 +193,7 @@ def waterfall(explanation: Explanation) -> str:
 
 
 def confusion(comparison: Comparison) -> str:
-    """Mistakes of both twins, label against choice, and their difference; the diagonal is left out."""
+    """Mistakes of both twins, label against choice, and their difference; without the diagonal."""
     matrices = (comparison.confusion.fit, comparison.confusion.loop)
     tips = Tips()
     names = comparison.label_names

@@ -43,7 +43,7 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a UTF-8 text file so that a reader sees the old one or the new one, never half of it."""
+    """Write a text file (UTF-8) so that a reader sees the old one or the new, never half of it."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

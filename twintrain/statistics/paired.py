@@ -5,12 +5,12 @@ column per example, each from -1 to 1. Differences and intervals are shares (0.0
 point).
 
 Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions
-for the paired-sample design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance in machine learning
-benchmarks", MLSys; Robinson (1976), "Properties of Student's t and of the Behrens-Fisher solution
-to the two means problem", Ann. Statist. 4; Schuirmann (1987) for the two one-sided tests; Bonett
-and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based
-on paired data", J. Educ. Behav. Stat. 37; Holm (1979). How well intervals cover and verdicts err
-was simulated: benchmarks/statistics.py.
+for the paired-sample design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance
+in machine learning benchmarks", MLSys; Robinson (1976), "Properties of Student's t and of the
+Behrens-Fisher solution to the two means problem", Ann. Statist. 4; Schuirmann (1987) for the two
+one-sided tests; Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of
+binomial proportions based on paired data", J. Educ. Behav. Stat. 37; Holm (1979). How well
+intervals cover and verdicts err was simulated: benchmarks/statistics.py.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class MeanDifference:
         return float(special.ndtr(distance / np.sqrt(variances)).dot(_nodes()[1]))
 
     def reach(self, level: float) -> float:
-        """The distance that the error exceeds with probability `level`, counting both directions."""
+        """The distance that the error exceeds with probability `level`, in either direction."""
         widest = (
             np.sqrt(self.seeds) * stats.t.isf(level / 2, max(self.freedom, 1))
             if self.seeds
@@ -193,12 +193,12 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
     One seed: Tango's score interval, honest for few examples and for none that differ, and the test
     that goes with it, McNemar's. Seeds were not varied; it holds for these two models only.
 
-    Several seeds: seeds and examples are crossed. The seeds' means tell the variance due to seeds, and what every seed owes
-    to its own examples, with as many degrees of freedom as there are seeds less one; the examples
-    that go wrong in every seed alike add a variance that is known well. The two are summed as
-    Behrens and Fisher do, and widened as Tango's score interval is. Differences other than -1, 0
-    and 1 are weighted sums: nothing can be said of their variance but what is seen, and one pair is
-    added on either side, as Bonett and Price do.
+    Several seeds: seeds and examples are crossed. The seeds' means tell the variance due to seeds,
+    and what every seed owes to its own examples, with as many degrees of freedom as there are seeds
+    less one; the examples that go wrong in every seed alike add a variance that is known well. The
+    two are summed as Behrens and Fisher do, and widened as Tango's score interval is. Differences
+    other than -1, 0 and 1 are weighted sums: nothing can be said of their variance but what is
+    seen, and one pair is added on either side, as Bonett and Price do.
 
     Args:
         differences: [seeds, examples], values from -1 to 1.

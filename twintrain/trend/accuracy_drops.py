@@ -143,7 +143,7 @@ class _Slices:
 
     @property
     def widening(self) -> npt.NDArray[np.float64]:
-        """Variance of a drop over that of one accuracy: the mean of the earlier ones adds its own."""
+        """Variance of a drop over that of one accuracy: the mean of the earlier adds its own."""
         return 1 + 1 / self.earlier
 
     @property

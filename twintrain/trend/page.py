@@ -41,7 +41,7 @@ def render_trend(trends: Sequence[Trend]) -> str:
 
 
 def gaps(looks: Sequence[Look]) -> str:
-    """Gap per span with its interval, the margin, and the mean so far with its confidence sequence."""
+    """Gap per span with its interval, the margin, and the mean with its confidence sequence."""
     tips, spans = Tips(), _spans(looks)
     with figure(7.0, 3.2) as drawn:
         axes = drawn.subplots()

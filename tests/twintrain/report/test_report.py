@@ -146,9 +146,8 @@ def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
 
 def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), weights_differ_by=1e-6))
-    assert (
-        comparison.verdict == "inconclusive"
-    )  # 200 examples cannot show equivalence within 0.1 points
+    # 200 examples cannot show equivalence within 0.1 points.
+    assert comparison.verdict == "inconclusive"
     assert comparison.gap_ci95_points[0] < 0 < comparison.gap_ci95_points[1]
     assert "and yet weights differ by up to 1.0e-06." in comparison.sentence
 
@@ -180,10 +179,9 @@ def test_the_evaluator_may_see_near_ties_of_a_gpu_otherwise(tmp_path: Path) -> N
             files["probabilities"], 1, axis=1
         )
         np.savez(path, **files)
+    # On one kind of device nothing rounds so differently.
     with pytest.raises(TwintrainError, match="is right on 198 examples"):
-        build_comparison(
-            replace(given, evaluator=counted)
-        )  # on one kind of device nothing rounds so differently
+        build_comparison(replace(given, evaluator=counted))
     for path in tmp_path.glob("*/seed-0/record.json"):
         path.write_text(path.read_text().replace('"CPU"', '"GPU"'))
     assert build_comparison(replace(given, evaluator=counted)).evaluator.fit_accuracy == 0.99

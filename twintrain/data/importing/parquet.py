@@ -85,7 +85,7 @@ def holds_parquet(folder: Path) -> bool:
 
 
 def _split_of(path: Path, folder: Path) -> tuple[str | None, str, Path]:
-    """A file's split, what that is called there, and the directory of the data set it belongs to."""
+    """A file's split, what that is called there, and the directory of the data set it is of."""
     parents = path.relative_to(folder).parts[:-1]
     for depth, word in (
         (len(parents), re.sub(r"-\d.*$", "", path.stem)),

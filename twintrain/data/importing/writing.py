@@ -27,7 +27,9 @@ SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # data/schema.pbtxt.
 THRESHOLD = 0.03
 _SHOWN = 5  # images that could not be taken, named one by one
-_RECIPE_HEAD = """# Made by `twintrain data import`. `extends` may name another recipe: standard, bare, augmented or a file.
+_RECIPE_HEAD = """\
+# Made by `twintrain data import`. `extends` may name another recipe: standard, bare, augmented or \
+a file.
 # `twintrain recipe --recipe THIS_FILE` shows every decision there is.
 """
 Told = Callable[[str, int, int], None]
