@@ -92,7 +92,11 @@ def divergence(comparison: Comparison) -> str:
 
 
 def tuning(comparison: Comparison) -> str:
-    """Every trial of both searches: learning rate against validation loss."""
+    """Every trial of both searches: learning rate against validation loss; empty when there is
+    none.
+    """
+    if not any(twin.trials for twin in comparison.twins.values()):
+        return ""
     tips = Tips()
     with figure(7.0, 2.8) as drawn:
         axes = drawn.subplots()
