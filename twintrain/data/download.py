@@ -104,7 +104,9 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
     lines = [f"{sha256_of(target / file)}  {file}\n" for file in names]
     with replacing(target / CHECKSUMS) as partial:
         partial.write_text("".join(lines), encoding="utf-8")
-    yield f"{target / CHECKSUMS}  written; `twintrain run --data {target}` verifies it on every read"
+    yield (
+        f"{target / CHECKSUMS}  written; `twintrain run --data {target}` verifies it on every read"
+    )
 
 
 def _take_over(source: Path, stem: str, partial: Path) -> None:
@@ -169,8 +171,7 @@ def _download(url: str, partial: Path, console: Console) -> None:
         raise TwintrainError(
             f"{url} cannot be reached ({error}).",
             "What has arrived is kept and continued next time. Without internet, take the files "
-            "from a directory: "
-            "--from DIR",
+            "from a directory: --from DIR",
         ) from error
 
 
@@ -188,7 +189,8 @@ def _download_once(url: str, partial: Path, progress: Progress, task: int) -> No
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:
             have = 0  # the server starts over
         length = answer.headers.get("Content-Length")
-        progress.update(task, total=have + int(length) if length else None, completed=have)  # type: ignore[arg-type]
+        total = have + int(length) if length else None
+        progress.update(task, total=total, completed=have)  # type: ignore[arg-type]
         with partial.open("ab" if have else "wb") as file:
             for block in answer.iter_raw():
                 file.write(block)

@@ -5,10 +5,9 @@
     for image in read_images(pair.images, 10_000, 20_000): ...
 
 The format: two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension
-    as a big-endian
-32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/ (archived). Images have
-    three dimensions
-(number, height, width) or, in colour, a fourth: the channels.
+as a big-endian 32-bit number, then the values. Source: http://yann.lecun.com/exdb/mnist/
+(archived). Images have three dimensions (number, height, width) or, in colour, a fourth: the
+channels.
 """
 
 from __future__ import annotations
@@ -213,10 +212,10 @@ def _dimensions(path: Path, *expected: int) -> tuple[int, ...]:
         start = _exactly(file, 4, path)
         if start[:3] != b"\0\0\x08" or start[3] not in expected:
             kinds = " or ".join(map(str, expected))
+            starts = " or ".join(f"00 00 08 {number:02x}" for number in expected)
             raise TwintrainError(
                 f"{path} is not an IDX file of {kinds}-dimensional bytes: it starts with "
-                f"{start.hex(' ')}, expected "
-                f"{' or '.join(f'00 00 08 {number:02x}' for number in expected)}.",
+                f"{start.hex(' ')}, expected {starts}.",
                 _RESTORE,
             )
         return struct.unpack(f">{start[3]}I", _exactly(file, 4 * start[3], path))

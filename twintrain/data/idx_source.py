@@ -73,5 +73,5 @@ class IdxData:
 
 
 def find_folder(data: Path, span: int | None) -> Path:
-    """The directory that holds the files: `data` itself, or one of its `span-N`; see `choose_span`."""
+    """The directory that holds the files: `data` itself or one of its `span-N` (`choose_span`)."""
     return span_folder(data, choose_span(data, span)[0])

@@ -30,11 +30,9 @@ def require_gpus(count: int) -> None:
         lines = [f"TensorFlow {tf.__version__}, built {built} CUDA", *traces()]
         raise TwintrainError(
             f"{count} GPU{'s' * (count != 1)} promised, {len(found)} found. TensorFlow would train "
-            "on the CPU without a "
-            "word. Looked for:\n" + "\n".join(f"  {line}" for line in lines),
+            "on the CPU without a word. Looked for:\n" + "\n".join(f"  {line}" for line in lines),
             "Check the step's `gpu` in cluster.yaml, the node's NVIDIA driver and device plugin, "
-            "and that the image was "
-            "built with CUDA (twintrain kubeflow build --cuda).",
+            "and that the image was built with CUDA (twintrain kubeflow build --cuda).",
         )
 
 

@@ -30,6 +30,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields:
         the temporary name. Nothing is left under it if the block raises; what a process that was
         killed has left is taken away by the next one of the same machine that writes `path`.
+
+    Raises:
+        OSError: it cannot be brought to the disk or given its name; the old file stands.
     """
     _take_away_leftovers(path)
     partial = path.with_name(
@@ -49,6 +52,9 @@ def put_in_place(partial: Path, path: Path) -> None:
     Args:
         partial: in the same folder as `path`, or at least on the same file system.
         path: a file that is there is replaced; a folder that is there must be empty.
+
+    Raises:
+        OSError: it cannot be brought to the disk, or `path` is a folder that is not empty.
     """
     for written in (*_below(partial), partial):
         _sync(written)

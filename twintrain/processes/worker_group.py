@@ -2,9 +2,8 @@
 own.
 
 Member 0 leads: what it leaves is the node's result. Members find each other through a folder all of
-    them can reach, and
-count one another as there only while they answer, so that a file left by a pod that is gone
-misleads nobody.
+them can reach, and count one another as there only while they answer, so that a file left by a pod
+that is gone misleads nobody.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ from twintrain.processes.isolated import end_with_parent, gpus_as_before
 from twintrain.processes.replacing import replacing
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
-SEEDS_AT_A_TIME = (
-    "TWINTRAIN_SEEDS_AT_A_TIME"  # how a machine is used, and nothing that decides a result
-)
+# How a machine is used, and nothing that decides a result.
+SEEDS_AT_A_TIME = "TWINTRAIN_SEEDS_AT_A_TIME"
 _POLL, _ANSWER = 0.5, 3.0  # seconds
 _OVER = "over"
 
@@ -101,8 +99,8 @@ class WorkerGroup:
                     f"Of {self.size} workers, number {absent} did not come within {minutes:g} "
                     "minutes.",
                     "See whether their steps run (no GPU free? an earlier failure?) and whether "
-                    "pods may reach each "
-                    f"other; they meet in {self.meeting}, which all of them must share.",
+                    f"pods may reach each other; they meet in {self.meeting}, which all of them "
+                    "must share.",
                 )
             time.sleep(_POLL)
 
@@ -166,7 +164,7 @@ class WorkerGroup:
 
 
 def share_of_gpus(member: int, size: int) -> dict[str, str]:
-    """Environment that shows a member its share of this machine's GPUs; empty where there are none."""
+    """Environment that shows a member its share of this machine's GPUs; empty if there are none."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
         # As CUDA numbers the devices this container was given, whatever their numbers on the host.

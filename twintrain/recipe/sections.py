@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 SliceKey = Literal["label", "ink"]
 
-# Which fields of `OptimizerSettings` each Keras optimizer takes, beside those that all of them take.
+# Which fields of `OptimizerSettings` a Keras optimizer takes, beside those that all of them take.
 OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
     "adam": frozenset({"beta_1", "beta_2", "epsilon", "amsgrad"}),
     "adamw": frozenset({"beta_1", "beta_2", "epsilon", "amsgrad"}),

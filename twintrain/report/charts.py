@@ -10,6 +10,8 @@ from twintrain.comparison.comparison import Comparison
 from twintrain.report.drawing import BAD, FIT, INK, LOOP, Tips, as_it_stands, as_svg, figure
 
 MOST_LABELS = 40  # beyond, a confusion matrix is no longer readable
+_MOST_WRITTEN = 12  # labels up to which a cell has room for its number
+_LONGEST_NAME = 12  # letters of a label's name that are shown
 
 
 def forest(comparison: Comparison) -> str:
@@ -92,7 +94,9 @@ def divergence(comparison: Comparison) -> str:
 
 
 def tuning(comparison: Comparison) -> str:
-    """Every trial of both searches, learning rate against validation loss; empty without any."""
+    """Every trial of both searches: learning rate against validation loss; empty when there is
+    none.
+    """
     if not any(twin.trials for twin in comparison.twins.values()):
         return ""
     tips = Tips()
@@ -195,8 +199,8 @@ def waterfall(explanation: Explanation) -> str:
 
 
 def confusion(comparison: Comparison) -> str:
-    """Mistakes of both twins, label against choice, and their difference; the diagonal is left out. Empty
-    where no classes are chosen, or too many for a matrix to be readable.
+    """Mistakes of both twins, label against choice, and their difference; without the diagonal.
+    Empty where no classes are chosen, or too many for a matrix to be readable.
     """
     if comparison.confusion is None or len(comparison.confusion.fit) > MOST_LABELS:
         return ""
@@ -206,12 +210,15 @@ def confusion(comparison: Comparison) -> str:
     difference = [
         [b - a for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)
     ]
-    panels = zip(
-        (*matrices, difference), ("fit", "loop", "loop − fit"), (FIT, LOOP, None), strict=True
+    panels = (
+        (matrices[0], "fit", FIT),
+        (matrices[1], "loop", LOOP),
+        (difference, "loop − fit", None),
     )
     with figure(9.6, 3.7) as drawn:
         for axes, (matrix, title, colour) in zip(drawn.subplots(1, 3), panels, strict=True):
             _mistakes(axes, matrix, names, colour, tips)
+            _name_labels(axes, names)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel("chosen")
         return as_svg(
@@ -222,34 +229,41 @@ def confusion(comparison: Comparison) -> str:
 def _mistakes(
     axes: Axes, matrix: list[list[int]], names: list[str], colour: str | None, tips: Tips
 ) -> None:
+    """One coloured cell per kind of mistake; without a `colour`, the matrix is a difference and its
+    sign decides.
+    """
     cells = [
-        (row, column, value) for row, line in enumerate(matrix) for column, value in enumerate(line)
+        (row, column, value)
+        for row, line in enumerate(matrix)
+        for column, value in enumerate(line)
+        if row != column and value
     ]
-    cells = [cell for cell in cells if cell[0] != cell[1] and cell[2]]
     largest = max((abs(value) for _, _, value in cells), default=1)
     for row, column, value in cells:
-        fill = colour or (LOOP if value > 0 else FIT)
-        strength = 0.1 + 0.5 * abs(value) / largest
+        shown = str(value) if colour else f"{value:+d}"
         (mark,) = axes.bar(
-            column, 1, bottom=row - 0.5, width=1, color=fill, alpha=strength, linewidth=0
+            column,
+            1,
+            bottom=row - 0.5,
+            width=1,
+            color=colour or (LOOP if value > 0 else FIT),
+            alpha=0.1 + 0.5 * abs(value) / largest,
+            linewidth=0,
         )
-        tips.put(
-            mark,
-            f"{names[row]} taken for {names[column]}: {value:+d}"
-            if colour is None
-            else (f"{names[row]} taken for {names[column]}: {value}"),
-        )
-        if len(names) <= 12:
-            shown = f"{value:+d}" if colour is None else str(value)
+        tips.put(mark, f"{names[row]} taken for {names[column]}: {shown}")
+        if len(names) <= _MOST_WRITTEN:
             axes.text(column, row, shown, ha="center", va="center", fontsize=6)
+
+
+def _name_labels(axes: Axes, names: list[str]) -> None:
+    """A square from the first label to the last, with their names along both sides."""
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_aspect("equal")
-    for place, ticks in (("x", axes.set_xticks), ("y", axes.set_yticks)):
-        shown_names = [as_it_stands(name if len(name) <= 12 else f"{name[:11]}…") for name in names]
-        ticks(
-            range(len(names)),
-            shown_names,
-            fontsize=7,
-            rotation=90 if place == "x" and max(map(len, names)) > 2 else 0,
-        )
+    shown = [
+        as_it_stands(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+        for name in names
+    ]
+    upright = max(map(len, names)) > 2
+    axes.set_xticks(range(len(names)), shown, fontsize=7, rotation=90 if upright else 0)
+    axes.set_yticks(range(len(names)), shown, fontsize=7, rotation=0)

@@ -15,11 +15,8 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-FIT, LOOP, BAD = (
-    "#0072b2",
-    "#d55e00",
-    "#cc3311",
-)  # Okabe-Ito: told apart by colour-blind readers too
+# Okabe-Ito: told apart by colour-blind readers too.
+FIT, LOOP, BAD = "#0072b2", "#d55e00", "#cc3311"
 INK = "#123457"  # stands for the page's text colour until the SVG is written
 
 

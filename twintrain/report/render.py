@@ -45,7 +45,7 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a UTF-8 text file so that a reader sees the old one or the new one, never half of it."""
+    """Write a text file (UTF-8) so that a reader sees the old one or the new, never half of it."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -57,6 +57,7 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         for name, png in (images or {}).items()
     }
     explained = comparison.attribution
+    varied = explained is not None and any(not share.idle for share in explained.shares)
     return _render(
         "page.html",
         comparison,
@@ -66,9 +67,7 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
         tuning=charts.tuning(comparison),
         divergence=charts.divergence(comparison),
         confusion=charts.confusion(comparison),
-        waterfall=charts.waterfall(explained)
-        if explained and any(not s.idle for s in explained.shares)
-        else "",
+        waterfall=charts.waterfall(explained) if explained and varied else "",
         images=shown,
         recipe=yaml.safe_dump(comparison.recipe, sort_keys=False),
     )

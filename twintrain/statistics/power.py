@@ -45,8 +45,7 @@ class Assumptions:
         if not self.gap_points <= self.disagreement_percent <= 100:
             raise TwintrainError(
                 f"Twins that disagree on {self.disagreement_percent:g} % of the examples cannot be "
-                f"{self.gap_points:g} "
-                "points apart.",
+                f"{self.gap_points:g} points apart.",
                 "The disagreement is at least as large as the gap, and at most 100.",
             )
         if self.seed_sd_points < 0 or not 0 <= self.shared <= 1 or not LEVEL < self.power < 1:

@@ -1,11 +1,11 @@
-"""Did the accuracy of a slice fall? One span's slices are held against the same slices in the spans
+"""Did the accuracy of a slice drop? One span's slices are held against the same slices in the spans
 before.
 
 Spans differ for more reasons than which test examples were drawn: each has training data of its
 own. By how much cannot be told from one slice over two or three spans, but from all slices
 together: the variance between spans beyond the binomial one is estimated from the scatter of every
 slice over the earlier spans, and from that of the other slices in this span around their median
-change, so that a span in which all of them fall is seen as such (a moment estimator, weighted by
+change, so that a span in which all of them drop is seen as such (a moment estimator, weighted by
 precision: DerSimonian and Laird 1986, "Meta-analysis in clinical trials", Control. Clin. Trials 7).
 A slice that has scattered more keeps its own scatter, and its own few degrees of freedom where it
 scattered more than chance would have it. The test is Student's, with Satterthwaite's degrees of
@@ -56,15 +56,14 @@ class Course:
     def drawn(self) -> tuple[float, float]:
         """Binomial variance of an accuracy: of an earlier span, on average, and of this one."""
         right = float((self.accuracies * self.sizes).sum())
-        share = (right + 1) / (
-            float(self.sizes.sum()) + 2
-        )  # never 0 or 1: all right so far does not rule out errors
+        # Never 0 or 1: all right so far does not rule out errors.
+        share = (right + 1) / (float(self.sizes.sum()) + 2)
         before, now = 1 / self.sizes[:-1], 1 / self.sizes[-1]
         return share * (1 - share) * float(before.mean()), share * (1 - share) * float(now)
 
 
 def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.float64]:
-    """Of each slice, how probable a fall as deep is if its accuracy fell by no more than `allowed`;
+    """Of each slice, how probable a drop as deep is if its accuracy fell by no more than `allowed`;
     one-sided.
 
     Args:
@@ -74,44 +73,127 @@ def drop_p_values(courses: Sequence[Course], allowed: float) -> npt.NDArray[np.f
     Returns:
         [slices]; 1 for all where there are too few slices and spans to know their scatter.
     """
-    count = len(courses)
-    earlier = np.array([one.earlier for one in courses], np.float64)
-    before, now = np.array([one.drawn for one in courses], np.float64).reshape(count, 2).T
-    scatter = np.array([one.scatter for one in courses])
-    drops = np.array([one.drop for one in courses])
-    widen = 1 + 1 / earlier
-    drawn = (
-        now + before / earlier
-    ) / widen  # of this span's difference, as if it were one accuracy's
-    beside = max(0, count - 2)  # of the other slices' squares the median takes one
-    known = float((earlier - 1).sum()) + beside
-    if known < 1:
-        return np.ones(count)
-    squares = (drops - np.median(drops)) ** 2 / widen
-    share = beside / max(1, count - 1)
+    slices = _Slices.of(courses)
+    if slices.known < 1:
+        return np.ones(slices.count)
+    between, freedom = _variance_between_spans(slices)
+    own = _own_variance(slices)
+    freedom = np.where(
+        _scatters_apart(slices, own, between, freedom),
+        np.minimum(slices.past_freedom, freedom),
+        freedom,
+    )
+    of_this = np.maximum(slices.now + between, own)
+    of_earlier = np.maximum(slices.before + between, own) / slices.earlier
+    error = np.sqrt(of_this + of_earlier)
+    p_values: npt.NDArray[np.float64] = stats.t.sf((slices.drops - allowed) / error, freedom)
+    return p_values
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """The courses of one span's slices as arrays, [slices] each.
+
+    Attributes:
+        earlier: spans before this one.
+        before: binomial variance of an earlier accuracy, on average.
+        now: binomial variance of this span's accuracy.
+        scatter: sum of squares of the earlier accuracies around their mean.
+        drops: share of 1.
+    """
+
+    earlier: npt.NDArray[np.float64]
+    before: npt.NDArray[np.float64]
+    now: npt.NDArray[np.float64]
+    scatter: npt.NDArray[np.float64]
+    drops: npt.NDArray[np.float64]
+
+    @staticmethod
+    def of(courses: Sequence[Course]) -> _Slices:
+        drawn = np.array([one.drawn for one in courses], np.float64)
+        before, now = drawn.reshape(len(courses), 2).T
+        return _Slices(
+            np.array([one.earlier for one in courses], np.float64),
+            before,
+            now,
+            np.array([one.scatter for one in courses]),
+            np.array([one.drop for one in courses]),
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.earlier)
+
+    @property
+    def past_freedom(self) -> npt.NDArray[np.float64]:
+        """Degrees of freedom of a slice's own scatter, at least 1 for it to be divided by."""
+        return np.maximum(self.earlier - 1, 1)
+
+    @property
+    def others(self) -> int:
+        """Degrees of freedom of the other slices in this span: of their squares the median takes
+        one.
+        """
+        return max(0, self.count - 2)
+
+    @property
+    def known(self) -> float:
+        """Degrees of freedom there are to tell the variance between spans."""
+        return float((self.earlier - 1).sum()) + self.others
+
+    @property
+    def widening(self) -> npt.NDArray[np.float64]:
+        """Variance of a drop over that of one accuracy: the mean of the earlier adds its own."""
+        return 1 + 1 / self.earlier
+
+    @property
+    def drawn(self) -> npt.NDArray[np.float64]:
+        """Binomial variance of this span's drop, as if it were one accuracy's."""
+        return (self.now + self.before / self.earlier) / self.widening
 
     def over_all(
-        of_past: npt.NDArray[np.float64], of_others: npt.NDArray[np.float64]
+        self, of_past: npt.NDArray[np.float64], of_others: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """For each slice, the sum over every slice's past and over this span of the others."""
-        total: npt.NDArray[np.float64] = of_past.sum() + (
-            of_others.sum() - of_others if beside else np.zeros(count)
-        )
+        besides = of_others.sum() - of_others if self.others else np.zeros(self.count)
+        total: npt.NDArray[np.float64] = of_past.sum() + besides
         return total
 
+
+def _variance_between_spans(
+    slices: _Slices,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What spans differ by beyond which test examples were drawn: for each slice the variance, and
+    the degrees of freedom of the variance of an accuracy that comes of it.
+    """
+    before, drawn, past = slices.before, slices.drawn, slices.earlier - 1
+    squares = (slices.drops - np.median(slices.drops)) ** 2 / slices.widening
+    share = slices.others / max(1, slices.count - 1)
     # Weighted by precision, so that a slice of few examples does not drown what the large ones
     # show.
-    weights = over_all((earlier - 1) / before, share / drawn)
-    between = np.maximum(0.0, (over_all(scatter / before, squares / drawn) - known) / weights)
+    weights = slices.over_all(past / before, share / drawn)
+    excess = slices.over_all(slices.scatter / before, squares / drawn) - slices.known
+    between = np.maximum(0.0, excess / weights)
     doubt = (
-        known
+        slices.known
         + 2 * between * weights
-        + between**2 * over_all((earlier - 1) / before**2, share / drawn**2)
+        + between**2 * slices.over_all(past / before**2, share / drawn**2)
     )
-    freedom = ((drawn + between) * weights) ** 2 / doubt
-    own, few = scatter / np.maximum(earlier - 1, 1), np.maximum(earlier - 1, 1)
-    apart = stats.f.sf(own / (before + between), few, freedom) < _APART
-    freedom = np.where(apart, np.minimum(few, freedom), freedom)
-    error = np.sqrt(np.maximum(now + between, own) + np.maximum(before + between, own) / earlier)
-    p_values: npt.NDArray[np.float64] = stats.t.sf((drops - allowed) / error, freedom)
-    return p_values
+    return between, ((drawn + between) * weights) ** 2 / doubt
+
+
+def _own_variance(slices: _Slices) -> npt.NDArray[np.float64]:
+    """Each slice's variance as its own earlier spans alone show it."""
+    return slices.scatter / slices.past_freedom
+
+
+def _scatters_apart(
+    slices: _Slices,
+    own: npt.NDArray[np.float64],
+    between: npt.NDArray[np.float64],
+    freedom: npt.NDArray[np.float64],
+) -> npt.NDArray[np.bool_]:
+    """Whether a slice has scattered more than chance would have a slice like the others do."""
+    ratio = own / (slices.before + between)
+    apart: npt.NDArray[np.bool_] = stats.f.sf(ratio, slices.past_freedom, freedom) < _APART
+    return apart

@@ -212,7 +212,7 @@ def _gap_alerts(record: SpanRecord, alpha: float) -> list[Alert]:
 def _drops(
     record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float
 ) -> list[Alert]:
-    """Slices whose accuracy fell, of either twin, by more than `drop_points` below its mean so far."""
+    """Slices whose accuracy dropped, of either twin, by more than `drop_points` below its mean."""
     found: list[tuple[str, str, float]] = []
     p_values: list[float] = []
     for twin in ("fit", "loop"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -40,7 +41,7 @@ def render_trend(trends: Sequence[Trend]) -> str:
 
 
 def gaps(looks: Sequence[Look]) -> str:
-    """Gap per span with its interval, the margin, and the mean so far with its confidence sequence."""
+    """Gap per span with its interval, the margin, and the mean with its confidence sequence."""
     tips, spans = Tips(), _spans(looks)
     with figure(7.0, 3.2) as drawn:
         axes = drawn.subplots()
@@ -104,33 +105,40 @@ def slices(looks: Sequence[Look]) -> str:
     names = [part.name for part in looks[-1].record.slices[1:]]
     if not names:
         return ""
-    table = np.full((len(names), len(looks)), np.nan)
-    for column, look in enumerate(looks):
-        for part in look.record.slices[1:]:
-            if part.name in names:
-                table[names.index(part.name), column] = part.gap_points
+    table = _gap_table(looks, names)
     widest = float(np.nanmax(np.abs(table))) or 1.0
     with figure(7.0, 1.1 + 0.26 * len(names)) as drawn:
         axes = drawn.subplots()
         image = axes.imshow(
             table, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", interpolation="nearest"
         )
-        for column, look in enumerate(looks):
-            for alert in look.alerts:
-                if alert.where in names:
-                    axes.plot(
-                        column,
-                        names.index(alert.where),
-                        "x",
-                        color=INK,
-                        markersize=7,
-                        markeredgewidth=2,
-                    )
+        for column, row in _alarming_cells(looks, names):
+            axes.plot(column, row, "x", color=INK, markersize=7, markeredgewidth=2)
         axes.set_yticks(range(len(names)), [as_it_stands(name) for name in names])
         axes.set_xticks(range(len(looks)), [str(look.record.span) for look in looks])
         axes.set_xlabel("span")
         drawn.colorbar(image, ax=axes, label="gap, points")
         return as_svg(drawn, "Gap per slice and span; crosses mark alerts")
+
+
+def _gap_table(looks: Sequence[Look], names: list[str]) -> npt.NDArray[np.float64]:
+    """Gaps in points, [slices, spans]; NaN where a span has no such slice."""
+    table = np.full((len(names), len(looks)), np.nan)
+    for column, look in enumerate(looks):
+        for part in look.record.slices[1:]:
+            if part.name in names:
+                table[names.index(part.name), column] = part.gap_points
+    return table
+
+
+def _alarming_cells(looks: Sequence[Look], names: list[str]) -> list[tuple[int, int]]:
+    """(span's column, slice's row) of every alert about a slice."""
+    return [
+        (column, names.index(alert.where))
+        for column, look in enumerate(looks)
+        for alert in look.alerts
+        if alert.where in names
+    ]
 
 
 def drift(looks: Sequence[Look]) -> str:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +35,7 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         body, asked = PACKED[name], self.headers.get("Range")
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked).group(1)) if asked else 0  # type: ignore[union-attr]
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         if asked:
             self.ranges.append(asked)
         self.send_response(206 if asked else 200)

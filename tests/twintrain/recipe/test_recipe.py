@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import builtin_recipes, load_recipe, to_yaml
 from twintrain.recipe.recipe import Recipe
-from twintrain.recipe.sections import OPTIMIZER_FIELDS, OptimizerSettings
+from twintrain.recipe.sections import OPTIMIZER_FIELDS
 from twintrain.training.session import build_optimizer
 
 
@@ -145,7 +145,8 @@ def test_the_hash_of_a_built_in_recipe_stays(name: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZER_FIELDS)
 def test_optimizer_fields_are_those_keras_takes(name: str) -> None:
-    optimizer = build_optimizer(Recipe(optimizer=OptimizerSettings(name=name)), steps_per_epoch=10)  # type: ignore[arg-type]
+    recipe = Recipe.model_validate({"optimizer": {"name": name}})
+    optimizer = build_optimizer(recipe, steps_per_epoch=10)
     taken = set(inspect.signature(type(optimizer).__init__).parameters)
     special = frozenset().union(*OPTIMIZER_FIELDS.values())
     assert {field for field in special if field in taken} == set(OPTIMIZER_FIELDS[name])

@@ -66,6 +66,15 @@ def test_the_page_says_where_the_twins_part(tmp_path: Path) -> None:
     assert "equal in every bit" in " ".join(together.split())
 
 
+def test_the_page_says_that_nothing_was_searched(tmp_path: Path) -> None:
+    recipe = load_recipe("standard", ["tuning.trials=0"])
+    given = replace(inputs(tmp_path, recipe), trials={"fit": [], "loop": []})
+    page = render_html(build_comparison(given))
+    assert "Nothing was searched" in page
+    assert "Tuning trials" not in page
+    assert "the searches show" not in page
+
+
 def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard")))
     for _ in range(2):

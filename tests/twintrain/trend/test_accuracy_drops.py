@@ -26,7 +26,7 @@ def drawn(
 
 @pytest.mark.parametrize("between", [0.0, 0.015, 0.03])
 @pytest.mark.parametrize("spans", [2, 3, 8])
-def test_no_fall_is_told_seldom(between: float, spans: int) -> None:
+def test_stable_accuracies_seldom_count_as_a_drop(between: float, spans: int) -> None:
     """At 1 % of each test, 400 spans of ten slices each, whatever the scatter; tails as far as 1 in
     4,000 can show.
     """
@@ -36,7 +36,7 @@ def test_no_fall_is_told_seldom(between: float, spans: int) -> None:
 
 
 @pytest.mark.parametrize("spans", [2, 3, 8])
-def test_a_deep_fall_of_one_slice_is_told(spans: int) -> None:
+def test_a_deep_drop_of_one_slice_is_found(spans: int) -> None:
     rng = np.random.default_rng(0)
     found = drawn(rng, spans, 10, 0.005)
     found[-1, 3] -= 0.15
@@ -48,22 +48,22 @@ def test_a_deep_fall_of_one_slice_is_told(spans: int) -> None:
 def test_a_small_slice_hides_nothing_of_the_large_ones() -> None:
     rng = np.random.default_rng(0)
     large = courses(drawn(rng, 5, 9, 0.005))
-    fallen = large[3].accuracies.copy()
-    fallen[-1] -= 0.15
+    dropped = large[3].accuracies.copy()
+    dropped[-1] -= 0.15
     small = courses(drawn(rng, 5, 2, 0.005, size=20), size=20)
-    p = drop_p_values([*large[:3], Course(fallen, large[3].sizes), *large[4:], *small], 0.02)
+    p = drop_p_values([*large[:3], Course(dropped, large[3].sizes), *large[4:], *small], 0.02)
     assert p[3] < 1e-4
     assert np.delete(p[:9], 3).min() > 0.05
 
 
-def test_a_span_in_which_everything_falls_is_told() -> None:
+def test_a_span_in_which_everything_drops_is_found() -> None:
     found = drawn(np.random.default_rng(0), 2, 10, 0.005)
     found[-1] -= 0.4
     assert drop_p_values(courses(found), 0.02).max() < 1e-4
 
 
-def test_what_scatters_is_not_told_from_a_fall() -> None:
-    """The same fall of one slice, where all slices have moved as much from span to span."""
+def test_scatter_is_not_taken_for_a_drop() -> None:
+    """The same drop of one slice, where all slices have moved as much from span to span."""
     quiet = np.full((6, 5), 0.95)
     wild = quiet + np.resize([0.04, -0.04], (6, 5))
     quiet[-1, 2] -= 0.08

@@ -116,7 +116,7 @@ def test_identical_twins_have_no_doubt() -> None:
 
 
 def test_the_sequence_is_howards_equation() -> None:
-    """With rho from `lambertw`, the bound at the intended variance is the narrowest there can be."""
+    """With rho from `lambertw`, no other rho makes the bound at the intended variance narrower."""
     values, variances = np.zeros(10), np.ones(10)
     at_ten = confidence_sequence(values, variances, 10.0)[-1, 1] * 10
 

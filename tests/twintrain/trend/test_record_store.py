@@ -59,7 +59,7 @@ def test_a_reader_never_sees_half_a_record(tmp_path: Path) -> None:
     store.put(record(1))
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(
-            lambda: [store.put(record(1, loop=0.5 + step / 1000)) for step in range(300)]
+            lambda: [store.put(record(1, loop=0.5 + step / 1000)) for step in range(100)]
         )
         while not writing.done():
             assert len(store.all()) == 1

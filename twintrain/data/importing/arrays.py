@@ -50,29 +50,31 @@ def read_arrays(path: Path) -> Source:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            has = archive.files
-            known = {split: _present(has, names) for split, names in NAMES.items()}
-            if known[TRAIN] is None:
-                raise TwintrainError(
-                    f"{path} holds {listed(has) or 'nothing'}; neither x_train and y_train nor x "
-                    "and y.",
-                    "Unpack an archive of image files first." if path.suffix == ".zip" else _REMEDY,
-                )
-            splits = {
-                split: _pictures(archive, *pair, path) for split, pair in known.items() if pair
-            }
+            names = _names_of_splits(archive.files, path)
+            splits = {split: _pictures(archive, *pair, path) for split, pair in names.items()}
+            left = sorted(set(archive.files).difference(*names.values()))
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         # What NumPy says here advises unpickling, which runs whatever code is in the file.
         reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
         raise TwintrainError(
             f"{path} cannot be read as a NumPy archive (.npz){reason}.", _REMEDY
         ) from error
-    left = sorted(set(has) - {name for pair in known.values() if pair for name in pair})
     return Source(splits, notes=(f"{path}: not used: {listed(left)}.",) if left else ())
 
 
-def _present(files: list[str], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
-    return next((pair for pair in names if set(pair) <= set(files)), None)
+def _names_of_splits(there: list[str], path: Path) -> dict[str, tuple[str, str]]:
+    """What the images and the labels of each split are called in the archive."""
+    found = {
+        split: pair
+        for split, pairs in NAMES.items()
+        if (pair := next((pair for pair in pairs if set(pair) <= set(there)), None))
+    }
+    if TRAIN not in found:
+        raise TwintrainError(
+            f"{path} holds {listed(there) or 'nothing'}; neither x_train and y_train nor x and y.",
+            "Unpack an archive of image files first." if path.suffix == ".zip" else _REMEDY,
+        )
+    return found
 
 
 def _pictures(

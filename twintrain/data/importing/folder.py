@@ -64,26 +64,26 @@ def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
     there = sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
-    trains, tests = (
-        [path for name in names for path in there if path.name.lower() == name]
-        for names in (TRAIN_NAMES, TEST_NAMES)
-    )
-    if not trains:
-        if tests:
-            raise TwintrainError(
-                f"{folder} has {tests[0].name}, but no directory to train on.",
-                f"Call that `train`; where {tests[0].name} is a label, put the labels' directories "
-                "into `train`.",
-            )
+    train, test = _first_called(TRAIN_NAMES, there), _first_called(TEST_NAMES, there)
+    if train is None and test is None:
         return {TRAIN: folder}, []
-    used = [trains[0], *tests[:1]]
-    notes = [
-        f"{path} was not used: {used[0].name}{f' and {tests[0].name} are' if tests else ' is'} the "
-        "data."
-        for path in there
-        if path not in used
-    ]
-    return {TRAIN: trains[0]} | ({TEST: tests[0]} if tests else {}), notes
+    if train is None:
+        assert test is not None
+        raise TwintrainError(
+            f"{folder} has {test.name}, but no directory to train on.",
+            f"Call that `train`; where {test.name} is a label, put the labels' directories into "
+            "`train`.",
+        )
+    homes = {TRAIN: train} | ({TEST: test} if test else {})
+    used = f"{train.name} and {test.name} are" if test else f"{train.name} is"
+    unused = [path for path in there if path not in homes.values()]
+    return homes, [f"{path} was not used: {used} the data." for path in unused]
+
+
+def _first_called(names: tuple[str, ...], folders: list[Path]) -> Path | None:
+    """The directory with the first of those names that is there, in upper or lower case."""
+    named = [path for name in names for path in folders if path.name.lower() == name]
+    return named[0] if named else None
 
 
 def _refuse_deeper(folder: Path, files: list[Labelled]) -> None:

@@ -98,25 +98,30 @@ def import_data(origin: Path, target: Path, options: ImportOptions, told: Told) 
     check_complete(source)
     shape = _shape(source, options, before)
     with _draft_of(target) as draft:
+        notes = [*source.notes]
         twice = write_images(source, shape, draft, told)
-        note = (
-            None
-            if before
-            else describe(draft if home == target else home, home.resolve().name, source, shape)
+        if before is None:
+            described = draft if home == target else home
+            notes += describe(described, home.resolve().name, source, shape)
+        if home != target and _spans_are_marked(home):
+            (draft / MARKER).touch()
+    if twice:
+        notes.append(
+            f"{twice:,} images of the test split are in the training split too: what is tested was "
+            "learned."
         )
-        if home != target and any(
-            (span / MARKER).exists() for span in idx.find_spans(home).values()
-        ):
-            (draft / MARKER).touch()  # where one span says that it is complete, all must
     counts = {split: len(pictures) for split, pictures in source.splits.items()}
-    seen = f"{twice:,} images of the test split are in the training split too: what is tested was learned."
-    notes = (*source.notes, *([note] if note else []), *([seen] if twice else []))
-    return Imported(home, home / RECIPE, counts, shape.sizes, len(source.label_names), notes)
+    return Imported(home, home / RECIPE, counts, shape.sizes, len(source.label_names), tuple(notes))
 
 
 def is_span(target: Path) -> bool:
     """Whether a directory is called like one of several spans."""
     return re.fullmatch(r"span-\d+", target.name) is not None
+
+
+def _spans_are_marked(home: Path) -> bool:
+    """Whether one of the spans says that it is complete: then all must."""
+    return any((span / MARKER).exists() for span in idx.find_spans(home).values())
 
 
 def _earlier(target: Path, home: Path) -> Recipe | None:

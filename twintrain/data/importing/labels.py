@@ -15,9 +15,13 @@ def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) 
     """The source with its labels numbered, and a name for each.
 
     Labels that have names in the source keep them: `earlier`, else `wanted`, else the source's own
-        order says which
-    number each has. Labels that are only numbers keep those, and are called what `earlier` or
-    `wanted` says, or else by their number.
+    order says which number each has. Labels that are only numbers keep those, and are called what
+    `earlier` or `wanted` says, or else by their number.
+
+    Args:
+        source: with labels as it numbers them.
+        wanted: names asked for, in the order of their numbers; empty for none.
+        earlier: names that earlier spans have, in that order; empty for the first span.
 
     Raises:
         TwintrainError: a label is not among the names, a name is there twice or empty, there are
@@ -28,32 +32,49 @@ def numbered(source: Source, wanted: tuple[str, ...], earlier: tuple[str, ...]) 
             f"--names says {listed([*wanted])}; earlier spans have {listed([*earlier])}.",
             "Spans share their labels: leave --names out.",
         )
+    used = _used(source)
     own = source.label_names
-    used = sorted(
-        {int(label) for pictures in source.splits.values() for label in np.unique(pictures.labels)}
-    )
     names = earlier or wanted or own or tuple(str(label) for label in range(used[-1] + 1))
     _check_names(names)
-    if own and used[-1] >= len(own):
+    found = _names_in_source(own, used) if own else _names_of_numbers(names, used)
+    _check_known(
+        found, names, "Leave those images out." if earlier else "Name every label with --names."
+    )
+    table = np.zeros(used[-1] + 1, np.int64)
+    table[used] = [names.index(name) for name in found]
+    splits = {
+        split: LabelledImages(table[pictures.labels], pictures.read)
+        for split, pictures in source.splits.items()
+    }
+    return replace(source, splits=splits, label_names=names)
+
+
+def _used(source: Source) -> list[int]:
+    """Every label there is an image of, rising."""
+    labels = [np.unique(pictures.labels) for pictures in source.splits.values()]
+    return [int(label) for label in np.unique(np.concatenate(labels))]
+
+
+def _names_in_source(own: tuple[str, ...], used: list[int]) -> list[str]:
+    """What a source that names its labels calls those in use."""
+    if used[-1] >= len(own):
         raise TwintrainError(
             f"There is a label {used[-1]}, and {len(own)} names for labels.", "Mend the source."
         )
-    called = [
-        own[label] if own else names[label] if label < len(names) else str(label) for label in used
-    ]
-    strangers = [name for name in called if name not in names]
+    return [own[label] for label in used]
+
+
+def _names_of_numbers(names: tuple[str, ...], used: list[int]) -> list[str]:
+    """The names at those numbers; the number itself where the names do not go so far."""
+    return [names[label] if label < len(names) else str(label) for label in used]
+
+
+def _check_known(found: list[str], names: tuple[str, ...], remedy: str) -> None:
+    strangers = [name for name in found if name not in names]
     if strangers:
         raise TwintrainError(
-            f"There are images of {listed(strangers)}; the labels are {listed([*names])}.",
-            "Leave those images out." if earlier else "Name every label with --names.",
+            f"There are images of {listed(strangers)}; the labels are {listed([*names])}.", remedy
         )
-    table = np.zeros(used[-1] + 1, np.int64)
-    table[used] = [names.index(name) for name in called]
-    splits = {
-        split: LabelledImages(table[found.labels], found.read)
-        for split, found in source.splits.items()
-    }
-    return replace(source, splits=splits, label_names=names)
 
 
 def check_complete(source: Source) -> None:
@@ -69,8 +90,7 @@ def check_complete(source: Source) -> None:
             raise TwintrainError(
                 f"The {SPOKEN[split]} split has no image of {listed(missing)}.",
                 "Both splits need images of every label (two of each, where the test split is held "
-                "out); labels that "
-                "are numbers start at 0 and have no gaps.",
+                "out); labels that are numbers start at 0 and have no gaps.",
             )
 
 

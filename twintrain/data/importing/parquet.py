@@ -85,7 +85,7 @@ def holds_parquet(folder: Path) -> bool:
 
 
 def _split_of(path: Path, folder: Path) -> tuple[str | None, str, Path]:
-    """A file's split, what that is called there, and the directory of the data set it belongs to."""
+    """A file's split, what that is called there, and the directory of the data set it is of."""
     parents = path.relative_to(folder).parts[:-1]
     for depth, word in (
         (len(parents), re.sub(r"-\d.*$", "", path.stem)),
@@ -145,24 +145,28 @@ def _opened(path: Path) -> parquet.ParquetFile:
 
 
 def _columns(path: Path, schema: pyarrow.Schema, asked: Columns) -> tuple[str, str]:
+    """The names of the columns of images and of labels."""
     import pyarrow.types as kinds
 
-    def encoded(kind: pyarrow.DataType) -> bool:
-        return kinds.is_binary(kind) or kinds.is_large_binary(kind)
-
-    images = [
-        field.name
-        for field in schema
-        if encoded(field.type)
-        or (
-            kinds.is_struct(field.type)
-            and any(inner.name == "bytes" and encoded(inner.type) for inner in field.type)
-        )
-    ]
+    images = [field.name for field in schema if _holds_images(field.type)]
     numbers = [field.name for field in schema if kinds.is_integer(field.type)]
     image = _chosen(path, schema, "encoded images", images, asked.image, "--image-column")
     usual = asked.label or ("label" if "label" in numbers else None)
     return image, _chosen(path, schema, "whole numbers", numbers, usual, "--label-column")
+
+
+def _holds_images(kind: pyarrow.DataType) -> bool:
+    """Whether a column of that type may hold encoded images: bytes, or Hugging Face's struct of
+    `bytes` and `path`.
+    """
+    import pyarrow.types as kinds
+
+    def encoded(one: pyarrow.DataType) -> bool:
+        return kinds.is_binary(one) or kinds.is_large_binary(one)
+
+    if not kinds.is_struct(kind):
+        return bool(encoded(kind))
+    return any(inner.name == "bytes" and encoded(inner.type) for inner in kind)
 
 
 def _chosen(

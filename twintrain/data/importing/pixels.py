@@ -122,7 +122,8 @@ def _open(found: Encoded) -> Image.Image:
             deep = image.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in image.tile)
             image.load()
             upright = _without_palette(ImageOps.exif_transpose(image))
-    except Exception as error:  # decoders let out whatever a broken file brings about, struct.error and TypeError too
+    except Exception as error:
+        # Decoders let out whatever a broken file brings about, struct.error and TypeError too.
         raise TwintrainError(
             f"{found.where} cannot be read as an image ({len(found.content):,} bytes).",
             "Mend it or take it away.",

@@ -72,13 +72,16 @@ class Source:
     notes: tuple[str, ...] = ()
 
     def with_test(self, share: float, seed: int) -> Source:
-        """The same with a split to test on: its own, or a stratified share of the training images."""
+        """The same with a split to test on: its own, or a stratified share of those to train on."""
         if TEST in self.splits:
             return self
         whole = self.splits[TRAIN]
         held = stratified_share(whole.labels, share, seed)
         parts = {TRAIN: whole.part(np.nonzero(~held)[0]), TEST: whole.part(np.nonzero(held)[0])}
-        note = f"There is no split to test on: {share:.0%} of each label were held out (--hold-out, --seed)."
+        note = (
+            f"There is no split to test on: {share:.0%} of each label were held out (--hold-out, "
+            "--seed)."
+        )
         return replace(self, splits=parts, notes=(*self.notes, note))
 
 

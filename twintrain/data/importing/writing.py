@@ -27,7 +27,9 @@ SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # data/schema.pbtxt.
 THRESHOLD = 0.03
 _SHOWN = 5  # images that could not be taken, named one by one
-_RECIPE_HEAD = """# Made by `twintrain data import`. `extends` may name another recipe: standard, bare, augmented or a file.
+_RECIPE_HEAD = """\
+# Made by `twintrain data import`. `extends` may name another recipe: standard, bare, augmented or \
+a file.
 # `twintrain recipe --recipe THIS_FILE` shows every decision there is.
 """
 Told = Callable[[str, int, int], None]
@@ -96,11 +98,12 @@ def _refuse(problems: list[TwintrainError], images: int) -> NoReturn:
     )
 
 
-def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
+def describe(home: Path, name: str, source: Source, shape: Shape) -> list[str]:
     """Write the schema and the recipe of a data directory; what is there already is left as it is.
 
     Returns:
-        a sentence where the schema allows labels more than the usual difference between the splits.
+        a sentence where the schema allows labels more than the usual difference between the splits,
+        else nothing.
     """
     difference = largest_difference(source)
     allowed = THRESHOLD if difference <= THRESHOLD else math.ceil(100 * difference + 0.5) / 100
@@ -119,12 +122,11 @@ def describe(home: Path, name: str, source: Source, shape: Shape) -> str | None:
     )
     for path, content in ((home / SCHEMA, schema), (home / RECIPE, _RECIPE_HEAD + text)):
         if not path.exists():
-            with replacing(path) as partial_file:
-                partial_file.write_text(content, encoding="utf-8")
+            with replacing(path) as unfinished:
+                unfinished.write_text(content, encoding="utf-8")
     if allowed == THRESHOLD:
-        return None
-    return (
+        return []
+    return [
         f"A label's share differs by up to {100 * difference:.1f} points between the splits; "
-        f"{SCHEMA} allows "
-        f"{100 * allowed:.0f} (usually {100 * THRESHOLD:.0f})."
-    )
+        f"{SCHEMA} allows {100 * allowed:.0f} (usually {100 * THRESHOLD:.0f})."
+    ]

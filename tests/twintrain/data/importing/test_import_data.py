@@ -21,7 +21,8 @@ from twintrain.recipe.files import load_recipe
 
 
 def taken(origin: Path, target: Path, **options: object) -> Imported:
-    return import_data(origin, target, ImportOptions(**options), lambda split, done, total: None)  # type: ignore[arg-type]
+    asked = ImportOptions(**options)  # type: ignore[arg-type]
+    return import_data(origin, target, asked, lambda split, done, total: None)
 
 
 def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:
