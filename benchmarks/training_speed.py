@@ -21,8 +21,8 @@ from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
-from twintrain.training.session import build, session
 from twintrain.training.registry import twin_of
+from twintrain.training.session import build, session
 from twintrain.training.twin import TwinJob
 
 DATA = Path(__file__).resolve().parent.parent / "data"
