@@ -6,12 +6,10 @@ The process owns the GPU; the one that plans and computes does not import Tensor
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -23,9 +21,9 @@ import numpy.typing as npt
 
 from twintrain.attribution.training_cache import Cache, Outcome, Training
 from twintrain.data.source import DataSource
-from twintrain.errors import TwintrainError
-from twintrain.processes.isolated import end_with_parent, gpus_as_before
+from twintrain.processes.isolated import gpus_as_before
 from twintrain.processes.progress import VARIABLE, last_text
+from twintrain.processes.spawned import end_with_parent, killed, pool_of_one
 from twintrain.recipe.recipe import Recipe, TwinName
 
 if TYPE_CHECKING:
@@ -74,12 +72,7 @@ class TrainerProcess:
         os.close(handle)
         self._file = Path(name)
         with gpus_as_before():
-            self._pool = ProcessPoolExecutor(
-                1,
-                multiprocessing.get_context("spawn"),
-                initializer=_begin,
-                initargs=(data, name, log),
-            )
+            self._pool = pool_of_one(_begin, (data, name, log))
 
     def __enter__(self) -> TrainerProcess:
         return self
@@ -105,12 +98,8 @@ class TrainerProcess:
             except NotYet:
                 self._progress(last_text(self._file))
             except BrokenProcessPool as error:
-                raise TwintrainError(
-                    "The training process was killed.",
-                    "Most often memory ran out. Finished trainings are kept; the same command goes "
-                    "on from there. "
-                    f"What TensorFlow said last is in {self._log}.",
-                ) from error
+                kept = f"Finished trainings are kept; what TensorFlow said last is in {self._log}."
+                raise killed(kept) from error
 
 
 _here: dict[str, Any] = {}

@@ -7,16 +7,14 @@ process of its own, which also gives all its memory back.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from twintrain.errors import TwintrainError
+from twintrain.processes.spawned import killed, pool_of_one
 
 Result = TypeVar("Result")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -57,7 +55,7 @@ class _Spares:
 
     def take(self) -> ProcessPoolExecutor:
         """A process nobody has used yet; the next one is started as this one sets out."""
-        pool = self._spare or _new_process()
+        pool = self._spare or pool_of_one()
         self._spare = None
         self.start()
         return pool
@@ -65,35 +63,15 @@ class _Spares:
     def start(self) -> None:
         if self.wanted > 0 and self._spare is None:
             self.wanted -= 1
-            self._spare = _new_process()
+            self._spare = pool_of_one()
             self._spare.submit(_import_tensorflow)
 
 
 _spares = _Spares()
 
 
-def _new_process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
-
-
 def _import_tensorflow() -> None:
     import keras  # noqa: F401 - the import is the work; it takes no GPU yet
-
-
-def end_with_parent() -> None:
-    """Have this process end when the one that started it does: a parent that was killed cannot
-    clean up.
-
-    Without this its child would keep the GPU for ever.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def expect_isolated(calls: int) -> None:
@@ -116,8 +94,4 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise TwintrainError(
-                "The training process was killed.",
-                "Most often memory ran out: lower data.memory_limit_mb or training.batch_size. "
-                "Finished epochs are kept; the same command goes on from there.",
-            ) from error
+            raise killed("Finished epochs are kept.") from error

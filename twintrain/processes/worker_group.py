@@ -25,8 +25,9 @@ from tempfile import TemporaryDirectory
 
 from twintrain.errors import TwintrainError
 from twintrain.processes import progress
-from twintrain.processes.isolated import end_with_parent, gpus_as_before
+from twintrain.processes.isolated import gpus_as_before
 from twintrain.processes.replacing import replacing
+from twintrain.processes.spawned import end, killed, start
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
 # How a machine is used, and nothing that decides a result.
@@ -183,21 +184,15 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
         TwintrainError: one was killed; the others are ended.
         Exception: what the function raised in one of them.
     """
-    context = multiprocessing.get_context("spawn")
     with TemporaryDirectory(prefix="twintrain-group-") as meeting, gpus_as_before():
         ends, processes = [], []
         for member in range(size):
-            receiver, sender = context.Pipe(duplex=False)
-            place = WorkerGroup(
-                member, size, Path(meeting), host="127.0.0.1"
-            ).environment | share_of_gpus(member, size)
-            process = context.Process(
-                target=_member, args=(sender, place, function, arguments), daemon=True
-            )
-            process.start()
+            receiver, sender = multiprocessing.Pipe(duplex=False)
+            group = WorkerGroup(member, size, Path(meeting), host="127.0.0.1")
+            place = group.environment | share_of_gpus(member, size)
+            processes.append(start(_member, sender, function, arguments, environment=place))
             sender.close()
             ends.append(receiver)
-            processes.append(process)
         try:
             left = dict(zip([process.sentinel for process in processes], range(size), strict=True))
             while left:
@@ -207,36 +202,26 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
                     if processes[member].exitcode:
                         raise _failure(ends[member])
         finally:
-            for process in processes:
-                process.kill()
-                process.join()
+            end(processes)
 
 
 def _member(
-    end: Connection,
-    place: dict[str, str],
-    function: Callable[..., None],
-    arguments: tuple[object, ...],
+    answer: Connection, function: Callable[..., None], arguments: tuple[object, ...]
 ) -> None:
-    end_with_parent()
-    os.environ.update(place)
     if WorkerGroup.of_this_process().member:  # type: ignore[union-attr]
         os.environ.pop(progress.VARIABLE, None)  # one voice is enough
     try:
         function(*arguments)
     except Exception as error:
-        end.send(error)
+        answer.send(error)
         raise SystemExit(1) from None
 
 
-def _failure(end: Connection) -> Exception:
+def _failure(answer: Connection) -> Exception:
     try:
-        error: Exception = end.recv()
+        error: Exception = answer.recv()
     except EOFError:
-        return TwintrainError(
-            "One of several training processes was killed.",
-            "Most often memory ran out; finished epochs are kept.",
-        )
+        return killed("Finished epochs are kept.")
     return error
 
 

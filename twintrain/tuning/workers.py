@@ -11,7 +11,6 @@ for the recipe's `tuning.stall_minutes`, the workers are ended.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from twintrain.processes.isolated import end_with_parent
+from twintrain.processes.spawned import end, start
 from twintrain.processes.worker_group import WorkerGroup, share_of_gpus
 
 _POLL, _HEARTBEAT, _GONE = 0.5, 5.0, 20.0  # seconds
@@ -63,9 +62,12 @@ def run_workers(
     port = place.free_port()
     reached = f"{place.host}:{port}" if group is None else group.announce(port)[0]
     hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # the chief trains nothing
-    chief = _start(job.search, _told(reached, "chief") | hidden)
+    chief = start(job.search, environment=_told(reached, "chief") | hidden)
     staff = [
-        _start(job.search, _told(reached, f"worker-{number}") | share_of_gpus(number, workers))
+        start(
+            job.search,
+            environment=_told(reached, f"worker-{number}") | share_of_gpus(number, workers),
+        )
         for number in range(workers)
     ]
     ended = finished(job.folder)
@@ -85,7 +87,7 @@ def run_workers(
             if time.monotonic() - last > job.stall_seconds or time.monotonic() - busy > _GONE:
                 break
     finally:
-        _end((*staff, chief))
+        end((*staff, chief))
     return [worker.exitcode or 0 for worker in staff]
 
 
@@ -99,7 +101,7 @@ def help_search(job: Search, group: WorkerGroup) -> None:
         if group.over or time.monotonic() > deadline:
             return
         time.sleep(_POLL)
-    worker = _start(job.search, _told(reached, f"worker-of-step-{group.member}"))
+    worker = start(job.search, environment=_told(reached, f"worker-of-step-{group.member}"))
     seen = time.monotonic()
     try:
         while worker.is_alive() and not group.over and time.monotonic() - seen < job.stall_seconds:
@@ -107,7 +109,7 @@ def help_search(job: Search, group: WorkerGroup) -> None:
             if group.address_of(0) is not None:
                 seen = time.monotonic()
     finally:
-        _end((worker,))
+        end((worker,))
 
 
 def finished(folder: Path) -> int:
@@ -126,20 +128,6 @@ def in_a_group() -> bool:
     return _IP in os.environ
 
 
-def _start(search: Callable[[], object], environment: dict[str, str]) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(
-        target=_work, args=(search, environment), daemon=True
-    )
-    process.start()
-    return process
-
-
-def _work(search: Callable[[], object], environment: dict[str, str]) -> None:
-    os.environ.update(environment)
-    end_with_parent()
-    search()
-
-
 def _told(reached: str, name: str) -> dict[str, str]:
     host, port = reached.rsplit(":", 1)
     return {_IP: host, _PORT: port, _ID: name}
@@ -151,9 +139,3 @@ def _any_alive(processes: Iterable[SpawnProcess]) -> bool:
 
 def _helper_there(group: WorkerGroup) -> bool:
     return any(group.address_of(member) is not None for member in range(1, group.size))
-
-
-def _end(processes: Iterable[SpawnProcess]) -> None:
-    for process in processes:
-        process.kill()
-        process.join()
