@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.cli.progress_view import View
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.local.view import View
 from twintrain.errors import TwintrainError
 from twintrain.processes.progress import VARIABLE
 
