@@ -12,12 +12,11 @@ import sys
 import traceback
 from pathlib import Path
 
+from pipelines.nodes import NODES
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.progress import tell
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
-
-TRAINING_NODES = 5  # ParityCheck, two Tuners, two Trainers
 
 
 def main(request: Path) -> int:
@@ -27,7 +26,7 @@ def main(request: Path) -> int:
         0 when the run went through, 2 for a foreseen problem, 1 for any other.
     """
     hide_gpus()
-    expect_isolated(TRAINING_NODES)
+    expect_isolated(sum(node.isolated for node in NODES))
     from components.data_gate import load_rules
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner
