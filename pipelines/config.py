@@ -9,11 +9,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from twintrain.recipe.recipe import Recipe
-from twintrain.training.provenance import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE_NAME = "twintrain"
-_SHOWN = {"report", "report.py", "trend", "trend_record.py"}  # what shows results and decides none
 SMALL = 20_000  # examples; below, one Beam stage ends sooner in one process (a worker starts in about 10 seconds)
 
 
@@ -115,20 +113,3 @@ def workers_have_tfx(image: str) -> list[str]:
         # three seconds, and 52 MB in the temporary directory that nobody removes.
         f"--sdk_container_image={image}",
     ]
-
-
-def code_digest(recipe: Recipe, repository: Path = REPOSITORY, *, report: bool = False) -> str:
-    """SHA-256 over all code that decides a result: ours, the user's model module, the versions of
-    what they stand on.
-
-    It is handed to every node that runs such code, and names the folder of unfinished trainings, so
-    that a change of code is never hidden by an earlier result. The report's own code counts for the
-    report alone (`report=True`).
-    """
-    sources = (
-        path
-        for path in (*repository.glob("twintrain/**/*"), *repository.glob("components/*.py"))
-        if path.suffix in (".py", ".html", ".css", ".md")
-        and (report or not _SHOWN & set(path.relative_to(repository).parts))
-    )
-    return digest_of(sources, repository, recipe, ("tfx", "tensorflow-transform"))

@@ -31,7 +31,9 @@ from components.transformed import training_config, tuning_config
 from components.trend_record import TrendRecord
 from components.tuner import TwinTuner
 from components.twin_check import TwinCheck
-from pipelines.config import PIPELINE_NAME, RunConfig, code_digest
+from pipelines.config import PIPELINE_NAME, RunConfig
+from pipelines.nodes import INGEST, trainer_of, tuner_of
+from pipelines.provenance import code_digest
 from twintrain.comparison.push_decision import last_pushed
 from twintrain.problems.find import class_path, problem_class
 from twintrain.recipe.recipe import TWINS, TwinName
@@ -72,9 +74,8 @@ class _Twins(NamedTuple):
 
 
 def _nodes(config: RunConfig) -> list[BaseNode]:
-    code = code_digest(config.recipe)
-    data = _data(config, code)
-    twins = _twins(config, data.transform, code)
+    data = _data(config)
+    twins = _twins(config, data.transform)
     return [
         *data,
         twins.parity,
@@ -85,11 +86,16 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
     ]
 
 
-def _data(config: RunConfig, code: str) -> _Data:
+def _data(config: RunConfig) -> _Data:
     """Ingested, described, held to the schema; then one preprocessing for both twins."""
-    shape, limit = config.recipe.data.image_shape, config.recipe.data.limit
+    recipe, shape = config.recipe, config.recipe.data.image_shape
     ingest = IdxExampleGen(
-        config.data, shape, limit, config.span, code, look=not config.ingest_later
+        config.data,
+        shape,
+        recipe.data.limit,
+        config.span,
+        code_digest(recipe, INGEST),
+        look=not config.ingest_later,
     )
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
@@ -101,38 +107,38 @@ def _data(config: RunConfig, code: str) -> _Data:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
-        problem=class_path(problem_class(config.recipe)),
-        code=code,
+        problem=class_path(problem_class(recipe)),
+        code=code_digest(recipe, "DataGate"),
     )
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
         preprocessing_fn="components.preprocessing.preprocessing_fn",
-        custom_config={"image_shape": list(shape), "code": code},
+        custom_config={"image_shape": list(shape), "code": code_digest(recipe, "Transform")},
         disable_statistics=True,
     )
     transform.add_upstream_node(gate)
     return _Data(ingest, schema, statistics, validator, gate, transform)
 
 
-def _twins(config: RunConfig, transform: Transform, code: str) -> _Twins:
+def _twins(config: RunConfig, transform: Transform) -> _Twins:
     """A few steps side by side, two tuners, two trainers, and what they must agree in."""
     recipe = config.recipe
     parity = ParityCheck(
         transformed_examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         recipe=recipe.for_training().model_dump_json(),
-        code=code,
+        code=code_digest(recipe, "ParityCheck"),
     )
-    tuners = {twin: _tuner(config, transform, twin, code) for twin in TWINS}
+    tuners = {twin: _tuner(config, transform, twin) for twin in TWINS}
     for tuner in tuners.values():
         tuner.add_upstream_node(parity)
-    trainers = {twin: _trainer(config, transform, tuners[twin], twin, code) for twin in TWINS}
+    trainers = {twin: _trainer(config, transform, tuners[twin], twin) for twin in TWINS}
     check = TwinCheck(
         fit_run=trainers["fit"].outputs["model_run"],
         loop_run=trainers["loop"].outputs["model_run"],
         must_agree=int(recipe.twins_agree and not recipe.tuning.apply),
-        code=code,
+        code=code_digest(recipe, "TwinCheck"),
     )
     return _Twins(tuners, trainers, parity, check)
 
@@ -158,7 +164,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         destination=str(config.pushed),
         in_place=newest.name if (newest := last_pushed(config.pushed)) else "",
         recipe=recipe.model_dump_json(),
-        code=code_digest(recipe, report=True),
+        code=code_digest(recipe, "PushGate"),
     )
     explained = _attribution(config, data, twins)
     report = Report(
@@ -175,7 +181,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         blessing=evaluator.outputs["blessing"],
         decision=gate.outputs["decision"],
         recipe=recipe.model_dump_json(),
-        code=code_digest(recipe, report=True),
+        code=code_digest(recipe, "Report"),
         **({} if explained is None else {"attribution": explained.outputs["attribution"]}),
     )
     record = TrendRecord(
@@ -208,32 +214,33 @@ def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | No
         loop_run=twins.trainers["loop"].outputs["model_run"],
         recipe=recipe.model_dump_json(),
         state=str(config.root / "attribution"),
-        code=code_digest(recipe),
+        code=code_digest(recipe, "Attribution"),
         **{f"{twin}_best": tuner.outputs["best_hyperparameters"] for twin, tuner in tuners.items()},
     )
 
 
-def _tuner(config: RunConfig, transform: Transform, twin: str, code: str) -> TwinTuner:
+def _tuner(config: RunConfig, transform: Transform, twin: str) -> TwinTuner:
+    code = code_digest(config.recipe, tuner_of(twin))
     return TwinTuner(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        custom_config=tuning_config(config.recipe, twin, str(config.state / code[:16]))
-        | {"code": code},
-    ).with_id(f"Tuner-{twin}")
+        custom_config=tuning_config(config.recipe, twin, _state(config, code)) | {"code": code},
+    ).with_id(tuner_of(twin))
 
 
-def _trainer(
-    config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str, code: str
-) -> Trainer:
+def _trainer(config: RunConfig, transform: Transform, tuner: TwinTuner, twin: str) -> Trainer:
+    code, apply = code_digest(config.recipe, trainer_of(twin)), config.recipe.tuning.apply
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        hyperparameters=tuner.outputs["best_hyperparameters"]
-        if config.recipe.tuning.apply
-        else None,
+        hyperparameters=tuner.outputs["best_hyperparameters"] if apply else None,
         run_fn="components.trainer.run_fn",
-        custom_config=training_config(config.recipe, twin, str(config.state / code[:16]))
-        | {"code": code},
-    ).with_id(f"Trainer-{twin}")
+        custom_config=training_config(config.recipe, twin, _state(config, code)) | {"code": code},
+    ).with_id(trainer_of(twin))
     trainer.add_upstream_node(tuner)
     return trainer
+
+
+def _state(config: RunConfig, code: str) -> str:
+    """Where a node of that code keeps what is unfinished: none goes on from other code's state."""
+    return str(config.state / code[:16])

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipelines.cli.exit_codes import ExitCode
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
@@ -49,6 +50,59 @@ def fetch(
         typer.echo(line)
 
 
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A directory with one directory of image files per label (below train and test, or "
+        "without), one of Parquet files (train-….parquet, test-….parquet, as on Hugging Face), a "
+        ".parquet file, or a .npz file with x_train, y_train, x_test and y_test."
+    ),
+]
+TargetOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="New data directory, or a span-N in one.", show_default="data/NAME of the source"
+    ),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW",
+        help="Bring all images to this height and width.",
+        show_default="they have one size",
+    ),
+]
+ChannelsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image"),
+]
+BackgroundOption = Annotated[
+    Background | None,
+    typer.Option(help="What is behind transparent pixels.", show_default="they are refused"),
+]
+HoldOutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=0.5,
+        help="Share of each label to test on, where the source has no test split.",
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(min=0, help="Decides what is held out, and the order of images from directories."),
+]
+NamesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,…",
+        help="What labels 0, 1, … are called; where the source names its labels, the order "
+        "they are numbered in.",
+        show_default="the source's names",
+    ),
+]
+
+
 @app.command(
     "import",
     epilog="Examples:  twintrain data import photos --size 64x64  |  twintrain data import "
@@ -57,63 +111,14 @@ def fetch(
     "data/shop/span-6",
 )
 def import_(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="A directory with one directory of image files per label (below train and test, "
-            "or without), one of "
-            "Parquet files (train-….parquet, test-….parquet, as on Hugging Face), a .parquet file, "
-            "or a .npz file with "
-            "x_train, y_train, x_test and y_test."
-        ),
-    ],
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            help="New data directory, or a span-N in one.", show_default="data/NAME of the source"
-        ),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW",
-            help="Bring all images to this height and width.",
-            show_default="they have one size",
-        ),
-    ] = None,
-    channels: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=3, help="1 (grey) or 3 (colour).", show_default="as the first image"
-        ),
-    ] = None,
-    background: Annotated[
-        Background | None,
-        typer.Option(help="What is behind transparent pixels.", show_default="they are refused"),
-    ] = None,
-    hold_out: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=0.5,
-            help="Share of each label to test on, where the source has no test split.",
-        ),
-    ] = 0.2,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Decides what is held out, and the order of images from directories."
-        ),
-    ] = 0,
-    names: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,…",
-            help="What labels 0, 1, … are called; where the source names its labels, the order "
-            "they are numbered in.",
-            show_default="the source's names",
-        ),
-    ] = None,
+    source: SourceArgument,
+    to: TargetOption = None,
+    size: SizeOption = None,
+    channels: ChannelsOption = None,
+    background: BackgroundOption = None,
+    hold_out: HoldOutOption = 0.2,
+    seed: SeedOption = 0,
+    names: NamesOption = None,
     image_column: Annotated[
         str | None, typer.Option(help="Parquet: which column has the images.")
     ] = None,
@@ -169,7 +174,7 @@ def _watched(source: Path, target: Path, options: ImportOptions) -> Imported:
         except KeyboardInterrupt:
             # Said here: Typer ends on Ctrl-C without a word.
             typer.echo(f"\nInterrupted. Nothing was left at {target}.", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _beside(source: Path) -> Path:
@@ -193,16 +198,7 @@ def _show(taken: Imported) -> None:
     for note in taken.notes:
         typer.echo(f"note: {note}")
     root = f"runs/{taken.data.resolve().name}"
-    command = [
-        "twintrain",
-        "run",
-        "--data",
-        str(taken.data),
-        "--recipe",
-        str(taken.recipe),
-        "--root",
-        root,
-    ]
+    command = ["twintrain", "run", "--data", str(taken.data), "--root", root]
     typer.echo(f"Next:  {shlex.join(command)}")
 
 

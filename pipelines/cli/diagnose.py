@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
+from pipelines.cli.first_look import names_bound_in
+from twintrain.errors import TwintrainError
+
+if TYPE_CHECKING:
+    from twintrain.diagnosis.result import Diagnosis
+
 EXAMPLE = """
-The module defines four functions, and is neither read nor changed:
+The module defines four functions, and is run as it is:
 
     def build_model(): ...                      # a keras.Model
     def make_dataset(split): ...                # "train" or "test": a batched tf.data.Dataset
@@ -20,9 +27,17 @@ The module defines four functions, and is neither read nor changed:
 
 Both trainers may return nothing, a model, a log, or (model, log).
 
-Exit codes: 0 identical; 1 causes found; 2 they differ and the cause is unknown; 3 the code could not be run.
+Exit codes: 0 identical; 4 causes found; 5 they differ and the cause is unknown; 3 the code could
+not be run; 2 the message tells what to mend (no such file, a missing function).
 Example:  twintrain diagnose my_training.py --json
 """
+# What the module defines, and how each is called.
+FUNCTIONS = {
+    "build_model": "build_model()",
+    "make_dataset": "make_dataset(split)",
+    "keras_fit": "keras_fit(model, ds, epochs)",
+    "custom_loop": "custom_loop(model, ds, epochs)",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -45,38 +60,66 @@ def diagnose(
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
     from twintrain.diagnosis.show import show, show_step
+
+    found = _found(module, deadline, as_json)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1, exclude=set() if step else {"tables"}))
+    else:
+        console = Console(highlight=False)
+        show(console, found)
+        if step is not None:
+            show_step(console, found, step)
+    raise typer.Exit(OF_VERDICT[found.verdict])
+
+
+def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
+    """The diagnosis, with its progress shown; a failure is shown too, and ends the command."""
     from twintrain.diagnosis.worker import CodeFailedError, run
 
-    console, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    progress = Console(stderr=True, highlight=False)
     try:
+        _look(module)
         with progress.status("starting TensorFlow") as status:
 
-            def tell(line: str) -> None:
+            def report(line: str) -> None:
                 status.update(line)
                 if not progress.is_terminal:
                     typer.echo(line, err=True)
 
-            found = run(module, deadline, tell)
-    except CodeFailedError as error:
+            return run(module, deadline, report)
+    except (CodeFailedError, TwintrainError) as error:
+        foreseen = isinstance(error, TwintrainError)
+        traceback = "" if isinstance(error, TwintrainError) else error.traceback
         if as_json:
-            typer.echo(
-                json.dumps(
-                    {"error": error.problem, "remedy": error.remedy, "traceback": error.traceback}
-                )
-            )
+            told = {"error": error.problem, "remedy": error.remedy, "traceback": traceback}
+            typer.echo(json.dumps(told))
         else:
-            _show_failure(progress, error.problem, error.remedy, error.traceback)
-        raise typer.Exit(3) from None
+            _show_failure(progress, error.problem, error.remedy, traceback)
+        raise typer.Exit(ExitCode.MEND if foreseen else ExitCode.CODE_FAILED) from None
     except KeyboardInterrupt:
         typer.echo("\nInterrupted. Nothing was changed.", err=True)
-        raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(found.model_dump_json(indent=1, exclude=set() if step else {"tables"}))
-    else:
-        show(console, found)
-        if step is not None:
-            show_step(console, found, step)
-    raise typer.Exit(found.exit_code)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _look(module: Path) -> None:
+    """See that the file is there and has the four functions, before TensorFlow is started.
+
+    Raises:
+        TwintrainError: it has not.
+    """
+    if not module.is_file():
+        raise TwintrainError(
+            f"There is no file {module}.",
+            f"Name a Python module with {', '.join(FUNCTIONS)}; `twintrain diagnose --help` shows "
+            "one.",
+        )
+    known = names_bound_in(module)
+    missing = [name for name in FUNCTIONS if known is not None and name not in known]
+    if missing:
+        raise TwintrainError(
+            f"{module} has no function {', '.join(missing)}.",
+            f"Add {', '.join(FUNCTIONS[name] for name in missing)}.",
+        )
 
 
 def _show_failure(console: Console, problem: str, remedy: str, traceback: str) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipelines.cli.exit_codes import ExitCode
+from pipelines.cli.first_look import look_at_images, look_for_model
+from pipelines.cli.options import STANDARD, DataOption, bundled_data
 from twintrain.errors import TwintrainError
+
+if TYPE_CHECKING:
+    from twintrain.attribution.experiment import Question
+    from twintrain.attribution.result import Explanation
 
 EXPLAIN_EPILOG = (
     "Examples:  twintrain explain --from standard --to bare --set training.epochs=10  |  "
@@ -32,77 +40,97 @@ def register(app: typer.Typer) -> None:
     )(power)
 
 
+BothSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."
+    ),
+]
+SpanOption = Annotated[
+    int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h."),
+]
+IdleOption = Annotated[
+    bool,
+    typer.Option(
+        "--include-idle",
+        help="Vary also practices that were found to change nothing but rounding.",
+    ),
+]
+
+
 def explain(
     start: Annotated[
         str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")
-    ] = "standard",
+    ] = STANDARD,
     end: Annotated[
         str, typer.Option("--to", metavar="RECIPE", help="Imported as its loop twin obeys it.")
     ] = "bare",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", "-s", metavar="KEY=VALUE", help="Override one field of both. May be repeated."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory of IDX files or of span-N sub-directories.", show_default="MNIST"
-        ),
-    ] = None,
-    span: Annotated[
-        int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Take the best experiment that fits: 90s, 10m, 2h."),
-    ] = None,
+    overrides: BothSetOption = None,
+    data: DataOption = None,
+    span: SpanOption = None,
+    budget: BudgetOption = None,
     root: Annotated[
         Path, typer.Option(help="Finished trainings are kept here, and taken from here.")
     ] = Path("runs/explain"),
-    include_idle: Annotated[
-        bool,
-        typer.Option(
-            "--include-idle",
-            help="Vary also practices that were found to change nothing but rounding.",
-        ),
-    ] = False,
+    include_idle: IdleOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
     """Find out which practice is worth how many points between two recipes, by a designed
     experiment.
     """
-    from pipelines.config import REPOSITORY
-    from twintrain.attribution.experiment import Question
-    from twintrain.attribution.experiment import explain as find
-    from twintrain.attribution.show import show
-    from twintrain.data.idx_source import IdxData, find_folder
     from twintrain.recipe.files import load_recipe
 
-    console, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    seconds = None if budget is None else parse_duration(budget)
     first, second = (load_recipe(source, overrides or []) for source in (start, end))
+    folder = _folder_looked_at((data or bundled_data()).resolve(), span)
+    for recipe in (first, second):
+        look_for_model(recipe.model.name, sys.path)
+
+    from twintrain.attribution.experiment import Question
+    from twintrain.attribution.show import show
+    from twintrain.data.idx_source import IdxData
+
     question = Question(
         start=first,
         end=second,
-        data=IdxData(find_folder((data or REPOSITORY / "data").resolve(), span), first.data.limit),
+        data=IdxData(folder, first.data.limit),
         cache=root.resolve() / "trainings",
-        budget_seconds=None if budget is None else parse_duration(budget),
+        budget_seconds=seconds,
         include_idle=include_idle,
     )
+    found = _found(question)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        show(Console(highlight=False), found)
+
+
+def _folder_looked_at(data: Path, span: int | None) -> Path:
+    """The directory with the files to take; they are looked at."""
+    from twintrain.data.spans import choose_span, span_folder
+
+    folder = span_folder(data, choose_span(data, span)[0])
+    look_at_images(folder)
+    return folder
+
+
+def _found(question: Question) -> Explanation:
+    """The answer, with its progress shown."""
+    from twintrain.attribution.experiment import explain as find
+
     try:
-        with _Listener(progress) as listener:
-            found = find(question, listener)
+        with _Listener(Console(stderr=True, highlight=False)) as listener:
+            return find(question, listener)
     except KeyboardInterrupt:
         typer.echo(
             "\nInterrupted. Finished trainings are kept; the same command goes on from there.",
             err=True,
         )
-        raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(found.model_dump_json(indent=1))
-    else:
-        show(console, found)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def parse_duration(text: str) -> float:

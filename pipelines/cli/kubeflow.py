@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from pipelines.cli.options import STANDARD, RecipeOption, SetOption
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
@@ -28,13 +30,6 @@ app = typer.Typer(
 
 ClusterOption = Annotated[
     Path, typer.Option("--cluster", "-c", help="Image, resources and placement of every step.")
-]
-RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="A built-in recipe or a YAML file.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
 ]
 HostOption = Annotated[
     str | None,
@@ -55,7 +50,7 @@ def compile_(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write, .yaml.")
     ] = Path("pipeline.yaml"),
-    recipe: RecipeOption = "standard",
+    recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
 ) -> None:
@@ -117,7 +112,7 @@ def beam_workers(
     epilog="Example:  twintrain kubeflow rehearse --set data.limit=1200 --root runs/rehearsal"
 )
 def rehearse(
-    recipe: RecipeOption = "standard",
+    recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
     root: Annotated[
@@ -131,14 +126,14 @@ def rehearse(
     from pipelines.cli.quiet import quiet
 
     root, settings = root.resolve(), _cluster(cluster)
-    with quiet() as tell:
+    with quiet() as report:
         from pipelines.kfp.rehearsal import for_rehearsal
         from pipelines.kfp.rehearsal import rehearse as run
 
         here = for_rehearsal(settings, root)
         with _compiled(recipe, overrides, here) as package:
             spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
-        made = run(spec, here, root, {"span": span}, tell)
+        made = run(spec, here, root, {"span": span}, report)
     typer.echo(f"report {made / 'report' / 'report' / 'report.html'}")
 
 
@@ -147,7 +142,7 @@ def rehearse(
     'overrides=["training.epochs=10"]'
 )
 def submit(
-    recipe: RecipeOption = "standard",
+    recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
     host: HostOption = None,
@@ -175,7 +170,7 @@ def submit(
 
 @app.command(epilog="Example:  twintrain kubeflow schedule --schedule kubeflow/schedule.yaml --yes")
 def schedule(
-    recipe: RecipeOption = "standard",
+    recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
     cluster: ClusterOption = CLUSTER,
     plan: ScheduleOption = SCHEDULE,
@@ -304,14 +299,15 @@ def _server(host: str | None, namespace: str | None) -> Server:
 
 def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
     """Compile into a file; the number of steps."""
+    from pipelines.cli.first_look import look_for_builtin_model
     from pipelines.cli.quiet import quiet
     from pipelines.config import RunConfig
     from twintrain.recipe.files import load_recipe
 
+    loaded = load_recipe(recipe, overrides or [])
+    look_for_builtin_model(loaded.model.name)  # a module of the user's is in the image, not here
     nowhere = Path("/nowhere")  # every path is the cluster's
-    config = RunConfig(
-        recipe=load_recipe(recipe, overrides or []), data=nowhere, schema_file=nowhere, root=nowhere
-    )
+    config = RunConfig(recipe=loaded, data=nowhere, schema_file=nowhere, root=nowhere)
     typer.echo("compiling; TFX takes some seconds to load …", err=True)
     with quiet():
         from pipelines.kfp.runner import compile_pipeline, on_cluster
@@ -357,8 +353,6 @@ def _one(found: list[Any], name: str) -> Any | None:
 
 
 def _agree(yes: bool, question: str) -> None:
-    import sys
-
     if yes:
         return
     if not sys.stdin.isatty():

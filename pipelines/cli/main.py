@@ -1,8 +1,7 @@
 """The `twintrain` command.
 
 Nothing heavy is imported before a command needs it: `--help` answers at once, and the library's
-    commands work where
-TFX is not installed.
+commands work where TFX is not installed.
 """
 
 from __future__ import annotations
@@ -19,23 +18,29 @@ from rich.markup import escape
 from pipelines.cli import data as data_commands
 from pipelines.cli import diagnose, explain, trend
 from pipelines.cli import kubeflow as kubeflow_commands
+from pipelines.cli.exit_codes import ExitCode, exit_code_table
+from pipelines.cli.options import (
+    STANDARD,
+    DataOption,
+    QuickOption,
+    RecipeOfDataOption,
+    RecipeOption,
+    SchemaOption,
+    SetOption,
+    chosen,
+)
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
 if TYPE_CHECKING:
     from pipelines.config import RunConfig
 
-EXIT_CODES = """
-Exit codes: 0 the command did what it was asked; 1 a fault of Twintrain's own (the log has the traceback);
-2 something the message tells how to mend; 130 interrupted.
-"""
-
 app = typer.Typer(
     name="twintrain",
     help="Train one model twice, with Keras fit and with a GradientTape loop, and settle whether, "
     "how much and why the "
     "two differ.",
-    epilog=EXIT_CODES,
+    epilog=exit_code_table(),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -46,22 +51,6 @@ app.add_typer(kubeflow_commands.app, name="kubeflow")
 diagnose.register(app)
 explain.register(app)
 trend.register(app)
-
-RecipeOption = Annotated[
-    str,
-    typer.Option(
-        "--recipe",
-        "-r",
-        help="A built-in recipe (standard, textbook, bare, augmented) or a YAML file.",
-    ),
-]
-# What --quick changes in a recipe: enough to see everything at work, in about two minutes on two
-# cores.
-QUICK = ["data.limit=6000", "tuning.examples=1000", "tuning.trials=2", "seeds=[0,1]"]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
-]
 
 
 def _version(asked: bool) -> None:
@@ -85,22 +74,13 @@ def _root(
 @app.command(
     epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set "
     "training.epochs=10  |  "
-    "twintrain run --data data/photos --recipe data/photos/recipe.yaml --root runs/photos"
+    "twintrain run --data data/photos --root runs/photos"
 )
 def run(
-    recipe: RecipeOption = "standard",
+    recipe: RecipeOfDataOption = None,
     overrides: SetOption = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory of IDX files (`data import` makes one) or of span-N.",
-            show_default="MNIST",
-        ),
-    ] = None,
-    schema: Annotated[
-        Path | None,
-        typer.Option(help="Curated schema.", show_default="schema.pbtxt of the data, else MNIST's"),
-    ] = None,
+    data: DataOption = None,
+    schema: SchemaOption = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path(
         "runs/default"
     ),
@@ -114,10 +94,7 @@ def run(
             show_default="the newest complete one",
         ),
     ] = None,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes."),
-    ] = False,
+    quick: QuickOption = False,
     cache: Annotated[
         bool, typer.Option(help="Take results of earlier runs whose inputs are the same.")
     ] = True,
@@ -132,35 +109,36 @@ def run(
 ) -> None:
     """Run the whole comparison on this machine, from files to verdict."""
     _need_pipeline()
-    from pipelines.config import REPOSITORY, RunConfig
-    from twintrain.recipe.files import load_recipe
+    from pipelines.cli.first_look import look
+    from pipelines.config import RunConfig
+    from pipelines.local.launch import module_places
 
-    bundled = REPOSITORY / "data"
+    choice = chosen(data, recipe, overrides, quick, schema)
+    look(choice.recipe, choice.data, choice.schema_file, [*module_places(), *sys.path])
     config = RunConfig(
-        recipe=load_recipe(recipe, [*(QUICK if quick else []), *(overrides or [])]),
-        data=(data or bundled).resolve(),
-        schema_file=_readable(schema or _schema_of(data or bundled, bundled)),
+        recipe=choice.recipe,
+        data=choice.data,
+        schema_file=choice.schema_file,
         root=root.resolve(),
         cache=cache,
         workers=workers,
         seeds_at_a_time=seeds_at_a_time,
     )
-    raise typer.Exit(_run(config, span))
+    raise typer.Exit(_run(config, span, choice.recipe_source))
 
 
-def _run(config: RunConfig, span: str | None) -> int:
+def _run(config: RunConfig, span: str | None, recipe_source: str) -> int:
     """Run, show it, and say how it ended; the command's exit code."""
     from pipelines.cli.progress_view import view_for
     from pipelines.cli.span_choice import span_to_run
-    from pipelines.cli.summary import print_outcome
     from pipelines.local.launch import own_root
     from pipelines.local.launch import run as launch
 
-    console, recipe = Console(highlight=False), config.recipe
+    console = Console(highlight=False)
     with own_root(config.root) as lock:
         config = config.model_copy(update={"span": span_to_run(config, span)})
-        title = f"[bold]Twintrain[/] recipe {escape(recipe.name)}, seeds {escape(str(list(recipe.seeds)))}"
-        console.print(f"{title}, data {escape(str(config.data))}", soft_wrap=True)
+        _look_at_span(config)
+        console.print(_title(config, recipe_source), soft_wrap=True)
         try:
             outcome = launch(
                 config,
@@ -172,12 +150,31 @@ def _run(config: RunConfig, span: str | None) -> int:
             # Said here: Typer ends on Ctrl-C without a word.
             again = "Finished steps and epochs are kept; the same command goes on from there."
             typer.echo(f"\nInterrupted. {again}", err=True)
-            return 130
+            return ExitCode.INTERRUPTED
+        from pipelines.cli.summary import print_outcome  # not before: SciPy comes with it
+
         return print_outcome(console, config, outcome)
 
 
+def _look_at_span(config: RunConfig) -> None:
+    from pipelines.cli.first_look import look_at_images
+    from twintrain.data.spans import span_folder
+
+    if config.span is not None:
+        look_at_images(span_folder(config.data, config.span), config.recipe.data.image_shape)
+
+
+def _title(config: RunConfig, recipe_source: str) -> str:
+    """What is run, in a line; the file of the recipe where it is none of ours."""
+    recipe = config.recipe
+    source = "" if recipe_source == recipe.name else f" ({recipe_source})"
+    seeds, span = list(recipe.seeds), "" if config.span is None else f", span {config.span}"
+    told = f"recipe {recipe.name}{source}, seeds {seeds}, data {config.data}{span}"
+    return f"[bold]Twintrain[/] {escape(told)}"
+
+
 @app.command("recipe")
-def show_recipe(recipe: RecipeOption = "standard", overrides: SetOption = None) -> None:
+def show_recipe(recipe: RecipeOption = STANDARD, overrides: SetOption = None) -> None:
     """Print a recipe in full, every field with its value, and its hash."""
     from twintrain.recipe.files import load_recipe, to_yaml
 
@@ -185,32 +182,17 @@ def show_recipe(recipe: RecipeOption = "standard", overrides: SetOption = None) 
     typer.echo(f"# hash {loaded.hash}\n{to_yaml(loaded)}", nl=False)
 
 
-def _schema_of(data: Path, bundled: Path) -> Path:
-    """The schema beside the data; where there is none, that of the bundled data."""
-    own = data / "schema.pbtxt"
-    return own if own.exists() else bundled / "schema.pbtxt"
-
-
-def _readable(path: Path) -> Path:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise TwintrainError(
-            f"The schema {path} cannot be read: {error.strerror}.", "Name one with --schema."
-        ) from error
-    return path.resolve()
-
-
 def _need_pipeline() -> None:
     if importlib.util.find_spec("tfx") is None:
         raise TwintrainError(
             "This command runs the TFX pipeline, and TFX is not installed here.",
-            "In the repository, `make install` sets it up; elsewhere install twintrain[pipeline].",
+            "`twintrain compare` compares without it; `make install` in the repository sets it up, "
+            "elsewhere `pip install twintrain[pipeline]`.",
         )
 
 
 def main() -> None:
-    """Entry point: a foreseen problem becomes two lines and exit code 2."""
+    """Entry point: a foreseen problem becomes two lines and an exit code."""
     try:
         app()
     except TwintrainError as error:
@@ -219,4 +201,4 @@ def main() -> None:
         console.print(error.problem, markup=False, soft_wrap=True)
         if error.remedy:
             console.print(error.remedy, markup=False, style="cyan", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(ExitCode.MEND)

@@ -5,53 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-# What each node does, in the words of someone who has never seen TFX.
-DOES = {
-    "IdxExampleGen": "read the data",
-    "ImportSchemaGen": "load the schema",
-    "StatisticsGen": "describe the data",
-    "ExampleValidator": "hold it to the schema",
-    "DataGate": "let only clean data pass",
-    "Transform": "preprocess, once for both",
-    "ParityCheck": "step both twins side by side",
-    "Tuner-fit": "tune the fit twin",
-    "Tuner-loop": "tune the loop twin",
-    "Trainer-fit": "train with model.fit",
-    "Trainer-loop": "train with GradientTape",
-    "TwinCheck": "compare batches and weights",
-    "Evaluator": "compare slice by slice",
-    "PushGate": "hold it to the thresholds",
-    "Attribution": "find what the gap comes from",
-    "Report": "write the report",
-    "TrendRecord": "keep it for the trend",
-    "Pusher": "push the blessed twin",
-}
-
-
-class View(Protocol):
-    """Shows a run's progress; a context manager around the run."""
-
-    def take(self, event: dict[str, Any]) -> None:
-        """One event as `twintrain.processes.progress.tell` wrote it."""
-
-    def tick(self) -> None:
-        """Called a few times per second."""
-
-    def __enter__(self) -> View: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+from pipelines.local.view import View
+from pipelines.nodes import caption
 
 
 @dataclass
@@ -133,7 +95,7 @@ class LiveView:
             table.add_row(
                 Text(marks[node.state], styles[node.state]),
                 Text(node.name, styles[node.state]),
-                Text(DOES.get(node.name, ""), "dim"),
+                Text(caption(node.name), "dim"),
                 Text(clock, justify="right"),
                 Text(node.text, "dim", overflow="ellipsis", no_wrap=True),
             )
@@ -163,7 +125,7 @@ class PlainView:
         """See `View.take`."""
         match event["event"]:
             case "node_started":
-                self._line(f"{event['node']}: {DOES.get(event['node'], 'started')}")
+                self._line(f"{event['node']}: {caption(event['node']) or 'started'}")
             case "node_finished":
                 how = (
                     "taken from an earlier run"

@@ -7,7 +7,6 @@ import typer
 from pipelines.config import RunConfig
 from twintrain.data.spans import choose_span
 from twintrain.errors import TwintrainError
-from twintrain.trend.record_store import RecordStore
 
 LATEST = "latest"
 
@@ -35,6 +34,8 @@ def span_to_run(config: RunConfig, asked: str | None) -> int | None:
         return span
     if span is None:
         raise TwintrainError(f"{config.data} has no span-N directories.", "Leave --span out.")
+    from twintrain.trend.record_store import RecordStore  # statistics come with it: a second
+
     if RecordStore(config.record_place).has(span, config.recipe.name, config.recipe.hash):
         typer.echo(
             f"Nothing to do: span {span} has been compared with this recipe "

@@ -6,6 +6,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.cli.exit_codes import ExitCode
 from pipelines.config import RunConfig
 from pipelines.local.launch import Outcome
 from twintrain.comparison.comparison import Comparison
@@ -35,7 +36,7 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
         ("log", outcome.log),
     ):
         console.print(f"  {label:<8}{target}", soft_wrap=True, markup=False)
-    return 0
+    return ExitCode.DONE
 
 
 def slice_table(comparison: Comparison) -> Table:
@@ -84,7 +85,7 @@ def slice_table(comparison: Comparison) -> Table:
 
 
 def _print_failure(console: Console, config: RunConfig, outcome: Outcome) -> int:
-    known = outcome.status == 2
+    known = outcome.status == ExitCode.MEND
     console.print()
     console.print("[bold red]Error:[/]", end=" ")
     if known:
@@ -106,4 +107,4 @@ def _print_failure(console: Console, config: RunConfig, outcome: Outcome) -> int
             markup=False,
         )
     console.print(f"  log     {outcome.log}", soft_wrap=True, markup=False)
-    return 2 if known else 1
+    return ExitCode.MEND if known else ExitCode.FAULT

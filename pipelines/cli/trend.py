@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-ALERT = 4  # exit code
+from pipelines.cli.exit_codes import ExitCode
+from twintrain.errors import TwintrainError
+
+if TYPE_CHECKING:
+    from twintrain.trend.monitor import Trend
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the `twintrain` application."""
     app.command(
         epilog="Exit codes: 0 nothing to be alarmed at in the newest span; 4 something; 2 the "
-        "message tells what to "
-        "mend.  Example:  twintrain trend runs/nightly/records --html trend.html --alert"
+        "message tells what to mend.  Example:  twintrain trend runs/nightly/records --html trend.html --alert"
     )(trend)
 
 
@@ -47,12 +50,20 @@ def trend(
     ] = False,
 ) -> None:
     """Show how gap, accuracies and data moved over spans, and what to be alarmed at."""
-    from twintrain.errors import TwintrainError
-    from twintrain.report.render import write_whole
+    from twintrain.trend.webhook import message
+
+    trends = _judged(records, recipe, drop)
+    _show(trends, html, as_json)
+    text = message(trends)
+    if alert and text:
+        _post(text)
+    if text:
+        raise typer.Exit(ExitCode.LOOK)
+
+
+def _judged(records: str, recipe: str | None, drop: float) -> list[Trend]:
     from twintrain.trend.monitor import judge
-    from twintrain.trend.page import render_trend
     from twintrain.trend.record_store import RecordStore
-    from twintrain.trend.webhook import VARIABLE, message, post, webhook
 
     trends = [
         one for one in judge(RecordStore(records).all(), drop) if recipe in (None, one.recipe_name)
@@ -63,33 +74,39 @@ def trend(
             f"There is no record{what} in {records}.",
             "Each `twintrain run` leaves one in ROOT/records.",
         )
+    return trends
+
+
+def _show(trends: list[Trend], html: Path | None, as_json: bool) -> None:
+    """As a page where one is asked for, and as JSON or a table."""
+    from twintrain.report.render import write_whole
+    from twintrain.trend.page import render_trend
+
     if html:
         html.parent.mkdir(parents=True, exist_ok=True)
         write_whole(html, render_trend(trends))
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in trends], indent=1))
-    else:
-        for one in trends:
-            _print(Console(highlight=False), one)
-        if html:
-            typer.echo(f"page {html}")
-    text = message(trends)
-    if alert and text:
-        address = webhook()
-        if address is None:
-            raise TwintrainError(
-                f"--alert needs the webhook's address in {VARIABLE}.",
-                f"export {VARIABLE}=https://…",
-            )
-        post(address, text)
-    if text:
-        raise typer.Exit(ALERT)
+        return
+    for one in trends:
+        _print(Console(highlight=False), one)
+    if html:
+        typer.echo(f"page {html}")
 
 
-def _print(console: Console, trend: object) -> None:
-    from twintrain.trend.monitor import Trend
+def _post(text: str) -> None:
+    from twintrain.trend.webhook import VARIABLE, post, webhook
 
-    assert isinstance(trend, Trend)
+    address = webhook()
+    if address is None:
+        raise TwintrainError(
+            f"--alert needs the webhook's address in {VARIABLE}.",
+            f"export {VARIABLE}=https://…",
+        )
+    post(address, text)
+
+
+def _print(console: Console, trend: Trend) -> None:
     table = Table(
         title=f"recipe {escape(trend.recipe_name)}", title_justify="left", box=None, pad_edge=False
     )

@@ -55,7 +55,7 @@ class Server:
             KF_PIPELINES_TOKEN; everything else that KFP's client supports (service account tokens,
             IAP, its context file) works as it documents.
         namespace: of the user, on a multi-user installation.
-        tell: called with a line where a call has to be repeated.
+        report: called with a line where a call has to be repeated.
         wait: seconds before the first repetition; doubled each time.
 
     Raises:
@@ -66,10 +66,10 @@ class Server:
         self,
         host: str | None,
         namespace: str | None,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         wait: float = 1.0,
     ) -> None:
-        self._tell, self._wait, self._namespace = tell, wait, namespace
+        self._report, self._wait, self._namespace = report, wait, namespace
         self._where = host or os.environ.get("KF_PIPELINES_ENDPOINT") or "the cluster kubectl knows"
         # The client's own repetitions are silent and shorter than a restart of the server.
         urllib3.util.retry.Retry.DEFAULT = urllib3.util.retry.Retry(0)
@@ -214,7 +214,7 @@ class Server:
 
     def _say(self, state: RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action else 0.0
-        self._tell(
+        self._report(
             f"{self._where} does not answer; again in {pause:g} s (attempt "
             f"{state.attempt_number + 1})"
         )

@@ -12,26 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.kfp.beam_files import runs_elsewhere
+from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError, explained
 
-# Nodes that train and therefore may own a GPU. All others are told to hide it.
-TRAINING_NODES = ("Tuner-fit", "Tuner-loop", "Trainer-fit", "Trainer-loop", "Attribution")
-NODES = (
-    "IdxExampleGen",
-    "ImportSchemaGen",
-    "StatisticsGen",
-    "ExampleValidator",
-    "DataGate",
-    "Transform",
-    "ParityCheck",
-    *TRAINING_NODES,
-    "TwinCheck",
-    "Evaluator",
-    "PushGate",
-    "Report",
-    "TrendRecord",
-    "Pusher",
-)
 _ROOTS = ("gs://", "s3://", "minio://")
 _CPU = r"^\d+(\.\d+)?m?$"
 _BYTES = r"^\d+(\.\d+)?([kMGT]|[KMGT]i)?$"
@@ -165,43 +148,59 @@ class Cluster(_Part):
         return root.rstrip("/")
 
     @model_validator(mode="after")
-    def _steps_are_valid(self) -> Cluster:
+    def _steps_exist(self) -> Cluster:
         for node in self.nodes:
-            if node not in NODES:
+            if node not in BY_ID:
                 raise ValueError(
-                    f"nodes.{node}: the pipeline has no such step. It has: {', '.join(NODES)}"
+                    f"nodes.{node}: the pipeline has no such step. It has: {', '.join(BY_ID)}"
                 )
-        for node in NODES:
-            step = self.step(node)
-            if step.gpu is not None and node not in TRAINING_NODES:
+        return self
+
+    @model_validator(mode="after")
+    def _gpus_are_used(self) -> Cluster:
+        for node in BY_ID:
+            if self.step(node).gpu is not None and node not in TRAINING_NODES:
                 raise ValueError(
                     f"{node} asks for a GPU, but nothing is trained there, so it would stand idle. "
-                    "Only "
-                    f"{', '.join(TRAINING_NODES)} use one: put `gpu` under `training`"
+                    f"Only {', '.join(TRAINING_NODES)} use one: put `gpu` under `training`"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_know_the_records(self) -> Cluster:
         if self.alert_on_exit and self.records is None:
             raise ValueError(
                 "alert_on_exit looks at the comparisons recorded so far: say where they are "
                 "(`records`)"
             )
-        on_a_volume = any(self.work.is_relative_to(volume.mount) for volume in self.volumes)
-        if self.worker_steps and not on_a_volume:
+        return self
+
+    @model_validator(mode="after")
+    def _worker_steps_can_meet(self) -> Cluster:
+        if self.worker_steps and not self._work_is_on_a_volume:
             raise ValueError(
                 f"worker_steps: the steps of one node meet in `work`, and {self.work} is on none "
                 "of the `volumes`"
             )
-        arguments = [self.step(node).beam for node in NODES]
+        return self
+
+    @model_validator(mode="after")
+    def _beam_workers_find_the_files(self) -> Cluster:
+        arguments = [self.step(node).beam for node in BY_ID]
         if any("dataflow" in argument.lower() for beam in arguments for argument in beam):
             raise ValueError(
                 "beam: Dataflow's workers mount no volumes, so they would not find the steps' files"
             )
-        if any(map(runs_elsewhere, arguments)) and not on_a_volume:
+        if any(map(runs_elsewhere, arguments)) and not self._work_is_on_a_volume:
             raise ValueError(
                 f"beam: workers outside a step's pod find its files below `work`, and {self.work} "
-                "is on none of the "
-                "`volumes`"
+                "is on none of the `volumes`"
             )
         return self
+
+    @property
+    def _work_is_on_a_volume(self) -> bool:
+        return any(self.work.is_relative_to(volume.mount) for volume in self.volumes)
 
     @property
     def beam_files(self) -> PurePosixPath:

@@ -27,11 +27,11 @@ from pipelines.config import RunConfig
 from pipelines.kfp.beam_files import has_beam_stages, within_reach
 from pipelines.kfp.input_state import STATE, check_unchanged, input_state, leave
 from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
+from pipelines.nodes import INGEST
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import hide_gpus, run_isolated
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
-INGEST = "IdxExampleGen"
 LOGS = "executor-logs"  # an output that KFP's launcher adds and fills itself
 
 

@@ -3,7 +3,8 @@
 KFP's cache goes by the ids of a step's input artifacts, and whatever reads from outside must run
 every time, which makes new artifacts every time: nothing after it would ever be taken from an
 earlier run. So this step alone always runs. It leaves parameters, by which ingestion and the
-schema's import are looked up, and with them every step after them.
+schema's import are looked up, and with them every step after them. Each node is also looked up by
+the code that decides its result, so that a change under one image name costs no more than it must.
 """
 
 from __future__ import annotations
@@ -14,13 +15,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import REPOSITORY, RunConfig, code_digest
+from pipelines.config import REPOSITORY, RunConfig
+from pipelines.nodes import INGEST, NODES, SCHEMA, Node
+from pipelines.provenance import code_digest
 from twintrain.errors import TwintrainError
 
 STATE = "InputState"
-OUTPUTS = {"span": "NUMBER_INTEGER", "files": "STRING", "schema": "STRING", "code": "STRING"}
-# What of it each step that reads from outside is handed.
-HANDED = {"IdxExampleGen": ("span", "files", "code"), "ImportSchemaGen": ("schema",)}
+_READ = {"span": "NUMBER_INTEGER", "files": "STRING", "schema": "STRING"}
+# How the nodes are put together, and what runs them: counts for every one.
+COMMON = ("pipelines/config.py", "pipelines/kfp/entrypoint.py", "pipelines/twin_pipeline.py")
+CODE = "code"  # what the digest of its own code is called in every step that has one
+
+
+def _code_of(node: Node) -> str:
+    """The parameter that holds the digest of a node's code."""
+    return f"{CODE}_{node.id.lower().replace('-', '_')}"
+
+
+OUTPUTS = _READ | {_code_of(node): "STRING" for node in NODES if node.code}
+
+
+def handed(node: Node) -> dict[str, str]:
+    """What a node is handed: parameters of this step, by the name they have there."""
+    return {name: name for name in node.reads} | ({CODE: _code_of(node)} if node.code else {})
 
 
 def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str) -> None:
@@ -34,7 +51,7 @@ def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str)
     """
     tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
     executors = spec["deploymentSpec"]["executors"]
-    ingest = tasks["IdxExampleGen"]
+    ingest = tasks[INGEST]
     model = components[ingest["componentRef"]["name"]]
     label = f"exec-{STATE.lower()}"
     components[f"comp-{STATE.lower()}"] = {
@@ -54,15 +71,21 @@ def add_input_state(spec: dict[str, Any], platform: dict[str, Any], prefix: str)
         "componentRef": {"name": f"comp-{STATE.lower()}"},
         "cachingOptions": {},
     }
-    for node, names in HANDED.items():
-        task, component = tasks[node], components[tasks[node]["componentRef"]["name"]]
+    for node in NODES:
+        if node.id in tasks:
+            task = tasks[node.id]
+            _hand(node, task, components[task["componentRef"]["name"]], prefix)
+
+
+def _hand(node: Node, task: dict[str, Any], component: dict[str, Any], prefix: str) -> None:
+    """Make a step wait for this one, and hand it what it is looked up by."""
+    if handed(node):
         task["dependentTasks"] = [*task.get("dependentTasks", []), STATE]
-        for name in names:
-            component["inputDefinitions"]["parameters"][prefix + name] = {
-                "parameterType": OUTPUTS[name]
-            }
-            source = {"producerTask": STATE, "outputParameterKey": name}
-            task["inputs"]["parameters"][prefix + name] = {"taskOutputParameter": source}
+    for name, output in handed(node).items():
+        kind = {"parameterType": OUTPUTS[output]}
+        source = {"producerTask": STATE, "outputParameterKey": output}
+        component["inputDefinitions"]["parameters"][prefix + name] = kind
+        task["inputs"]["parameters"][prefix + name] = {"taskOutputParameter": source}
 
 
 def input_state(config: RunConfig) -> dict[str, int | str]:
@@ -73,8 +96,7 @@ def input_state(config: RunConfig) -> dict[str, int | str]:
 
     Returns:
         values of `OUTPUTS`: the span that is taken (-1 for data without spans), TFX's fingerprint
-            of its files,
-        SHA-256 of the schema and of the code.
+            of its files, SHA-256 of the schema and of each node's code.
 
     Raises:
         TwintrainError: there are no such data or no such schema, or no span is complete.
@@ -89,20 +111,24 @@ def input_state(config: RunConfig) -> dict[str, int | str]:
         "span": -1 if span is None else span,
         "files": fingerprint(config.data, span),
         "schema": _schema(config),
-        "code": _code(config),
+        **_codes(config),
     }
 
 
-def _code(config: RunConfig) -> str:
-    """Of all that decides a result and may change under one image name; what only shows results
-    always runs.
-    """
-    sha = hashlib.sha256(code_digest(config.recipe).encode())
-    for path in sorted((REPOSITORY / "pipelines").glob("*.py")):
-        sha.update(path.name.encode() + path.read_bytes())
+def _codes(config: RunConfig) -> dict[str, int | str]:
+    """Per node, of all that decides its result and may change under one image name."""
+    common = hashlib.sha256()
+    for name in COMMON:
+        common.update(name.encode() + (REPOSITORY / name).read_bytes())
     for package in sorted(f"{one.name}=={one.version}" for one in metadata.distributions()):
-        sha.update(package.encode())
-    return sha.hexdigest()
+        common.update(package.encode())
+    return {
+        _code_of(node): hashlib.sha256(
+            common.digest() + code_digest(config.recipe, node.id).encode()
+        ).hexdigest()
+        for node in NODES
+        if node.code
+    }
 
 
 def leave(state: dict[str, int | str], given: dict[str, Any]) -> None:
@@ -126,10 +152,10 @@ def check_unchanged(node: str, told: dict[str, Any], config: RunConfig, files: s
     Raises:
         TwintrainError: something was replaced since the run began.
     """
-    changed = node == "IdxExampleGen" and told.get("files", files) != files
-    changed |= node == "ImportSchemaGen" and told.get("schema") not in (None, _schema(config))
+    changed = node == INGEST and told.get("files", files) != files
+    changed |= node == SCHEMA and told.get("schema") not in (None, _schema(config))
     if changed:
-        what = config.data if node == "IdxExampleGen" else config.schema_file
+        what = config.data if node == INGEST else config.schema_file
         raise TwintrainError(
             f"{what} was changed while the run was under way.",
             "Start the run again once it is written.",

@@ -27,7 +27,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 from pipelines.kfp.cluster import Cluster
 from twintrain.errors import TwintrainError
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 _SOCKET_SECONDS = 20.0
 
 
@@ -50,7 +50,7 @@ def for_rehearsal(cluster: Cluster, root: Path) -> Cluster:
 
 
 def rehearse(
-    spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict[str, Any], tell: Tell
+    spec: dict[str, Any], cluster: Cluster, root: Path, arguments: dict[str, Any], report: Report
 ) -> Path:
     """Run a compiled pipeline in containers.
 
@@ -59,7 +59,7 @@ def rehearse(
         cluster: its volumes become directories below `root`/volumes.
         root: everything goes below it.
         arguments: values of the pipeline's parameters.
-        tell: called with a line for every step.
+        report: called with a line for every step.
 
     Returns:
         the directory of the run's artifacts, one directory per step.
@@ -75,7 +75,7 @@ def rehearse(
     logs.mkdir(parents=True, exist_ok=True)
     before = {path.name for path in artifacts.iterdir()}
     message = json_format.ParseDict(spec, PipelineSpec())
-    with _engine(), _honest_containers(logs, tell) as failed:
+    with _engine(), _honest_containers(logs, report) as failed:
         runner = local.DockerRunner(
             mounts=mounts,
             network_mode="none",
@@ -134,7 +134,7 @@ def _engine() -> Iterator[None]:
 
 
 @contextmanager
-def _honest_containers(logs: Path, tell: Tell) -> Iterator[list[tuple[str, Path]]]:
+def _honest_containers(logs: Path, report: Report) -> Iterator[list[tuple[str, Path]]]:
     """Have KFP's runner report the exit status a container really had, and keep each step's log.
 
     Its own lets the engine remove a container at its end and takes one that has vanished for a
@@ -147,7 +147,7 @@ def _honest_containers(logs: Path, tell: Tell) -> Iterator[list[tuple[str, Path]
     ) -> int:
         step = command[command.index("--task") + 1]
         log, started = logs / f"{step}.log", time.monotonic()
-        tell(f"{step}: started")
+        report(f"{step}: started")
         # As Kubernetes does: the command in place of the image's entrypoint.
         container = client.containers.run(
             image, command[1:], entrypoint=command[:1], detach=True, volumes=volumes, **settings
@@ -159,7 +159,7 @@ def _honest_containers(logs: Path, tell: Tell) -> Iterator[list[tuple[str, Path]
             status = int(container.wait()["StatusCode"])
         finally:
             container.remove(force=True)
-        tell(
+        report(
             f"{step}: {'done' if status == 0 else f'exit status {status}'}, "
             f"{time.monotonic() - started:.0f} s"
         )

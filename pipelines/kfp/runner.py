@@ -24,6 +24,7 @@ from pipelines.kfp.beam_files import runs_elsewhere
 from pipelines.kfp.cluster import Cluster, Step, cores, gigabytes
 from pipelines.kfp.input_state import add_input_state
 from pipelines.kfp.worker_steps import add_worker_steps
+from pipelines.nodes import BY_ID
 from pipelines.twin_pipeline import create_pipeline
 
 ENTRYPOINT = ("python", "-m", "pipelines.kfp.entrypoint")
@@ -33,8 +34,6 @@ OWN = "run_"  # in a step, before a run parameter's name: a step may have an inp
 # What may differ from run to run without compiling again, with types; their defaults come from the
 # RunConfig.
 PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}
-# Their result depends on more than their inputs: on what was pushed or recorded before.
-UNCACHED = frozenset({"PushGate", "Pusher", "TrendRecord"})
 _DAG, _EXIT = "pipeline", "alert"
 
 
@@ -95,9 +94,7 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         if placed:
             platform[_label(node)] = placed
         task["componentRef"]["name"] = _component(node)
-        task["cachingOptions"] = (
-            {"enableCache": True} if step.cache and node not in UNCACHED else {}
-        )
+        task["cachingOptions"] = {"enableCache": True} if step.cache and BY_ID[node].cached else {}
         if step.retry.count:
             task["retryPolicy"] = _retry(step)
     spec = {

@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pipelines.nodes import trainer_of, tuner_of
 from twintrain.errors import TwintrainError
 from twintrain.processes.worker_group import VARIABLE, WorkerGroup
-from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.recipe import TWINS, Recipe
 
 RUN_ID = "run_id"  # a step's parameter; KFP's driver puts the run's id in the placeholder's place
 _PLACEHOLDER = "{{$.pipeline_job_uuid}}"
@@ -24,11 +25,12 @@ _PLACEHOLDER = "{{$.pipeline_job_uuid}}"
 
 def group_size(recipe: Recipe, node: str) -> int:
     """How many processes a node's work is shared by."""
-    kind, _, twin = node.partition("-")
-    if kind == "Tuner":
-        return recipe.tuning.workers
-    if kind == "Trainer" and recipe.for_twin(twin).execution.strategy == "multi_worker":
-        return recipe.for_twin(twin).execution.machines
+    for twin in TWINS:
+        if node == tuner_of(twin):
+            return recipe.tuning.workers
+        execution = recipe.for_twin(twin).execution
+        if node == trainer_of(twin) and execution.strategy == "multi_worker":
+            return execution.machines
     return 1
 
 

@@ -7,17 +7,17 @@ training has a process of its own, which imports this module again, and must not
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from pathlib import Path
 
+from pipelines.nodes import isolated_processes
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.progress import tell
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
-
-TRAINING_NODES = 5  # ParityCheck, two Tuners, two Trainers
 
 
 def main(request: Path) -> int:
@@ -27,7 +27,9 @@ def main(request: Path) -> int:
         0 when the run went through, 2 for a foreseen problem, 1 for any other.
     """
     hide_gpus()
-    expect_isolated(TRAINING_NODES)
+    # Read as it is: what checks it takes longer to import than a process to start.
+    trials = json.loads(request.read_text(encoding="utf-8"))["recipe"]["tuning"]["trials"]
+    expect_isolated(isolated_processes(searches=trials > 0))
     from components.data_gate import feature_named, load_rules
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.cli.progress_view import View
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.local.view import View
 from twintrain.errors import TwintrainError
 from twintrain.processes.progress import VARIABLE
 
@@ -129,13 +129,14 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(sign, handler)
 
 
-def _environment(events: Path, temporary: str) -> dict[str, str]:
-    # The child works in the root; a model module is found where the user stands and where
-    # PYTHONPATH says.
+def module_places() -> list[str]:
+    """Where a run finds the modules of a user: where the user stands, and where PYTHONPATH says."""
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    path = os.pathsep.join(
-        [str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)]
-    )
+    return [str(REPOSITORY), os.getcwd(), *(os.path.abspath(entry) for entry in given)]
+
+
+def _environment(events: Path, temporary: str) -> dict[str, str]:
+    path = os.pathsep.join(module_places())  # the child works in the root
     own = {VARIABLE: str(events), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TMPDIR": temporary}
     return {**os.environ, **own}
 

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.utils.dependency_utils import make_beam_dependency_flags
 
-from pipelines.cli.progress_view import DOES
-from pipelines.config import RunConfig, code_digest
+from pipelines.config import RunConfig
 from pipelines.twin_pipeline import create_pipeline
-from tests.conftest import DATA, REPOSITORY
+from tests.conftest import DATA
 from twintrain.recipe.files import load_recipe
 
 
@@ -29,9 +27,8 @@ def nodes(run: RunConfig) -> list[str]:
     return [node.pipeline_node.node_info.id for node in compiled.nodes]
 
 
-def test_it_compiles_with_every_node_in_order(tmp_path: Path) -> None:
+def test_it_compiles_and_what_depends_comes_later(tmp_path: Path) -> None:
     names = nodes(config(tmp_path))
-    assert set(names) == set(DOES) - {"Attribution"}  # every node has words for the progress view
     for earlier, later in (
         ("IdxExampleGen", "StatisticsGen"),
         ("DataGate", "Transform"),
@@ -53,7 +50,6 @@ def test_the_experiment_is_a_node_only_where_it_is_asked_for_and_the_twins_diffe
     assert "Attribution" not in nodes(config(tmp_path, "bare"))
     assert "Attribution" not in nodes(config(tmp_path, "standard", "attribution.enabled=true"))
     names = nodes(config(tmp_path, "bare", "attribution.enabled=true"))
-    assert set(names) == set(DOES)
     assert names.index("Trainer-loop") < names.index("Attribution") < names.index("Report")
 
 
@@ -84,35 +80,6 @@ def test_a_changed_schema_gets_another_path(tmp_path: Path) -> None:
 def test_a_run_survives_the_way_to_another_process(tmp_path: Path) -> None:
     run = config(tmp_path, "bare", span=3)
     assert RunConfig.model_validate_json(run.model_dump_json()) == run
-
-
-def test_a_change_of_any_deciding_code_is_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clone = tmp_path / "report"  # a name that also means a package inside
-    for folder in ("twintrain", "components"):
-        shutil.copytree(REPOSITORY / folder, clone / folder)
-    standard = load_recipe("standard")
-    digests = {code_digest(standard, clone), code_digest(standard, clone, report=True)}
-    assert len(digests) == 2
-    for name in (
-        "twintrain/data/batches.py",
-        "twintrain/training/keras_fit.py",
-        "components/preprocessing.py",
-    ):
-        (clone / name).write_text((clone / name).read_text() + "# changed\n")
-        digests.add(code_digest(standard, clone))
-    assert len(digests) == 5
-    before = code_digest(standard, clone), code_digest(standard, clone, report=True)
-    page = clone / "twintrain/report/page.html"
-    page.write_text(page.read_text() + "<!-- changed -->")
-    assert code_digest(standard, clone) == before[0]
-    assert code_digest(standard, clone, report=True) != before[1]
-    monkeypatch.syspath_prepend(tmp_path)
-    for text in ("def build(): return 1\n", "def build(): return 2\n"):
-        (tmp_path / "my_own_model.py").write_text(text)
-        digests.add(code_digest(load_recipe("standard", ["model.name=my_own_model:build"]), clone))
-    assert len(digests) == 7
 
 
 @pytest.mark.parametrize("recipe", ["standard", "bare"])

@@ -27,8 +27,7 @@ def test_images_come_in_and_what_to_do_next_is_said(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "27 training images and 3 test images of 4 x 6 x 3, 2 labels" in done.stdout
     assert (
-        f"Next:  twintrain run --data '{tmp_path}/the data' --recipe '{tmp_path}/the "
-        "data/recipe.yaml'" in done.stdout
+        f"Next:  twintrain run --data '{tmp_path}/the data' --root 'runs/the data'" in done.stdout
     )
     assert inspect_pair(find_pair(tmp_path / "the data", "train")).shape == (4, 6, 3)
     shown = twintrain("recipe", "--recipe", str(tmp_path / "the data" / "recipe.yaml")).stdout
@@ -106,3 +105,4 @@ def test_help_says_what_is_taken_where_nothing_is_given() -> None:
     shown = " ".join(twintrain("run", "--help").stdout.replace("│", " ").split())
     assert "[default: (MNIST)]" in shown
     assert "schema.pbtxt of the data, else MNIST's" in shown
+    assert "recipe.yaml of the data, else standard" in shown

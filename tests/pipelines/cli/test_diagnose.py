@@ -11,15 +11,17 @@ from typer.testing import CliRunner
 from pipelines.cli.main import app
 from tests.conftest import REPOSITORY
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
+from twintrain.diagnosis.result import Diagnosis
 
 CASES = REPOSITORY / "tests" / "cases"
+FUNCTIONS = "build_model = make_dataset = keras_fit = custom_loop = print\n"
 
 
 def test_the_verdict_comes_first_and_a_step_is_shown_in_full() -> None:
     result = CliRunner().invoke(
         app, ["diagnose", str(CASES / "tf32864_dropout_off.py"), "--step", "2"]
     )
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 4, result.output
     assert result.stdout.startswith("custom_loop calls the model without training=True.")
     for part in (
         "First seen in: forward output, step 1",
@@ -45,7 +47,10 @@ def test_json_is_one_object(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("def build_model(): ...", "has no function make_dataset"), ("1 / 0", "ZeroDivisionError")],
+    [
+        (FUNCTIONS + "1 / 0", "ZeroDivisionError"),
+        (FUNCTIONS + "def (", "SyntaxError"),
+    ],
 )
 def test_code_that_cannot_be_run_is_exit_code_3(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
@@ -54,6 +59,33 @@ def test_code_that_cannot_be_run_is_exit_code_3(text: str, message: str, tmp_pat
     assert result.exit_code == 3
     assert message in result.stderr
     assert "twintrain/diagnosis" not in result.stderr
+
+
+def test_what_can_be_mended_is_said_before_tensorflow_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twintrain.diagnosis.worker.run", lambda *_: pytest.fail("was started"))
+    path = tmp_path / "mine.py"
+    path.write_text("def build_model(): ...\nfrom x import custom_loop", encoding="utf-8")
+    result = CliRunner().invoke(app, ["diagnose", str(path)])
+    assert result.exit_code == 2
+    assert "mine.py has no function make_dataset, keras_fit." in result.stderr.replace("\n", "")
+    result = CliRunner().invoke(app, ["diagnose", str(tmp_path / "none.py"), "--json"])
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"] == f"There is no file {tmp_path / 'none.py'}."
+
+
+def test_a_difference_without_a_cause_has_a_code_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"verdict": "unknown", "causes": [], "first_divergence": None, "steps": 3}
+    known |= {"max_abs_difference": 0.5, "tolerance": 0.0, "unexplained": ["the loss"]}
+    known |= {"ruled_out": [], "notes": [], "curve": [0.5], "tables": []}
+    found = Diagnosis.model_validate(known)
+    monkeypatch.setattr("twintrain.diagnosis.worker.run", lambda *_: found)
+    path = tmp_path / "mine.py"
+    path.write_text(FUNCTIONS, encoding="utf-8")
+    assert CliRunner().invoke(app, ["diagnose", str(path)]).exit_code == 5
 
 
 def test_the_catalogue_is_listed_and_explained() -> None:

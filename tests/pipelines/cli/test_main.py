@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from pipelines.cli.explain import parse_duration
+from pipelines.cli.main import app
 from pipelines.cli.progress_view import LiveView, PlainView
 from pipelines.local.engine import foreseen
 from pipelines.local.launch import own_root
@@ -59,24 +61,69 @@ def test_budgets_are_lengths_of_time(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "--recipy", "bare"], "No such option"),
-        (["runn"], "No such command"),
         (["run", "--recipe", "bear"], "Did you mean 'bare'?"),
         (["run", "--set", "training.epoch=3"], "Did you mean 'epochs'?"),
+        (["run", "--data", "/nowhere"], "The data directory /nowhere does not exist."),
+        (["run", "--data", "docs"], "No file train-images* in"),
         (["run", "--root", "/proc/nothing/here"], "cannot be written"),
         (["run", "--schema", "/nowhere.pbtxt"], "cannot be read"),
+        (["run", "--span", "3"], "so no span 3 either"),
+        (["run", "--set", "model.name=nowhere.at_all:f"], "there is no module 'nowhere.at_all'"),
         (["explain", "--budget", "soon"], "is no length of time"),
-        (["explain", "--to", "standard", "--set", "data.limit=500"], "Nothing to explain"),
+        (["explain", "--data", "/nowhere"], "The data directory /nowhere does not exist."),
         (["explain", "--span", "3"], "so no span 3 either"),
+        (["explain", "--set", "model.name=json:build"], "module 'json' has no 'build'"),
+        (["kubeflow", "compile", "--set", "model.name=cnn"], "no built-in model is called 'cnn'"),
         (["power", "--gap", "3", "--disagreement", "1"], "cannot be 3 points apart"),
         (["data", "fetch", "minst", "--to", "/tmp/never"], "Did you mean 'mnist'?"),
     ],
 )
-def test_a_wrong_word_gets_one_clear_message(arguments: list[str], expected: str) -> None:
+def test_a_wrong_word_gets_one_clear_message(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    found = CliRunner().invoke(app, arguments).exception
+    assert isinstance(found, TwintrainError)
+    assert expected in str(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--recipy", "bare"], "No such option"),
+        (["runn"], "No such command"),
+        (["run", "--set", "model.name=cnn"], "no built-in model is called 'cnn'"),
+        (["explain", "--to", "standard", "--set", "data.limit=500"], "Nothing to explain"),
+    ],
+)
+def test_what_can_be_mended_ends_with_2(arguments: list[str], expected: str) -> None:
     done = twintrain(*arguments)
     assert done.returncode == 2
     assert expected in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--data", "/nowhere"],
+        ["run", "--span", "3"],
+        ["run", "--set", "model.name=json:build"],
+        ["explain", "--data", "/nowhere"],
+        ["kubeflow", "compile", "--set", "model.name=cnn"],
+        ["diagnose", "nowhere.py"],
+    ],
+)
+def test_the_first_answer_waits_for_nothing_heavy(arguments: list[str]) -> None:
+    done = twintrain(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 2
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "pipelines" in imported
+    assert not imported & {"tensorflow", "keras", "tfx", "apache_beam", "kfp", "scipy", "pandas"}
 
 
 def test_a_second_run_on_the_same_root_is_turned_away(tmp_path: Path) -> None:
@@ -97,6 +144,7 @@ def test_the_library_command_works_without_tfx(tmp_path: Path) -> None:
     done = twintrain("run", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "TFX is not installed here" in done.stderr
+    assert "`twintrain compare` compares without it" in done.stderr
     assert twintrain("recipe", PYTHONPATH=str(tmp_path)).returncode == 0
 
 

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.config import REPOSITORY, RunConfig
-from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster, cores, gigabytes, load_cluster
-from pipelines.twin_pipeline import create_pipeline
+from pipelines.config import REPOSITORY
+from pipelines.kfp.cluster import Cluster, cores, gigabytes, load_cluster
+from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError
-from twintrain.recipe.files import load_recipe
 
 LEAST: dict[str, Any] = {"image": "twintrain:1", "pipeline_root": "s3://bucket/root"}
 
@@ -22,18 +21,6 @@ def test_the_file_that_comes_along_is_valid() -> None:
     assert cluster.step("Transform").cpu == "4"
 
 
-def test_it_knows_every_step_of_the_pipeline(tmp_path: Path) -> None:
-    recipe = load_recipe("bare", ["attribution.enabled=true"])
-    config = RunConfig(
-        recipe=recipe,
-        data=REPOSITORY / "data",
-        schema_file=REPOSITORY / "data" / "schema.pbtxt",
-        root=tmp_path,
-        ingest_later=True,
-    )
-    assert {node.id for node in create_pipeline(config).components} == set(NODES)
-
-
 def test_levels_lie_over_each_other() -> None:
     levels = {
         "defaults": {"cpu": 1},
@@ -41,8 +28,8 @@ def test_levels_lie_over_each_other() -> None:
         "nodes": {"Trainer-fit": {"cpu": "500m"}},
     }
     cluster = Cluster.model_validate(LEAST | levels)
-    found = {node: cluster.step(node).cpu for node in NODES}
-    assert found == {node: "4" if node in TRAINING_NODES else "1" for node in NODES} | {
+    found = {node: cluster.step(node).cpu for node in BY_ID}
+    assert found == {node: "4" if node in TRAINING_NODES else "1" for node in BY_ID} | {
         "Trainer-fit": "500m"
     }
 

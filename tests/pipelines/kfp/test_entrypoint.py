@@ -136,6 +136,7 @@ def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launche
     spec = compiled(tmp_path, root, several, worker_steps=True, volumes=volumes)
     launcher = Launcher(spec, root, tmp_path, before.parameters | {"config": spec_config(spec)})
     launcher.bucket, launcher.outputs = tmp_path / "again", dict(before.outputs)
+    launcher.left = dict(before.left)
     shutil.copytree(before.bucket, launcher.bucket)
     for node, output in (("Tuner-fit", "tuner_results"), ("Trainer-fit", "model_run")):
         place = launcher.bucket / before.outputs[node, output]["uri"].removeprefix("minio://")

@@ -11,9 +11,10 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 from tfx.utils import import_utils
 
 from pipelines.config import RunConfig
-from pipelines.kfp.cluster import NODES, TRAINING_NODES, Cluster
+from pipelines.kfp.cluster import Cluster
 from pipelines.kfp.input_state import STATE
 from pipelines.kfp.runner import PARAMETERS, Compiled, compile_pipeline, on_cluster
+from pipelines.nodes import BY_ID, NODES, TRAINING_NODES
 from twintrain.recipe.files import load_recipe
 
 CLUSTER: dict[str, Any] = {
@@ -77,7 +78,7 @@ def placed(made: Compiled, node: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("node", BY_ID)
 def test_every_step_gets_what_it_asks_for(whole: Compiled, node: str) -> None:
     """Also the ingest step, for which TFX ignores resources."""
     resources, there = container(whole, node)["resources"], placed(whole, node)
@@ -133,7 +134,7 @@ def test_nothing_in_it_is_what_open_source_kfp_cannot_do(whole: Compiled) -> Non
         assert set(executor) == {"container"}, f"{label} is no container: KFP runs no resolvers"
         assert "lifecycle" not in executor["container"], "KFP never calls preCacheCheck"
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
-    assert set(tasks) == {*NODES, STATE}
+    assert set(tasks) == {*BY_ID, STATE}
     for name, task in tasks.items():
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"), (
             "an Argo name"
@@ -143,7 +144,7 @@ def test_nothing_in_it_is_what_open_source_kfp_cannot_do(whole: Compiled) -> Non
 
 
 def test_every_class_can_be_imported(whole: Compiled) -> None:
-    for node in NODES:
+    for node in BY_ID:
         arguments = container(whole, node)["args"]
         assert import_utils.import_class_by_path(
             arguments[arguments.index("--executor_class_path") + 1]
@@ -162,11 +163,15 @@ def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled
         for node, task in tasks.items()
     }
     read = {
-        "IdxExampleGen": {"run_span": "span", "run_files": "files", "run_code": "code"},
+        "IdxExampleGen": {"run_span": "span", "run_files": "files"},
         "ImportSchemaGen": {"run_schema": "schema"},
     }
+    codes = {node: names.pop("run_code") for node, names in found.items() if "run_code" in names}
     assert {node: names for node, names in found.items() if names} == read
-    assert all(STATE in tasks[node]["dependentTasks"] for node in read)
+    assert set(codes) == {node.id for node in NODES if node.code}
+    assert len(set(codes.values())) == len(codes)  # each its own
+    assert codes["Trainer-fit"] == "code_trainer_fit"
+    assert all(STATE in tasks[node]["dependentTasks"] for node in {*read, *codes})
     assert "dependentTasks" not in tasks[STATE]
     assert placed(whole, STATE) == placed(whole, "IdxExampleGen")
     assert container(whole, STATE)["resources"] == container(whole, "IdxExampleGen")["resources"]
@@ -179,7 +184,8 @@ def test_caching_and_retries(whole: Compiled) -> None:
         name for name, task in tasks.items() if task["cachingOptions"] == {"enableCache": True}
     }
     never = {"PushGate", "Pusher", "TrendRecord"}
-    assert cached == set(NODES) - never - {"StatisticsGen"}
+    assert never == {node.id for node in NODES if not node.cached}
+    assert cached == set(BY_ID) - never - {"StatisticsGen"}
     assert tasks["Transform"]["retryPolicy"]["maxRetryCount"] == 2
     assert tasks["Transform"]["retryPolicy"]["backoffDuration"] == "5s"
 
@@ -238,7 +244,7 @@ def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> No
     assert "resources" in container(plain, "IdxExampleGen")
 
 
-def crewed(*overrides: str, **changes: Any) -> Compiled:
+def with_worker_steps(*overrides: str, **changes: Any) -> Compiled:
     cluster = Cluster.model_validate(
         CLUSTER | {"worker_steps": True, "work": "/mnt/shared/work"} | changes
     )
@@ -253,7 +259,7 @@ def crewed(*overrides: str, **changes: Any) -> Compiled:
 
 
 def test_workers_are_steps_beside_the_node_with_its_inputs_and_its_place() -> None:
-    made = crewed("tuning.workers=3", "execution.strategy=multi_worker")
+    made = with_worker_steps("tuning.workers=3", "execution.strategy=multi_worker")
     tasks = made.spec["components"]["comp-pipeline"]["dag"]["tasks"]
     helpers = {name for name in tasks if "-worker-" in name}
     assert helpers == {
@@ -283,7 +289,7 @@ def test_workers_are_steps_beside_the_node_with_its_inputs_and_its_place() -> No
 
 
 def test_nobody_helps_where_one_is_enough() -> None:
-    plain, asked = crewed(), crewed("tuning.workers=3", worker_steps=False)
+    plain, asked = with_worker_steps(), with_worker_steps("tuning.workers=3", worker_steps=False)
     for made in (plain, asked):
         assert not any("worker-" in name for name in made.spec["deploymentSpec"]["executors"])
 

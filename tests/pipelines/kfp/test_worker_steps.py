@@ -36,7 +36,7 @@ def test_a_process_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert WorkerGroup.of_this_process() == WorkerGroup(2, 4, tmp_path)
 
 
-def test_a_run_with_another_crew_than_was_compiled_is_refused(tmp_path: Path) -> None:
+def test_a_run_with_another_group_than_was_compiled_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         TwintrainError,
         match="compiled with 2 steps for Tuner-fit, and this run's recipe asks for 4",

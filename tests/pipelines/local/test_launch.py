@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.progress_view import View
 from pipelines.local.launch import _ended_like_ctrl_c, _follow, own_root
+from pipelines.local.view import View
 from twintrain.errors import TwintrainError
 
 

@@ -1,0 +1,195 @@
+"""What can be seen to be wrong before anything is started: data, schema, model.
+
+The engine checks all of this again, and more; but it takes TensorFlow and TFX to say so, which is
+half a minute in which a person waits to be told of a typing error. Nothing here imports either.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import importlib.machinery
+import importlib.util
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from twintrain.data import idx
+from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.recipe.recipe import Recipe
+
+# Named here because `twintrain.problems` imports Keras; a test holds them against it.
+BUILTIN_MODELS = ("mlp", "textbook_cnn")
+_FEATURES = ("image", "label", "example_id")
+
+
+def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) -> None:
+    """Look at what a run is to be started with; the images of spans are left to `look_at_images`.
+
+    Args:
+        recipe: loaded and checked.
+        data: a directory of IDX files, or of `span-N` sub-directories.
+        schema_file: the curated schema.
+        import_path: where the run will look for modules.
+
+    Raises:
+        TwintrainError: something is missing or does not fit the rest.
+    """
+    if not idx.find_spans(data):
+        look_at_images(data, recipe.data.image_shape)
+    labels, names = count_labels(schema_file), recipe.comparison.label_names
+    if names and len(names) != labels:
+        raise TwintrainError(
+            f"comparison.label_names has {len(names)} names, the schema has {labels} labels.",
+            "Give every label a name, or none.",
+        )
+    look_for_model(recipe.model.name, import_path)
+
+
+def look_at_images(folder: Path, shape: tuple[int, int, int] | None = None) -> None:
+    """Look at the IDX files of a directory: their headers, and all labels.
+
+    Args:
+        folder: should hold the four files.
+        shape: (height, width, channels) the recipe expects; None where it does not matter.
+
+    Raises:
+        TwintrainError: a file is missing, is not IDX, or does not fit its partner or the recipe.
+    """
+    for split in idx.SPLIT_PREFIXES:
+        pair = idx.find_pair(folder, split)
+        labels = len(idx.read_labels(pair.labels))
+        count, *sizes = _images_shape(pair.images)
+        if count != labels:
+            raise TwintrainError(
+                f"{pair.images} holds {count:,} images but {pair.labels} holds {labels:,} labels.",
+                "The two files must belong together.",
+            )
+        found = (*sizes, 1)[:3]
+        if shape is not None and found != shape:
+            raise TwintrainError(
+                f"{pair.images} holds images of {' x '.join(map(str, found))}, the recipe expects "
+                f"{' x '.join(map(str, shape))} (height, width, channels).",
+                f"Use --set data.image_shape=[{','.join(map(str, found))}]",
+            )
+
+
+def _images_shape(path: Path) -> tuple[int, ...]:
+    """Number of images, height, width and, in colour, channels, as the header has them."""
+    for _ in idx.read_images(path, 0, 1):  # says what is wrong with the header or the first image
+        pass
+    with path.open("rb") as plain:
+        gzipped = plain.read(2) == b"\x1f\x8b"
+    with gzip.open(path, "rb") if gzipped else path.open("rb") as file:
+        dimensions = file.read(4)[3]
+        return struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+
+
+def count_labels(schema_file: Path) -> int:
+    """How many labels a curated schema has.
+
+    Raises:
+        TwintrainError: it cannot be read, is not a schema in text form, or lacks what the pipeline
+            is built on.
+    """
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    try:
+        rules = text_format.Parse(schema_file.read_text(encoding="utf-8"), schema_pb2.Schema())
+    except OSError as error:
+        raise TwintrainError(
+            f"The schema {schema_file} cannot be read: {error.strerror}.", "Name one with --schema."
+        ) from error
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise TwintrainError(
+            f"The schema {schema_file} is not a schema in text form: {error}.", "Mend it there."
+        ) from error
+    features = {feature.name: feature for feature in rules.feature}
+    missing = sorted(set(_FEATURES) - set(features))
+    if missing:
+        raise TwintrainError(
+            f"The schema {schema_file} lacks {', '.join(missing)}.", "Start from data/schema.pbtxt."
+        )
+    label = features["label"]
+    if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
+        raise TwintrainError(
+            f"The schema {schema_file} does not say which labels there are.",
+            "Give the label `int_domain { min: 0 max: CLASSES-1 is_categorical: true }`.",
+        )
+    return int(label.int_domain.max) + 1
+
+
+def look_for_model(name: str, import_path: list[str]) -> None:
+    """See that there is a model of that name, without importing it.
+
+    Args:
+        name: as `model.name` in a recipe: a built-in name, or 'package.module:function'.
+        import_path: where the run will look for modules.
+
+    Raises:
+        TwintrainError: there is no such built-in model, module or function.
+    """
+    look_for_builtin_model(name)
+    module, colon, function = name.partition(":")
+    if not colon:
+        return
+    found = _find_module(module, import_path)
+    if found is None:
+        raise TwintrainError(f"model.name: there is no module {module!r}.", "Put it on PYTHONPATH.")
+    known = names_bound_in(found)
+    if known is not None and function not in known:
+        raise TwintrainError(
+            f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
+        )
+
+
+def look_for_builtin_model(name: str) -> None:
+    """See that a name without a colon is that of a built-in model.
+
+    Raises:
+        TwintrainError: it is not.
+    """
+    if ":" not in name and name not in BUILTIN_MODELS:
+        raise TwintrainError(
+            f"model.name: no built-in model is called {name!r}.",
+            did_you_mean(name, BUILTIN_MODELS),
+        )
+
+
+def _find_module(dotted: str, import_path: list[str]) -> Path | None:
+    """The file of a module; None where there is none.
+
+    `importlib.util.find_spec` would import the packages on the way to it.
+    """
+    first, *rest = dotted.split(".")
+    find = importlib.machinery.PathFinder.find_spec
+    spec = find(first, import_path) or importlib.util.find_spec(first)
+    for part in rest:
+        spec = find(part, list(spec.submodule_search_locations or [])) if spec else None
+    return Path(spec.origin or "") if spec else None
+
+
+def names_bound_in(path: Path) -> frozenset[str] | None:
+    """The names that a module's source binds anywhere.
+
+    Returns:
+        None where the source does not say: it is not Python, does not parse, or gets names by `*`
+        or `__getattr__`.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    names = frozenset(name for node in ast.walk(tree) for name in _bound_by(node))
+    return None if names & {"*", "__getattr__"} else names
+
+
+def _bound_by(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.Name(ctx=ast.Store()):
+            yield node.id
+        case ast.alias():
+            yield (node.asname or node.name).partition(".")[0]

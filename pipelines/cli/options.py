@@ -1,0 +1,113 @@
+"""Options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from twintrain.recipe.recipe import Recipe
+
+STANDARD = "standard"
+SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
+# What --quick changes in a recipe: enough to see everything at work, in about two minutes on two
+# cores.
+QUICK = ("data.limit=6000", "tuning.examples=1000", "tuning.trials=2", "seeds=[0,1]")
+_RECIPE_HELP = "A built-in recipe (standard, textbook, bare, augmented) or a YAML file."
+
+RecipeOption = Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)]
+RecipeOfDataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        "-r",
+        help=_RECIPE_HELP,
+        show_default=f"{RECIPE} of the data, else {STANDARD}",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Directory of IDX files (`data import` makes one) or of span-N.",
+        show_default="MNIST",
+    ),
+]
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option(help="Curated schema.", show_default=f"{SCHEMA} of the data, else MNIST's"),
+]
+QuickOption = Annotated[
+    bool,
+    typer.Option("--quick", help="A stratified sample of 6,000 examples, about two minutes."),
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a comparison is to be of.
+
+    Attributes:
+        recipe: loaded and checked, overrides included.
+        recipe_source: where it comes from, a built-in name or a path.
+        data: absolute path of a directory of IDX files or of `span-N` sub-directories; need not
+            exist.
+        schema_file: absolute path of the curated schema; need not exist.
+    """
+
+    recipe: Recipe
+    recipe_source: str
+    data: Path
+    schema_file: Path
+
+
+def bundled_data() -> Path:
+    """The directory of the MNIST that comes along."""
+    from pipelines.config import REPOSITORY
+
+    return REPOSITORY / "data"
+
+
+def chosen(
+    data: Path | None,
+    recipe: str | None,
+    overrides: list[str] | None,
+    quick: bool,
+    schema: Path | None,
+) -> Choice:
+    """What `--data`, `--recipe`, `--set`, `--quick` and `--schema` mean together.
+
+    Recipe and schema are taken from beside the data (for spans: from beside their directories)
+    where they are there and not named; `--quick` gives way to `--set`.
+
+    Args:
+        data: None for the MNIST that comes along.
+        recipe: None for the one beside the data, else the standard one.
+        overrides: 'dotted.key=value' strings.
+        quick: whether to take a small sample.
+        schema: None for the one beside the data, else MNIST's.
+
+    Raises:
+        TwintrainError: as `load_recipe`.
+    """
+    from twintrain.recipe.files import load_recipe
+
+    folder = data or bundled_data()
+    source = recipe or _beside(folder, RECIPE) or STANDARD
+    return Choice(
+        recipe=load_recipe(source, [*(QUICK if quick else ()), *(overrides or [])]),
+        recipe_source=str(source),
+        data=folder.resolve(),
+        schema_file=(schema or _beside(folder, SCHEMA) or bundled_data() / SCHEMA).resolve(),
+    )
+
+
+def _beside(data: Path, name: str) -> Path | None:
+    path = data / name
+    return path if path.exists() else None

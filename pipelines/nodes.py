@@ -1,0 +1,165 @@
+"""The pipeline's nodes, one row each, in the order in which they run on one machine: everything that
+is said about a node anywhere follows from here.
+
+Nothing of TFX is imported, so that the command line and cluster.yaml's checks may look things up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twintrain.recipe.recipe import TWINS
+from twintrain.training.provenance import TRAINING_ROOMS
+
+INGEST, SCHEMA = "IdxExampleGen", "ImportSchemaGen"
+TWIN_CAPTIONS = {"fit": "train with model.fit", "loop": "train with GradientTape"}
+
+
+def tuner_of(twin: str) -> str:
+    """The id of a twin's Tuner."""
+    return f"Tuner-{twin}"
+
+
+def trainer_of(twin: str) -> str:
+    """The id of a twin's Trainer."""
+    return f"Trainer-{twin}"
+
+
+def _rooms(*names: str) -> tuple[str, ...]:
+    return tuple(f"twintrain/{name}/**/*.py" for name in names)
+
+
+def _components(*names: str) -> tuple[str, ...]:
+    return tuple(f"components/{name}.py" for name in names)
+
+
+# What decides a result, as patterns below the repository. What the intake (data/importing) has
+# written counts as data, and the intake itself does not.
+_DATA = ("twintrain/data/*.py",)
+_TRAINING = tuple(f"twintrain/{room}/*.py" for room in (*TRAINING_ROOMS, "tuning"))
+_TUNER = (*_TRAINING, *_components("tuner", "transformed"))
+_TRAINER = (
+    *_TRAINING,
+    *_components("trainer", "training_job", "transformed", "serving"),
+    "twintrain/comparison/push_decision.py",  # the identity that is written beside the model
+)
+EVERYTHING = (
+    "twintrain/**/*.py",
+    *(f"twintrain/**/*.{ending}" for ending in ("yaml", "html", "css", "md")),
+    "components/*.py",
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node.
+
+    Attributes:
+        id: its name in the pipeline, in lineage and in cluster.yaml.
+        caption: what it does, in the words of someone who has never seen TFX.
+        code: patterns of the files, relative to the repository, that decide its result; none where
+            nothing of ours runs in it.
+        trains: it may own a GPU; all others are told to hide it.
+        isolated: in a local run it trains in one process of its own.
+        cached: on Kubeflow Pipelines its result may be taken from an earlier run. What depends on
+            more than its inputs (what was pushed or recorded before) is not.
+        reads: what it reads from outside, as the parameters of Kubeflow Pipelines' first step that
+            it is looked up by.
+        optional: there only where the recipe asks for it.
+    """
+
+    id: str
+    caption: str
+    code: tuple[str, ...] = ()
+    trains: bool = False
+    isolated: bool = False
+    cached: bool = True
+    reads: tuple[str, ...] = ()
+    optional: bool = False
+
+
+NODES = (
+    Node(
+        INGEST,
+        "read the data",
+        code=(*_DATA, *_components("example_gen")),
+        reads=("span", "files"),
+    ),
+    Node(SCHEMA, "load the schema", reads=("schema",)),
+    Node("StatisticsGen", "describe the data"),
+    Node("ExampleValidator", "hold it to the schema"),
+    Node(
+        "DataGate",
+        "let only clean data pass",
+        code=(*_rooms("problems"), *_components("data_gate", "artifacts")),
+    ),
+    Node(
+        "Transform",
+        "preprocess, once for both",
+        code=(*_DATA, *_components("preprocessing")),
+    ),
+    Node(
+        "ParityCheck",
+        "step both twins side by side",
+        code=(
+            *_TRAINING,
+            *_rooms("parity", "diagnosis"),
+            "twintrain/diagnosis/*.yaml",
+            *_components("parity_check", "transformed", "artifacts"),
+        ),
+        isolated=True,
+    ),
+    *(
+        Node(tuner_of(twin), f"tune the {twin} twin", code=_TUNER, trains=True, isolated=True)
+        for twin in TWINS
+    ),
+    *(
+        Node(trainer_of(twin), TWIN_CAPTIONS[twin], code=_TRAINER, trains=True, isolated=True)
+        for twin in TWINS
+    ),
+    Node(
+        "Attribution",
+        "find what the gap comes from",
+        code=(
+            *_TRAINING,
+            *_rooms("attribution", "statistics"),
+            *_components("attribution", "transformed", "artifacts"),
+        ),
+        trains=True,
+        optional=True,
+    ),
+    Node(
+        "TwinCheck",
+        "compare batches and weights",
+        code=(*_rooms("parity", "training"), *_components("twin_check", "artifacts")),
+    ),
+    Node(
+        "Evaluator",
+        "compare slice by slice",
+        code=(
+            *_rooms("recipe", "problems", "statistics"),
+            *_components("evaluator", "paired_metric"),
+        ),
+    ),
+    Node("PushGate", "hold it to the thresholds", code=EVERYTHING, cached=False),
+    Node("Pusher", "push the blessed twin", cached=False),
+    Node("Report", "write the report", code=EVERYTHING),
+    Node("TrendRecord", "keep it for the trend", code=EVERYTHING, cached=False),
+)
+BY_ID = {node.id: node for node in NODES}
+TRAINING_NODES = tuple(node.id for node in NODES if node.trains)
+
+
+def isolated_processes(*, searches: bool) -> int:
+    """How many processes of their own a local run trains in.
+
+    Args:
+        searches: whether the tuners have anything to search.
+    """
+    idle = () if searches else tuple(tuner_of(twin) for twin in TWINS)
+    return sum(node.isolated and node.id not in idle for node in NODES)
+
+
+def caption(node: str) -> str:
+    """What a node does, for a person; empty for one that is not ours."""
+    return BY_ID[node].caption if node in BY_ID else ""
