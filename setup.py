@@ -11,6 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+BUNDLED = sorted(str(at.relative_to(HERE)) for at in (HERE / "data").iterdir() if at.is_file())
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "twintrain/version.py").read_text()).group(1)
 
 LIBRARY = [
@@ -80,6 +81,8 @@ setup(
             "py.typed",
         ]
     },
+    # The bundled MNIST, so that an installed Twintrain has something to compare on.
+    data_files=[("share/twintrain/data", BUNDLED)],
     install_requires=LIBRARY,
     extras_require={
         "pipeline": PIPELINE,

@@ -67,7 +67,7 @@ def explain(
         str, typer.Option("--from", metavar="RECIPE", help="Where the gap is counted from.")
     ] = STANDARD,
     end: Annotated[
-        str, typer.Option("--to", metavar="RECIPE", help="Imported as its loop twin obeys it.")
+        str, typer.Option("--to", metavar="RECIPE", help="Taken as its loop twin obeys it.")
     ] = "bare",
     overrides: BothSetOption = None,
     data: DataOption = None,

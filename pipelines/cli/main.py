@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.cli import compare, diagnose, explain, trend
 from pipelines.cli import data as data_commands
-from pipelines.cli import diagnose, explain, trend
 from pipelines.cli import kubeflow as kubeflow_commands
 from pipelines.cli.exit_codes import ExitCode, exit_code_table
 from pipelines.cli.options import (
@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 app.add_typer(kubeflow_commands.app, name="kubeflow")
+compare.register(app)
 diagnose.register(app)
 explain.register(app)
 trend.register(app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +22,14 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
         return _print_failure(console, config, outcome)
     path = config.report / "comparison.json"
     comparison = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+    print_comparison(console, comparison, config.report, outcome.log)
+    return ExitCode.DONE
+
+
+def print_comparison(
+    console: Console, comparison: Comparison, report: Path, log: Path | None = None
+) -> None:
+    """Print the slices, the verdict, and where everything is."""
     console.print(slice_table(comparison))
     console.print(
         Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}")
@@ -29,14 +39,13 @@ def print_outcome(console: Console, config: RunConfig, outcome: Outcome) -> int:
     if comparison.push is not None and not comparison.push.pushed:
         console.print(Text(f"Not pushed: {'; '.join(comparison.push.reasons)}.", style="yellow"))
     console.print()
-    for label, target in (
-        ("report", config.report / "report.html"),
-        ("numbers", path),
-        ("summary", config.report / "summary.md"),
-        ("log", outcome.log),
-    ):
+    places = {
+        "report": report / "report.html",
+        "numbers": report / "comparison.json",
+        "summary": report / "summary.md",
+    }
+    for label, target in places.items() if log is None else {**places, "log": log}.items():
         console.print(f"  {label:<8}{target}", soft_wrap=True, markup=False)
-    return ExitCode.DONE
 
 
 def slice_table(comparison: Comparison) -> Table:

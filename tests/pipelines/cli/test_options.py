@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.options import QUICK, bundled_data, chosen
+from pipelines.cli.options import bundled_data, chosen
 from tests.conftest import REPOSITORY
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
@@ -49,7 +49,9 @@ def test_quick_gives_way_to_set(data: Path) -> None:
     quick = chosen(data, None, ["seeds=[5]"], True, None).recipe
     assert quick.data.limit == 6000
     assert quick.seeds == (5,)
-    assert quick.tuning == load_recipe("bare", QUICK).tuning
+    assert quick.tuning.trials == 0
+    applied = chosen(data, None, ["tuning.apply=true"], True, None).recipe
+    assert (applied.tuning.trials, applied.tuning.examples) == (2, 1000)
 
 
 def test_a_recipe_beside_the_data_that_cannot_be_is_named(data: Path) -> None:

@@ -1,0 +1,173 @@
+"""`twintrain compare`: both twins trained and compared in this process, without TFX."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pipelines.cli.exit_codes import ExitCode
+from pipelines.cli.options import (
+    DataOption,
+    QuickOption,
+    RecipeOfDataOption,
+    SetOption,
+    chosen,
+)
+from twintrain.errors import TwintrainError
+
+if TYPE_CHECKING:
+    from pipelines.cli.options import Choice
+    from twintrain.comparison.comparison import Comparison
+    from twintrain.data.example_spec import ExampleSpec
+    from twintrain.data.idx_source import IdxData
+
+_SPOKEN = {
+    "steps": "step both twins side by side",
+    "tuning": "tune both twins",
+    "fit": "train with model.fit",
+    "loop": "train with GradientTape",
+}
+STEPS = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(
+        epilog="Examples:  twintrain compare --quick  |  twintrain compare --recipe bare --set "
+        "training.epochs=10  |  twintrain compare --data data/photos --root runs/photos"
+    )(compare)
+
+
+def compare(
+    recipe: RecipeOfDataOption = None,
+    overrides: SetOption = None,
+    data: DataOption = None,
+    root: Annotated[
+        Path, typer.Option(help="The report goes here; finished trainings are kept here.")
+    ] = Path("runs/compare"),
+    span: Annotated[
+        int | None, typer.Option(min=0, help="Which span-N to use.", show_default="the newest")
+    ] = None,
+    quick: QuickOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the comparison as JSON instead of the table.")
+    ] = False,
+) -> None:
+    """Train both twins and compare them, without TFX: the trainings and the verdict of `run`.
+
+    What `run` does beside that is not done: no schema is enforced, no model is exported, evaluated
+    from raw examples or pushed, and no record is kept for the trend.
+    """
+    from pipelines.cli.first_look import look_at_images, look_for_model
+    from pipelines.local.launch import own_root
+    from twintrain.data.spans import choose_span, span_folder
+
+    choice = chosen(data, recipe, overrides, quick, None)
+    folder = span_folder(choice.data, choose_span(choice.data, span)[0])
+    look_at_images(folder, choice.recipe.data.image_shape)
+    look_for_model(choice.recipe.model.name, sys.path)
+    with own_root(root.resolve()):
+        try:
+            found = _compared(choice, folder, root.resolve(), 0 if quick else STEPS)
+        except KeyboardInterrupt:
+            again = "Finished epochs are kept; the same command goes on from there."
+            typer.echo(f"\nInterrupted. {again}", err=True)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return
+    from pipelines.cli.summary import print_comparison
+
+    print_comparison(Console(highlight=False), found, root / "report")
+
+
+def _compared(choice: Choice, folder: Path, root: Path, steps: int) -> Comparison:
+    """Compare, with the progress shown, and write the report below `root`."""
+    from pipelines.cli.quiet import quiet
+
+    with _progress(choice) as shown, quiet():
+        from twintrain.comparison.compare import compare as run
+        from twintrain.data.idx_source import IdxData
+        from twintrain.problems.find import find_problem
+        from twintrain.report.pictures import pictures_of
+        from twintrain.report.render import write_report
+
+        recipe = choice.recipe
+        source = IdxData(folder, recipe.data.limit)
+        train, test = (
+            source.store(split, recipe.data.memory_limit_mb) for split in ("train", "eval")
+        )
+        problem = find_problem(recipe, _spec(choice, source))
+        found = run(
+            recipe, problem, train, test, folder=root / "trainings", steps=steps, report=shown.take
+        )
+        shown_examples = {example.example_id for example in found.disagreements}
+        write_report(found, root / "report", pictures_of(test, shown_examples))
+    return found
+
+
+def _spec(choice: Choice, source: IdxData) -> ExampleSpec:
+    """The data's columns; the recipe's label names must be as many as there are labels."""
+    spec, names = source.spec, choice.recipe.comparison.label_names
+    if names and len(names) != spec.classes:
+        raise TwintrainError(
+            f"comparison.label_names has {len(names)} names, the data has {spec.classes} labels.",
+            "Give every label a name, or none.",
+        )
+    return spec
+
+
+class _Shown:
+    """One bar per thing that is done; without a terminal a line whenever something is."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._console = console
+        self._bars = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks = {"": self._bars.add_task("read the data, start TensorFlow", total=1, text="")}
+
+    def __enter__(self) -> _Shown:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def take(self, what: str, done: int, total: int, text: str) -> None:
+        """See `twintrain.comparison.compare.Report`."""
+        if what not in self._tasks:
+            for task in self._tasks.values():
+                self._bars.update(task, completed=self._bars.tasks[task].total)
+            self._tasks[what] = self._bars.add_task(_SPOKEN[what], total=total, text="")
+        self._bars.update(self._tasks[what], completed=done, total=total, text=text)
+        if not self._console.is_terminal:
+            self._console.print(f"{_SPOKEN[what]}: {done}/{total}, {text}", markup=False)
+
+
+@contextmanager
+def _progress(choice: Choice) -> Iterator[_Shown]:
+    """Progress on the terminal's own standard error, whatever becomes of this process's."""
+    with io.TextIOWrapper(os.fdopen(os.dup(2), "wb"), encoding="utf-8", line_buffering=True) as err:
+        console = Console(file=err, force_terminal=sys.stderr.isatty(), highlight=False)
+        console.print(
+            f"[bold]Twintrain[/] recipe {choice.recipe.name}, seeds {list(choice.recipe.seeds)}, "
+            f"data {choice.data}",
+            soft_wrap=True,
+        )
+        with _Shown(console) as shown:
+            yield shown
