@@ -105,10 +105,10 @@ NamesOption = Annotated[
 
 @app.command(
     "import",
-    epilog="Examples:  twintrain data import photos --size 64x64  |  twintrain data import "
-    "cifar10.npz  |  "
-    "twintrain data import hub/cifar10 --to data/cifar10  |  twintrain data import june --to "
-    "data/shop/span-6",
+    epilog="Examples:  twintrain data import photos --size 64x64  |  "
+    "twintrain data import cifar10.npz  |  "
+    "twintrain data import hub/cifar10 --to data/cifar10  |  "
+    "twintrain data import june --to data/shop/span-6",
 )
 def import_(
     source: SourceArgument,

@@ -252,7 +252,6 @@ def power(
     console.print(table)
     console.print(
         f"One pair of models alone needs {plan.examples_for_one_seed:,} test examples, and then "
-        "says nothing of other "
-        "seeds.",
+        "says nothing of other seeds.",
         soft_wrap=True,
     )

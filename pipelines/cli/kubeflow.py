@@ -205,8 +205,7 @@ def schedule(
     if wanted.timezone != "UTC":
         typer.echo(
             "KFP reads cron in the zone of its own controller: CRON_SCHEDULE_TIMEZONE of "
-            "ml-pipeline-scheduledworkflow "
-            f"must be {wanted.timezone} (it is UTC where nobody has set it)."
+            f"ml-pipeline-scheduledworkflow must be {wanted.timezone} (it is UTC where nobody has set it)."
         )
 
 

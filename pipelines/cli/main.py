@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="twintrain",
     help="Train one model twice, with Keras fit and with a GradientTape loop, and settle whether, "
-    "how much and why the "
-    "two differ.",
+    "how much and why the two differ.",
     epilog=exit_code_table(),
     no_args_is_help=True,
     add_completion=False,
@@ -73,8 +72,8 @@ def _root(
 
 
 @app.command(
-    epilog="Examples:  twintrain run --quick  |  twintrain run --recipe bare --set "
-    "training.epochs=10  |  "
+    epilog="Examples:  twintrain run --quick  |  "
+    "twintrain run --recipe bare --set training.epochs=10  |  "
     "twintrain run --data data/photos --root runs/photos"
 )
 def run(
@@ -90,8 +89,7 @@ def run(
         typer.Option(
             metavar="N|latest",
             help="Which span-N to use. With `latest` nothing is done where the newest complete one "
-            "has been compared "
-            "with this recipe on this root.",
+            "has been compared with this recipe on this root.",
             show_default="the newest complete one",
         ),
     ] = None,

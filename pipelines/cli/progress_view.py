@@ -24,6 +24,16 @@ class _Node:
     seconds: float = 0.0
     text: str = ""
 
+    @property
+    def clock(self) -> str:
+        """How long it has taken so far, for a person."""
+        if self.state == "waiting":
+            return ""
+        if self.state == "cached":
+            return "cached"
+        seconds = time.time() - self.started if self.state == "running" else self.seconds
+        return f"{seconds:.0f} s"
+
 
 class LiveView:
     """A table of all nodes, redrawn in place."""
@@ -55,14 +65,11 @@ class LiveView:
                 node.state, node.started = "running", event["time"]
             case "node_finished":
                 node = self._nodes[event["node"]]
-                node.state, node.seconds = (
-                    ("cached" if event["cached"] else "done"),
-                    event["seconds"],
-                )
+                node.state = "cached" if event["cached"] else "done"
+                node.seconds = event["seconds"]
             case "progress" if event["node"] in self._nodes:
-                self._nodes[
-                    event["node"]
-                ].text = f"{event['done']}/{event['total']}  {event['text']}"
+                node = self._nodes[event["node"]]
+                node.text = f"{event['done']}/{event['total']}  {event['text']}"
             case "failed":
                 for node in self._nodes.values():
                     if node.state == "running":
@@ -84,19 +91,11 @@ class LiveView:
         }
         marks = {"waiting": "·", "running": "▸", "done": "✓", "cached": "=", "failed": "✗"}
         for node in self._nodes.values():
-            seconds = time.time() - node.started if node.state == "running" else node.seconds
-            clock = (
-                ""
-                if node.state == "waiting"
-                else "cached"
-                if node.state == "cached"
-                else f"{seconds:.0f} s"
-            )
             table.add_row(
                 Text(marks[node.state], styles[node.state]),
                 Text(node.name, styles[node.state]),
                 Text(caption(node.name), "dim"),
-                Text(clock, justify="right"),
+                Text(node.clock, justify="right"),
                 Text(node.text, "dim", overflow="ellipsis", no_wrap=True),
             )
         return Group(table, Text(f"{time.time() - self._begun:.0f} s in all", style="dim"))

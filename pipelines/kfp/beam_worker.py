@@ -37,9 +37,8 @@ def serve(port: int, ready: Callable[[], None]) -> None:
     _, server = BeamFnExternalWorkerPoolServicer.start(
         use_process=True, port=port, container_executable=__file__
     )
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # a container's first process does not end by itself
+    # A container's first process does not end by itself.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     ready()
     try:
         threading.Event().wait()

@@ -196,10 +196,8 @@ class Server:
         )
         try:
             for attempt in attempts:
-                with (
-                    attempt,
-                    contextlib.redirect_stdout(io.StringIO()),
-                ):  # the client prints links to a web page
+                # The client prints links to a web page.
+                with attempt, contextlib.redirect_stdout(io.StringIO()):
                     answer = function(*arguments, **named)
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if _may_pass(error) and not again(error):
@@ -240,8 +238,7 @@ class Server:
             return TwintrainError(
                 f"The API server at {self._where} refuses: {what} ({said}).",
                 f"Put a fresh token into {TOKEN}: kubectl create token ACCOUNT -n NAMESPACE "
-                "--audience "
-                "pipelines.kubeflow.org",
+                "--audience pipelines.kubeflow.org",
             )
         return TwintrainError(
             f"The API server at {self._where} answered {error.status}: {said}.", "See its log."

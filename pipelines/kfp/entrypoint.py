@@ -109,19 +109,28 @@ def run_step(
         without_outputs(given, component)
     _adopt(given, component, constants)
     remote = localize(given)
-    reach: AbstractContextManager[dict[str, str]] = nullcontext({})
-    if beam_files and has_beam_stages(executor):
-        reach = within_reach(given, beam_files, task)
-    with reach as moved:
-        for artifacts in given["outputs"].get("artifacts", {}).values():
-            Path(artifacts["artifacts"][0]["uri"]).mkdir(
-                parents=True, exist_ok=True
-            )  # as TFX's own drivers do
+    with _reach(given, beam_files, executor, task) as moved:
+        _make_folders(given)
         found = _drive(given, component) if task == INGEST else {}
         check_unchanged(task, told, config, found.get("input_fingerprint"))
         _execute(executor, given, component, beam)
     remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
+
+
+def _reach(
+    given: dict[str, Any], beam_files: Path | None, executor: str, task: str
+) -> AbstractContextManager[dict[str, str]]:
+    """Where Beam's workers are elsewhere: the step's files, for a while, where they reach them."""
+    if beam_files and has_beam_stages(executor):
+        return within_reach(given, beam_files, task)
+    return nullcontext({})
+
+
+def _make_folders(given: dict[str, Any]) -> None:
+    """Make the folders of the output artifacts, as TFX's own drivers do."""
+    for artifacts in given["outputs"].get("artifacts", {}).values():
+        Path(artifacts["artifacts"][0]["uri"]).mkdir(parents=True, exist_ok=True)
 
 
 def _execute(
@@ -185,9 +194,7 @@ def _this_run(told: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, A
     tasks = spec["root"]["dag"]["tasks"]
     if config.recipe != compiled.recipe:
         before = tfx_spec(compiled)["root"]["dag"]["tasks"]
-        if {name: _edges(node) for name, node in tasks.items()} != {
-            n: _edges(node) for n, node in before.items()
-        }:
+        if _edges(tasks) != _edges(before):
             raise TwintrainError(
                 f"The overrides {told.get('overrides')} change which steps there are or what feeds "
                 "them.",
@@ -203,8 +210,12 @@ def _this_step(spec: dict[str, Any], task: str) -> tuple[dict[str, Any], dict[st
     return spec["components"][task], constants
 
 
-def _edges(task: dict[str, Any]) -> tuple[Any, Any]:
-    return task.get("inputs", {}).get("artifacts"), task.get("dependentTasks")
+def _edges(tasks: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What each task is fed by, and what it waits for."""
+    return {
+        name: (task.get("inputs", {}).get("artifacts"), task.get("dependentTasks"))
+        for name, task in tasks.items()
+    }
 
 
 def _config(run: dict[str, Any], parameters: dict[str, Any], looks: bool) -> RunConfig:

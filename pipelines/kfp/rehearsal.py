@@ -2,9 +2,8 @@
 orchestrator.
 
 What it proves without a cluster: the image holds everything, every step's command works in it as a
-    user without rights
-and on a read-only root, artifacts find their way from step to step, and a step that fails ends the
-run.
+user without rights and on a read-only root, artifacts find their way from step to step, and a step
+that fails ends the run.
 """
 
 from __future__ import annotations
@@ -41,11 +40,8 @@ def for_rehearsal(cluster: Cluster, root: Path) -> Cluster:
 
     without = {name: here(getattr(cluster, name)) for name in ("defaults", "training")}
     nodes = {node: here(settings) for node, settings in cluster.nodes.items()}
-    own = {
-        "pipeline_root": str(root),
-        "alert_on_exit": False,
-        "worker_steps": False,
-    }  # one container at a time
+    # One container at a time.
+    own = {"pipeline_root": str(root), "alert_on_exit": False, "worker_steps": False}
     return cluster.model_copy(update={**without, "nodes": nodes, **own})
 
 

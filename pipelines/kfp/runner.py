@@ -76,39 +76,12 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         google.protobuf.json_format.ParseError: the result is not a PipelineSpec (a fault of ours).
     """
     made = tfx_spec(config, cluster.image)
-    tasks = made["root"]["dag"]["tasks"]
-    components, executors, platform = {}, {}, {}
-    for node, task in tasks.items():
-        step = cluster.step(node)
-        component = made["components"][node]
-        component["executorLabel"] = _label(node)
-        _take_parameters(component, task)
-        components[_component(node)] = component
-        executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
-        executors[_label(node)] = {
-            "container": _container(
-                node, executor, step, _beam(config, step, cluster.image), cluster
-            )
-        }
-        placed = _placement(step, cluster)
-        if placed:
+    spec = _empty_spec(made, config)
+    platform: dict[str, Any] = {}
+    for node in made["root"]["dag"]["tasks"]:
+        _add_step(node, made, spec, config, cluster)
+        if placed := _placement(cluster.step(node), cluster):
             platform[_label(node)] = placed
-        task["componentRef"]["name"] = _component(node)
-        task["cachingOptions"] = {"enableCache": True} if step.cache and BY_ID[node].cached else {}
-        if step.retry.count:
-            task["retryPolicy"] = _retry(step)
-    spec = {
-        "pipelineInfo": {
-            "name": made["pipelineInfo"]["name"],
-            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a "
-            "GradientTape loop.",
-        },
-        "schemaVersion": made["schemaVersion"],
-        "sdkVersion": made["sdkVersion"],
-        "components": components,
-        "deploymentSpec": {"executors": executors},
-        "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": _declared(config)}},
-    }
     add_input_state(spec, platform, OWN)
     if cluster.worker_steps:
         add_worker_steps(spec, platform, config.recipe)
@@ -116,12 +89,45 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         _with_exit_handler(spec, cluster)
         platform[_label(_EXIT)] = _placement(Step(), cluster)
     json_format.ParseDict(spec, PipelineSpec())
-    return Compiled(
-        spec,
-        {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}}
-        if platform
-        else {},
-    )
+    placement = {"kubernetes": {"deploymentSpec": {"executors": platform}}}
+    return Compiled(spec, {"platforms": placement} if platform else {})
+
+
+def _empty_spec(made: dict[str, Any], config: RunConfig) -> dict[str, Any]:
+    """A PipelineSpec without steps, with the names and versions of what TFX made."""
+    return {
+        "pipelineInfo": {
+            "name": made["pipelineInfo"]["name"],
+            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a "
+            "GradientTape loop.",
+        },
+        "schemaVersion": made["schemaVersion"],
+        "sdkVersion": made["sdkVersion"],
+        "components": {},
+        "deploymentSpec": {"executors": {}},
+        "root": {"dag": {"tasks": {}}, "inputDefinitions": {"parameters": _declared(config)}},
+    }
+
+
+def _add_step(
+    node: str, made: dict[str, Any], spec: dict[str, Any], config: RunConfig, cluster: Cluster
+) -> None:
+    """Add what TFX made of a node, its task, component and executor, with what KFP wants beside."""
+    step, task = cluster.step(node), made["root"]["dag"]["tasks"][node]
+    component = made["components"][node]
+    component["executorLabel"] = _label(node)
+    _take_parameters(component, task)
+    spec["components"][_component(node)] = component
+    executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
+    beam = _beam(config, step, cluster.image)
+    spec["deploymentSpec"]["executors"][_label(node)] = {
+        "container": _container(node, executor, step, beam, cluster)
+    }
+    task["componentRef"]["name"] = _component(node)
+    task["cachingOptions"] = {"enableCache": True} if step.cache and BY_ID[node].cached else {}
+    if step.retry.count:
+        task["retryPolicy"] = _retry(step)
+    spec["root"]["dag"]["tasks"][node] = task
 
 
 def on_cluster(config: RunConfig, cluster: Cluster) -> RunConfig:
@@ -203,12 +209,9 @@ def _container(
 
 
 def _beam(config: RunConfig, step: Step, image: str) -> list[str]:
-    # The step's own arguments come last and win.
-    return (
-        [*workers_have_tfx(image), *step.beam]
-        if step.beam
-        else config.beam_on(max(1, int(cores(step.cpu))))
-    )
+    if step.beam:
+        return [*workers_have_tfx(image), *step.beam]  # its own come last and win
+    return config.beam_on(max(1, int(cores(step.cpu))))
 
 
 def _resources(step: Step) -> dict[str, Any]:

@@ -146,9 +146,8 @@ def _follow(child: subprocess.Popen[bytes], events: Path, view: View) -> dict[st
     begun = ""  # of a line whose end was not written yet
     with events.open(encoding="utf-8") as file:
         while True:
-            ended = (
-                child.poll() is not None
-            )  # asked first: what was written before the end is still read below
+            # Asked first: what was written before the end is still read below.
+            ended = child.poll() is not None
             for line in file:
                 begun += line
                 if not begun.endswith("\n"):

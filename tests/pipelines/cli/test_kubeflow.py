@@ -23,9 +23,8 @@ PLAN = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
-    monkeypatch.setattr(
-        "pipelines.kfp.client.Server.__init__.__defaults__", (0.01,)
-    )  # seconds of pause
+    seconds_of_pause = (0.01,)
+    monkeypatch.setattr("pipelines.kfp.client.Server.__init__.__defaults__", seconds_of_pause)
     monkeypatch.delenv("KF_PIPELINES_TOKEN", raising=False)
     with KfpServer() as running:
         monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.address)

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 from pipelines.cli.explain import parse_duration
 from pipelines.cli.main import app
 from pipelines.cli.progress_view import LiveView, PlainView
+from pipelines.config import RunConfig
 from pipelines.local.engine import foreseen
-from pipelines.local.launch import own_root
-from tests.conftest import REPOSITORY
+from pipelines.local.launch import Outcome, own_root
+from tests.conftest import REPOSITORY, write_idx
 from twintrain.errors import TwintrainError
 
 
@@ -124,6 +125,51 @@ def test_the_first_answer_waits_for_nothing_heavy(arguments: list[str]) -> None:
     }
     assert "pipelines" in imported
     assert not imported & {"tensorflow", "keras", "tfx", "apache_beam", "kfp", "scipy", "pandas"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A data set of one span, with a recipe beside it."""
+    (tmp_path / "shop" / "span-4").mkdir(parents=True)
+    write_idx(tmp_path / "shop" / "span-4", {"train": 40, "eval": 20})
+    recipe = "extends: standard\nname: shop\nseeds: [7]\n"
+    (tmp_path / "shop" / "recipe.yaml").write_text(recipe)
+    return tmp_path / "shop"
+
+
+def test_the_recipe_beside_the_data_is_taken_and_shown(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[RunConfig] = []
+
+    def start(config: RunConfig, *_: object) -> Outcome:
+        started.append(config)
+        return Outcome(2, "the engine is not needed here", "", tmp_path / "log")
+
+    monkeypatch.setattr("pipelines.local.launch.run", start)
+    call = ["run", "--data", str(shop), "--root", str(tmp_path / "root")]
+    done = CliRunner().invoke(app, call, env={"COLUMNS": "300"})
+    assert done.exit_code == 2, done.output
+    first = done.output.splitlines()[0]
+    recipe = shop / "recipe.yaml"
+    assert first == f"Twintrain recipe shop ({recipe}), seeds [7], data {shop}, span 4"
+    done = CliRunner().invoke(app, [*call, "--recipe", "bare"], env={"COLUMNS": "300"})
+    assert done.output.startswith("Twintrain recipe bare, seeds [0, 1, 2]")
+    assert [config.span for config in started] == [4, 4]
+    assert [config.recipe.name for config in started] == ["shop", "bare"]
+
+
+def test_images_of_a_span_are_looked_at_before_anything_is_started(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.local.launch.run", lambda *_: pytest.fail("was started"))
+    call = ["run", "--data", str(shop), "--root", str(tmp_path / "root")]
+    found = CliRunner().invoke(app, [*call, "--set", "data.image_shape=[8,8,3]"]).exception
+    assert isinstance(found, TwintrainError)
+    assert "holds images of 28 x 28 x 1, the recipe expects 8 x 8 x 3" in found.problem
+    found = CliRunner().invoke(app, [*call, "--span", "5"]).exception
+    assert isinstance(found, TwintrainError)
+    assert found.problem == f"{shop} has no span 5."
 
 
 def test_a_second_run_on_the_same_root_is_turned_away(tmp_path: Path) -> None:

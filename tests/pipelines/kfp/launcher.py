@@ -2,11 +2,10 @@
 of a bucket.
 
 From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutputs`: names, URIs, the
-    added logs output,
-the place of the output file), metadata/client.go (an input's instance schema arrives empty),
-component/launcher_v2.go (inputs are downloaded to, and outputs uploaded from, the local path of
-their URI; metadata is merged), cacheutils/cache.go (what a step is looked up by: ids of its input
-artifacts, parameters, command, image; a hit gives the artifacts of then)."""
+added logs output, the place of the output file), metadata/client.go (an input's instance schema
+arrives empty), component/launcher_v2.go (inputs are downloaded to, and outputs uploaded from, the
+local path of their URI; metadata is merged), cacheutils/cache.go (what a step is looked up by: ids
+of its input artifacts, parameters, command, image; a hit gives the artifacts of then)."""
 
 from __future__ import annotations
 
@@ -168,12 +167,9 @@ class Launcher:
 
     def _upload(self, name: str, given: dict[str, Any]) -> None:
         path = Path(given["outputs"]["outputFile"])
-        text = (
-            path.read_text(encoding="utf-8") if path.exists() else "{}"
-        )  # as KFP: a step need not leave one
-        left = json_format.MessageToDict(
-            json_format.Parse(text, ExecutorOutput())
-        )  # KFP parses as strictly
+        # As KFP: a step need not leave one, and what it leaves is parsed as strictly.
+        text = path.read_text(encoding="utf-8") if path.exists() else "{}"
+        left = json_format.MessageToDict(json_format.Parse(text, ExecutorOutput()))
         for key, artifacts in given["outputs"]["artifacts"].items():
             if key == "executor-logs":
                 assert key not in left.get("artifacts", {})

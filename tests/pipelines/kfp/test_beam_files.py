@@ -107,9 +107,8 @@ def portable_runner(pod: Path, tmp_path: Path) -> Iterator[list[str]]:
         ],
         pool: [*hidden, *PYTHON, "pipelines.cli", "kubeflow", "beam-workers", "--port", str(pool)],
     }
-    path = os.pathsep.join(
-        [str(Path(sys.executable).parent), os.environ["PATH"]]
-    )  # where the pool finds `python`
+    # Where the pool finds `python`.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (tmp_path / "beam.log").open("wb") as log:
         started = {
             port: subprocess.Popen(
