@@ -43,9 +43,8 @@ from twintrain.diagnosis.stages.lockstep_tables import (
 from twintrain.diagnosis.stages.loss import LossReading, read_losses
 from twintrain.diagnosis.stages.metrics import check_metrics
 from twintrain.diagnosis.stages.update import check_updates
-from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.watch.trace import SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
-    SIDES,
     Subject,
     UserCodeError,
     as_found,
