@@ -6,7 +6,7 @@ import keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twintrain.diagnosis.stages.end_of_run import stop_epoch
+from twintrain.diagnosis.replay.early_stopping import stop_epoch
 
 figures = st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=1, max_size=12)
 
