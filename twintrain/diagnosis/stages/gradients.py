@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +24,7 @@ from twintrain.diagnosis.replay.updates import clip, clipped_by_hand, clipping, 
 from twintrain.diagnosis.stages.findings import seen
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
-from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep, Step
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep, Step, value_of
 
 # Steps whose gradients are replayed.
 _TRIED = 2
@@ -42,14 +43,22 @@ def check_scale(pair: Pair) -> bool:
     side = pair.side(FIT if missing[FIT] else LOOP)
     step, applied = side.updates()[0]
     norm = global_norm(step.gradients)
-    scale = float(getattr(applied.optimizer, "dynamic_scale", 0) or 0) or _USUAL_SCALE
     pair.findings.name_cause(
         "loss_scale_not_applied",
         side.name,
         side.close[0].number,
-        seen("norm of the gradients handed to the optimizer", norm, norm * scale),
+        seen(
+            "norm of the gradients handed to the optimizer",
+            norm,
+            norm * _scale_of(applied.optimizer),
+        ),
     )
     return True
+
+
+def _scale_of(optimizer: keras.Optimizer) -> float:
+    held = getattr(optimizer, "dynamic_scale", None)
+    return _USUAL_SCALE if held is None else float(value_of(held))
 
 
 def _lacks_scale(side: Side) -> bool | None:
