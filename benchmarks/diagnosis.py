@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import time
+from collections import Counter
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,50 +24,17 @@ from rich.table import Table
 from twintrain.errors import TwintrainError
 
 TASKS = ("cnn", "regression", "batch_norm", "text")
-CORRECT = Path(__file__).resolve().parent.parent / "tests" / "correct"
-# What cannot show on a task, and why.
-_NO_SOFTMAX = "needs class probabilities"
-_NO_DROPOUT = "the model has neither dropout nor batch normalization"
-_TOKENS = "token numbers have no scale"
-NOT_APPLICABLE = {
-    ("regression", "training_flag_missing"): _NO_DROPOUT,
-    ("regression", "dropout_rate_inverted"): _NO_DROPOUT,
-    ("regression", "evaluation_training_mode"): _NO_DROPOUT,
-    ("regression", "probabilities_as_logits"): _NO_SOFTMAX,
-    ("regression", "label_encoding_differs"): _NO_SOFTMAX,
-    ("text", "preprocessing_differs"): _TOKENS,
-    **{
-        (task, "target_broadcast"): "needs one output per row"
-        for task in ("cnn", "batch_norm", "text")
-    },
-    **{(task, "mask_ignored"): "nothing is padded" for task in ("cnn", "regression", "batch_norm")},
-}
-# Pairs of which one makes the other invisible or meaningless.
-EXCLUSIVE = [
-    {"shuffle_missing", "shuffle_buffer_too_small"},
-    {"weights_ignored", "weighted_mean_normalization"},
-    {"probabilities_as_logits", "label_encoding_differs"},
-    {"metrics_not_reset", "loss_before_update"},
-    {"metric_batch_average", "loss_before_update"},
-    {"gradient_accumulation", "constraints_not_applied"},
-    {"precision_differs", "loss_scale_not_applied"},
-    {"optimizer_differs", "constraints_not_applied"},
-    {"optimizer_differs", "learning_rate_schedule"},
-    {"optimizer_differs", "clip_per_variable_vs_global"},
-    {"optimizer_differs", "ema_not_finalized"},
-    {"training_flag_missing", "dropout_rate_inverted"},
-    {"epoch_truncated", "last_batch_dropped"},
-    {"metric_batch_average", "last_batch_dropped"},
-    {"preprocessing_differs", "augmentation_one_sided"},
-]
+ROOT = Path(__file__).resolve().parent.parent
+CORRECT = ROOT / "tests" / "correct"
+Job = tuple[str, tuple[str, ...]]
+Result = dict[str, Any]
 
 
-def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
+def case(job: Job) -> Result:
     """Diagnose one planted loop, in a process of its own."""
     task, planted = job
     started = time.perf_counter()
-    from diagnosis_tasks import functions_of
-
+    from benchmarks.diagnosis_tasks import functions_of
     from twintrain.diagnosis.diagnose import diagnose, diagnose_module
     from twintrain.diagnosis.watch.user_module import UserCodeError
 
@@ -94,7 +62,7 @@ def case(job: tuple[str, tuple[str, ...]]) -> dict[str, Any]:
     }
 
 
-def outcome(found: dict[str, Any]) -> str:
+def outcome(found: Result) -> str:
     """'named', 'wrong' or 'unknown' for a loop with one mistake; for pairs 'both', 'one', 'wrong'
     or 'unknown'.
     """
@@ -110,18 +78,59 @@ def outcome(found: dict[str, Any]) -> str:
     return "named" if named[0] == planted[0] else "wrong"
 
 
-def pairs(count: int, ids: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+def pairs(count: int, ids: list[str]) -> list[Job]:
     """Seeded random pairs that can stand beside each other."""
-    draw, found = random.Random(2026), []
+    from benchmarks.diagnosis_tasks import why_not
+    from benchmarks.planting import can_stand_together
+
+    draw = random.Random(2026)
+    found: list[Job] = []
     while len(found) < count:
-        task, chosen = draw.choice(TASKS), tuple(sorted(draw.sample(ids, 2), key=ids.index))
-        blocked = any((task, id_) in NOT_APPLICABLE for id_ in chosen) or set(chosen) in EXCLUSIVE
-        if not blocked and (task, chosen) not in found:
+        task = draw.choice(TASKS)
+        chosen = tuple(sorted(draw.sample(ids, 2), key=ids.index))
+        shows = all(why_not(task, id_) is None for id_ in chosen) and can_stand_together(chosen)
+        if shows and (task, chosen) not in found:
             found.append((task, chosen))
     return found
 
 
-def main() -> None:
+def not_applicable(ids: list[str]) -> dict[tuple[str, str], str]:
+    """Per task and pitfall that cannot show on it, why."""
+    from benchmarks.diagnosis_tasks import why_not
+
+    found = {}
+    for id_ in ids:
+        for task in TASKS:
+            why = why_not(task, id_)
+            if why is not None:
+                found[task, id_] = why
+    return found
+
+
+def jobs(options: argparse.Namespace) -> list[Job]:
+    """What to diagnose: clean loops, correct ones, one pitfall, two."""
+    from twintrain.diagnosis.catalogue import catalogue
+
+    ids = options.only or [pitfall.id for pitfall in catalogue()]
+    tasks = options.task or TASKS
+    left_out = not_applicable(ids)
+    found: list[Job] = []
+    if not options.only:
+        found += [(task, ()) for task in tasks]
+    if not options.only and not options.no_correct:
+        found += [("correct", (name,)) for name in _correct_files()]
+    found += [(task, (id_,)) for task in tasks for id_ in ids if (task, id_) not in left_out]
+    if len(ids) > 1:
+        found += pairs(options.pairs, ids)
+    return found
+
+
+def _correct_files() -> list[str]:
+    files = [path for path in CORRECT.glob("*.py") if not path.stem.startswith(("_", "test_"))]
+    return sorted(path.name for path in files)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -130,76 +139,79 @@ def main() -> None:
     parser.add_argument("--task", action="append", choices=TASKS)
     parser.add_argument("--no-correct", action="store_true", help="leave tests/correct out")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    from twintrain.diagnosis.catalogue import catalogue
+    return parser.parse_args()
 
-    ids = options.only or [pitfall.id for pitfall in catalogue()]
-    singles = [
-        (t, (i,)) for t in options.task or TASKS for i in ids if (t, i) not in NOT_APPLICABLE
-    ]
-    clean = [] if options.only else [(t, ()) for t in options.task or TASKS]
-    files = sorted(
-        path.name for path in CORRECT.glob("*.py") if not path.stem.startswith(("_", "test_"))
-    )
-    correct = [] if options.no_correct or options.only else [("correct", (name,)) for name in files]
-    jobs = [*clean, *correct, *singles, *(pairs(options.pairs, ids) if len(ids) > 1 else [])]
-    console, found = Console(), []
+
+def main() -> None:
+    options = _options()
+    wanted = jobs(options)
+    console = Console()
+    found: list[Result] = []
     # Not ProcessPoolExecutor: on Python 3.11 it hangs when a process reaches its last task.
     with get_context("spawn").Pool(2, maxtasksperchild=12) as pool:
-        for number, result in enumerate(pool.imap(case, jobs), start=1):
+        for number, result in enumerate(pool.imap(case, wanted), start=1):
             found.append(result | {"outcome": outcome(result)})
-            planted = " + ".join(result["planted"]) or "nothing"
-            line = f"{number}/{len(jobs)} {result['task']}: {planted} -> {found[-1]['outcome']}"
-            if found[-1]["outcome"] not in ("named", "both", "identical"):
-                line += f" {result['named']} {result['unexplained']}"
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(
+                f"{number}/{len(wanted)} {_line(found[-1])}", markup=False, soft_wrap=True
+            )
     report(console, found, options.json)
 
 
-def report(console: Console, found: list[dict[str, Any]], file: Path | None) -> None:
-    """Print the matrix and the counts; keep them in a file."""
-    from machine import describe
+def _line(result: Result) -> str:
+    planted = " + ".join(result["planted"]) or "nothing"
+    line = f"{result['task']}: {planted} -> {result['outcome']}"
+    if result["outcome"] in ("named", "both", "identical"):
+        return line
+    return f"{line} {result['named']} {result['unexplained']}"
 
+
+def report(console: Console, found: list[Result], file: Path | None) -> None:
+    """Print the matrix and the counts; keep them in a file."""
     single = [r for r in found if len(r["planted"]) == 1 and r["task"] != "correct"]
-    table = Table("pitfall", *TASKS)
-    for id_ in dict.fromkeys(r["planted"][0] for r in single):
-        cells = {r["task"]: r["outcome"] for r in single if r["planted"][0] == id_}
-        table.add_row(
-            id_,
-            *(cells.get(task, "n/a" if (task, id_) in NOT_APPLICABLE else "") for task in TASKS),
-        )
-    console.print(table)
-    for (task, id_), why in NOT_APPLICABLE.items():
-        console.print(f"n/a  {id_} on {task}: {why}", style="dim")
     groups = {
         "single": single,
         "pairs": [r for r in found if len(r["planted"]) == 2],
         "correct loops": [r for r in found if not r["planted"] or r["task"] == "correct"],
     }
-    counts = {
-        name: {
-            o: sum(r["outcome"] == o for r in group)
-            for o in dict.fromkeys(r["outcome"] for r in group)
-        }
-        for name, group in groups.items()
-    }
+    ids = list(dict.fromkeys(r["planted"][0] for r in single))
+    left_out = not_applicable(ids)
+    console.print(_matrix(single, ids, left_out))
+    for (task, id_), why in left_out.items():
+        console.print(f"n/a  {id_} on {task}: {why}", style="dim")
     seconds = sorted(r["seconds"] for r in found)
     summary = {
-        "counts": counts,
+        "counts": {name: dict(Counter(r["outcome"] for r in g)) for name, g in groups.items()},
         "median_seconds": seconds[len(seconds) // 2],
         "longest_seconds": seconds[-1],
     }
     console.print(summary)
     if file is not None:
-        why = {f"{id_} on {task}": reason for (task, id_), reason in NOT_APPLICABLE.items()}
-        file.write_text(
-            json.dumps(
-                summary | {"machine": describe(), "not_applicable": why, "cases": found}, indent=1
-            )
-            + "\n"
-        )
+        _write(file, summary, left_out, found)
+
+
+def _matrix(single: list[Result], ids: list[str], left_out: dict[tuple[str, str], str]) -> Table:
+    """A row per pitfall, a column per task."""
+    outcomes = {(r["task"], r["planted"][0]): r["outcome"] for r in single}
+    table = Table("pitfall", *TASKS)
+    for id_ in ids:
+        cells = []
+        for task in TASKS:
+            missing = "n/a" if (task, id_) in left_out else ""
+            cells.append(outcomes.get((task, id_), missing))
+        table.add_row(id_, *cells)
+    return table
+
+
+def _write(
+    file: Path, summary: Result, left_out: dict[tuple[str, str], str], found: list[Result]
+) -> None:
+    from benchmarks.machine import describe
+
+    why = {f"{id_} on {task}": reason for (task, id_), reason in left_out.items()}
+    kept = summary | {"machine": describe(), "not_applicable": why, "cases": found}
+    file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path.insert(0, str(ROOT))
     main()

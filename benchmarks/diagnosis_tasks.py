@@ -12,22 +12,38 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.planting import Setup, planted_loop, reference_fit
+from benchmarks.planting import PLANTINGS, Planting, Setup, Trait, planted_loop, reference_fit
 from twintrain.data.idx import read_images, read_labels
 
 ROWS, TEST_ROWS, BATCH = 330, 100, 32
 DATA = Path(__file__).resolve().parent.parent / "data"
 L = keras.layers
+_CLASSIFIER = frozenset({Trait.PROBABILITIES, Trait.TWO_MODES})
+# What each task has, of what a pitfall may need.
+TRAITS = {
+    "cnn": _CLASSIFIER | {Trait.SCALE},
+    "regression": frozenset({Trait.SCALE, Trait.ONE_OUTPUT}),
+    "batch_norm": _CLASSIFIER | {Trait.SCALE},
+    "text": _CLASSIFIER | {Trait.PADDING},
+}
+
+
+def why_not(task: str, id_: str) -> str | None:
+    """Why a pitfall cannot show on a task; None where it can."""
+    needs = PLANTINGS[id_].needs
+    return None if needs is None or needs in TRAITS[task] else needs.value
 
 
 def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any], ...]:
     """build_model, make_dataset, keras_fit and custom_loop of a task with pitfalls planted in the
     loop.
     """
-    two = "loss_weights_ignored" in planted
-    half = "loss_scale_not_applied" in planted
-    weighted = bool(planted & {"weights_ignored", "weighted_mean_normalization"})
-    constrained = "constraints_not_applied" in planted
+    plantings = [PLANTINGS[id_] for id_ in planted]
+    two = any(planting.two_outputs for planting in plantings)
+    half = any(planting.half for planting in plantings)
+    weighted = any(planting.weighted for planting in plantings)
+    constrained = any(planting.constrained for planting in plantings)
+    stopping = any(planting.stopping for planting in plantings)
 
     def build(policy: str) -> keras.Model:
         before = keras.config.dtype_policy()
@@ -56,9 +72,9 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
         build=build,
         test=lambda: make_dataset_now("test"),
         losses=(loss, keras.losses.MeanSquaredError()) if two else (loss,),
-        optimizer=lambda: _optimizer(planted),
+        optimizer=lambda: _optimizer(plantings),
         loss_weights=(1.0, 0.3) if two else (1.0,),
-        stopping=2 if planted & {"early_stopping_rule", "best_weights_not_restored"} else 0,
+        stopping=2 if stopping else 0,
         half=half,
     )
 
@@ -82,18 +98,15 @@ def make_dataset_now(split: str) -> tf.data.Dataset:
     return found
 
 
-def _optimizer(planted: frozenset[str]) -> keras.Optimizer:
-    rate: Any = 1e-3
-    if "learning_rate_schedule" in planted:
+def _optimizer(plantings: list[Planting]) -> keras.Optimizer:
+    constrained = any(planting.constrained for planting in plantings)
+    rate: Any = 0.05 if constrained else 1e-3
+    if any(planting.scheduled for planting in plantings):
         rate = keras.optimizers.schedules.ExponentialDecay(1e-3, 4, 0.8)
-    options: dict[str, Any] = {}
-    if "clip_per_variable_vs_global" in planted:
-        options["global_clipnorm"] = 0.05
-    if "ema_not_finalized" in planted:
-        options |= {"use_ema": True, "ema_momentum": 0.9}
-    if "constraints_not_applied" in planted:
-        return keras.optimizers.SGD(0.05 if rate == 1e-3 else rate, **options)
-    return keras.optimizers.Adam(rate, **options)
+    options = {k: v for planting in plantings for k, v in planting.optimizer.items()}
+    kind = keras.optimizers.SGD if constrained else keras.optimizers.Adam
+    found: keras.Optimizer = kind(rate, **options)
+    return found
 
 
 def _model(task: str, two: bool, constrained: bool) -> keras.Model:

@@ -3,12 +3,17 @@ equals without one.
 
 `planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no
 mistake it trains exactly as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is
-made of these."""
+made of these.
+
+A new pitfall is a line of `PLANTINGS`, which says what it asks of a task, and the place in `_Loop`
+where it is made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import keras
@@ -16,6 +21,97 @@ import numpy as np
 import tensorflow as tf
 
 LoopFunction = Callable[[keras.Model, tf.data.Dataset, int], Any]
+
+
+class Trait(Enum):
+    """What a task may have; the value says why a pitfall cannot show on a task without it."""
+
+    PROBABILITIES = "needs class probabilities"
+    TWO_MODES = "the model has neither dropout nor batch normalization"
+    SCALE = "token numbers have no scale"
+    ONE_OUTPUT = "needs one output per row"
+    PADDING = "nothing is padded"
+
+
+@dataclass(frozen=True)
+class Planting:
+    """What a pitfall asks of the task it is planted in.
+
+    Attributes:
+        needs: what the task must have; None for any task.
+        not_beside: pitfalls that would be invisible or meaningless beside it, or it beside them.
+        two_outputs: the model has a second output.
+        half: mixed float16.
+        weighted: the data has sample weights.
+        constrained: a layer has a constraint, and the optimizer is SGD.
+        scheduled: the learning rate follows a schedule.
+        stopping: early stopping is on.
+        optimizer: more arguments of the optimizer.
+    """
+
+    needs: Trait | None = None
+    not_beside: frozenset[str] = frozenset()
+    two_outputs: bool = False
+    half: bool = False
+    weighted: bool = False
+    constrained: bool = False
+    scheduled: bool = False
+    stopping: bool = False
+    optimizer: dict[str, Any] = field(default_factory=dict)
+
+
+PLANTINGS = {
+    "different_initial_weights": Planting(),
+    "shuffle_missing": Planting(),
+    "shuffle_buffer_too_small": Planting(not_beside=frozenset({"shuffle_missing"})),
+    "batch_size_differs": Planting(),
+    "epoch_truncated": Planting(),
+    "last_batch_dropped": Planting(not_beside=frozenset({"epoch_truncated"})),
+    "preprocessing_differs": Planting(Trait.SCALE),
+    "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
+    "training_flag_missing": Planting(Trait.TWO_MODES),
+    "dropout_rate_inverted": Planting(Trait.TWO_MODES, frozenset({"training_flag_missing"})),
+    "precision_differs": Planting(),
+    "target_broadcast": Planting(Trait.ONE_OUTPUT),
+    "probabilities_as_logits": Planting(Trait.PROBABILITIES),
+    "label_encoding_differs": Planting(Trait.PROBABILITIES, frozenset({"probabilities_as_logits"})),
+    "loss_reduction": Planting(),
+    "regularization_losses_missing": Planting(),
+    "weights_ignored": Planting(weighted=True),
+    "loss_weights_ignored": Planting(two_outputs=True),
+    "weighted_mean_normalization": Planting(
+        not_beside=frozenset({"weights_ignored"}), weighted=True
+    ),
+    "mask_ignored": Planting(Trait.PADDING),
+    "loss_scale_not_applied": Planting(not_beside=frozenset({"precision_differs"}), half=True),
+    "clip_per_variable_vs_global": Planting(optimizer={"global_clipnorm": 0.05}),
+    "optimizer_differs": Planting(not_beside=frozenset({"clip_per_variable_vs_global"})),
+    "learning_rate_schedule": Planting(not_beside=frozenset({"optimizer_differs"}), scheduled=True),
+    "gradient_accumulation": Planting(),
+    "constraints_not_applied": Planting(
+        not_beside=frozenset({"gradient_accumulation", "optimizer_differs"}), constrained=True
+    ),
+    "trainable_flags": Planting(),
+    "metrics_not_reset": Planting(),
+    "metric_batch_average": Planting(not_beside=frozenset({"last_batch_dropped"})),
+    "loss_before_update": Planting(
+        not_beside=frozenset({"metrics_not_reset", "metric_batch_average"})
+    ),
+    "ema_not_finalized": Planting(
+        not_beside=frozenset({"optimizer_differs"}),
+        optimizer={"use_ema": True, "ema_momentum": 0.9},
+    ),
+    "evaluation_set_differs": Planting(),
+    "evaluation_training_mode": Planting(Trait.TWO_MODES),
+    "early_stopping_rule": Planting(stopping=True),
+    "best_weights_not_restored": Planting(stopping=True),
+}
+
+
+def can_stand_together(ids: Iterable[str]) -> bool:
+    """Whether each of some pitfalls shows beside the others."""
+    chosen = set(ids)
+    return not any(PLANTINGS[id_].not_beside & chosen for id_ in chosen)
 
 
 @dataclass(frozen=True)
@@ -71,12 +167,13 @@ def shuffled(
     ds: tf.data.Dataset, buffer: int | None = None, batch: int | None = None, drop: bool = False
 ) -> tf.data.Dataset:
     """Rows in a new order every epoch, batched as before unless told otherwise."""
-    rows = list(ds)
-    count, size = (
-        sum(len(keras.tree.flatten(r)[0]) for r in rows),
-        len(keras.tree.flatten(rows[0])[0]),
-    )
+    sizes = [_rows_in(element) for element in ds]
+    count, size = sum(sizes), sizes[0]
     return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
+
+
+def _rows_in(element: Any) -> int:
+    return len(keras.tree.flatten(element)[0])
 
 
 def planted_loop(setup: Setup, planted: frozenset[str]) -> LoopFunction:
@@ -113,7 +210,9 @@ class _Loop:
         self.optimizer = self._optimizer()
         if setup.half and not self.has("loss_scale_not_applied"):
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-        self.best, self.wait, self.kept = float("inf"), 0, model.get_weights()
+        self.best = float("inf")
+        self.wait = 0
+        self.kept = model.get_weights()
         self.sums: list[np.ndarray] = []
         self.batches: list[tuple[float, int]] = []
 
@@ -151,29 +250,30 @@ class _Loop:
         return self.model, log
 
     def _data(self, ds: tf.data.Dataset) -> tf.data.Dataset:
-        rows = sum(len(keras.tree.flatten(element)[0]) for element in ds)
-        size = len(keras.tree.flatten(next(iter(ds)))[0])
-        buffer = max(2, rows // 10) if self.has("shuffle_buffer_too_small") else None
-        batch = size * 2 if self.has("batch_size_differs") else None
-        data = (
-            ds
-            if self.has("shuffle_missing")
-            else shuffled(ds, buffer, batch, self.has("last_batch_dropped"))
-        )
-        if self.has("shuffle_missing") and batch:
-            data = data.unbatch().batch(batch)
-        if self.has("shuffle_missing") and self.has("last_batch_dropped"):
-            data = data.unbatch().batch(batch or size, drop_remainder=True)
+        sizes = [_rows_in(element) for element in ds]
+        rows, size = sum(sizes), sizes[0]
+        batch = size * 2 if self.has("batch_size_differs") else size
+        data = self._batched(ds, rows, batch)
         if self.has("epoch_truncated"):
-            data = data.take(max(1, rows // (batch or size) * 2 // 3))
+            data = data.take(max(1, rows // batch * 2 // 3))
         if self.has("preprocessing_differs"):
             data = data.map(lambda x, *rest: (x / 255.0, *rest))
         if self.has("augmentation_one_sided"):
             data = data.map(lambda x, *rest: (_augmented(x), *rest))
         return data
 
+    def _batched(self, ds: tf.data.Dataset, rows: int, batch: int) -> tf.data.Dataset:
+        drop = self.has("last_batch_dropped")
+        if self.has("shuffle_missing"):
+            if not drop and not self.has("batch_size_differs"):
+                return ds
+            return ds.unbatch().batch(batch, drop_remainder=drop)
+        buffer = max(2, rows // 10) if self.has("shuffle_buffer_too_small") else None
+        return shuffled(ds, buffer, batch, drop)
+
     def _step(self, number: int, x: Any, y: Any, w: Any) -> None:
-        model, training = self.model, None if self.has("training_flag_missing") else True
+        model = self.model
+        training = None if self.has("training_flag_missing") else True
         with tf.GradientTape() as tape:
             predictions = model(x, training=training)
             loss = self._loss(y, predictions, w)
@@ -185,7 +285,7 @@ class _Loop:
             variables = variables[len(variables) // 2 :]
         gradients = tape.gradient(scaled, variables)
         self._update(number, gradients, variables)
-        self.batches.append((float(loss), len(keras.tree.flatten(x)[0])))
+        self.batches.append((float(loss), _rows_in(x)))
 
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -221,22 +321,24 @@ class _Loop:
         self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]
     ) -> None:
         if self.has("gradient_accumulation"):
-            dense = [np.asarray(tf.convert_to_tensor(g)) for g in gradients]
-            self.sums = (
-                [a + b for a, b in zip(self.sums, dense, strict=True)] if self.sums else dense
-            )
-            if number % 4 == 3:
-                self.optimizer.apply_gradients(
-                    zip([tf.constant(s) for s in self.sums], variables, strict=True)
-                )
-                self.sums = []
+            self._accumulate(number, gradients, variables)
         elif self.has("constraints_not_applied"):
+            rate = float(self.optimizer.learning_rate)
             for variable, gradient in zip(variables, gradients, strict=True):
-                variable.assign_sub(
-                    float(self.optimizer.learning_rate) * tf.convert_to_tensor(gradient)
-                )
+                variable.assign_sub(rate * tf.convert_to_tensor(gradient))
         else:
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _accumulate(
+        self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]
+    ) -> None:
+        """Add up the gradients of four batches, and apply the sum."""
+        dense = [np.asarray(tf.convert_to_tensor(g)) for g in gradients]
+        self.sums = [a + b for a, b in zip(self.sums, dense, strict=True)] if self.sums else dense
+        if number % 4 == 3:
+            total = [tf.constant(s) for s in self.sums]
+            self.optimizer.apply_gradients(zip(total, variables, strict=True))
+            self.sums = []
 
     def _reported(self, data: tf.data.Dataset) -> float:
         if self.has("loss_before_update"):
@@ -258,14 +360,16 @@ class _Loop:
             x, y, w = keras.utils.unpack_x_y_sample_weight(element)
             loss = self._loss(y, self.model(x, training=training), w)
             losses.append(float(loss) + float(sum(float(added) for added in self.model.losses)))
-            sizes.append(len(keras.tree.flatten(x)[0]))
+            sizes.append(_rows_in(x))
         return float(
             np.average(losses, weights=None if self.has("metric_batch_average") else sizes)
         )
 
     def _stops(self, value: float) -> bool:
         if value < self.best:
-            self.best, self.wait, self.kept = value, 0, self.model.get_weights()
+            self.best = value
+            self.wait = 0
+            self.kept = self.model.get_weights()
             return False
         self.wait += 1
         return self.wait >= self.setup.stopping + (3 if self.has("early_stopping_rule") else 0)

@@ -5,6 +5,7 @@ Every entry is a line of `catalogue.yaml`. The ids are stable: programs may depe
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,29 @@ _TRACKERS = {
     "keras": "https://github.com/keras-team/keras/issues/",
 }
 GUIDE = "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/"
+
+
+class Stage(str, Enum):
+    """Where in a training a pitfall shows, in the order in which things happen.
+
+    The tables of lockstep have words of their own for the tensors of one step
+    (`twintrain.parity.divergence.Difference.stage`).
+    """
+
+    START = "before step 0"
+    BATCH_CONTENTS = "batch contents"
+    BATCH_COUNT = "batch count"
+    FORWARD = "forward output"
+    LOSS = "loss"
+    GRADIENTS = "gradients"
+    UPDATE = "update"
+    METRIC = "metric"
+    SECOND_METRIC = "metric, second epoch"
+    EVALUATION = "evaluation"
+    END = "end of run"
+
+    # What is printed is the word; by itself, Enum prints its own name.
+    __str__ = str.__str__
 
 
 class Pitfall(BaseModel):
@@ -40,7 +64,7 @@ class Pitfall(BaseModel):
 
     id: str
     does: str
-    stage: str
+    stage: Stage
     looks: str
     fix: str
     example: str

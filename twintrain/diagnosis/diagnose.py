@@ -4,11 +4,10 @@
     result.verdict, [cause.id for cause in result.causes]
 
 Each side is read by itself: from what it had before a stage, a correct loop's stage is replayed,
-    and where that does
-not give what was observed, the same stage with a mistake of the catalogue planted. A mistake is
-named only where its replay reproduces the observation to float tolerance and the other side does
-otherwise. Since each stage starts from what was observed before it, mistakes do not hide one
-another.
+and where that does not give what was observed, the same stage with a mistake of the catalogue
+planted. A mistake is named only where its replay reproduces the observation to float tolerance and
+the other side does otherwise. Since each stage starts from what was observed before it, mistakes do
+not hide one another.
 """
 
 from __future__ import annotations
@@ -20,32 +19,44 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.catalogue import by_id, order
-from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.stages.batches import check_batches, check_start
-from twintrain.diagnosis.stages.end_of_run import EPOCHS, check_average, check_ending
-from twintrain.diagnosis.stages.evaluation import check_evaluations
-from twintrain.diagnosis.stages.findings import (
-    FIT,
-    LOOP,
-    Pair,
-    largest,
-    read_side,
-    trainable_positions,
+from twintrain.diagnosis.catalogue import order
+from twintrain.diagnosis.replay.compare import largest, trainable_positions
+from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.replay.tolerances import (
+    END_FACTOR,
+    GROWN,
+    REPEAT_FACTOR,
+    ROUNDING,
+    UNSEEDED,
 )
-from twintrain.diagnosis.stages.forward import check_forward, check_models
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.stages.batches import check_change, check_count, check_order, check_size
+from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
+from twintrain.diagnosis.stages.evaluation import check_evaluations
+from twintrain.diagnosis.stages.forward import check_forward
+from twintrain.diagnosis.stages.gradients import (
+    check_accumulation,
+    check_clipping,
+    check_gradients,
+    check_scale,
+)
 from twintrain.diagnosis.stages.learning_rate import check_rates
 from twintrain.diagnosis.stages.lockstep_tables import (
+    BATCH,
     first_divergence,
     lockstep_tables,
     weight_curve,
 )
-from twintrain.diagnosis.stages.loss import LossReading, read_losses
-from twintrain.diagnosis.stages.metrics import check_metrics
-from twintrain.diagnosis.stages.update import check_updates
-from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.stages.loss import check_losses
+from twintrain.diagnosis.stages.metrics import check_metrics, check_resets
+from twintrain.diagnosis.stages.models import check_models
+from twintrain.diagnosis.stages.pair import Pair, Side, read_side
+from twintrain.diagnosis.stages.start import check_start
+from twintrain.diagnosis.stages.update import check_optimizer, check_trainable
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
-    SIDES,
     Subject,
     UserCodeError,
     as_found,
@@ -53,16 +64,39 @@ from twintrain.diagnosis.watch.user_module import (
     subject_of,
 )
 from twintrain.errors import TwintrainError
+from twintrain.parity.divergence import Divergence
 
 Tell = Callable[[str], None]
+
+# Every check, in the order in which things happen in a step, an epoch and a training.
+CHECKS: tuple[Callable[[Pair], bool], ...] = (
+    check_start,
+    check_models,
+    check_size,
+    check_count,
+    check_order,
+    check_change,
+    check_forward,
+    check_losses,
+    check_scale,
+    check_gradients,
+    check_accumulation,
+    check_clipping,
+    check_trainable,
+    check_optimizer,
+    check_rates,
+    check_evaluations,
+    check_resets,
+    check_metrics,
+    check_average,
+)
+# Steps from each boundary on that are kept in full, and steps after which a run is stopped.
 CLOSE = 12
 MOST_STEPS = 400
-# What float32 rounding makes of two dozen steps; more, where the same code differs by more between
-# two runs.
-ROUNDING = 2e-5
-# And of two epochs, where every stage was replayed and agrees: Adam turns the last digit of a
-# gradient near zero into a step of full length.
-GROWN = 1e-3
+# Share of the deadline after which the longer run is left out.
+LAST_START = 0.7
+# Rows of the longer run.
+FEW_ROWS, FEW_TEST_ROWS = 128, 64
 
 
 def diagnose_module(
@@ -140,15 +174,15 @@ def _diagnose(
     tell("replaying the steps")
     fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
-    losses = _stages(pair)
-    pair.replayed = len(losses) == len(SIDES) and not pair.unexplained
-    if (
-        all(trace.complete for trace in twice.values())
-        and time.monotonic() - started < deadline * 0.7
-    ):
+    for check in CHECKS:
+        check(pair)
+    replayed = len(pair.losses) == len(SIDES) and not pair.findings.unexplained
+    if any(_starts_with_nan(side) for side in pair.sides):
+        pair.findings.notes.append("A loss is not a number from the first step on.")
+    if pair.complete and time.monotonic() - started < deadline * LAST_START:
         tell("watching a longer run of each, for early stopping")
-        _ending(pair, losses, left)
-    result = conclude(pair, once)
+        _compare_endings(pair, left)
+    result = conclude(pair, once, replayed)
     result.seconds = time.monotonic() - started
     return result
 
@@ -185,87 +219,87 @@ def _need_steps(runs: dict[str, Trace]) -> None:
             )
 
 
-def _stages(pair: Pair) -> dict[str, LossReading]:
-    check_start(pair)
-    check_models(pair)
-    check_batches(pair)
-    if _first_is_nan(pair):
-        pair.notes.append("A loss is not a number from the first step on.")
-    check_forward(pair)
-    losses = read_losses(pair)
-    check_updates(pair, losses)
-    check_rates(pair)
-    check_evaluations(pair)
-    check_metrics(pair, losses)
-    check_average(pair)
-    return losses
+def _starts_with_nan(side: Side) -> bool:
+    return not np.isfinite(side.steps[0].target or 0.0)
 
 
-def _first_is_nan(pair: Pair) -> bool:
-    return any(not np.isfinite(side.steps[0].target or 0.0) for side in pair.sides)
-
-
-def _ending(pair: Pair, losses: dict[str, LossReading], left: Callable[[], float]) -> None:
+def _compare_endings(pair: Pair, left: Callable[[], float]) -> None:
+    """Run both sides longer, on little data, and compare how they end."""
     subject = pair.subject
-    test = subject.test.shortened(64, shuffled_targets=True) if subject.test else None
-    small = subject.varied(subject.train.shortened(128, shuffled_targets=False), test)
+    test = subject.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if subject.test else None
     runs = {}
     for side in SIDES:
-        try:
-            found = small.run_plain(side, EPOCHS, left() / 3)
-        except UserCodeError:
-            pair.notes.append(
-                f"{side} does not run on little data: early stopping was not compared."
-            )
+        run = _longer_run(pair, side, test, left)
+        if run is None:
             return
-        if found is None:
-            pair.notes.append(
-                f"{side} did not end a longer run in time: early stopping was not compared."
-            )
-            return
-        runs[side] = found
-    check_ending(pair, runs, test, losses[FIT].declared if FIT in losses else None)
+        runs[side] = run
+    check_ending(pair, runs, test)
 
 
-def conclude(pair: Pair, once: dict[str, Trace]) -> Diagnosis:
-    """Weigh what the stages found against what the numbers say."""
-    tolerance = max(ROUNDING, 2 * _repeat(pair, once))
+def _longer_run(
+    pair: Pair, side: str, test: Rows | None, left: Callable[[], float]
+) -> Milestones | None:
+    """One side's longer run; None, and a note, where it cannot be had."""
+    train = pair.subject.train.shortened(FEW_ROWS, shuffled_targets=False)
+    try:
+        found = pair.subject.varied(train, test).run_plain(side, EPOCHS, left() / 3)
+        why = "did not end a longer run in time"
+    except UserCodeError:
+        found = None
+        why = "does not run on little data"
+    if found is None:
+        pair.findings.notes.append(f"{side} {why}: early stopping was not compared.")
+    return found
+
+
+def conclude(pair: Pair, once: dict[str, Trace], replayed: bool) -> Diagnosis:
+    """Weigh what the stages found against what the numbers say.
+
+    Args:
+        pair: with the findings of all stages.
+        once: per side, another run, of one epoch.
+        replayed: forward pass, loss, gradients and updates of both sides were reproduced.
+    """
+    findings = pair.findings
+    tolerance = max(ROUNDING, REPEAT_FACTOR * _repeat(pair, once))
     tables = lockstep_tables(pair)
     first = first_divergence(tables, tolerance)
-    curve = weight_curve(pair, len(tables))
-    pair.causes.sort(key=lambda cause: order(cause.id))
-    for cause in pair.causes:
-        cause.fix = by_id(cause.id).fix
+    curve = weight_curve(pair)
     final = _final_difference(pair)
-    same_numbers = first is None and bool(tables) and (final is None or final <= tolerance * 50)
+    near = final is None or final <= tolerance * END_FACTOR
+    same_numbers = first is None and bool(tables) and near
     # What no replay explains matters only where the sides differ: a loss of the user's own, used by
     # both, does not.
-    unexplained = [] if same_numbers else pair.unexplained
-    comparable = first is None or first.stage != "batch"
-    small = first is not None and first.stage != "batch" and (first.max_abs or 1.0) < GROWN
-    if (
-        not pair.causes
-        and not unexplained
-        and not same_numbers
-        and comparable
-        and not (small and pair.replayed)
-    ):
+    unexplained = [] if same_numbers else findings.unexplained
+    silent = not findings.causes and not unexplained and not same_numbers
+    if silent and not _is_rounding(first, replayed):
         unexplained = ["the weights differ, and every stage that was replayed agrees"]
-    verdict = "causes_found" if pair.causes else "unknown" if unexplained else "identical"
+    named = {cause.id for cause in findings.causes}
     measured = [value for value in curve if value is not None]
     return Diagnosis(
-        verdict=verdict,  # type: ignore[arg-type]
-        causes=pair.causes,
+        verdict="causes_found" if named else "unknown" if unexplained else "identical",
+        causes=sorted(findings.causes, key=lambda cause: order(cause.id)),
         first_divergence=first,
         max_abs_difference=measured[-1] if measured else final,
         steps=len(tables),
         tolerance=tolerance,
         unexplained=unexplained,
-        ruled_out=sorted(pair.ruled_out - {cause.id for cause in pair.causes}),
-        notes=[*pair.notes, *_notes(pair)],
+        ruled_out=sorted(findings.ruled_out - named),
+        notes=[*findings.notes, *_notes(pair)],
         curve=curve,
         tables=tables,
     )
+
+
+def _is_rounding(first: Divergence | None, replayed: bool) -> bool:
+    """Whether a difference that no stage explains is none: the batches cannot be compared, or all
+    was reproduced and the difference is what rounding grows to.
+    """
+    if first is None:
+        return False
+    if first.stage == BATCH:
+        return True
+    return replayed and (first.max_abs or 1.0) < GROWN
 
 
 def _notes(pair: Pair) -> list[str]:
@@ -290,17 +324,18 @@ def _repeat(pair: Pair, once: dict[str, Trace]) -> float:
                 continue
             positions = trainable_positions(a.model)
             gap = largest([a.after[p] for p in positions], [b.after[p] for p in positions])
-            if gap is None or gap > 1e-3:
-                note = f"{side.name} does not repeat itself: it draws random numbers that no global seed governs."
-                if note not in pair.notes:
-                    pair.notes.append(note)
+            if gap is None or gap > UNSEEDED:
+                pair.findings.notes.append(
+                    f"{side.name} does not repeat itself: it draws random numbers that no global "
+                    "seed governs."
+                )
                 return worst
             worst = max(worst, gap)
     return worst
 
 
 def _final_difference(pair: Pair) -> float | None:
-    kept = [side.trace.kept for side in pair.sides]
-    if kept[0] is None or kept[1] is None:
+    fit, loop = pair.fit.trace.kept, pair.loop.trace.kept
+    if fit is None or loop is None:
         return None
-    return largest(kept[0], kept[1])
+    return largest(fit, loop)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from twintrain.diagnosis.catalogue import Stage
 from twintrain.parity.divergence import Difference, Divergence
 
 Verdict = Literal["identical", "causes_found", "unknown"]
@@ -37,7 +38,7 @@ class Cause(BaseModel):
         id: from the catalogue.
         side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does
             by itself, the loop, because fit is what it is held against.
-        first_visible: stage at which it shows first.
+        first_visible: stage at which it shows first; mostly the one of the catalogue.
         step: training step (from 0) at which it shows first; None where it shows before or after
             all steps.
         evidence: observed against replayed.
@@ -46,7 +47,7 @@ class Cause(BaseModel):
 
     id: str
     side: str
-    first_visible: str
+    first_visible: Stage
     step: int | None
     evidence: list[Evidence]
     fix: str = ""

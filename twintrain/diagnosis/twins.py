@@ -13,7 +13,7 @@ from twintrain.data.example_store import ExampleStore
 from twintrain.diagnosis.catalogue import by_id
 from twintrain.diagnosis.diagnose import diagnose
 from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.stages.findings import FIT
+from twintrain.diagnosis.watch.trace import FIT
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import LockstepJob, run_job
 from twintrain.problems.find import find_problem
@@ -43,10 +43,8 @@ def run_and_explain(job: LockstepJob) -> LockstepResult:
 def diagnose_twins(recipe: Recipe, problem: Problem, store: ExampleStore) -> Diagnosis:
     """Diagnose the two twins of a recipe on a few rows of its own data, with its first seed."""
     rows = np.unique(np.linspace(0, len(store) - 1, min(len(store), ROWS + ROWS // 3)).astype(int))
-    train, test = (
-        store.subset(rows[:ROWS]),
-        store.subset(rows[ROWS:] if len(rows) > ROWS else rows[:ROWS]),
-    )
+    train = store.subset(rows[:ROWS])
+    test = store.subset(rows[ROWS:]) if len(rows) > ROWS else train
 
     def trainer(name: TwinName) -> Callable[..., Any]:
         def train_twin(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:

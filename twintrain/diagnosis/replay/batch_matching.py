@@ -12,6 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.tolerances import (
+    HALF,
+    PULLED,
+    RECOGNISED,
+    SAME_ROW,
+    SCALED,
+    STANDARDISED_DECIMALS,
+    TINY,
+)
 from twintrain.diagnosis.watch.frozen_rows import Rows, as_rows, keys_of
 from twintrain.diagnosis.watch.trace import Evaluation, Step
 
@@ -53,22 +63,41 @@ def read_stream(fed: Fed, data: Rows, epoch: int) -> Stream:
         epoch: batches in the first epoch.
     """
     values = [as_rows(step.inputs) for step in fed]
-    index: dict[bytes, list[int]] = defaultdict(list)
-    for position, key in enumerate(data.keys):
-        index[key].append(position)
+    index = _index_of(data.keys)
     stream = Stream([len(batch) for batch in values], [], values=values)
     direct = [_find(keys_of(step.inputs), index) for step in fed]
     if all((found >= 0).all() for found in direct):
         stream.rows = direct
         return stream
+    stream.rows = _indirectly(fed, values, data, direct, index)
+    stream.change, stream.detail = _change(values, stream.rows, as_rows(data.part(0)), epoch)
+    return stream
+
+
+def _index_of(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
+    """Per key, all places where it stands."""
+    index: dict[bytes, list[int]] = defaultdict(list)
+    for position, key in enumerate(keys):
+        index[key].append(position)
+    return index
+
+
+def _indirectly(
+    fed: Fed,
+    values: list[np.ndarray],
+    data: Rows,
+    direct: list[np.ndarray],
+    index: dict[bytes, list[int]],
+) -> list[np.ndarray]:
+    """Recognise rows that were changed: by the element they were made of, their targets, or their
+    shape; whatever recognises most.
+    """
     pulled = [_pulled(step, index) for step in fed]
     # Judged by most batches: augmentation leaves some rows as they were.
-    base = pulled if _share(pulled) > max(0.5, _share(direct)) else direct
-    if _share(base) < 0.9:
-        base = _by_targets(fed, data) or _by_shape(values, data) or base
-    stream.rows = base
-    stream.change, stream.detail = _change(values, base, as_rows(data.part(0)), epoch)
-    return stream
+    base = pulled if _share(pulled) > max(PULLED, _share(direct)) else direct
+    if _share(base) < RECOGNISED:
+        return _by_targets(fed, data) or _by_shape(values, data) or base
+    return base
 
 
 def _find(keys: list[bytes], index: dict[bytes, list[int]]) -> np.ndarray:
@@ -106,10 +135,16 @@ def _by_targets(fed: Fed, data: Rows) -> list[np.ndarray] | None:
     seen = [keys_of(step.element[1]) for step in fed]
     known = keys_of(targets)
     if len(set(known)) == len(known):
-        index = {key: [position] for position, key in enumerate(known)}
+        index = _index_of(known)
         found = [_find(keys, index) for keys in seen]
-        return found if _share(found) > 0.9 else None
-    position, found = 0, []
+        return found if _share(found) > RECOGNISED else None
+    return _in_order(seen, known)
+
+
+def _in_order(seen: list[list[bytes]], known: list[bytes]) -> list[np.ndarray] | None:
+    """The rows of batches whose targets come in the data's own order, over and over."""
+    position = 0
+    found = []
     for keys in seen:
         if position + len(keys) > len(known):
             position = 0
@@ -122,20 +157,18 @@ def _by_targets(fed: Fed, data: Rows) -> list[np.ndarray] | None:
 
 def _by_shape(values: list[np.ndarray], data: Rows) -> list[np.ndarray] | None:
     """Recognise rows up to one scale and offset: each is standardised by itself."""
-    index: dict[bytes, list[int]] = defaultdict(list)
     reference = as_rows(data.part(0))
     if not values or values[0].shape[1] != reference.shape[1] or reference.shape[1] < 4:
         return None
-    for position, key in enumerate(_standardised(reference)):
-        index[key].append(position)
+    index = _index_of(_standardised(reference))
     found = [_find(_standardised(batch), index) for batch in values]
-    return found if _share(found) > 0.9 else None
+    return found if _share(found) > RECOGNISED else None
 
 
 def _standardised(rows: np.ndarray) -> list[bytes]:
     centred = rows - rows.mean(axis=1, keepdims=True)
-    spread = np.maximum(centred.std(axis=1, keepdims=True), 1e-12)
-    return [row.tobytes() for row in np.round(centred / spread, 2) + 0.0]
+    spread = np.maximum(centred.std(axis=1, keepdims=True), TINY)
+    return [row.tobytes() for row in np.round(centred / spread, STANDARDISED_DECIMALS) + 0.0]
 
 
 def _change(
@@ -145,17 +178,24 @@ def _change(
     if got.shape[1] != reference.shape[1]:
         return "fixed", None
     known = ids >= 0
-    if known.mean() > 0.9:
-        x, y = reference[ids[known]], got[known]
-        for name in ("float16", "bfloat16"):
-            rounded = np.asarray(keras.ops.cast(keras.ops.cast(x, name), "float32"))
-            if np.array_equal(rounded, y):
-                return "rounded", name
-        a, b = np.polyfit(x.ravel(), y.ravel(), 1) if x.std() > 0 else (1.0, 0.0)
-        scale = max(float(np.abs(y).max()), 1e-12)
-        if np.abs(a * x + b - y).max() < 1e-4 * scale:
-            return "scaled", (float(a), float(b))
+    if known.mean() > RECOGNISED:
+        found = _simple_change(reference[ids[known]], got[known])
+        if found is not None:
+            return found
     return ("random" if _varies(values, rows, epoch) else "fixed"), None
+
+
+def _simple_change(x: np.ndarray, y: np.ndarray) -> tuple[str, tuple[float, float] | str] | None:
+    """How rows x of the data became y, where they were rounded or scaled."""
+    for name in HALF:
+        rounded = np.asarray(keras.ops.cast(keras.ops.cast(x, name), "float32"))
+        if np.array_equal(rounded, y):
+            return "rounded", name
+    a, b = np.polyfit(x.ravel(), y.ravel(), 1) if x.std() > 0 else (1.0, 0.0)
+    largest = max(float(np.abs(y).max()), TINY)
+    if np.abs(a * x + b - y).max() < SCALED * largest:
+        return "scaled", (float(a), float(b))
+    return None
 
 
 def _varies(values: list[np.ndarray], rows: list[np.ndarray], epoch: int) -> bool:
@@ -165,13 +205,12 @@ def _varies(values: list[np.ndarray], rows: list[np.ndarray], epoch: int) -> boo
         return False
     ids_first, ids_second = np.concatenate(rows[:epoch]), np.concatenate(rows[epoch:])
     a, b = np.concatenate(first), np.concatenate(second)
-    if (ids_first >= 0).mean() > 0.9 and (ids_second >= 0).mean() > 0.9:
+    if (ids_first >= 0).mean() > RECOGNISED and (ids_second >= 0).mean() > RECOGNISED:
         where = {int(row): position for position, row in enumerate(ids_second)}
         pairs = [(i, where[int(row)]) for i, row in enumerate(ids_first) if int(row) in where]
-        return any(not np.allclose(a[i], b[j], rtol=1e-4, atol=1e-5) for i, j in pairs)
-    return len({row.tobytes() for row in a} & {row.tobytes() for row in b}) < 0.9 * min(
-        len(a), len(b)
-    )
+        return any(not each_close(a[i], b[j], SAME_ROW) for i, j in pairs)
+    in_both = {row.tobytes() for row in a} & {row.tobytes() for row in b}
+    return len(in_both) < RECOGNISED * min(len(a), len(b))
 
 
 def true_parts(step: Step | Evaluation, rows: np.ndarray, data: Rows) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
-from twintrain.diagnosis.stages.forward import call_model, weights_of
+from twintrain.diagnosis.replay.model_calls import call_model, weights_of
+from twintrain.diagnosis.replay.tolerances import FIGURE
 from twintrain.diagnosis.watch.trace import Evaluation, Step
 
-RIGHT, BATCHES, RUNNING, RUNNING_BATCHES, AFTER = (
-    "mean over examples",
-    "mean over batches",
-    "never reset",
-    "never reset, mean over batches",
-    "after the updates",
-)
+# Ways of averaging a figure over an epoch, the right one first.
+RIGHT = "mean over examples"
+BATCHES = "mean over batches"
+RUNNING = "never reset"
+RUNNING_BATCHES = "never reset, mean over batches"
+AFTER = "after the updates"
+WAYS = (RIGHT, BATCHES, RUNNING, RUNNING_BATCHES, AFTER)
 
 
 @dataclass
@@ -63,10 +65,10 @@ def match(log: list[float], quantities: list[Quantity]) -> tuple[str, Quantity] 
     """The way of averaging, and the quantity, that gives a logged series; the right way is tried
     first.
     """
-    for way in (RIGHT, BATCHES, RUNNING, RUNNING_BATCHES, AFTER):
+    for way in WAYS:
         for quantity in quantities:
             for wanted in quantity.series()[way]:
-                if len(wanted) == len(log) and np.allclose(log, wanted, rtol=2e-4, atol=2e-6):
+                if len(wanted) == len(log) and each_close(log, wanted, FIGURE):
                     return way, quantity
     return None
 
@@ -78,31 +80,37 @@ def training_quantities(
     epochs = [steps[:first_epoch], steps[first_epoch:]]
     true = [targets[:first_epoch], targets[first_epoch:]]
     found = [
-        Quantity("loss", [([s.target or 0.0 for s in e], [s.size for s in e]) for e in epochs]),
-        Quantity(
+        _quantity("loss", epochs, true, lambda y, step: step.target or 0.0),
+        _quantity(
             "loss without regularization",
-            [
-                ([(s.target or 0.0) - s.layer_losses for s in e], [s.size for s in e])
-                for e in epochs
-            ],
+            epochs,
+            true,
+            lambda y, step: (step.target or 0.0) - step.layer_losses,
         ),
     ]
     for name, figure in _figures(steps[0].outputs, targets[0]).items():
-        found.append(
-            Quantity(
-                name,
-                [
-                    (
-                        [figure(y, s.outputs) for y, s in zip(ys, e, strict=True)],
-                        [s.size for s in e],
-                    )
-                    for ys, e in zip(true, epochs, strict=True)
-                ],
-            )
-        )
+        found.append(_quantity(name, epochs, true, _of_outputs(figure)))
     for quantity in found:
         quantity.after = _after(quantity.name, epochs, true, declared)
     return found
+
+
+def _quantity(
+    name: str,
+    epochs: Sequence[Sequence[Any]],
+    true: list[list[Any]],
+    value: Callable[[Any, Any], float],
+) -> Quantity:
+    """A figure of every batch: `value(targets, step or evaluation)`."""
+    found = []
+    for fed, ys in zip(epochs, true, strict=True):
+        values = [value(y, batch) for y, batch in zip(ys, fed, strict=True)]
+        found.append((values, [batch.size for batch in fed]))
+    return Quantity(name, found)
+
+
+def _of_outputs(figure: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
+    return lambda y, step: figure(y, step.outputs)
 
 
 def _after(
@@ -111,18 +119,19 @@ def _after(
     """The figure of each epoch's batches from the weights at its end, averaged over examples and
     over batches.
     """
-    if declared is None or any(not e or e[-1].after is None for e in epochs):
+    if declared is None:
         return []
     examples, batches = [], []
     for steps, ys in zip(epochs, true, strict=True):
-        last = steps[-1]
-        assert last.after is not None
+        weights = steps[-1].after if steps else None
+        if weights is None:
+            return []
+        model = steps[-1].model
         values = []
-        with weights_of(last.model, last.after):
+        with weights_of(model, weights):
             for step, y in zip(steps, ys, strict=True):
-                values.append(
-                    figure_of(name, step, y, call_model(last.model, step.inputs, False), declared)
-                )
+                outputs = call_model(model, step.inputs, False)
+                values.append(figure_of(name, step, y, outputs, declared))
         examples.append(_mean(values, [step.size for step in steps]))
         batches.append(_mean(values))
     return [examples, batches]
@@ -146,22 +155,11 @@ def evaluation_quantities(
 ) -> list[Quantity]:
     """The figures of the evaluations after each epoch."""
     names = ["loss", "loss without regularization", *_figures(blocks[0][0].outputs, targets[0][0])]
-    return [
-        Quantity(
-            name,
-            [
-                (
-                    [
-                        figure_of(name, e, y, e.outputs, declared)
-                        for e, y in zip(block, ys, strict=True)
-                    ],
-                    [e.size for e in block],
-                )
-                for block, ys in zip(blocks, targets, strict=True)
-            ],
-        )
-        for name in names
-    ]
+    return [_quantity(name, blocks, targets, _figure_called(name, declared)) for name in names]
+
+
+def _figure_called(name: str, declared: Declared) -> Callable[[Any, Any], float]:
+    return lambda y, batch: figure_of(name, batch, y, batch.outputs, declared)
 
 
 def _figures(outputs: Any, y: Any) -> dict[str, Any]:

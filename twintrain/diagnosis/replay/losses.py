@@ -1,18 +1,15 @@
-"""How a side computes its loss, as a value that can be replayed, and the search for the one that
-reproduces it.
-"""
+"""How a side computes its loss, as a value that can be replayed."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.tolerances import EPSILON, TINY
 from twintrain.diagnosis.watch.trace import Step, Trace
 
 Values = Callable[[Any, Any], tf.Tensor]
@@ -88,31 +85,53 @@ class Batch:
     size: int
 
 
+@dataclass
+class LossReading:
+    """How one side computes its loss.
+
+    Attributes:
+        declared: the losses it is declared with.
+        practice: the way it gets from these to a number.
+        batches: what it was read from, by number of the step.
+    """
+
+    declared: Declared
+    practice: LossPractice
+    batches: dict[int, Batch]
+
+    def replay(self, number: int, practice: LossPractice | None = None) -> float:
+        """The loss of a step, by this or another practice."""
+        return float(total_loss(self.declared, practice or self.practice, self.batches[number]))
+
+
 def declared_by(trace: Trace) -> list[Declared]:
     """The losses seen on a side: what its model was compiled with, and Keras loss objects it
     called.
     """
-    found = []
-    for step in trace.steps[:1]:
-        compiled = getattr(step.model, "_compile_loss", None)
-        flat = getattr(compiled, "_flat_losses", None) if compiled is not None else None
-        if flat and _is_fitted(trace):
-            found.append(
-                _declared(
-                    [f.loss for f in flat],
-                    [f.loss_weights or 1.0 for f in flat],
-                    [f.path for f in flat],
-                )
-            )
-        objects = [call.loss for call in step.losses if hasattr(call.loss, "reduction")]
-        if objects and len(objects) == len(keras.tree.flatten(step.outputs)):
-            paths = [()] if len(objects) == 1 else [(i,) for i in range(len(objects))]
-            found.append(_declared(objects, [1.0] * len(objects), paths))
-    return found
+    if not trace.steps:
+        return []
+    first = trace.steps[0]
+    found = [_compiled(first.model)] if trace.fits or first.model.compiled else []
+    found.append(_called(first))
+    return [declared for declared in found if declared is not None]
 
 
-def _is_fitted(trace: Trace) -> bool:
-    return bool(trace.fits) or bool(trace.steps and trace.steps[0].model.compiled)
+def _compiled(model: keras.Model) -> Declared | None:
+    """The losses a model was compiled with."""
+    flat = getattr(getattr(model, "_compile_loss", None), "_flat_losses", None)
+    if not flat:
+        return None
+    weights = [one.loss_weights or 1.0 for one in flat]
+    return declare([one.loss for one in flat], weights, [one.path for one in flat])
+
+
+def _called(step: Step) -> Declared | None:
+    """The loss objects that were called in a step, where there is one for each output."""
+    objects = [call.loss for call in step.losses if hasattr(call.loss, "reduction")]
+    if not objects or len(objects) != len(keras.tree.flatten(step.outputs)):
+        return None
+    paths = [()] if len(objects) == 1 else [(i,) for i in range(len(objects))]
+    return declare(objects, [1.0] * len(objects), paths)
 
 
 def common_losses() -> Iterator[Declared]:
@@ -129,10 +148,18 @@ def common_losses() -> Iterator[Declared]:
         losses.MeanAbsoluteError(),
         losses.Huber(),
     ):
-        yield _declared([loss], [1.0], [()])
+        yield declare([loss], [1.0], [()])
 
 
-def _declared(losses: list[Any], weights: list[float], paths: list[Any]) -> Declared:
+def declare(losses: list[Any], weights: list[float], paths: list[Any]) -> Declared:
+    """Losses, one per output.
+
+    Args:
+        losses: Keras loss objects.
+        weights: of each.
+        paths: where the output of each stands in the nest of targets and predictions.
+    """
+
     def pick(nest: Any) -> list[Any]:
         flat = keras.tree.flatten(nest)
         if len(paths) == 1:
@@ -186,12 +213,14 @@ def plain_values(form: str, kind: str, y: Any, p: tf.Tensor) -> tf.Tensor | None
     """Values by the plain formula, without what Keras mends; None where a form does not apply to a
     kind of loss.
     """
-    y, tiny = tf.convert_to_tensor(y), 1e-7
+    y = tf.convert_to_tensor(y)
     if form == "class number":
         if kind != "sparse" or p.shape.rank != 2:
             return None
         number = tf.cast(tf.reshape(y, (-1, 1)), p.dtype)
-        return -tf.reduce_sum(number * tf.math.log(tf.clip_by_value(p, tiny, 1 - tiny)), axis=-1)
+        return -tf.reduce_sum(
+            number * tf.math.log(tf.clip_by_value(p, EPSILON, 1 - EPSILON)), axis=-1
+        )
     p = tf.identity(p)  # without the logits Keras attaches to a softmax
     if kind == "sparse":
         y = tf.cast(tf.reshape(y, tf.shape(p)[:-1]), tf.int64)
@@ -221,10 +250,8 @@ def mean_loss(
         if values is None:
             return None
         values = tf.cast(values, tf.float32)
-        weights, mask = (
-            _weights(practice, batch, number, values),
-            _mask(p, values) if practice.masked else None,
-        )
+        weights = _weights(practice, batch, number, values)
+        mask = _mask(p, values) if practice.masked else None
         size = tf.cast(tf.size(values), tf.float32) if mask is None else tf.reduce_sum(mask)
         if mask is not None:
             values = values * mask
@@ -235,7 +262,7 @@ def mean_loss(
                 divisor = tf.reduce_sum(
                     tf.broadcast_to(weights, tf.shape(values)) * (1.0 if mask is None else mask)
                 )
-        loss = tf.reduce_sum(values) / tf.maximum(divisor, 1e-12)
+        loss = tf.reduce_sum(values) / tf.maximum(divisor, TINY)
         total += loss * (declared.weights[number] if practice.output_weights else 1.0)
         count = tf.maximum(count, size)
     return total, count
@@ -279,9 +306,14 @@ def _mask(p: Any, values: tf.Tensor) -> tf.Tensor | None:
 
 
 def total_loss(declared: Declared, practice: LossPractice, batch: Batch) -> tf.Tensor:
-    """The loss as that practice computes it, differentiable."""
+    """The loss as that practice computes it, differentiable.
+
+    Raises:
+        ValueError: the practice cannot be followed with these targets and predictions.
+    """
     found = mean_loss(declared, practice, batch)
-    assert found is not None
+    if found is None:
+        raise ValueError(f"{declared.name} cannot be computed by {practice}")
     mean, count = found
     scale = {
         "mean": 1.0,
@@ -290,92 +322,6 @@ def total_loss(declared: Declared, practice: LossPractice, batch: Batch) -> tf.T
         "fixed size": count * practice.factor,
     }
     return mean * scale[practice.reduction] + (batch.added if practice.regularized else 0.0)
-
-
-def search(
-    declared: Declared, batches: list[Batch], targets: list[float], rel: float
-) -> LossPractice | None:
-    """The practice with the fewest deviations whose loss equals the observed one in every batch."""
-    known: dict[LossPractice, tuple[np.ndarray, np.ndarray] | None] = {}
-    for practice in _candidates(batches):
-        plain = replace(practice, reduction="mean", regularized=True)
-        if plain not in known:
-            known[plain] = _means(declared, plain, batches)
-        found = known[plain]
-        if found is None:
-            continue
-        rest = np.array(targets) - (
-            [float(b.added) for b in batches] if practice.regularized else 0.0
-        )
-        reduced = _reduction(practice, *found, rest, np.array(targets), rel)
-        if reduced is not None:
-            return reduced
-    return None
-
-
-def _means(
-    declared: Declared, practice: LossPractice, batches: list[Batch]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    try:
-        found = [mean_loss(declared, practice, batch) for batch in batches]
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError):
-        return None  # this loss does not take these targets
-    if any(pair is None for pair in found):
-        return None
-    means, counts = zip(
-        *[(float(pair[0]), float(pair[1])) for pair in found if pair is not None], strict=True
-    )
-    return np.array(means), np.array(counts)
-
-
-def _candidates(batches: list[Batch]) -> list[LossPractice]:
-    axes: dict[str, list[Any]] = {
-        "form": ["as declared", "logits", "probabilities", "class number"],
-        "broadcast": [False, True],
-        "masked": [True, False]
-        if any(hasattr(p, "_keras_mask") for b in batches for p in keras.tree.flatten(b.p))
-        else [True],
-        "weighting": ["by count", "by weight", "none"]
-        if any(b.w is not None for b in batches)
-        else ["by count"],
-        "output_weights": [True, False] if len(keras.tree.flatten(batches[0].p)) > 1 else [True],
-        "regularized": [True, False] if any(float(b.added) for b in batches) else [True],
-    }
-    grid = [
-        replace(LossPractice(), **dict(zip(axes, values, strict=True)))
-        for values in itertools.product(*axes.values())
-    ]
-    plain = sorted((p for p in grid if p.deviations() <= 3), key=LossPractice.deviations)
-    free = [replace(p, reduction="any") for p in plain if p.deviations() <= 2]
-    return sorted(plain + free, key=LossPractice.deviations)
-
-
-def _reduction(
-    practice: LossPractice,
-    means: np.ndarray,
-    counts: np.ndarray,
-    rest: np.ndarray,
-    targets: np.ndarray,
-    rel: float,
-) -> LossPractice | None:
-    floor = rel * np.maximum(np.abs(targets), 1e-3)
-    if practice.reduction == "mean":
-        return practice if (np.abs(means - rest) <= floor).all() else None
-    if not (np.abs(means) > 0).all() or len(means) < 2:
-        return None
-    ratios = rest / means
-    loose = 5 * rel * np.maximum(1.0, np.abs(targets / np.where(rest == 0, 1.0, rest)))
-    if (np.abs(ratios / counts - 1) <= loose).all():
-        return replace(practice, reduction="sum")
-    for name, values in (("constant", ratios), ("fixed size", ratios / counts)):
-        factor = float(np.median(values))
-        if (
-            factor > 0
-            and (np.abs(values / factor - 1) <= loose).all()
-            and np.ptp(means) > 1e-4 * np.abs(means).max()
-        ):
-            return replace(practice, reduction=name, factor=factor)
-    return None
 
 
 def batch_of(step: Step, y: Any, w: Any) -> Batch:

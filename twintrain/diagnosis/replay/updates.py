@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.watch.trace import Applied, Arrays, Step, value_of
+from twintrain.diagnosis.replay.compare import each_close, gradients_agree
+from twintrain.diagnosis.replay.tolerances import CLIPPED, SHRUNK, TINY_NORM, UNTOUCHED
+from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, value_of
 
 # Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping,
 # averaging, scaling).
@@ -55,35 +57,39 @@ def copy_of(optimizer: keras.Optimizer, variables: list[keras.Variable]) -> kera
     return twin
 
 
-def replay_update(step: Step, gradients: list[np.ndarray | None] | None = None) -> Arrays | None:
+def replay_update(step: CompleteStep) -> Arrays | None:
     """All of `model.variables` after the update of a step, from the weights, state and gradients
-    before it.
+    before it; None where no optimizer was seen, or its state was not.
 
     Variables the optimizer does not touch keep what they were before the step.
     """
-    applied, before = step.applied, step.before
-    if applied is None or before is None or -1 in applied.variables or not applied.state:
+    applied = step.applied
+    if applied is None or -1 in applied.variables or not applied.state:
         return None
-    after = [value.copy() for value in before]
-    copies = _copies(step, applied, before)
+    after = [value.copy() for value in step.before]
+    copies = _copies(step, applied)
     try:
         optimizer = copy_of(applied.optimizer, copies)
         for variable, value in zip(optimizer.variables, applied.state, strict=True):
             variable.assign(value)
     except (ValueError, TypeError):
         return None  # built for other variables than it is applied to
-    used = applied.gradients if gradients is None else gradients
-    optimizer.apply([None if g is None else tf.constant(g) for g in used], copies)
+    optimizer.apply(constants(applied.gradients), copies)
     for position, variable in zip(applied.variables, copies, strict=True):
         after[position] = value_of(variable)
     return after
 
 
-def _copies(step: Step, applied: Applied, before: Arrays) -> list[keras.Variable]:
+def constants(gradients: list[np.ndarray | None]) -> list[Any]:
+    """Gradients as an optimizer takes them."""
+    return [None if g is None else tf.constant(g) for g in gradients]
+
+
+def _copies(step: CompleteStep, applied: Applied) -> list[keras.Variable]:
     copies = []
     for position in applied.variables:
         original = step.model.variables[position]
-        copy = keras.Variable(before[position], dtype=original.dtype, name=original.name)
+        copy = keras.Variable(step.before[position], dtype=original.dtype, name=original.name)
         copy.constraint = getattr(original, "constraint", None)
         copies.append(copy)
     return copies
@@ -109,9 +115,11 @@ def clip(how: tuple[str, float], gradients: list[np.ndarray | None]) -> list[np.
     if kind == "value":
         return [None if g is None else np.clip(g, -limit, limit) for g in gradients]
     if kind == "per variable":
-        return [None if g is None else g * min(1.0, limit / max(norm(g), 1e-30)) for g in gradients]
+        return [
+            None if g is None else g * min(1.0, limit / max(norm(g), TINY_NORM)) for g in gradients
+        ]
     if kind == "global":
-        factor = min(1.0, limit / max(global_norm(gradients), 1e-30))
+        factor = min(1.0, limit / max(global_norm(gradients), TINY_NORM))
         return [None if g is None else g * factor for g in gradients]
     return gradients
 
@@ -135,24 +143,15 @@ def clipped_by_hand(
     pairs = [(r, a) for r, a in zip(raw, applied, strict=True) if r is not None and a is not None]
     if len(raw) != len(applied) or any(r.shape != a.shape for r, a in pairs):
         return None
-    if all(np.allclose(r, a, rtol=1e-5, atol=1e-9, equal_nan=True) for r, a in pairs):
+    if all(each_close(r, a, UNTOUCHED, equal_nan=True) for r, a in pairs):
         return "none", 0.0
-    top = max(float(np.abs(a).max()) for _, a in pairs)
+    shrunk = [norm(a) for r, a in pairs if norm(a) < norm(r) * (1 - SHRUNK)]
     limits = {
         "global": global_norm(applied),
-        "per variable": max(
-            (norm(a) for r, a in pairs if norm(a) < norm(r) * (1 - 1e-5)), default=0.0
-        ),
-        "value": top,
+        "per variable": max(shrunk, default=0.0),
+        "value": max(float(np.abs(a).max()) for _, a in pairs),
     }
     for kind, limit in limits.items():
-        if limit and _matches(clip((kind, limit), raw), applied):
+        if limit and gradients_agree(clip((kind, limit), raw), applied, CLIPPED):
             return kind, limit
     return None
-
-
-def _matches(a: list[np.ndarray | None], b: list[np.ndarray | None]) -> bool:
-    return all(
-        x is None or y is None or np.allclose(x, y, rtol=1e-4, atol=1e-9)
-        for x, y in zip(a, b, strict=True)
-    )

@@ -1,178 +1,121 @@
-"""Stage 'batch': the first weights, and which rows each side trained on, in which order and form."""
+"""Stages 'batch contents' and 'batch count': which rows each side trained on, in which order and
+form.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
-from twintrain.diagnosis.stages.findings import (
-    FIT,
-    LOOP,
-    Pair,
-    Side,
-    largest,
-    shown,
-    weight_positions,
+from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.tolerances import (
+    OTHER_BUFFER,
+    OTHER_MAGNITUDE,
+    RECOGNISED,
+    ROW_DECIMALS,
+    SAME_ROW,
+    SAME_SCALE,
+    SMALL_BUFFER,
+    TINY_MAGNITUDE,
 )
+from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.pair import Pair, Side
+from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
 
+# Another run, to see whether rows are changed at random.
 OTHER_SEED = 77
+OTHER_STEPS = 3
+OTHER_SECONDS = 20.0
+# How much of an epoch is missing; the side that lacks more departs.
+_MISSING = {"whole": 0, "remainder dropped": 1, "cut": 2, "more": 2}
 
 
-def check_start(pair: Pair) -> None:
-    """Do both train from the weights they were given?"""
-    first = [side.steps[0] for side in pair.sides]
-    if any(step.before is None for step in first):
-        return
-    chosen = []
-    for step in first:
-        assert step.before is not None
-        chosen.append([step.before[i] for i in weight_positions(step.model)])
-    gap = largest(*chosen)
-    pair.ruled_out.add("different_initial_weights")
-    if gap is None:
-        pair.unexplained.append("the two sides train models of different shapes")
-    elif gap > 1e-6:
-        moved = {}
-        for side, weights in zip(pair.sides, chosen, strict=True):
-            given = (
-                [side.trace.initial[i] for i in weight_positions(side.steps[0].model)]
-                if side.trace.initial
-                else []
-            )
-            moved[side.name] = largest(given, weights) or 0.0
-        at_fault = FIT if moved[FIT] > 0 and not moved[LOOP] > 0 else LOOP
-        pair.name_cause(
-            "different_initial_weights",
-            at_fault,
-            "before step 0",
-            None,
-            shown(
-                "largest distance from the given weights at the first step",
-                moved[at_fault],
-                moved[at_fault],
-                0.0,
-            ),
+@looks_for("batch_size_differs")
+def check_size(pair: Pair) -> bool:
+    """Compare the rows in a batch."""
+    wanted = pair.subject.train.batch
+    fit, loop = (_size(side) for side in pair.sides)
+    if fit != loop:
+        at_fault, observed = (FIT, fit) if loop == wanted else (LOOP, loop)
+        correct = wanted if wanted != observed else fit
+        pair.findings.name_cause(
+            "batch_size_differs", at_fault, 0, seen("rows in a batch", observed, correct)
         )
-
-
-def check_batches(pair: Pair) -> None:
-    """Sizes, counts, order and content of the training batches."""
-    _check_size(pair)
-    _check_count(pair)
-    _check_order(pair)
-    _check_change(pair)
+    return True
 
 
 def _size(side: Side) -> int:
     return max(side.stream.sizes)
 
 
-def _check_size(pair: Pair) -> None:
-    pair.ruled_out.add("batch_size_differs")
-    wanted = pair.subject.train.batch
-    fit, loop = (_size(side) for side in pair.sides)
-    if fit != loop:
-        at_fault = FIT if loop == wanted else LOOP
-        observed = fit if at_fault == FIT else loop
-        pair.name_cause(
-            "batch_size_differs",
-            at_fault,
-            "batch contents",
-            0,
-            shown("rows in a batch", observed, observed, wanted if wanted != observed else fit),
+@looks_for("last_batch_dropped", "epoch_truncated")
+def check_count(pair: Pair) -> bool:
+    """Compare the rows in each of the two epochs."""
+    if not pair.complete:
+        pair.findings.notes.append(
+            "Epochs were not compared: one side did not come to its end in the time it was given."
         )
+        return False
+    rows = len(pair.subject.train)
+    (fit, fit_rows), (loop, loop_rows) = (_count(side, rows) for side in pair.sides)
+    if fit_rows == loop_rows or (fit == loop and fit in ("whole", "remainder dropped")):
+        return True
+    at_fault = FIT if _MISSING[fit] > _MISSING[loop] else LOOP
+    kind, found = (fit, fit_rows) if at_fault == FIT else (loop, loop_rows)
+    pair.findings.name_cause(
+        "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated",
+        at_fault,
+        found[0] // max(1, _size(pair.side(at_fault))),
+        seen("rows in the first and the second epoch", found, (rows, rows)),
+    )
+    return True
 
 
 def _count(side: Side, rows: int) -> tuple[str, tuple[int, int]]:
     """'whole', 'remainder dropped', 'cut' or 'more', and rows in the first and second epoch."""
     first = sum(side.stream.sizes[: side.first_epoch])
     second = sum(side.stream.sizes[side.first_epoch :])
-    size = _size(side)
     if first == rows and second == rows:
         return "whole", (first, second)
-    if first == second == rows - rows % size:
+    if first == second == rows - rows % _size(side):
         return "remainder dropped", (first, second)
     return ("cut" if first < rows or second < rows else "more"), (first, second)
 
 
-def _check_count(pair: Pair) -> None:
-    rows = len(pair.subject.train)
-    if not all(side.trace.complete for side in pair.sides):
-        pair.notes.append(
-            "Epochs were not compared: one side did not come to its end in the time it was given."
-        )
-        return
-    pair.ruled_out |= {"last_batch_dropped", "epoch_truncated"}
-    (fit, fit_rows), (loop, loop_rows) = (_count(side, rows) for side in pair.sides)
-    if fit_rows == loop_rows or (fit == loop == "whole") or (fit == loop == "remainder dropped"):
-        return
-    at_fault = LOOP if loop != "whole" else FIT
-    kind, seen = (loop, loop_rows) if at_fault == LOOP else (fit, fit_rows)
-    if fit != "whole" and loop != "whole" and "remainder dropped" in (fit, loop):
-        at_fault, kind, seen = (
-            (LOOP, loop, loop_rows) if fit == "remainder dropped" else (FIT, fit, fit_rows)
-        )
-    id_ = "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated"
-    step = seen[0] // max(1, _size(pair.loop if at_fault == LOOP else pair.fit))
-    pair.name_cause(
-        id_,
-        at_fault,
-        "batch count",
-        step,
-        shown("rows in the first and the second epoch", seen, seen, (rows, rows)),
-    )
-
-
-def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
-    """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown',
-    and the buffer.
-    """
-    first, second = stream.part(0, epoch), stream.part(epoch, 2 * epoch)
-    if not len(first) or (first < 0).any():
-        return "unknown", 0
-    positions = np.arange(len(first))
-    if (first == positions).all():
-        if len(second) and not (second < 0).any() and not (second == np.arange(len(second))).all():
-            first, positions = second, np.arange(len(second))
-        else:
-            return "as given", 1
-    # tf.data's shuffle(b) cannot yield at position p a row from beyond p + b - 1.
-    ahead = int((first - positions).max()) + 1
-    size = max(stream.sizes)
-    whole = (
-        all((batch // size == batch[0] // size).all() for batch in stream.rows[:epoch])
-        and epoch > 2
-    )
-    if whole and size > 1:
-        return "small buffer", ahead
-    return ("small buffer" if ahead < 0.6 * rows else "shuffled"), ahead
-
-
-def _check_order(pair: Pair) -> None:
+@looks_for("shuffle_missing", "shuffle_buffer_too_small")
+def check_order(pair: Pair) -> bool:
+    """Compare the order of the rows."""
     rows = len(pair.subject.train)
     orders = {side.name: _order(side.stream, side.first_epoch, rows) for side in pair.sides}
-    kinds = {name: kind for name, (kind, _) in orders.items()}
-    if "unknown" in kinds.values():
-        return
-    pair.ruled_out |= {"shuffle_missing", "shuffle_buffer_too_small"}
-    if kinds[FIT] == kinds[LOOP]:
-        if kinds[FIT] == "small buffer" and _ratio(orders[FIT][1], orders[LOOP][1]) > 2:
-            at_fault = FIT if orders[FIT][1] < orders[LOOP][1] else LOOP
-            _name_buffer(pair, at_fault, orders[at_fault][1], rows)
-        return
-    if "as given" in kinds.values():
-        at_fault = FIT if kinds[FIT] == "as given" else LOOP
-        pair.name_cause(
+    fit, loop = orders[FIT][0], orders[LOOP][0]
+    if "unknown" in (fit, loop):
+        return False
+    if "as given" in (fit, loop) and fit != loop:
+        moved = "rows out of the order of the data, first epoch"
+        pair.findings.name_cause(
             "shuffle_missing",
-            at_fault,
-            "batch contents",
+            FIT if fit == "as given" else LOOP,
             0,
-            shown("rows out of the order of the data, first epoch", 0, 0, "nearly all"),
+            seen(moved, 0, "nearly all"),
         )
-        return
-    at_fault = FIT if kinds[FIT] == "small buffer" else LOOP
-    _name_buffer(pair, at_fault, orders[at_fault][1], rows)
+        return True
+    at_fault = _smaller_buffer(orders)
+    if at_fault is not None:
+        _name_buffer(pair, at_fault, orders[at_fault][1], rows)
+    return True
+
+
+def _smaller_buffer(orders: dict[str, tuple[str, int]]) -> str | None:
+    """The side that shuffles with a buffer that is too small; None where both do alike."""
+    (fit, ours), (loop, theirs) = orders[FIT], orders[LOOP]
+    if fit != loop:
+        return FIT if fit == "small buffer" else LOOP
+    if fit == "small buffer" and max(ours, theirs) / max(1, min(ours, theirs)) > OTHER_BUFFER:
+        return FIT if ours < theirs else LOOP
+    return None
 
 
 def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
@@ -182,58 +125,136 @@ def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
         f"{ahead - 1} with shuffle({ahead})",
         f"about {rows}",
     )
-    pair.name_cause("shuffle_buffer_too_small", at_fault, "batch contents", 0, evidence)
+    pair.findings.name_cause("shuffle_buffer_too_small", at_fault, 0, evidence)
 
 
-def _ratio(a: int, b: int) -> float:
-    return max(a, b) / max(1, min(a, b))
+def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
+    """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown',
+    and the buffer.
+    """
+    order = stream.part(0, epoch)
+    if not len(order) or (order < 0).any():
+        return "unknown", 0
+    if _is_sorted(order):
+        order = stream.part(epoch, 2 * epoch)
+        if not len(order) or (order < 0).any() or _is_sorted(order):
+            return "as given", 1
+    # tf.data's shuffle(b) cannot yield at position p a row from beyond p + b - 1.
+    ahead = int((order - np.arange(len(order))).max()) + 1
+    if _shuffles_batches(stream, epoch):
+        return "small buffer", ahead
+    return ("small buffer" if ahead < SMALL_BUFFER * rows else "shuffled"), ahead
 
 
-def _check_change(pair: Pair) -> None:
-    pair.ruled_out |= {"preprocessing_differs", "augmentation_one_sided"}
+def _is_sorted(order: np.ndarray) -> bool:
+    return bool((order == np.arange(len(order))).all())
+
+
+def _shuffles_batches(stream: Stream, epoch: int) -> bool:
+    """Whether whole batches of neighbours were shuffled, and not rows."""
+    size = max(stream.sizes)
+    if size <= 1 or epoch <= 2:
+        return False
+    return all((batch // size == batch[0] // size).all() for batch in stream.rows[:epoch])
+
+
+@looks_for("preprocessing_differs", "augmentation_one_sided", "precision_differs")
+def check_change(pair: Pair) -> bool:
+    """Compare what was made of the rows of the data."""
     for side in pair.sides:
         if side.stream.change == "fixed" and _is_random(pair, side):
             side.stream.change = "random"
     fit, loop = pair.fit.stream, pair.loop.stream
-    if fit.change == loop.change and (
-        fit.change in ("none", "fixed", "random") or _same_detail(fit, loop)
-    ):
+    if _same_change(fit, loop):
         if fit.change == "fixed" and not _same_sets(fit, loop):
             _name_preprocessing(pair, LOOP)
-        return
-    if "random" in (fit.change, loop.change):
-        side = pair.fit if fit.change == "random" else pair.loop
-        changed = _changed_share(side.stream, pair)
-        pair.name_cause(
-            "augmentation_one_sided",
-            LOOP,
-            "batch contents",
-            0,
-            shown("rows that differ between two epochs", changed, "random change of rows", "none"),
-        )
-        return
-    if "rounded" in (fit.change, loop.change):
-        side = pair.fit if fit.change == "rounded" else pair.loop
-        pair.name_cause(
-            "precision_differs",
-            side.name,
-            "batch contents",
-            0,
-            shown(
-                "inputs",
-                f"rounded to {side.stream.detail}",
-                f"rounded to {side.stream.detail}",
-                "float32",
-            ),
-        )
-        return
-    # Which of two scales is wrong cannot be seen from the sides alone; networks want inputs of
-    # about one.
-    far = {
-        side.name: abs(np.log10(max(float(np.abs(np.concatenate(side.stream.values)).max()), 1e-9)))
-        for side in pair.sides
-    }
-    _name_preprocessing(pair, FIT if far[FIT] > far[LOOP] + 0.3 else LOOP)
+    elif "random" in (fit.change, loop.change):
+        _name_augmentation(pair)
+    elif "rounded" in (fit.change, loop.change):
+        _name_rounding(pair)
+    else:
+        _name_preprocessing(pair, _farther_scale(pair))
+    return True
+
+
+def _same_change(fit: Stream, loop: Stream) -> bool:
+    if fit.change != loop.change:
+        return False
+    return fit.change in ("none", "fixed", "random") or _same_detail(fit, loop)
+
+
+def _same_detail(a: Stream, b: Stream) -> bool:
+    if isinstance(a.detail, tuple) and isinstance(b.detail, tuple):
+        return each_close(a.detail, b.detail, SAME_SCALE)
+    return a.detail == b.detail
+
+
+def _same_sets(a: Stream, b: Stream) -> bool:
+    one, other = _rounded_rows(a), _rounded_rows(b)
+    return len(one & other) > RECOGNISED * min(len(one), len(other))
+
+
+def _rounded_rows(stream: Stream) -> set[bytes]:
+    # Adding zero turns -0.0 into 0.0.
+    batches = [np.round(batch, ROW_DECIMALS) + 0.0 for batch in stream.values]
+    return {row.tobytes() for batch in batches for row in batch}
+
+
+def _name_augmentation(pair: Pair) -> None:
+    side = pair.fit if pair.fit.stream.change == "random" else pair.loop
+    evidence = shown(
+        "rows that differ between two epochs",
+        _changed_share(side.stream, pair),
+        "random change of rows",
+        "none",
+    )
+    pair.findings.name_cause("augmentation_one_sided", LOOP, 0, evidence)
+
+
+def _changed_share(stream: Stream, pair: Pair) -> str:
+    known = set(pair.subject.train.keys)
+    keys = [key for batch in stream.values for key in keys_of(batch)]
+    share = sum(key not in known for key in keys) / max(1, len(keys))
+    return f"{share:.0%} of rows are not in the data"
+
+
+def _name_rounding(pair: Pair) -> None:
+    side = pair.fit if pair.fit.stream.change == "rounded" else pair.loop
+    evidence = seen("inputs", f"rounded to {side.stream.detail}", "float32")
+    pair.findings.name_cause(
+        "precision_differs", side.name, 0, evidence, stage=Stage.BATCH_CONTENTS
+    )
+
+
+def _farther_scale(pair: Pair) -> str:
+    """The side whose inputs are farther from one.
+
+    Which of two scales is wrong cannot be seen from the sides alone; networks want inputs of about
+    one.
+    """
+    far = {}
+    for side in pair.sides:
+        largest = max(float(np.abs(np.concatenate(side.stream.values)).max()), TINY_MAGNITUDE)
+        far[side.name] = abs(np.log10(largest))
+    return FIT if far[FIT] > far[LOOP] + OTHER_MAGNITUDE else LOOP
+
+
+def _name_preprocessing(pair: Pair, at_fault: str) -> None:
+    observed = _describe(pair.side(at_fault).stream)
+    correct = _describe(pair.other(at_fault).stream)
+    pair.findings.name_cause(
+        "preprocessing_differs", at_fault, 0, seen("inputs", observed, correct)
+    )
+
+
+def _describe(stream: Stream) -> str:
+    values = np.concatenate(stream.values)
+    known = {"none": "the data as it is", "fixed": "changed by a fixed function"}
+    how = known.get(stream.change, stream.change)
+    if isinstance(stream.detail, tuple):
+        scale, offset = stream.detail
+        how = f"x' = {scale:.6g} x {'+' if offset >= 0 else '-'} {abs(offset):.6g}"
+    return f"{how}, values {values.min():.4g} to {values.max():.4g}"
 
 
 def _is_random(pair: Pair, side: Side) -> bool:
@@ -243,60 +264,27 @@ def _is_random(pair: Pair, side: Side) -> bool:
     show it.
     """
     moved, order = pair.subject.train.reordered()
-    other = pair.subject.varied(moved, pair.subject.test).run(
-        side.name, 1, 0, 3, 20.0, seed=OTHER_SEED
+    again = pair.subject.varied(moved, pair.subject.test).run(
+        side.name, 1, 0, OTHER_STEPS, OTHER_SECONDS, seed=OTHER_SEED
     )
-    rows = read_stream(other.steps, moved, len(other.steps)).rows
-    known: dict[int, np.ndarray] = {}
-    for ids, values in zip(side.stream.rows, side.stream.values, strict=True):
-        known |= {int(row): value for row, value in zip(ids, values, strict=True) if row >= 0}
-    pairs = [
-        (known[int(order[row])], value)
-        for ids, step in zip(rows, other.steps, strict=True)
-        for row, value in zip(ids, as_rows(step.inputs), strict=True)
-        if row >= 0 and int(order[row]) in known
-    ]
+    rows = read_stream(again.steps, moved, len(again.steps)).rows
+    pairs = _same_rows(side.stream, again, rows, order)
     if pairs:
-        return any(not np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in pairs)
-    seen = {row.tobytes() for values in side.stream.values for row in values}
-    return not any(row.tobytes() in seen for step in other.steps for row in as_rows(step.inputs))
+        return any(not each_close(a, b, SAME_ROW) for a, b in pairs)
+    known = {row.tobytes() for values in side.stream.values for row in values}
+    return not any(row.tobytes() in known for step in again.steps for row in as_rows(step.inputs))
 
 
-def _name_preprocessing(pair: Pair, at_fault: str) -> None:
-    side, other = (pair.fit, pair.loop) if at_fault == FIT else (pair.loop, pair.fit)
-    pair.name_cause(
-        "preprocessing_differs",
-        at_fault,
-        "batch contents",
-        0,
-        shown("inputs", _describe(side.stream), _describe(side.stream), _describe(other.stream)),
-    )
-
-
-def _describe(stream: Stream) -> str:
-    values = np.concatenate(stream.values)
-    how = {"none": "the data as it is", "fixed": "changed by a fixed function"}.get(
-        stream.change, stream.change
-    )
-    if isinstance(stream.detail, tuple):
-        how = f"x' = {stream.detail[0]:.6g} x {'+' if stream.detail[1] >= 0 else '-'} {abs(stream.detail[1]):.6g}"
-    return f"{how}, values {values.min():.4g} to {values.max():.4g}"
-
-
-def _same_detail(a: Stream, b: Stream) -> bool:
-    if isinstance(a.detail, tuple) and isinstance(b.detail, tuple):
-        return bool(np.allclose(a.detail, b.detail, rtol=1e-4, atol=1e-6))
-    return a.detail == b.detail
-
-
-def _same_sets(a: Stream, b: Stream) -> bool:
-    one, other = (
-        {row.tobytes() for batch in s.values for row in np.round(batch, 4) + 0.0} for s in (a, b)
-    )
-    return len(one & other) > 0.9 * min(len(one), len(other))
-
-
-def _changed_share(stream: Stream, pair: Pair) -> str:
-    known = set(pair.subject.train.keys)
-    keys = [key for batch in stream.values for key in keys_of(batch)]
-    return f"{sum(key not in known for key in keys) / max(1, len(keys)):.0%} of rows are not in the data"
+def _same_rows(
+    stream: Stream, again: Trace, rows: list[np.ndarray], order: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What became of the same row in a stream and in another run on reordered rows."""
+    known: dict[int, np.ndarray] = {}
+    for ids, values in zip(stream.rows, stream.values, strict=True):
+        known |= {int(row): value for row, value in zip(ids, values, strict=True) if row >= 0}
+    found = []
+    for ids, step in zip(rows, again.steps, strict=True):
+        for row, value in zip(ids, as_rows(step.inputs), strict=True):
+            if row >= 0 and int(order[row]) in known:
+                found.append((known[int(order[row])], value))
+    return found

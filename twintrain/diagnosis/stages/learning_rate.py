@@ -4,60 +4,61 @@ from __future__ import annotations
 
 import numpy as np
 
-from twintrain.diagnosis.stages.findings import FIT, LOOP, Pair, Side, shown
+from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
+from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.pair import Pair, Side
+from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.watch.trace import FIT, LOOP
+
+Epochs = list[list[float]]
 
 
-def check_rates(pair: Pair) -> None:
+@looks_for("learning_rate_schedule", "optimizer_differs")
+def check_rates(pair: Pair) -> bool:
     """Compare the learning rates of the two sides over both epochs."""
-    pair.ruled_out.add("learning_rate_schedule")
     fit, loop = (_rates(side) for side in pair.sides)
     if not fit[0] or not loop[0]:
-        return
+        return True
+    found = _first_other(fit, loop)
+    if found is not None:
+        _name(pair, fit, loop, *found)
+    return True
+
+
+def _first_other(fit: Epochs, loop: Epochs) -> tuple[int, int] | None:
+    """Epoch, and step of the epoch, in which the rates first differ."""
+    for epoch, (ours, theirs) in enumerate(zip(fit, loop, strict=True)):
+        for step, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+            if not each_close(a, b, LEARNING_RATE):
+                return epoch, step
+    return None
+
+
+def _name(pair: Pair, fit: Epochs, loop: Epochs, epoch: int, step: int) -> None:
     varies = {FIT: _varies(fit), LOOP: _varies(loop)}
-    for epoch in range(2):
-        count = min(len(fit[epoch]), len(loop[epoch]))
-        for step in range(count):
-            if np.isclose(fit[epoch][step], loop[epoch][step], rtol=1e-4, atol=0):
-                continue
-            _name(pair, varies, epoch, step, fit, loop)
-            return
-
-
-def _name(
-    pair: Pair,
-    varies: dict[str, bool],
-    epoch: int,
-    step: int,
-    fit: list[list[float]],
-    loop: list[list[float]],
-) -> None:
     at_fault = FIT if varies[LOOP] and not varies[FIT] else LOOP
     observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
     number = step + epoch * len(observed[0])
     evidence = [
-        shown(
-            f"learning rate in step {number + 1}",
-            observed[epoch][step],
-            observed[epoch][step],
-            correct[epoch][step],
-        )
+        seen(f"learning rate in step {number + 1}", observed[epoch][step], correct[epoch][step])
     ]
     if not any(varies.values()):
-        pair.name_cause("optimizer_differs", at_fault, "update", number, *evidence)
+        pair.findings.name_cause("optimizer_differs", at_fault, number, *evidence)
         return
-    ends = [series[-1] if series else float("nan") for series in (observed[0], correct[0])]
-    evidence.append(shown("at the end of the first epoch", ends[0], ends[0], ends[1]))
-    pair.name_cause("learning_rate_schedule", at_fault, "update", number, *evidence)
+    evidence.append(seen("at the end of the first epoch", observed[0][-1], correct[0][-1]))
+    pair.findings.name_cause("learning_rate_schedule", at_fault, number, *evidence)
 
 
-def _rates(side: Side) -> list[list[float]]:
-    epochs: list[list[float]] = [[], []]
+def _rates(side: Side) -> Epochs:
+    """Per epoch, the rate of every update."""
+    epochs: Epochs = [[], []]
     for number, step in enumerate(side.steps):
         if step.applied is not None:
             epochs[int(number >= side.first_epoch)].append(step.applied.learning_rate)
     return epochs
 
 
-def _varies(epochs: list[list[float]]) -> bool:
+def _varies(epochs: Epochs) -> bool:
     joined = np.array(epochs[0] + epochs[1])
-    return bool(np.ptp(joined) > 1e-6 * np.abs(joined).max())
+    return bool(np.ptp(joined) > RATE_VARIES * np.abs(joined).max())

@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
-from twintrain.diagnosis.stages.findings import Pair, largest, trainable_positions
+from twintrain.diagnosis.replay.compare import largest, trainable_positions
+from twintrain.diagnosis.replay.model_calls import outputs_of
+from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
-from twintrain.diagnosis.watch.trace import Step
+from twintrain.diagnosis.watch.trace import CompleteStep
 from twintrain.parity.divergence import Difference, Divergence
 from twintrain.parity.lockstep import Observation, compare
 
+# The stage of a difference between batches, after which no other tensor can be compared.
+BATCH = "batch"
+
+
+def compared_steps(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]:
+    """The steps that both sides kept in full, from the first on, up to the first gap."""
+    found = []
+    for number, (fit, loop) in enumerate(zip(pair.fit.close, pair.loop.close, strict=False)):
+        if fit.number != number or loop.number != number:
+            break
+        found.append((fit, loop))
+    return found
+
 
 def lockstep_tables(pair: Pair) -> list[list[Difference]]:
-    """Per step that both sides kept in full, from the first on, every tensor compared."""
-    count = min(len(pair.fit.close), len(pair.loop.close))
-    tables = []
-    for number in range(count):
-        if pair.fit.close[number] != number or pair.loop.close[number] != number:
-            break
-        tables.append(compare(_observe(pair.fit.steps[number]), _observe(pair.loop.steps[number])))
-    return tables
+    """Per compared step, every tensor compared."""
+    return [compare(_observe(fit), _observe(loop)) for fit, loop in compared_steps(pair)]
 
 
-def _observe(step: Step) -> Observation:
-    assert step.after is not None
-    model = step.model
-    trainable = trainable_positions(model)
-    rest = [i for i in range(len(model.variables)) if i not in trainable]
-    outputs = {
-        f"predictions[{i}]": np.asarray(keras.ops.cast(t, "float32"))
-        for i, t in enumerate(keras.tree.flatten(step.outputs))
-    }
-    gradients = {
-        model.variables[p].path if p >= 0 else "another variable": np.zeros(0, np.float32)
-        if g is None
-        else g
-        for p, g in zip(step.sources, step.gradients, strict=False)
-    }
+def _observe(step: CompleteStep) -> Observation:
+    """The tensors of a step, by the stages of `Difference`."""
+    variables = step.model.variables
+    trainable = trainable_positions(step.model)
+    rest = [i for i in range(len(variables)) if i not in trainable]
+    outputs = {f"predictions[{i}]": p for i, p in enumerate(outputs_of(step.outputs))}
     return {
-        "batch": {"inputs": as_rows(step.inputs)},
+        BATCH: {"inputs": as_rows(step.inputs)},
         "forward output": outputs,
-        "loss": {"total": np.float32(step.target or 0.0)},  # type: ignore[dict-item]
-        "gradient": gradients,
-        "update": {model.variables[p].path: step.after[p] for p in trainable},
-        "non-trainable state": {model.variables[p].path: step.after[p] for p in rest},
+        "loss": {"total": np.asarray(step.target, np.float32)},
+        "gradient": _gradients(step),
+        "update": {variables[p].path: step.after[p] for p in trainable},
+        "non-trainable state": {variables[p].path: step.after[p] for p in rest},
     }
+
+
+def _gradients(step: CompleteStep) -> dict[str, np.ndarray]:
+    """Gradients by the path of their variable; empty where there is none."""
+    found = {}
+    for position, gradient in zip(step.sources, step.gradients, strict=False):
+        name = step.model.variables[position].path if position >= 0 else "another variable"
+        found[name] = np.zeros(0, np.float32) if gradient is None else gradient
+    return found
 
 
 def first_divergence(tables: list[list[Difference]], tolerance: float) -> Divergence | None:
@@ -59,16 +67,14 @@ def first_divergence(tables: list[list[Difference]], tolerance: float) -> Diverg
     return None
 
 
-def weight_curve(pair: Pair, count: int) -> list[float | None]:
-    """Largest difference over all weights after each compared step."""
-    curve = []
-    for fit, loop in zip(pair.fit.steps[:count], pair.loop.steps[:count], strict=False):
-        assert fit.after is not None
-        assert loop.after is not None
-        curve.append(
-            largest(
-                [fit.after[p] for p in trainable_positions(fit.model)],
-                [loop.after[p] for p in trainable_positions(loop.model)],
-            )
+def weight_curve(pair: Pair) -> list[float | None]:
+    """Largest difference over all trainable weights after each compared step; None where the models
+    have different shapes.
+    """
+    return [
+        largest(
+            [fit.after[p] for p in trainable_positions(fit.model)],
+            [loop.after[p] for p in trainable_positions(loop.model)],
         )
-    return curve
+        for fit, loop in compared_steps(pair)
+    ]

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.seams import Nesting, dataset_iterator, family, wrapped
 from twintrain.diagnosis.watch.trace import Arrays, snapshot
-from twintrain.diagnosis.watch.watcher import family, wrapped
 
 
 class Milestones:
@@ -33,19 +33,15 @@ class Milestones:
         self.states: list[Arrays] = []
         self.kept: Arrays = []
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
-        self._inside = False
+        self._layers = Nesting()
         self._averaged = False
         self._follow(model)
 
     @contextmanager
     def on(self) -> Iterator[None]:
         """Note states within this context."""
-        from tensorflow.python.data.ops.iterator_ops import (
-            OwnedIterator,
-        )  # the class every `iter(dataset)` gives
-
         with ExitStack() as stack:
-            stack.enter_context(wrapped(OwnedIterator, "__init__", self._pass))
+            stack.enter_context(wrapped(dataset_iterator(), "__init__", self._pass))
             stack.enter_context(wrapped(keras.layers.Layer, "__call__", self._call))
             for owner in family(keras.optimizers.Optimizer):
                 if "finalize_variable_values" in owner.__dict__:
@@ -75,19 +71,15 @@ class Milestones:
         return original(*arguments, **named)
 
     def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:
-        if not self._inside and isinstance(layer, keras.Model):
+        if self._layers.outermost and isinstance(layer, keras.Model):
             self._follow(layer)
-        before, self._inside = self._inside, True
-        try:
+        with self._layers:
             return original(layer, *arguments, **named)
-        finally:
-            self._inside = before
 
     def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
         self._note()
-        self._averaged = bool(
-            getattr(optimizer, "use_ema", False)
-        )  # what follows is no epoch's own state
+        # What follows averaging is no epoch's own state.
+        self._averaged = bool(getattr(optimizer, "use_ema", False))
         return original(optimizer, variables)
 
     def _note(self) -> None:

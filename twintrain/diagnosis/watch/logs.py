@@ -2,54 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+Series = dict[str, list[float]]
 
-def read_log(log: Any, name: str = "") -> dict[str, list[float]]:
+
+def read_log(log: Any, name: str = "") -> Series:
     """Series by name; unnamed ones are numbered.
 
     Understands a Keras History, a dict of lists or numbers, a list of dicts, a list of numbers and
     a list of lists; anything else gives nothing.
     """
-    if log is None:
-        return {}
-    if hasattr(log, "history") and isinstance(log.history, dict):
+    if isinstance(getattr(log, "history", None), dict):
         log = log.history
     if isinstance(log, dict):
-        found: dict[str, list[float]] = {}
-        for key, value in log.items():
-            found |= read_log(value, f"{name}.{key}" if name else str(key))
-        return found
+        return _of_mapping(log, name)
     number = _number(log)
     if number is not None:
         return {name or "value": [number]}
-    if not isinstance(log, (list, tuple)) or not log:
-        return {}
+    if isinstance(log, (list, tuple)) and log:
+        return _of_sequence(log, name)
+    return {}
+
+
+def _of_mapping(log: dict[Any, Any], name: str) -> Series:
+    found: Series = {}
+    for key, value in log.items():
+        found |= read_log(value, _below(name, key))
+    return found
+
+
+def _of_sequence(log: Sequence[Any], name: str) -> Series:
     numbers = [_number(value) for value in log]
-    if all(value is not None for value in numbers):
-        return {name or "value": [value for value in numbers if value is not None]}
+    if all(number is not None for number in numbers):
+        return {name or "value": [number for number in numbers if number is not None]}
     if all(isinstance(value, dict) for value in log):
-        found = {}
-        for key in dict.fromkeys(key for value in log for key in value):
-            found |= read_log(
-                [value.get(key) for value in log], f"{name}.{key}" if name else str(key)
-            )
-        return found
-    if (
-        all(isinstance(value, (list, tuple)) for value in log)
-        and len({len(value) for value in log}) == 1
-    ):
-        found = {}
-        for index, series in enumerate(log if len(log[0]) > len(log) else zip(*log, strict=True)):
-            found |= read_log(list(series), f"{name}[{index}]")
-        return found
-    found = {}
+        return _of_mappings(log, name)
+    if _is_table(log):
+        return _of_table(log, name)
+    return _numbered(log, name)
+
+
+def _of_mappings(log: Sequence[dict[Any, Any]], name: str) -> Series:
+    """An epoch in each dict: a series goes through all of them."""
+    found: Series = {}
+    for key in dict.fromkeys(key for epoch in log for key in epoch):
+        found |= read_log([epoch.get(key) for epoch in log], _below(name, key))
+    return found
+
+
+def _is_table(log: Sequence[Any]) -> bool:
+    """Whether this is a list of lists of one length."""
+    if not all(isinstance(value, (list, tuple)) for value in log):
+        return False
+    return len({len(value) for value in log}) == 1
+
+
+def _of_table(log: Sequence[Sequence[Any]], name: str) -> Series:
+    """A series in each column; in each row where the rows are longer than there are many."""
+    series = log if len(log[0]) > len(log) else list(zip(*log, strict=True))
+    return _numbered([list(values) for values in series], name)
+
+
+def _numbered(log: Sequence[Any], name: str) -> Series:
+    found: Series = {}
     for index, value in enumerate(log):
         found |= read_log(value, f"{name}[{index}]")
     return found
+
+
+def _below(name: str, key: object) -> str:
+    return f"{name}.{key}" if name else str(key)
 
 
 def _number(value: Any) -> float | None:

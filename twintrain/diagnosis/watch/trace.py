@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 Arrays = list[np.ndarray]
+FIT, LOOP = "keras_fit", "custom_loop"
+SIDES = (FIT, LOOP)
 
 
 @dataclass
@@ -59,7 +62,10 @@ class Step:
         target: what the tape differentiated, summed where it was not a scalar; None when nothing
             was.
         gradients: per source of the tape; `sources` are positions in `model.variables`.
-        scaled: whether `optimizer.scale_loss` was called, and by which factor.
+        scale: the factor `optimizer.scale_loss` put in; None where it was not called.
+        losses: calls of Keras loss objects, in order.
+        applied: the first update by an optimizer; None where none was seen.
+        optimizer_after: the optimizer's own variables after the step, kept as `after` is.
         boundary: a data-set iteration began right after this step.
     """
 
@@ -84,6 +90,32 @@ class Step:
     def size(self) -> int:
         """Rows in the batch."""
         return int(keras.tree.flatten(self.inputs)[0].shape[0])
+
+
+@dataclass(kw_only=True)
+class CompleteStep(Step):
+    """A step that went through, and of which everything was kept.
+
+    Attributes:
+        number: place among the steps of its training, from 0.
+        before, after: all of `model.variables`.
+        target: what the tape differentiated.
+    """
+
+    number: int
+    before: Arrays
+    after: Arrays
+    target: float
+
+
+def complete_steps(steps: Sequence[Step]) -> list[CompleteStep]:
+    """The steps that are complete, in order."""
+    names = [kept.name for kept in fields(Step)]
+    return [
+        CompleteStep(number=number, **{name: getattr(step, name) for name in names})
+        for number, step in enumerate(steps)
+        if step.before is not None and step.after is not None and step.target is not None
+    ]
 
 
 @dataclass

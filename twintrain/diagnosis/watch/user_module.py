@@ -23,17 +23,17 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
-from twintrain.diagnosis.watch.trace import Trace, snapshot
-from twintrain.diagnosis.watch.watcher import Enough, Watch
+from twintrain.diagnosis.watch.recording import Enough
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace, snapshot
+from twintrain.diagnosis.watch.watcher import Watch
 from twintrain.errors import TwintrainError
 
-SIDES = ("keras_fit", "custom_loop")
 SEED = 20
 _WANTED = {
     "build_model": (),
     "make_dataset": ("split",),
-    "keras_fit": ("model", "ds", "epochs"),
-    "custom_loop": ("model", "ds", "epochs"),
+    FIT: ("model", "ds", "epochs"),
+    LOOP: ("model", "ds", "epochs"),
 }
 
 
@@ -93,9 +93,8 @@ class Subject:
         watch = Watch(trace, close, most, until)
         returned: Any = None
         with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
-            _seed(
-                seed + 1
-            )  # not the one of build_model: a model built anew must get weights of its own
+            # Not the one of build_model: a model built anew must get weights of its own.
+            _seed(seed + 1)
             try:
                 with alarm(seconds + 2):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
@@ -215,9 +214,8 @@ def load_module(path: Path) -> dict[str, Any]:
         raise TwintrainError(f"{path} is not a Python file.", "Its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(
-        0, str(path.resolve().parent)
-    )  # `as_found` takes it away; functions may import later
+    # `as_found` takes it away; functions may import later.
+    sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -233,17 +231,17 @@ def as_found() -> Iterator[None]:
     Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same
     thing differ by more than many a mistake does.
     """
-    python, numpy_state = random.getstate(), np.random.get_state()
-    policy, floatx, backend_eager = (
-        keras.config.dtype_policy(),
-        keras.config.floatx(),
-        tf.config.functions_run_eagerly(),
-    )
-    filtering = keras.config.is_traceback_filtering_enabled()
-    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
     from tensorflow.python.eager import context  # the one place where the global seed can be read
 
-    seed, path = context.global_seed(), list(sys.path)
+    python = random.getstate()
+    numpy_state = np.random.get_state()
+    policy = keras.config.dtype_policy()
+    floatx = keras.config.floatx()
+    eager = tf.config.functions_run_eagerly()
+    filtering = keras.config.is_traceback_filtering_enabled()
+    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    seed = context.global_seed()
+    path = list(sys.path)
     keras.config.disable_traceback_filtering()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -251,7 +249,7 @@ def as_found() -> Iterator[None]:
     finally:
         keras.config.set_dtype_policy(policy)
         keras.config.set_floatx(floatx)
-        tf.config.run_functions_eagerly(backend_eager)
+        tf.config.run_functions_eagerly(eager)
         tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
         if filtering:
             keras.config.enable_traceback_filtering()

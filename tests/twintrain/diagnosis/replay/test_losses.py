@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.loss_search import search
 from twintrain.diagnosis.replay.losses import (
     Batch,
     Declared,
     LossPractice,
-    _declared,
-    search,
+    declare,
     total_loss,
 )
 
@@ -42,7 +42,7 @@ def declared(classes: int) -> Declared:
         if classes > 1
         else keras.losses.MeanSquaredError()
     )
-    return _declared([loss], [1.0], [()])
+    return declare([loss], [1.0], [()])
 
 
 @pytest.mark.parametrize(

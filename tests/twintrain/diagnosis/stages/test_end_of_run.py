@@ -1,31 +1,132 @@
-"""Early stopping, replayed."""
+"""How a training ends: averaged weights, early stopping, the weights that are kept."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import numpy as np
+import pytest
 
-from twintrain.diagnosis.stages.end_of_run import stop_epoch
+from tests.twintrain.diagnosis.traces import Practice, data, named, nothing, pair_of, small_model
+from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.replay.losses import LossReading, common_losses
+from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
+from twintrain.diagnosis.stages.loss import check_losses
+from twintrain.diagnosis.stages.pair import Pair
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.trace import Arrays, Trace, snapshot, value_of
 
-figures = st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=1, max_size=12)
+AVERAGING = Practice(optimizer=lambda: keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5))
 
 
-@settings(max_examples=200, deadline=None)
-@given(figures, st.integers(0, 4), st.sampled_from([0.0, 0.1, 0.2]), st.booleans())
-def test_it_stops_where_keras_stops(
-    values: list[float], patience: int, min_delta: float, maximise: bool
+def averages(trace: Trace) -> Arrays:
+    applied = trace.steps[-1].applied
+    assert applied is not None
+    return [value_of(v) for v in applied.optimizer._model_variables_moving_average]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ((0, 1), []),
+        ((), []),
+        ((0,), [("ema_not_finalized", "custom_loop", None)]),
+        ((1,), [("ema_not_finalized", "keras_fit", None)]),
+    ],
+    ids=["on both", "on neither", "by fit", "by the loop"],
+)
+def test_averages_that_are_not_written_back_are_named(
+    written: tuple[int, ...], found: list[Any]
 ) -> None:
-    rule = keras.callbacks.EarlyStopping(
-        monitor="figure", patience=patience, min_delta=min_delta, mode="max" if maximise else "min"
-    )
-    rule.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
-    rule.model.stop_training = False
-    rule.on_train_begin()
-    stopped = None
-    for epoch, value in enumerate(values):
-        rule.on_epoch_end(epoch, {"figure": value})
-        if rule.model.stop_training:
-            stopped = epoch + 1
-            break
-    assert stop_epoch(values, patience, min_delta, maximise) == stopped
+    def plant(*traces: Trace) -> None:
+        for side in written:
+            traces[side].kept = averages(traces[side])
+
+    pair = pair_of(AVERAGING, AVERAGING, plant=plant)
+    assert check_average(pair)
+    assert named(pair) == found
+    assert pair.findings.ruled_out == {"ema_not_finalized"}
+
+
+def test_without_averages_there_is_nothing_to_look_for() -> None:
+    pair = pair_of()
+    assert not check_average(pair)
+    assert pair.findings.ruled_out == set()
+
+
+# A loss that falls for six epochs, and rises.
+BEST = 6
+
+
+def run(epochs: int, kept: int) -> Milestones:
+    """A longer training whose head's bias comes nearest to what is right after epoch six."""
+    model = small_model()
+    first = snapshot(model)
+    states = [first]
+    for epoch in range(1, epochs + 1):
+        state = [value.copy() for value in first]
+        state[-1] += np.array([0.4 * abs(epoch - BEST), 0.0, 0.001 * epoch], np.float32)
+        states.append(state)
+    found = Milestones(model)
+    found.states, found.kept = states, states[kept]
+    return found
+
+
+def ended(fit: Milestones, loop: Milestones, patience: int | None = None) -> Pair:
+    pair = pair_of()
+    check_losses(pair)
+    assert isinstance(pair.losses["keras_fit"], LossReading)
+    pair.losses["keras_fit"].declared = next(common_losses())
+    if patience is not None:
+        callback = keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience)
+        pair.fit.trace.fits[0].arguments["callbacks"] = [callback]
+    test = data(12, 1)
+    test.element = (test.element[0], np.ones(12, "int32"))
+    assert check_ending(pair, {"keras_fit": fit, "custom_loop": loop}, test)
+    return pair
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_equal_ends_name_nothing(patience: int | None) -> None:
+    epochs = EPOCHS if patience is None else BEST + patience
+    pair = ended(run(epochs, BEST), run(epochs, BEST), patience)
+    assert nothing(pair)
+    assert {"early_stopping_rule", "best_weights_not_restored"} <= pair.findings.ruled_out
+
+
+def test_another_patience_is_named_with_the_rule() -> None:
+    pair = ended(run(BEST + 3, BEST), run(BEST + 5, BEST), patience=3)
+    assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert evidence.observed == "11"
+    assert evidence.replayed == "11 (monitor val_loss, mode min, patience 5, min_delta 0)"
+    assert evidence.correct == "9 (monitor val_loss, patience 3, min_delta 0)"
+
+
+def test_a_loop_that_never_stops_is_named() -> None:
+    pair = ended(run(BEST + 3, BEST), run(EPOCHS, BEST), patience=3)
+    assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
+    assert pair.findings.causes[0].evidence[0].replayed == f"{EPOCHS} (no early stopping)"
+
+
+def test_a_stop_by_no_known_rule_is_not_explained() -> None:
+    pair = ended(run(BEST + 3, BEST), run(EPOCHS - 1, BEST), patience=3)
+    assert not pair.findings.causes
+    assert pair.findings.unexplained == [
+        "the loop trains 23 epochs, where fit's rule gives 9, and no rule that was tried gives that"
+    ]
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_last_weights_where_the_other_side_keeps_the_best_are_named(side: str) -> None:
+    last, best = run(BEST + 3, BEST + 3), run(BEST + 3, BEST)
+    pair = ended(last, best) if side == "keras_fit" else ended(best, last)
+    assert named(pair) == [("best_weights_not_restored", side, None)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert (evidence.observed, evidence.correct) == ("of epoch 9 of 9", "of epoch 6 of 9")
+
+
+def test_where_the_last_epoch_is_the_best_both_are_the_same() -> None:
+    pair = ended(run(BEST, BEST - 1), run(BEST, BEST))
+    assert nothing(pair)

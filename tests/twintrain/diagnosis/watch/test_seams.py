@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from twintrain.diagnosis.watch.watcher import WatchError, wrapped
+from twintrain.diagnosis.watch.seams import WatchError, wrapped
 
 
 class Thing:

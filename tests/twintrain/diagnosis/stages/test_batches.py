@@ -1,0 +1,163 @@
+"""Which rows each side trained on, in which order and form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.twintrain.diagnosis.traces import (
+    BATCH,
+    ROWS,
+    STEPS,
+    Practice,
+    named,
+    nothing,
+    pair_of,
+    shuffled,
+)
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.stages.batches import check_change, check_count, check_order, check_size
+from twintrain.diagnosis.stages.pair import Pair
+
+CHECKS = [check_size, check_count, check_order, check_change]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_equal_batches_name_nothing(check: Callable[[Pair], bool]) -> None:
+    pair = pair_of()
+    assert check(pair)
+    assert nothing(pair)
+    assert pair.findings.ruled_out
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_the_side_with_another_batch_size_is_named(side: str) -> None:
+    big = Practice(batch=2 * BATCH)
+    pair = pair_of(fit=big) if side == "keras_fit" else pair_of(loop=big)
+    check_size(pair)
+    assert named(pair) == [("batch_size_differs", side, 0)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert (evidence.observed, evidence.correct) == (str(2 * BATCH), str(BATCH))
+
+
+def some_rows(count: int) -> Callable[[int, int], np.ndarray]:
+    return lambda epoch, rows: shuffled(epoch, rows)[:count]
+
+
+@pytest.mark.parametrize(
+    ("count", "id_", "step"),
+    [
+        (ROWS - ROWS % BATCH, "last_batch_dropped", 4),
+        (2 * BATCH, "epoch_truncated", 2),
+        (ROWS - 1, "epoch_truncated", 4),
+    ],
+)
+def test_an_epoch_that_lacks_rows_is_named(count: int, id_: str, step: int) -> None:
+    pair = pair_of(loop=Practice(order=some_rows(count)))
+    check_count(pair)
+    assert named(pair) == [(id_, "custom_loop", step)]
+    assert pair.findings.causes[0].first_visible is Stage.BATCH_COUNT
+    evidence = pair.findings.causes[0].evidence[0]
+    assert (evidence.observed, evidence.correct) == (str((count, count)), str((ROWS, ROWS)))
+
+
+def test_of_two_sides_that_lack_rows_the_one_that_lacks_more_is_named() -> None:
+    dropped, cut = some_rows(ROWS - ROWS % BATCH), some_rows(BATCH)
+    pair = pair_of(fit=Practice(order=cut), loop=Practice(order=dropped))
+    check_count(pair)
+    assert named(pair) == [("epoch_truncated", "keras_fit", 1)]
+
+
+def test_epochs_are_not_compared_where_a_side_was_stopped() -> None:
+    pair = pair_of(loop=Practice(order=some_rows(BATCH)))
+    pair.loop.trace.complete = False
+    assert not check_count(pair)
+    assert nothing(pair)
+    assert "did not come to its end" in pair.findings.notes[0]
+    assert pair.findings.ruled_out == set()
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_the_side_that_does_not_shuffle_is_named(side: str) -> None:
+    plain = Practice(order=lambda epoch, rows: np.arange(rows))
+    pair = pair_of(fit=plain) if side == "keras_fit" else pair_of(loop=plain)
+    check_order(pair)
+    assert named(pair) == [("shuffle_missing", side, 0)]
+    assert pair.findings.causes[0].first_visible is Stage.BATCH_CONTENTS
+
+
+def neighbours(epoch: int, rows: int) -> np.ndarray:
+    """Every two rows change places: what a buffer of two can do."""
+    return np.arange(rows).reshape(-1, 2)[:, ::-1].ravel()
+
+
+def test_a_small_buffer_is_named_with_its_size() -> None:
+    pair = pair_of(loop=Practice(order=neighbours))
+    check_order(pair)
+    assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert (evidence.observed, evidence.replayed) == ("1", "1 with shuffle(2)")
+
+
+def whole_batches(epoch: int, rows: int) -> np.ndarray:
+    """The first four batches in another order, the last one last."""
+    starts = [24, 0, 16, 8]
+    return np.concatenate([np.arange(s, s + BATCH) for s in starts] + [np.arange(32, rows)])
+
+
+def test_batches_that_were_shuffled_instead_of_rows_are_a_small_buffer() -> None:
+    pair = pair_of(loop=Practice(order=whole_batches))
+    check_order(pair)
+    assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)]
+
+
+def noise(x: np.ndarray, epoch: int, seed: int) -> np.ndarray:
+    return x + np.random.default_rng(epoch).normal(0, 0.1, x.shape).astype("float32")
+
+
+def seeded_noise(x: np.ndarray, epoch: int, seed: int) -> np.ndarray:
+    return x + np.random.default_rng(seed).normal(0, 0.1, x.shape).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("change", "id_", "observed"),
+    [
+        (lambda x, epoch, seed: x / 255, "preprocessing_differs", "x' = 0.00392157 x"),
+        (lambda x, epoch, seed: np.exp(x) + x, "preprocessing_differs", "by a fixed function"),
+        (noise, "augmentation_one_sided", "100% of rows are not in the data"),
+        (seeded_noise, "augmentation_one_sided", "100% of rows are not in the data"),
+        (
+            lambda x, epoch, seed: x.astype("float16").astype("float32"),
+            "precision_differs",
+            "rounded to float16",
+        ),
+    ],
+    ids=["scaled", "fixed", "random", "random by the seed", "rounded"],
+)
+def test_changed_rows_are_named(change: object, id_: str, observed: str) -> None:
+    pair = pair_of(loop=Practice(change=change))  # type: ignore[arg-type]
+    check_change(pair)
+    assert named(pair) == [(id_, "custom_loop", 0)]
+    assert pair.findings.causes[0].first_visible is Stage.BATCH_CONTENTS
+    assert observed in pair.findings.causes[0].evidence[0].observed
+
+
+def test_the_scale_that_is_farther_from_one_is_at_fault() -> None:
+    pair = pair_of(fit=Practice(change=lambda x, epoch, seed: x * 1000))
+    check_change(pair)
+    assert named(pair) == [("preprocessing_differs", "keras_fit", 0)]
+
+
+def test_the_same_change_on_both_sides_is_no_pitfall() -> None:
+    half = Practice(change=lambda x, epoch, seed: x / 2 + 1)
+    pair = pair_of(fit=half, loop=half)
+    check_change(pair)
+    assert nothing(pair)
+
+
+def test_the_epoch_of_these_traces() -> None:
+    pair = pair_of()
+    assert (pair.fit.first_epoch, len(pair.fit.steps)) == (STEPS, 2 * STEPS)
+    assert pair.fit.stream.sizes[:STEPS] == [8, 8, 8, 8, 4]

@@ -1,0 +1,81 @@
+"""On what, and how, each side evaluates."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from tests.twintrain.diagnosis.traces import (
+    STEPS,
+    TEST_ROWS,
+    Practice,
+    named,
+    nothing,
+    pair_of,
+    small_model,
+)
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.stages.evaluation import blocks_of, check_evaluations, held_out
+from twintrain.diagnosis.watch.trace import Evaluation
+
+
+def dropping() -> keras.Model:
+    return small_model(dropout=0.4)
+
+
+def test_equal_evaluations_name_nothing() -> None:
+    pair = pair_of(Practice(build=dropping), Practice(build=dropping))
+    assert check_evaluations(pair)
+    assert nothing(pair)
+    assert pair.findings.ruled_out == {"evaluation_set_differs", "evaluation_training_mode"}
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_part_of_the_test_rows_is_named(side: str) -> None:
+    part = Practice(evaluated=5)
+    pair = pair_of(fit=part) if side == "keras_fit" else pair_of(loop=part)
+    check_evaluations(pair)
+    assert named(pair) == [("evaluation_set_differs", side, None)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert (evidence.observed, evidence.correct) == ("5 test rows", f"{TEST_ROWS} test rows")
+
+
+def test_the_flag_in_evaluation_is_named_with_the_outputs() -> None:
+    on = Practice(build=dropping, evaluation=True)
+    pair = pair_of(Practice(build=dropping), on)
+    check_evaluations(pair)
+    assert named(pair) == [("evaluation_training_mode", "custom_loop", STEPS - 1)]
+    flag, peaks = pair.findings.causes[0].evidence
+    assert (flag.observed, flag.correct) == ("True", "False")
+    assert peaks.observed == peaks.replayed != peaks.correct
+
+
+def test_a_flag_that_changes_nothing_is_no_pitfall() -> None:
+    pair = pair_of(loop=Practice(evaluation=True))
+    check_evaluations(pair)
+    assert nothing(pair)
+
+
+def test_inputs_that_are_changed_in_evaluation_only_are_named() -> None:
+    pair = pair_of(loop=Practice(evaluation_change=lambda x: (x * 2).astype(np.float32)))
+    check_evaluations(pair)
+    assert named(pair) == [("preprocessing_differs", "custom_loop", None)]
+    assert pair.findings.causes[0].first_visible is Stage.EVALUATION
+    assert pair.findings.causes[0].evidence[0].observed == "scaled"
+
+
+def test_nothing_is_said_where_a_side_does_not_evaluate() -> None:
+    pair = pair_of(loop=Practice(evaluated=0))
+    assert not check_evaluations(pair)
+    assert nothing(pair)
+    assert pair.findings.ruled_out == set()
+
+
+def test_evaluations_on_training_rows_are_set_aside() -> None:
+    pair = pair_of()
+    first, _ = blocks_of(pair.loop)
+    step = pair.loop.steps[0]
+    on_train = Evaluation(STEPS, step.model, step.inputs, False, step.outputs, step.element, None)
+    assert held_out(pair, [on_train, *first]) == first
+    assert held_out(pair, [on_train]) == [on_train]

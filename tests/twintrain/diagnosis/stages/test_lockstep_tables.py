@@ -1,0 +1,58 @@
+"""Two traces, tensor by tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.twintrain.diagnosis.traces import STEPS, Practice, pair_of
+from twintrain.diagnosis.stages.lockstep_tables import (
+    compared_steps,
+    first_divergence,
+    lockstep_tables,
+    weight_curve,
+)
+from twintrain.diagnosis.watch.trace import Trace
+
+ORDER = ["batch", "forward output", "loss", "gradient", "update"]
+
+
+def test_equal_traces_do_not_differ() -> None:
+    pair = pair_of()
+    tables = lockstep_tables(pair)
+    assert len(tables) == 2 * STEPS
+    assert list(dict.fromkeys(row.stage for row in tables[0])) == ORDER
+    assert first_divergence(tables, 0.0) is None
+    assert weight_curve(pair) == [0.0] * (2 * STEPS)
+
+
+def test_the_first_tensor_that_differs_is_found_with_its_step_and_size() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        gradient, after = loop.steps[2].gradients[1], loop.steps[2].after
+        assert gradient is not None
+        assert after is not None
+        gradient[0] += 0.5
+        after[0] = after[0] + 0.25
+
+    pair = pair_of(plant=plant)
+    found = first_divergence(lockstep_tables(pair), 1e-6)
+    assert found is not None
+    assert (found.step, found.stage) == (2, "gradient")
+    assert found.max_abs == pytest.approx(0.5)
+    assert weight_curve(pair)[1:3] == [0.0, pytest.approx(0.25)]
+
+
+def test_batches_come_before_what_they_lead_to() -> None:
+    pair = pair_of(loop=Practice(order=lambda epoch, rows: np.arange(rows)))
+    found = first_divergence(lockstep_tables(pair), 1e-6)
+    assert found is not None
+    assert (found.step, found.stage, found.tensor) == (0, "batch", "inputs")
+
+
+def test_steps_are_compared_up_to_the_first_gap() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        loop.steps[3].before = None
+
+    pair = pair_of(plant=plant)
+    assert [fit.number for fit, _ in compared_steps(pair)] == [0, 1, 2]
+    assert len(lockstep_tables(pair)) == len(weight_curve(pair)) == 3

@@ -1,0 +1,96 @@
+"""The way each side computes its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.twintrain.diagnosis.traces import (
+    Practice,
+    cross_entropy,
+    named,
+    nothing,
+    pair_of,
+    small_model,
+)
+from twintrain.diagnosis.stages.loss import check_losses
+
+
+def regular() -> keras.Model:
+    return small_model(regularizer=keras.regularizers.L2(0.05))
+
+
+def summed(y: Any, p: Any, w: Any) -> tf.Tensor:
+    return cross_entropy(y, p, w) * float(len(y))
+
+
+def unweighted(y: Any, p: Any, w: Any) -> tf.Tensor:
+    return cross_entropy(y, p, None)
+
+
+def by_weight(y: Any, p: Any, w: Any) -> tf.Tensor:
+    return cross_entropy(y, p, w) * len(y) / tf.reduce_sum(w)
+
+
+def as_logits(y: Any, p: Any, w: Any) -> tf.Tensor:
+    values = tf.nn.sparse_softmax_cross_entropy_with_logits(y, tf.identity(p))
+    return tf.reduce_mean(values)
+
+
+def by_number(y: Any, p: Any, w: Any) -> tf.Tensor:
+    number = tf.cast(y[:, None], tf.float32)
+    return tf.reduce_mean(-tf.reduce_sum(number * tf.math.log(p), axis=-1))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equal_losses_name_nothing(weighted: bool) -> None:
+    pair = pair_of(Practice(build=regular), Practice(build=regular), weighted)
+    check_losses(pair)
+    assert nothing(pair)
+    assert set(pair.losses) == {"keras_fit", "custom_loop"}
+    assert "loss_reduction" in pair.findings.ruled_out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "weighted", "id_"),
+    [
+        (Practice(loss=summed), False, "loss_reduction"),
+        (Practice(loss=unweighted), True, "weights_ignored"),
+        (Practice(loss=by_weight), True, "weighted_mean_normalization"),
+        (Practice(loss=as_logits), False, "probabilities_as_logits"),
+        (Practice(loss=by_number), False, "label_encoding_differs"),
+    ],
+)
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_another_loss_is_named_and_replayed(
+    wrong: Practice, weighted: bool, id_: str, side: str
+) -> None:
+    pair = pair_of(wrong, None, weighted) if side == "keras_fit" else pair_of(None, wrong, weighted)
+    check_losses(pair)
+    assert named(pair) == [(id_, side, 0)]
+    evidence = pair.findings.causes[0].evidence[0]
+    assert float(evidence.observed) == pytest.approx(float(evidence.replayed), rel=1e-4)
+    if id_ != "weights_ignored":
+        assert float(evidence.observed) != pytest.approx(float(evidence.correct), rel=1e-3)
+
+
+def test_losses_of_layers_that_are_not_added_are_named() -> None:
+    right, wrong = Practice(build=regular), Practice(build=regular, regularized=False)
+    pair = pair_of(right, wrong)
+    check_losses(pair)
+    assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]
+    evidence = pair.findings.causes[0].evidence[0]
+    added = pair.loop.steps[0].layer_losses
+    assert float(evidence.correct) - float(evidence.observed) == pytest.approx(added, rel=1e-3)
+
+
+def test_a_loss_of_ones_own_is_not_explained() -> None:
+    pair = pair_of(loop=Practice(loss=lambda y, p, w: tf.reduce_mean(tf.square(p))))
+    check_losses(pair)
+    assert not pair.findings.causes
+    assert len(pair.findings.unexplained) == 1
+    assert pair.findings.unexplained[0].startswith("custom_loop: no replay gives the loss of step")
+    assert set(pair.losses) == {"keras_fit"}

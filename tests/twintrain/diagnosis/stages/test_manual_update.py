@@ -1,0 +1,96 @@
+"""Updates without a Keras optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.twintrain.diagnosis.traces import Practice, named, nothing, pair_of, small_model
+from twintrain.diagnosis.stages.update import check_optimizer
+
+RATE = 0.2
+
+
+def descend(variable: keras.Variable, gradient: Any) -> None:
+    variable.assign_sub(RATE * gradient)
+
+
+def sgd() -> keras.Optimizer:
+    return keras.optimizers.SGD(RATE)
+
+
+def test_descent_by_hand_equals_sgd() -> None:
+    pair = pair_of(Practice(optimizer=sgd), Practice(optimizer=None, by_hand=descend))
+    check_optimizer(pair)
+    assert nothing(pair)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "rate"),
+    [
+        (lambda: keras.optimizers.Adam(0.01), "Adam", 0.01),
+        (lambda: keras.optimizers.SGD(0.1), "SGD", 0.1),
+    ],
+)
+def test_descent_by_hand_instead_of_an_optimizer_is_named_with_its_rate(
+    optimizer: Any, name: str, rate: float
+) -> None:
+    pair = pair_of(Practice(optimizer=optimizer), Practice(optimizer=None, by_hand=descend))
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+    kind, rates = pair.findings.causes[0].evidence
+    assert (kind.observed, kind.correct) == ("gradient descent by hand", name)
+    assert float(rates.observed) == pytest.approx(RATE, rel=1e-2)
+    assert float(rates.correct) == pytest.approx(rate)
+
+
+def bounded() -> keras.Model:
+    return small_model(constraint=keras.constraints.MaxNorm(0.3))
+
+
+@pytest.mark.parametrize("optimizer", [sgd, lambda: keras.optimizers.Adam(0.01)])
+def test_a_weight_that_leaves_its_constraint_is_named(optimizer: Any) -> None:
+    right = Practice(build=bounded, optimizer=optimizer)
+    pair = pair_of(right, Practice(build=bounded, optimizer=None, by_hand=descend))
+    check_optimizer(pair)
+    assert ("constraints_not_applied", "custom_loop", 0) in named(pair)
+    cause = next(c for c in pair.findings.causes if c.id == "constraints_not_applied")
+    assert "kernel" in cause.evidence[0].quantity
+    assert cause.evidence[0].correct == "inside"
+
+
+def test_a_constraint_that_is_applied_by_hand_is_right() -> None:
+    def constrained(variable: keras.Variable, gradient: Any) -> None:
+        descend(variable, gradient)
+        if variable.constraint is not None:
+            variable.assign(variable.constraint(variable))
+
+    right = Practice(build=bounded, optimizer=sgd)
+    pair = pair_of(right, Practice(build=bounded, optimizer=None, by_hand=constrained))
+    check_optimizer(pair)
+    assert nothing(pair)
+
+
+def test_a_rule_that_is_not_known_is_told() -> None:
+    def signs(variable: keras.Variable, gradient: Any) -> None:
+        variable.assign_sub(0.01 * tf.sign(gradient) + 0.003)
+
+    pair = pair_of(loop=Practice(optimizer=None, by_hand=signs))
+    check_optimizer(pair)
+    assert not pair.findings.causes
+    assert pair.findings.unexplained == [
+        "custom_loop: no update rule that was tried gives its new weights"
+    ]
+
+
+def test_a_side_of_which_nothing_was_seen_is_told() -> None:
+    def plant(fit: Any, loop: Any) -> None:
+        for step in loop.steps:
+            step.gradients = [None] * len(step.gradients)
+
+    pair = pair_of(loop=Practice(optimizer=None), plant=plant)
+    check_optimizer(pair)
+    assert pair.findings.unexplained == ["custom_loop: no gradients and no optimizer were seen"]

@@ -1,0 +1,69 @@
+"""From the gradients to the weights, by an optimizer."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from tests.twintrain.diagnosis.traces import Practice, named, nothing, pair_of
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.stages.update import check_optimizer, check_trainable
+from twintrain.diagnosis.watch.trace import Trace
+
+
+def test_equal_updates_name_nothing() -> None:
+    pair = pair_of()
+    assert check_trainable(pair)
+    assert check_optimizer(pair)
+    assert nothing(pair)
+    assert pair.findings.ruled_out == {
+        "trainable_flags",
+        "optimizer_differs",
+        "constraints_not_applied",
+    }
+
+
+def test_variables_that_are_left_out_are_named() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        for step in loop.steps:
+            assert step.applied is not None
+            step.applied.gradients[:2] = [None, None]
+
+    pair = pair_of(plant=plant)
+    check_trainable(pair)
+    assert named(pair) == [("trainable_flags", "custom_loop", 0)]
+    counts, names = pair.findings.causes[0].evidence
+    assert (counts.observed, counts.correct) == ("2", "4")
+    assert names.observed.count("kernel") == names.observed.count("bias") == 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "quantity", "observed", "correct"),
+    [
+        (lambda: keras.optimizers.RMSprop(0.01), "optimizer", "RMSprop", "Adam"),
+        (lambda: keras.optimizers.Adam(0.01, beta_1=0.8), "optimizer beta_1", "0.8", "0.9"),
+    ],
+)
+def test_another_optimizer_or_setting_is_named(
+    optimizer: object, quantity: str, observed: str, correct: str
+) -> None:
+    pair = pair_of(loop=Practice(optimizer=optimizer))  # type: ignore[arg-type]
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+    assert pair.findings.causes[0].first_visible is Stage.UPDATE
+    (evidence,) = pair.findings.causes[0].evidence
+    assert (evidence.quantity, evidence.observed, evidence.correct) == (quantity, observed, correct)
+
+
+def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        after = loop.steps[2].after
+        assert after is not None
+        after[0] = after[0] * 0.99  # decay by hand
+
+    pair = pair_of(plant=plant)
+    check_optimizer(pair)
+    assert not pair.findings.causes
+    (line,) = pair.findings.unexplained
+    assert line.startswith("custom_loop: ")
+    assert line.endswith("is changed by more than the optimizer (step 3)")

@@ -1,0 +1,144 @@
+"""Replays the end of a longer training: when a rule of early stopping would have stopped it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from twintrain.diagnosis.replay.compare import trainable_positions
+from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.replay.model_calls import call_model, weights_of
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.trace import Arrays
+
+# Epochs of the longer training.
+EPOCHS = 24
+# Rules that are tried: what people use.
+PATIENCE = (*range(16), 20)
+MIN_DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
+MONITORS = ("val_loss", "val_accuracy")
+
+
+@dataclass
+class Ending:
+    """How a side ends a longer training.
+
+    Attributes:
+        epochs: trained.
+        kept: the epoch (from 1) whose weights it ended with; 0 when none of them.
+        series: per monitor, its value on the test rows after each epoch.
+    """
+
+    epochs: int
+    kept: int
+    series: dict[str, list[float]]
+
+    @property
+    def keeps_last(self) -> bool:
+        """Whether it ended with the weights of its last epoch."""
+        return self.kept == self.epochs
+
+    @property
+    def best_is_last(self) -> bool:
+        """Whether the validation loss was best in the last epoch: then both are the same."""
+        losses = self.series.get("val_loss")
+        return losses is not None and int(np.argmin(losses)) == len(losses) - 1
+
+
+def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -> Ending | None:
+    """Read a longer training; None when its epochs could not be told apart.
+
+    Args:
+        run: the training.
+        test: rows it evaluated on.
+        declared: its loss; without rows and loss there are no series.
+    """
+    if run.epochs < 2:
+        return None
+    series: dict[str, list[float]] = {}
+    if test is not None and declared is not None:
+        judged = [_judge(run.model, state, test, declared) for state in run.states[1:]]
+        columns = zip(*judged, strict=True)
+        series = {name: list(values) for name, values in zip(MONITORS, columns, strict=True)}
+    finite = {name: values for name, values in series.items() if np.isfinite(values).all()}
+    return Ending(run.epochs, _kept_epoch(run), finite)
+
+
+def _kept_epoch(run: Milestones) -> int:
+    """The last epoch (from 1) after which the trainable weights were those that were kept."""
+    positions = trainable_positions(run.model)
+    kept = 0
+    for epoch, state in enumerate(run.states[1:], start=1):
+        if len(run.kept) == len(state) and all(
+            np.array_equal(run.kept[p], state[p]) for p in positions
+        ):
+            kept = epoch
+    return kept
+
+
+def _judge(
+    model: keras.Model, state: Arrays, test: Rows, declared: Declared
+) -> tuple[float, float]:
+    """Loss (with regularization) and accuracy of a state on the test rows; NaN where there is none."""
+    inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0))
+    y = test.part(1)
+    with weights_of(model, state):
+        outputs = call_model(model, inputs, False)
+        added = float(sum(float(loss) for loss in model.losses))
+    batch = Batch(y, outputs, None, 0.0, len(test))
+    found = mean_loss(declared, LossPractice(weighting="none"), batch)
+    loss = float("nan") if found is None else float(found[0]) + added
+    flat, labels = keras.tree.flatten(outputs), keras.tree.flatten(y)
+    if len(flat) != 1 or len(labels) != 1:
+        return loss, float("nan")
+    return loss, _accuracy(np.asarray(y), np.asarray(keras.ops.cast(flat[0], "float32")))
+
+
+def _accuracy(labels: np.ndarray, p: np.ndarray) -> float:
+    if p.shape[-1] == 1:
+        return float(((p.reshape(-1) > 0.5) == (labels.reshape(-1) > 0.5)).mean())
+    labels = labels.argmax(-1) if labels.shape == p.shape else labels.reshape(p.shape[:-1])
+    return float((labels == p.argmax(-1)).mean())
+
+
+def rule_of(ending: Ending) -> str | None:
+    """The first rule that stops a side where it stopped, on its own figures, in words."""
+    if ending.epochs == EPOCHS:
+        return "no early stopping"
+    for delta, monitor, patience in itertools.product(MIN_DELTA, MONITORS, PATIENCE):
+        values = ending.series.get(monitor)
+        if not values:
+            continue
+        usual = monitor.endswith("accuracy")
+        for maximise in (usual, not usual):
+            if stop_epoch(values, patience, delta, maximise) == ending.epochs:
+                mode = "max" if maximise else "min"
+                return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
+    return None
+
+
+def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: bool) -> int | None:
+    """After how many epochs Keras's EarlyStopping stops on these figures; None if it does not.
+
+    Args:
+        values: the monitored figure, one per epoch.
+        patience: epochs without improvement that are borne.
+        min_delta: smallest change that counts as an improvement, not negative.
+        maximise: whether more is better.
+    """
+    best = float("-inf") if maximise else float("inf")
+    wait = 0
+    for epoch, value in enumerate(values, start=1):
+        improved = value - min_delta > best if maximise else value + min_delta < best
+        if improved:
+            best = value
+            wait = 0
+            continue
+        wait += 1
+        if wait >= patience and epoch > 1:
+            return epoch
+    return None

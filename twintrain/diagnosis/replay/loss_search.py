@@ -1,0 +1,117 @@
+"""Finds the way in which a side computes its loss: the one that reproduces what its tape
+differentiated.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.replay.tolerances import LOSS_FLOOR, LOSSES_VARY, RATIO_FACTOR
+
+
+def search(
+    declared: Declared, batches: list[Batch], targets: list[float], rel: float
+) -> LossPractice | None:
+    """The practice with the fewest deviations whose loss equals the observed one in every batch."""
+    known: dict[LossPractice, tuple[np.ndarray, np.ndarray] | None] = {}
+    for practice in _candidates(batches):
+        plain = replace(practice, reduction="mean", regularized=True)
+        if plain not in known:
+            known[plain] = _means(declared, plain, batches)
+        found = known[plain]
+        if found is None:
+            continue
+        rest = np.array(targets) - (
+            [float(b.added) for b in batches] if practice.regularized else 0.0
+        )
+        reduced = _reduction(practice, *found, rest, np.array(targets), rel)
+        if reduced is not None:
+            return reduced
+    return None
+
+
+def _means(
+    declared: Declared, practice: LossPractice, batches: list[Batch]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    try:
+        found = [mean_loss(declared, practice, batch) for batch in batches]
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError):
+        return None  # this loss does not take these targets
+    if any(pair is None for pair in found):
+        return None
+    means, counts = zip(
+        *[(float(pair[0]), float(pair[1])) for pair in found if pair is not None], strict=True
+    )
+    return np.array(means), np.array(counts)
+
+
+def _candidates(batches: list[Batch]) -> list[LossPractice]:
+    outputs = [output for batch in batches for output in keras.tree.flatten(batch.p)]
+    # Only what the batches can show: without weights, all ways of weighting are one.
+    axes: dict[str, list[Any]] = {
+        "form": ["as declared", "logits", "probabilities", "class number"],
+        "broadcast": [False, True],
+        "masked": [True],
+        "weighting": ["by count"],
+        "output_weights": [True],
+        "regularized": [True],
+    }
+    if any(hasattr(output, "_keras_mask") for output in outputs):
+        axes["masked"] = [True, False]
+    if any(batch.w is not None for batch in batches):
+        axes["weighting"] = ["by count", "by weight", "none"]
+    if len(keras.tree.flatten(batches[0].p)) > 1:
+        axes["output_weights"] = [True, False]
+    if any(float(batch.added) for batch in batches):
+        axes["regularized"] = [True, False]
+    grid = [
+        replace(LossPractice(), **dict(zip(axes, values, strict=True)))
+        for values in itertools.product(*axes.values())
+    ]
+    plain = sorted((p for p in grid if p.deviations() <= 3), key=LossPractice.deviations)
+    free = [replace(p, reduction="any") for p in plain if p.deviations() <= 2]
+    return sorted(plain + free, key=LossPractice.deviations)
+
+
+def _reduction(
+    practice: LossPractice,
+    means: np.ndarray,
+    counts: np.ndarray,
+    rest: np.ndarray,
+    targets: np.ndarray,
+    rel: float,
+) -> LossPractice | None:
+    """The practice with the reduction that gives the targets; None where none does.
+
+    Args:
+        practice: its reduction is 'mean', or anything else where any may be tried.
+        means: per batch, the loss reduced to a mean.
+        counts: per batch, how many values that is a mean of.
+        rest: per batch, the target without what the layers add.
+        targets: per batch, as observed.
+        rel: tolerance.
+    """
+    if practice.reduction == "mean":
+        floor = rel * np.maximum(np.abs(targets), LOSS_FLOOR)
+        return practice if (np.abs(means - rest) <= floor).all() else None
+    if not (np.abs(means) > 0).all() or len(means) < 2:
+        return None
+    ratios = rest / means
+    cancelled = np.abs(targets / np.where(rest == 0, 1.0, rest))
+    loose = RATIO_FACTOR * rel * np.maximum(1.0, cancelled)
+    if (np.abs(ratios / counts - 1) <= loose).all():
+        return replace(practice, reduction="sum")
+    if np.ptp(means) <= LOSSES_VARY * np.abs(means).max():
+        return None  # of equal losses any factor is constant
+    for name, values in (("constant", ratios), ("fixed size", ratios / counts)):
+        factor = float(np.median(values))
+        if factor > 0 and (np.abs(values / factor - 1) <= loose).all():
+            return replace(practice, reduction=name, factor=factor)
+    return None

@@ -1,0 +1,110 @@
+"""The two trained models, setting by setting, before anything is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.replay.tolerances import SAME_RATE
+from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.pair import Pair
+from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.watch.trace import FIT, LOOP
+
+Settings = dict[str, Any]
+# Names, what random numbers are drawn from, and what only says how a layer was built.
+_ASIDE = {
+    "name",
+    "seed",
+    "build_config",
+    "batch_shape",
+    "layers",
+    "input_layers",
+    "output_layers",
+}
+
+
+@looks_for("dropout_rate_inverted", "precision_differs")
+def check_models(pair: Pair) -> bool:
+    """Compare the settings of the two trained models, layer by layer."""
+    fit, loop = (_settings_of(side.steps[0].model) for side in pair.sides)
+    if [kind for kind, _ in fit] != [kind for kind, _ in loop]:
+        pair.findings.unexplained.append("the two sides train models of different layers")
+        return True
+    built = _settings_of(pair.subject.functions["build_model"]())
+    for number, ((kind, ours), (_, theirs)) in enumerate(zip(fit, loop, strict=True)):
+        known = number < len(built) and built[number][0] == kind
+        _compare(pair, kind, ours, theirs, built[number][1] if known else {})
+    return True
+
+
+def _compare(pair: Pair, kind: str, fit: Settings, loop: Settings, built: Settings) -> None:
+    """Name what differs in one layer; the side that is not as `build_model` made it departs."""
+    for key in sorted(set(fit) | set(loop)):
+        ours, theirs = fit.get(key), loop.get(key)
+        if ours == theirs:
+            continue
+        # Freezing is no mistake by itself: the loop is held against fit.
+        if theirs == built.get(key) and key != "trainable":
+            _name_setting(pair, f"{kind}.{key}", key, FIT, ours, theirs)
+        else:
+            _name_setting(pair, f"{kind}.{key}", key, LOOP, theirs, ours)
+
+
+def _name_setting(
+    pair: Pair, where: str, key: str, at_fault: str, observed: Any, correct: Any
+) -> None:
+    id_ = _pitfall_of(key, observed, correct)
+    if id_ is None:
+        pair.findings.unexplained.append(
+            f"{where} is {observed} in {at_fault} and {correct} on the other side"
+        )
+        return
+    # A mask acts in the layers before it acts in the loss.
+    stage = Stage.FORWARD if id_ == "mask_ignored" else None
+    pair.findings.name_cause(id_, at_fault, 0, seen(where, observed, correct), stage=stage)
+
+
+def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:
+    """The pitfall that another value of a setting is; None where it is none."""
+    by_key = {
+        "dtype": "precision_differs",
+        "mask_zero": "mask_ignored",
+        "trainable": "trainable_flags",
+    }
+    if key in by_key:
+        return by_key[key]
+    if key.endswith("_regularizer"):
+        return "regularization_losses_missing"
+    if key.endswith("_constraint"):
+        return "constraints_not_applied"
+    rates = isinstance(observed, float) and isinstance(correct, float)
+    if key == "rate" and rates and abs(observed + correct - 1) < SAME_RATE:
+        return "dropout_rate_inverted"
+    return None
+
+
+def _settings_of(model: keras.Model) -> list[tuple[str, Settings]]:
+    """Kind and settings of every layer that has weights or a rate."""
+    layers = model._flatten_layers(include_self=False)
+    return [
+        (type(layer).__name__, _settings(layer))
+        for layer in layers
+        if layer.weights or hasattr(layer, "rate")
+    ]
+
+
+def _settings(layer: Any) -> Settings:
+    try:
+        config = dict(layer.get_config())
+    except (NotImplementedError, TypeError):
+        # A layer of the user's own that does not describe itself.
+        config = {"rate": getattr(layer, "rate", None)}
+    kept = {
+        key: value
+        for key, value in config.items()
+        if key not in _ASIDE and not key.endswith("initializer")
+    }
+    return kept | {"dtype": layer.dtype_policy.name, "trainable": layer.trainable}

@@ -1,0 +1,150 @@
+"""Sees what tapes differentiate, the gradients they give, and what optimizers make of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.watch.recording import Recording, positions_of
+from twintrain.diagnosis.watch.seams import Nesting, Seam, family, identity, is_concrete
+from twintrain.diagnosis.watch.trace import Applied, Step, snapshot, value_of
+
+
+class UpdateObserver:
+    """Observer of gradient tapes and optimizers."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._optimizers = Nesting()
+
+    def seams(self) -> list[Seam]:
+        """The methods it looks at."""
+        found: list[Seam] = [
+            (tf.GradientTape, "__enter__", self._open_tape),
+            (tf.GradientTape, "__exit__", self._close_tape),
+            (tf.GradientTape, "gradient", self._gradient),
+        ]
+        for owner in family(keras.optimizers.Optimizer):
+            found += [
+                (owner, "apply", self._apply),
+                (owner, "scale_loss", self._scale),
+                (owner, "finalize_variable_values", self._finalize),
+            ]
+        return found
+
+    def _open_tape(self, original: Callable[..., Any], tape: Any) -> Any:
+        self._recording.tapes += 1
+        return original(tape)
+
+    def _close_tape(self, original: Callable[..., Any], tape: Any, *arguments: Any) -> Any:
+        self._recording.tapes -= 1
+        return original(tape, *arguments)
+
+    def _gradient(
+        self, original: Callable[..., Any], tape: Any, target: Any, sources: Any, **named: Any
+    ) -> Any:
+        gradients = original(tape, target, sources, **named)
+        step = self._recording.step
+        if step is not None and tf.executing_eagerly():
+            _note_gradients(step, target, sources, gradients)
+        return gradients
+
+    def _scale(self, original: Callable[..., Any], optimizer: Any, loss: Any) -> Any:
+        with self._optimizers:
+            scaled = original(optimizer, loss)
+        step = self._recording.step
+        if self._optimizers.outermost and step is not None and is_concrete(loss):
+            value = _sum_of(loss)
+            step.scale = _sum_of(scaled) / value if value else 1.0
+        return scaled
+
+    def _apply(
+        self,
+        original: Callable[..., Any],
+        optimizer: Any,
+        grads: Any,
+        trainable_variables: Any = None,
+    ) -> Any:
+        grads = list(grads)
+        variables = None if trainable_variables is None else list(trainable_variables)
+        step = self._recording.step
+        seen = step if self._optimizers.outermost and tf.executing_eagerly() else None
+        if seen is not None and seen.applied is None:
+            seen.applied = _applied(seen, optimizer, grads, variables)
+        with self._optimizers:
+            done = original(optimizer, grads, variables)
+        if seen is not None and seen.applied is not None:
+            seen.applied.after = snapshot(seen.model)
+            self._forget_previous()
+        return done
+
+    def _forget_previous(self) -> None:
+        """Only the last state right after an update is asked for."""
+        steps = self._recording.trace.steps
+        if len(steps) > 1 and (previous := steps[-2].applied) is not None:
+            previous.after = []
+
+    def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
+        self._recording.finish_step()  # averaging the weights is no part of the last step
+        return original(optimizer, variables)
+
+
+def _note_gradients(step: Step, target: Any, sources: Any, gradients: Any) -> None:
+    flat = tf.nest.flatten(sources)
+    found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(flat))]
+    known = positions_of(step.model)
+    positions = [known.get(identity(source), -1) for source in flat]
+    if max(positions, default=-1) < 0 or step.applied is not None:
+        return  # by the inputs, say, for a penalty
+    value = float(sum(_sum_of(part) for part in tf.nest.flatten(target))) / (step.scale or 1.0)
+    if step.target is None:
+        step.target = value
+        step.sources = positions
+        step.gradients = found
+    elif step.sources == positions:  # a loss in parts, each differentiated by itself
+        step.target += value
+        step.gradients = [_added(a, b) for a, b in zip(step.gradients, found, strict=True)]
+
+
+def _applied(
+    step: Step, optimizer: Any, gradients: list[Any], variables: list[Any] | None
+) -> Applied:
+    """What an optimizer is given, and the state it has, before it updates."""
+    if not optimizer.built:
+        optimizer.build(variables or step.model.trainable_variables)
+    positions = positions_of(step.model)
+    known = step.model.trainable_variables if variables is None else variables
+    kept = optimizer.variables if step.before is not None else []
+    return Applied(
+        optimizer=optimizer,
+        learning_rate=float(value_of(optimizer.learning_rate)),
+        gradients=[_array(gradient) for gradient in gradients],
+        variables=[positions.get(identity(variable), -1) for variable in known],
+        state=[value_of(variable) for variable in kept],
+        iterations=int(value_of(optimizer.iterations)),
+    )
+
+
+def _sum_of(value: Any) -> float:
+    return float(tf.reduce_sum(tf.cast(tf.convert_to_tensor(value), tf.float32)))
+
+
+def _added(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    if a is None:
+        return b
+    return a if b is None else a + b
+
+
+def _array(gradient: Any) -> np.ndarray | None:
+    return None if gradient is None else np.array(tf.convert_to_tensor(gradient))
+
+
+def _flatten_gradients(gradients: Any, count: int) -> list[Any]:
+    # Not tf.nest: it would take an IndexedSlices (the gradient of an embedding) apart.
+    if isinstance(gradients, dict):
+        return list(gradients.values())
+    return list(gradients) if isinstance(gradients, (list, tuple)) else [gradients] * min(count, 1)
