@@ -13,7 +13,7 @@ from components.artifacts import AttributionRecord, write_json
 from components.transformed import read_best, transformed_data, with_best
 from twintrain.attribution.cost_estimate import CostEstimate
 from twintrain.attribution.experiment import Question, explain
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe, TwinName
 
 NODE = "Attribution"
@@ -27,12 +27,12 @@ class _Teller:
 
     def estimate(self, estimate: CostEstimate) -> None:
         text = f"{estimate.trainings} trainings, {estimate.done} of them done, about {estimate.seconds:.0f} s"
-        tell("progress", node=NODE, done=0, total=estimate.trainings, text=text)
+        report_progress("progress", node=NODE, done=0, total=estimate.trainings, text=text)
 
     def training(self, done: int, total: int, text: str) -> None:
         if text and (done, text) != self._last:
             self._last = (done, text)
-            tell("progress", node=NODE, done=done, total=max(total, 1), text=text)
+            report_progress("progress", node=NODE, done=done, total=max(total, 1), text=text)
 
 
 @component

@@ -13,7 +13,7 @@ from components.data_gate import feature_named, load_rules
 from components.staging import unstaged
 from twintrain.comparison.comparison import Comparison
 from twintrain.problems.find import problem_class
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe
 from twintrain.trend.monitor import look_at
 from twintrain.trend.record_store import RecordStore
@@ -61,5 +61,5 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     look = look_at(found, store.all())
     for alert in look.alerts:
         print(f"Span {span}: {alert.text}", flush=True)  # into the step's log
-        tell("progress", node="TrendRecord", done=1, total=1, text=alert.text)
+        report_progress("progress", node="TrendRecord", done=1, total=1, text=alert.text)
     write_json(entry, {"place": place, **look.model_dump(mode="json")})

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from twintrain.data import idx
-from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.errors import TwintrainError
+from twintrain.problems.find import MODELS, model_function
 from twintrain.recipe.recipe import Recipe
 
-# Named here because `twintrain.problems` imports Keras; a test holds them against it.
-BUILTIN_MODELS = ("mlp", "textbook_cnn")
 _FEATURES = ("image", "label", "example_id")
 
 
@@ -130,9 +129,8 @@ def look_for_model(name: str, import_path: list[str]) -> None:
     Raises:
         TwintrainError: there is no such built-in model, module or function.
     """
-    look_for_builtin_model(name)
-    module, colon, function = name.partition(":")
-    if not colon:
+    module, function = model_function(name)
+    if name in MODELS:
         return
     found = _find_module(module, import_path)
     if found is None:
@@ -141,19 +139,6 @@ def look_for_model(name: str, import_path: list[str]) -> None:
     if known is not None and function not in known:
         raise TwintrainError(
             f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
-        )
-
-
-def look_for_builtin_model(name: str) -> None:
-    """See that a name without a colon is that of a built-in model.
-
-    Raises:
-        TwintrainError: it is not.
-    """
-    if ":" not in name and name not in BUILTIN_MODELS:
-        raise TwintrainError(
-            f"model.name: no built-in model is called {name!r}.",
-            did_you_mean(name, BUILTIN_MODELS),
         )
 
 

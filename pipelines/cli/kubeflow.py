@@ -298,13 +298,13 @@ def _server(host: str | None, namespace: str | None) -> Server:
 
 def _compile(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
     """Compile into a file; the number of steps."""
-    from pipelines.cli.first_look import look_for_builtin_model
     from pipelines.cli.quiet import quiet
     from pipelines.config import RunConfig
+    from twintrain.problems.find import model_function
     from twintrain.recipe.files import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
-    look_for_builtin_model(loaded.model.name)  # a module of the user's is in the image, not here
+    model_function(loaded.model.name)  # a module of the user's is in the image, not here
     nowhere = Path("/nowhere")  # every path is the cluster's
     config = RunConfig(recipe=loaded, data=nowhere, schema_file=nowhere, root=nowhere)
     typer.echo("compiling; TFX takes some seconds to load …", err=True)

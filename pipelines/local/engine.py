@@ -16,7 +16,7 @@ from pathlib import Path
 from pipelines.nodes import isolated_processes
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import expect_isolated, hide_gpus
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
 
@@ -58,9 +58,11 @@ def main(request: Path) -> int:
         traceback.print_exc()
         known = foreseen(error)
         if known is None:
-            tell("failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False)
+            report_progress(
+                "failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False
+            )
             return 1
-        tell("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
+        report_progress("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
         return 2
     return 0
 

@@ -15,7 +15,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 
 _CACHED = metadata_store_pb2.Execution.CACHED
 
@@ -44,9 +44,9 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
         which = deployment.metadata_connection_config.WhichOneof("connection_config")
         connection = getattr(deployment.metadata_connection_config, which)
         names = [node.pipeline_node.node_info.id for node in pipeline.nodes]
-        tell("plan", nodes=names)
+        report_progress("plan", nodes=names)
         for node, name in zip(pipeline.nodes, names, strict=True):
-            tell("node_started", node=name)
+            report_progress("node_started", node=name)
             started = time.perf_counter()
             info = launcher.Launcher(
                 pipeline_node=node.pipeline_node,
@@ -59,7 +59,9 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
             cached = False
             if info is not None:
                 cached, self.outputs[name] = _published(connection, info.execution_id)
-            tell("node_finished", node=name, seconds=time.perf_counter() - started, cached=cached)
+            report_progress(
+                "node_finished", node=name, seconds=time.perf_counter() - started, cached=cached
+            )
 
 
 def _published(

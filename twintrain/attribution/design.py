@@ -107,7 +107,7 @@ def _pairs(count: int) -> Design | None:
         except ValueError:  # too many erased for any generator
             continue
         runs = _with_ends(pyDOE3.fracfact(generator))
-        if _can_tell(_polynomial(runs, 2)):
+        if _is_estimable(_polynomial(runs, 2)):
             return Design("pairs", runs, _fitted_shares(runs, 2), _interaction_weights(runs))
     return None
 
@@ -128,7 +128,7 @@ def _mains(count: int) -> Design | None:
         except ValueError:  # there is none
             continue
         runs = _with_ends(coded)
-        if _can_tell(_polynomial(runs, 1)):
+        if _is_estimable(_polynomial(runs, 1)):
             return Design("mains", runs, _fitted_shares(runs, 1), np.empty((0, len(runs))))
     return None
 
@@ -152,7 +152,7 @@ def _polynomial(runs: npt.NDArray[np.bool_], degree: int) -> Matrix:
     return np.column_stack(columns)
 
 
-def _can_tell(terms: Matrix) -> bool:
+def _is_estimable(terms: Matrix) -> bool:
     return bool(np.linalg.matrix_rank(terms) == terms.shape[1])
 
 

@@ -74,16 +74,18 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
         )  # fails before it costs
     at = [0, 0]
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         listener.training(at[0], at[1], text)
 
-    with trainer_process.TrainerProcess(question.data, question.cache / "log.txt", tell) as trainer:
-        tell("reading the data, checking which practices change anything, timing an epoch")
+    with trainer_process.TrainerProcess(
+        question.data, question.cache / "log.txt", report
+    ) as trainer:
+        report("reading the data, checking which practices change anything, timing an epoch")
         experiment = _Experiment.prepare(question, trainer)
         estimate = experiment.estimate()
         listener.estimate(estimate)
         at[1] = estimate.trainings
-        scores, seeds, seconds = experiment.run(estimate, at, tell, started)
+        scores, seeds, seconds = experiment.run(estimate, at, report, started)
     return experiment.conclude(estimate, scores, seeds, seconds, time.monotonic() - started)
 
 
@@ -180,7 +182,7 @@ class _Experiment:
         )
 
     def run(
-        self, estimate: CostEstimate, at: list[int], tell: Callable[[str], None], started: float
+        self, estimate: CostEstimate, at: list[int], report: Callable[[str], None], started: float
     ) -> tuple[list[list[Outcome]], tuple[int, ...], float]:
         """Train what is missing, seed by seed; the outcomes per seed and combination, and what they
         took.
@@ -203,7 +205,7 @@ class _Experiment:
             for row in estimate.design.runs:
                 training = self.training(row, seed)
                 if not self.cache.has(training):
-                    tell(f"seed {seed}: {self._name(row)}")
+                    report(f"seed {seed}: {self._name(row)}")
                     self.trainer.call(trainer_process.train, training, self.cache)
                 at[0] += 1
                 row_outcomes.append(

@@ -209,7 +209,7 @@ def _estimate(recipe: Recipe, train: ExampleStore, test: ExampleStore, seed: int
 
 def train(training: Training, cache: Cache) -> None:
     """Do one training and keep it; what an interruption left is taken up."""
-    from twintrain.processes.progress import tell
+    from twintrain.processes.progress import report_progress
     from twintrain.training.seeds import Splits, epoch_text, train_seed
     from twintrain.training.twin import TwinJob
 
@@ -217,9 +217,9 @@ def train(training: Training, cache: Cache) -> None:
     splits = Splits.of(recipe, _store("train", recipe), _store("eval", recipe))
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
-        tell("progress", text=epoch_text(epoch, recipe.training.epochs, logs))
+        report_progress("progress", text=epoch_text(epoch, recipe.training.epochs, logs))
 
-    tell("progress", text="starting")
+    report_progress("progress", text="starting")
     state = cache.place(training).with_suffix(".state.npz")
     state.parent.mkdir(parents=True, exist_ok=True)
     job = TwinJob(

@@ -26,13 +26,12 @@ MODELS = {
 }
 
 
-def model_function(recipe: Recipe) -> tuple[str, str]:
-    """Module and function of the recipe's model; neither is imported.
+def model_function(name: str) -> tuple[str, str]:
+    """Module and function of a model, by its name in a recipe; neither is imported.
 
     Raises:
         TwintrainError: there is no such built-in model.
     """
-    name = recipe.model.name
     if ":" not in name and name not in MODELS:
         raise TwintrainError(
             f"model.name: no built-in model is called {name!r}.", did_you_mean(name, MODELS)
@@ -47,7 +46,7 @@ def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
     Raises:
         TwintrainError: there is no such built-in model, module or function.
     """
-    module, function = model_function(recipe)
+    module, function = model_function(recipe.model.name)
     try:
         build = getattr(importlib.import_module(module), function)
     except ImportError as error:

@@ -15,7 +15,7 @@ from typing import Any
 VARIABLE = "TWINTRAIN_PROGRESS_FILE"
 
 
-def tell(event: str, **fields: Any) -> None:
+def report_progress(event: str, **fields: Any) -> None:
     """Append one event with the time and `fields`."""
     path = os.environ.get(VARIABLE)
     if path:

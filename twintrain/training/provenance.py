@@ -47,7 +47,7 @@ def digest_of(
     sha = hashlib.sha256()
     for path in sorted(files):
         sha.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes())
-    spec = importlib.util.find_spec(model_function(recipe)[0])
+    spec = importlib.util.find_spec(model_function(recipe.model.name)[0])
     if spec is not None and spec.origin is not None:
         sha.update(Path(spec.origin).read_bytes())
     for package in (*_PACKAGES, *packages):

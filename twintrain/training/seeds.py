@@ -19,7 +19,7 @@ from twintrain.data.example_store import ExampleStore
 from twintrain.data.source import DataSource
 from twintrain.data.tfrecord_source import hold_out
 from twintrain.problems.problem import Problem
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.registry import twin_of
 from twintrain.training.seed_record import Arrays, Figures, Predictions, SeedRecord
@@ -218,7 +218,7 @@ def epoch_text(epoch: int, epochs: int, logs: dict[str, float]) -> str:
 
 def _node_progress(twin: TwinName) -> Report:
     def report(done: int, total: int, text: str) -> None:
-        tell("progress", node=f"Trainer-{twin}", done=done, total=total, text=text)
+        report_progress("progress", node=f"Trainer-{twin}", done=done, total=total, text=text)
 
     return report
 

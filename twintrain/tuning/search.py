@@ -27,7 +27,7 @@ from twintrain.data.tfrecord_source import hold_out
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import find_problem
 from twintrain.problems.problem import Problem
-from twintrain.processes.progress import tell
+from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.recipe import Recipe, TwinName, put
 from twintrain.training.registry import twin_of
@@ -117,7 +117,7 @@ class TwinHyperModel(keras_tuner.HyperModel):
             return {**figures, "best_epoch": best, "seconds": time.perf_counter() - started}
         self._trials += 1
         text = f"trial {self._trials}/{tuning.trials}, val_loss {figures['val_loss']:.4f}"
-        tell(
+        report_progress(
             "progress",
             node=f"Tuner-{self._twin}",
             done=self._trials,
@@ -152,11 +152,13 @@ def search(job: TuningJob, group: WorkerGroup | None = None) -> TuningResult:
         return nothing_searched()
     if tuning.workers > 1 and finished(shared.folder) < tuning.trials:
         ended = run_workers(
-            shared, tuning.workers if group is None else 1, partial(_tell_of, job), group
+            shared, tuning.workers if group is None else 1, partial(_report_trials, job), group
         )
         done = finished(shared.folder)
         if any(ended) or done < tuning.trials:
-            tell("progress", node=f"Tuner-{job.twin}", done=done, total=tuning.trials, text=_LOST)
+            report_progress(
+                "progress", node=f"Tuner-{job.twin}", done=done, total=tuning.trials, text=_LOST
+            )
     if group is not None:
         group.end()
     # Alone, or for what the workers left: trials that were cut off are run again.
@@ -219,9 +221,11 @@ def _search(job: TuningJob) -> keras_tuner.Tuner:
     return tuner
 
 
-def _tell_of(job: TuningJob, done: int) -> None:
+def _report_trials(job: TuningJob, done: int) -> None:
     total = job.recipe.tuning.trials
-    tell("progress", node=f"Tuner-{job.twin}", done=done, total=total, text=f"trial {done}/{total}")
+    report_progress(
+        "progress", node=f"Tuner-{job.twin}", done=done, total=total, text=f"trial {done}/{total}"
+    )
 
 
 def _row(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:

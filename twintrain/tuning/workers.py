@@ -44,14 +44,14 @@ class Search:
 
 
 def run_workers(
-    job: Search, workers: int, tell: Callable[[int], None], group: WorkerGroup | None = None
+    job: Search, workers: int, report: Callable[[int], None], group: WorkerGroup | None = None
 ) -> list[int]:
     """Have several processes search together; the state of the search is left in `job.folder`.
 
     Args:
         job: the search.
         workers: how many processes of this machine run trials, beside the chief.
-        tell: called with the number of trials that have ended, whenever it changes.
+        report: called with the number of trials that have ended, whenever it changes.
         group: further workers, in steps of their own, which call `help_search`.
 
     Returns:
@@ -80,7 +80,7 @@ def run_workers(
             now = finished(job.folder)
             if now != ended:
                 ended, last = now, time.monotonic()
-                tell(ended)
+                report(ended)
             if _any_alive(staff) or (group is not None and _helper_there(group)):
                 busy = time.monotonic()
             # A helper that is gone, not only out of reach for a moment, will not end its trial.

@@ -8,7 +8,6 @@ import pytest
 
 from components.data_gate import load_rules
 from pipelines.cli.first_look import (
-    BUILTIN_MODELS,
     count_labels,
     look,
     look_at_images,
@@ -18,7 +17,7 @@ from pipelines.cli.first_look import (
 from tests.conftest import DATA
 from twintrain.data import idx
 from twintrain.errors import TwintrainError
-from twintrain.problems.image_models import BUILTIN
+from twintrain.problems.find import MODELS
 from twintrain.recipe.files import load_recipe
 
 SCHEMA = DATA / "schema.pbtxt"
@@ -88,8 +87,9 @@ def test_labels_are_counted_and_named_or_not(idx_folder: Path) -> None:
         count_labels(Path("/nowhere.pbtxt"))
 
 
-def test_the_built_in_models_are_all_that_there_are() -> None:
-    assert set(BUILTIN_MODELS) == set(BUILTIN)
+def test_a_built_in_model_is_known_by_name() -> None:
+    for name in MODELS:
+        look_for_model(name, [])
     with pytest.raises(TwintrainError, match="Did you mean 'mlp'"):
         look_for_model("mpl", [])
 
