@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from twintrain.recipe.recipe import TWINS
 
 INGEST, SCHEMA = "IdxExampleGen", "ImportSchemaGen"
-TWIN_CAPTIONS = {"fit": "train with model.fit", "loop": "train with GradientTape"}
+_TRAINING_CAPTIONS = {"fit": "train with model.fit", "loop": "train with GradientTape"}
 
 
 def tuner_of(twin: str) -> str:
@@ -32,8 +32,8 @@ def _components(*names: str) -> tuple[str, ...]:
     return tuple(f"components/{name}.py" for name in names)
 
 
-# What decides a result, as patterns below the repository. The intake (data/importing) is not part
-# of `data`: what it has written counts as data.
+# What decides a result, as patterns below the repository. `twintrain/data/importing` does not count:
+# what it has written is data. Nor does `twintrain/processes`: where work is done decides no figure.
 _DATA = ("twintrain/data/*.py",)
 _TRAINING = (*_rooms("recipe", "problems", "training", "tuning"), *_DATA)
 _TUNER = (*_TRAINING, *_components("tuner", "transformed"))
@@ -113,7 +113,7 @@ NODES = (
         for twin in TWINS
     ),
     *(
-        Node(trainer_of(twin), TWIN_CAPTIONS[twin], code=_TRAINER, trains=True, isolated=True)
+        Node(trainer_of(twin), _TRAINING_CAPTIONS[twin], code=_TRAINER, trains=True, isolated=True)
         for twin in TWINS
     ),
     Node(

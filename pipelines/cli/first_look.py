@@ -7,9 +7,11 @@ half a minute in which a person waits to be told of a typing error. Nothing here
 from __future__ import annotations
 
 import ast
+import errno
 import gzip
 import importlib.machinery
 import importlib.util
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,22 @@ def _images_shape(path: Path) -> tuple[int, ...]:
     with gzip.open(path, "rb") if gzipped else path.open("rb") as file:
         dimensions = file.read(4)[3]
         return struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+
+
+def look_at_root(root: Path) -> None:
+    """Make a directory that is to be written to, and see that it can be.
+
+    Raises:
+        TwintrainError: it cannot.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise TwintrainError(
+            f"The root {root} cannot be written: {error.strerror}.", "Choose another with --root."
+        ) from error
 
 
 def count_labels(schema_file: Path) -> int:

@@ -12,6 +12,7 @@ from pipelines.cli.first_look import (
     count_labels,
     look,
     look_at_images,
+    look_at_root,
     look_for_model,
     names_bound_in,
 )
@@ -42,6 +43,14 @@ def test_data_that_does_not_fit_is_named(idx_folder: Path) -> None:
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(b"PNG")
     with pytest.raises(TwintrainError, match="is truncated"):
         look_at_images(idx_folder)
+
+
+def test_a_root_is_made_or_refused(tmp_path: Path) -> None:
+    look_at_root(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(TwintrainError, match="file cannot be written: File exists"):
+        look_at_root(tmp_path / "file")
 
 
 def test_colour_and_plain_files_are_seen(tmp_path: Path) -> None:
