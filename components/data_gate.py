@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow_data_validation as tfdv
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.components.statistics_gen import stats_artifact_utils
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -19,10 +18,10 @@ from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
 
 from components.artifacts import DataSummary, write_json
-from twintrain.data.tfrecord_source import EXAMPLE_ID
+from components.curated_schema import feature_named, load_rules
+from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import class_at
-from twintrain.problems.problem import Problem
 
 
 class Finding(NamedTuple):
@@ -51,8 +50,9 @@ def DataGate(  # noqa: N802 - TFX names components like classes
         TwintrainError: there are anomalies, an empty split, a missing class, or label drift between
             the splits.
     """
-    target = class_at(problem).TARGET
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), class_at(problem))
+    inputs, target = class_at(problem).INPUTS, class_at(problem).TARGET
+    columns = (inputs, target, EXAMPLE_ID)
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), columns, target)
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {
         split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits
@@ -69,39 +69,6 @@ def DataGate(  # noqa: N802 - TFX names components like classes
             "Correct the data, or, where the data is right, the schema.",
         )
     write_json(summary, {split: summarize(proto, target) for split, proto in stats.items()})
-
-
-def load_rules(path: Path, problem: type[Problem]) -> schema_pb2.Schema:
-    """Read a schema and see that the pipeline can work on this kind of problem with it.
-
-    Raises:
-        TwintrainError: it does not parse, or lacks a feature the pipeline is built on.
-    """
-    try:
-        rules = tfdv.load_schema_text(str(path))
-    except text_format.ParseError as error:
-        raise TwintrainError(
-            f"The schema {path} is not a schema in text form: {error}.", "Mend it there."
-        ) from error
-    needed = {problem.INPUTS, problem.TARGET, EXAMPLE_ID}
-    missing = needed - {feature.name for feature in rules.feature}
-    if missing:
-        raise TwintrainError(
-            f"The schema {path} lacks {', '.join(sorted(missing))}.",
-            "Start from data/schema.pbtxt.",
-        )
-    label = feature_named(rules, problem.TARGET)
-    if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
-        raise TwintrainError(
-            f"The schema {path} does not say which labels there are.",
-            f"Give {problem.TARGET} `int_domain {{ min: 0 max: CLASSES-1 is_categorical: true }}`.",
-        )
-    return rules
-
-
-def feature_named(rules: schema_pb2.Schema, name: str) -> schema_pb2.Feature:
-    """The schema's feature of that name, which `load_rules` has seen to be there."""
-    return next(feature for feature in rules.feature if feature.name == name)
 
 
 def check_splits(

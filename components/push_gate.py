@@ -17,7 +17,8 @@ from tfx.utils import path_utils
 
 from twintrain.comparison.predictions import load_predictions
 from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
-from twintrain.data.tfrecord_source import EXAMPLE_ID, split_files
+from twintrain.data.example_spec import EXAMPLE_ID
+from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import problem_class
 from twintrain.problems.problem import Problem

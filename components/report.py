@@ -33,8 +33,8 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
-from twintrain.data.example_spec import labelled_images
-from twintrain.data.tfrecord_source import EXAMPLE_ID, split_files
+from twintrain.data.example_spec import EXAMPLE_ID, labelled_images
+from twintrain.data.tfrecord_source import split_files
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.find import find_problem

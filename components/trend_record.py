@@ -9,7 +9,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Schema
 
 from components.artifacts import ComparisonReport, TrendEntry, write_json
-from components.data_gate import feature_named, load_rules
+from components.curated_schema import feature_named, load_rules
 from components.staging import unstaged
 from twintrain.comparison.comparison import Comparison
 from twintrain.problems.find import problem_class
@@ -47,9 +47,9 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     """
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
     comparison = Comparison.model_validate_json(text)
-    problem = problem_class(Recipe.model_validate(comparison.recipe))
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), problem)
-    label = feature_named(rules, problem.TARGET)
+    target = problem_class(Recipe.model_validate(comparison.recipe)).TARGET
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), [target], target)
+    label = feature_named(rules, target)
     # A schema without a comparator means that no change of a share is drift.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's

@@ -12,7 +12,8 @@ from twintrain.recipe.recipe import Recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE_NAME = "twintrain"
-SMALL = 20_000  # examples; below, one Beam stage ends sooner in one process (a worker starts in about 10 seconds)
+# Examples; below, a Beam stage ends sooner in one process (a worker starts in about 10 seconds).
+SMALL = 20_000
 
 
 class RunConfig(BaseModel):

@@ -22,13 +22,10 @@ from pipelines.cli.options import (
     SetOption,
     chosen,
 )
-from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
     from pipelines.cli.options import Choice
     from twintrain.comparison.comparison import Comparison
-    from twintrain.data.example_spec import ExampleSpec
-    from twintrain.data.idx_source import IdxData
 
 _SPOKEN = {
     "steps": "step both twins side by side",
@@ -106,24 +103,13 @@ def _compared(choice: Choice, folder: Path, root: Path, steps: int) -> Compariso
         train, test = (
             source.store(split, recipe.data.memory_limit_mb) for split in ("train", "eval")
         )
-        problem = find_problem(recipe, _spec(choice, source))
+        problem = find_problem(recipe, source.spec)
         found = run(
             recipe, problem, train, test, folder=root / "trainings", steps=steps, report=shown.take
         )
         shown_examples = {example.example_id for example in found.disagreements}
         write_report(found, root / "report", pictures_of(test, shown_examples))
     return found
-
-
-def _spec(choice: Choice, source: IdxData) -> ExampleSpec:
-    """The data's columns; the recipe's label names must be as many as there are labels."""
-    spec, names = source.spec, choice.recipe.comparison.label_names
-    if names and len(names) != spec.classes:
-        raise TwintrainError(
-            f"comparison.label_names has {len(names)} names, the data has {spec.classes} labels.",
-            "Give every label a name, or none.",
-        )
-    return spec
 
 
 class _Shown:

@@ -7,19 +7,20 @@ half a minute in which a person waits to be told of a typing error. Nothing here
 from __future__ import annotations
 
 import ast
+import errno
 import gzip
 import importlib.machinery
 import importlib.util
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 from twintrain.data import idx
+from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, LABEL
 from twintrain.errors import TwintrainError
-from twintrain.problems.find import MODELS, model_function
+from twintrain.problems.find import MODELS, check_label_names, model_function
 from twintrain.recipe.recipe import Recipe
-
-_FEATURES = ("image", "label", "example_id")
 
 
 def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) -> None:
@@ -36,12 +37,7 @@ def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) 
     """
     if not idx.find_spans(data):
         look_at_images(data, recipe.data.image_shape)
-    labels, names = count_labels(schema_file), recipe.comparison.label_names
-    if names and len(names) != labels:
-        raise TwintrainError(
-            f"comparison.label_names has {len(names)} names, the schema has {labels} labels.",
-            "Give every label a name, or none.",
-        )
+    check_label_names(recipe, labels_of(schema_file))
     look_for_model(recipe.model.name, import_path)
 
 
@@ -84,39 +80,31 @@ def _images_shape(path: Path) -> tuple[int, ...]:
         return struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
 
 
-def count_labels(schema_file: Path) -> int:
-    """How many labels a curated schema has.
+def look_at_root(root: Path) -> None:
+    """Make a directory that is to be written to, and see that it can be.
 
     Raises:
-        TwintrainError: it cannot be read, is not a schema in text form, or lacks what the pipeline
-            is built on.
+        TwintrainError: it cannot.
     """
-    from google.protobuf import text_format
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
     try:
-        rules = text_format.Parse(schema_file.read_text(encoding="utf-8"), schema_pb2.Schema())
+        root.mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise TwintrainError(
-            f"The schema {schema_file} cannot be read: {error.strerror}.", "Name one with --schema."
+            f"The root {root} cannot be written: {error.strerror}.", "Choose another with --root."
         ) from error
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise TwintrainError(
-            f"The schema {schema_file} is not a schema in text form: {error}.", "Mend it there."
-        ) from error
-    features = {feature.name: feature for feature in rules.feature}
-    missing = sorted(set(_FEATURES) - set(features))
-    if missing:
-        raise TwintrainError(
-            f"The schema {schema_file} lacks {', '.join(missing)}.", "Start from data/schema.pbtxt."
-        )
-    label = features["label"]
-    if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
-        raise TwintrainError(
-            f"The schema {schema_file} does not say which labels there are.",
-            "Give the label `int_domain { min: 0 max: CLASSES-1 is_categorical: true }`.",
-        )
-    return int(label.int_domain.max) + 1
+
+
+def labels_of(schema_file: Path) -> int:
+    """How many labels a curated schema for images has.
+
+    Raises:
+        TwintrainError: as `components.curated_schema.load_rules`.
+    """
+    from components.curated_schema import count_labels, load_rules
+
+    return count_labels(load_rules(schema_file, (IMAGE, LABEL, EXAMPLE_ID), LABEL), LABEL)
 
 
 def look_for_model(name: str, import_path: list[str]) -> None:

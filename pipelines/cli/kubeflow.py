@@ -205,7 +205,8 @@ def schedule(
     if wanted.timezone != "UTC":
         typer.echo(
             "KFP reads cron in the zone of its own controller: CRON_SCHEDULE_TIMEZONE of "
-            f"ml-pipeline-scheduledworkflow must be {wanted.timezone} (it is UTC where nobody has set it)."
+            f"ml-pipeline-scheduledworkflow must be {wanted.timezone} (it is UTC where nobody has "
+            "set it)."
         )
 
 

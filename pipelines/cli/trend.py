@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to the `twintrain` application."""
     app.command(
         epilog="Exit codes: 0 nothing to be alarmed at in the newest span; 4 something; 2 the "
-        "message tells what to mend.  Example:  twintrain trend runs/nightly/records --html trend.html --alert"
+        "message tells what to mend.  "
+        "Example:  twintrain trend runs/nightly/records --html trend.html --alert"
     )(trend)
 
 

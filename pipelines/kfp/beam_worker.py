@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     asked, _ = parser.parse_known_args(arguments)
     plain = grpc.insecure_channel(asked.provision_endpoint)
     channel = grpc.intercept_channel(plain, WorkerIdInterceptor(asked.id))
-    told = (
+    provisioned = (
         service.ProvisionServiceStub(channel)
         .GetProvisionInfo(provision.GetProvisionInfoRequest(), timeout=60)
         .info
@@ -81,11 +81,11 @@ def main(arguments: list[str]) -> None:
     plain.close()
     environment = {
         "WORKER_ID": asked.id,
-        "PIPELINE_OPTIONS": json.dumps(json_format.MessageToDict(told.pipeline_options)),
-        "RUNNER_CAPABILITIES": " ".join(told.runner_capabilities),
+        "PIPELINE_OPTIONS": json.dumps(json_format.MessageToDict(provisioned.pipeline_options)),
+        "RUNNER_CAPABILITIES": " ".join(provisioned.runner_capabilities),
     }
     for kind in ("logging", "control"):
-        endpoint = getattr(told, f"{kind}_endpoint")
+        endpoint = getattr(provisioned, f"{kind}_endpoint")
         if not endpoint.url:
             endpoint = ApiServiceDescriptor(url=getattr(asked, f"{kind}_endpoint"))
         environment[f"{kind.upper()}_API_SERVICE_DESCRIPTOR"] = text_format.MessageToString(

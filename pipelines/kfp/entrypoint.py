@@ -95,8 +95,8 @@ def run_step(
 
     parameters = given["inputs"].pop("parameterValues")
     run = parameters.pop(RUN_ID, "")
-    told = {name.removeprefix(OWN): value for name, value in parameters.items()}
-    config, spec = _this_run(told, looks=task in (STATE, INGEST))
+    handed = {name.removeprefix(OWN): value for name, value in parameters.items()}
+    config, spec = _this_run(handed, looks=task in (STATE, INGEST))
     if task == STATE:
         leave(input_state(config), given)
         return
@@ -112,7 +112,7 @@ def run_step(
     with _reach(given, beam_files, executor, task) as moved:
         _make_folders(given)
         found = _drive(given, component) if task == INGEST else {}
-        check_unchanged(task, told, config, found.get("input_fingerprint"))
+        check_unchanged(task, handed, config, found.get("input_fingerprint"))
         _execute(executor, given, component, beam)
     remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
@@ -182,21 +182,21 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def _this_run(told: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, Any]]:
+def _this_run(handed: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str, Any]]:
     """For this run's parameters: its configuration and what TFX makes of it. `looks` where the data
     is looked at.
     """
     from pipelines.kfp.runner import RUN, tfx_spec
 
-    compiled = _config(json.loads(told[RUN]), {}, False)
-    config = _config(json.loads(told[RUN]), told, looks)
+    compiled = _config(json.loads(handed[RUN]), {}, False)
+    config = _config(json.loads(handed[RUN]), handed, looks)
     spec = tfx_spec(config)
     tasks = spec["root"]["dag"]["tasks"]
     if config.recipe != compiled.recipe:
         before = tfx_spec(compiled)["root"]["dag"]["tasks"]
         if _edges(tasks) != _edges(before):
             raise TwintrainError(
-                f"The overrides {told.get('overrides')} change which steps there are or what feeds "
+                f"The overrides {handed.get('overrides')} change which steps there are or what feeds "
                 "them.",
                 "Compile the pipeline anew with them: twintrain kubeflow compile --set KEY=VALUE",
             )

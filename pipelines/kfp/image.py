@@ -61,7 +61,7 @@ def _engine() -> str:
 def _revision() -> str:
     """The commit, with a mark where files were changed since."""
     try:
-        told = [
+        command = [
             "git",
             "-C",
             str(REPOSITORY),
@@ -71,7 +71,7 @@ def _revision() -> str:
             "--abbrev=12",
             "--exclude=*",
         ]
-        return subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -30,7 +30,8 @@ from pipelines.twin_pipeline import create_pipeline
 ENTRYPOINT = ("python", "-m", "pipelines.kfp.entrypoint")
 ALERT = ("python", "-m", "pipelines.kfp.alert")
 RUN = "config"  # the parameter that carries the compiled RunConfig to every step
-OWN = "run_"  # in a step, before a run parameter's name: a step may have an input of its own called `data`
+# In a step, before a run parameter's name: a step may have an input of its own called `data`.
+OWN = "run_"
 # What may differ from run to run without compiling again, with types; their defaults come from the
 # RunConfig.
 PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}

@@ -30,26 +30,21 @@ def main(request: Path) -> int:
     # Read as it is: what checks it takes longer to import than a process to start.
     trials = json.loads(request.read_text(encoding="utf-8"))["recipe"]["tuning"]["trials"]
     expect_isolated(isolated_processes(searches=trials > 0))
-    from components.data_gate import feature_named, load_rules
+    from components.curated_schema import count_labels, load_rules
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner
     from pipelines.twin_pipeline import create_pipeline
-    from twintrain.data.example_spec import labelled_images
+    from twintrain.data.example_spec import EXAMPLE_ID, labelled_images
     from twintrain.problems.find import find_problem, problem_class
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
         os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
         problem = problem_class(config.recipe)
-        rules = load_rules(config.schema_file, problem)
-        classes = feature_named(rules, problem.TARGET).int_domain.max + 1
+        columns = (problem.INPUTS, problem.TARGET, EXAMPLE_ID)
+        rules = load_rules(config.schema_file, columns, problem.TARGET)
+        classes = count_labels(rules, problem.TARGET)
         find_problem(config.recipe, labelled_images(config.recipe.data.image_shape, classes))
-        names = config.recipe.comparison.label_names
-        if names and len(names) != classes:
-            raise TwintrainError(
-                f"comparison.label_names has {len(names)} names, the schema has {classes} labels.",
-                "Give every label a name, or none.",
-            )
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
         (report,) = runner.outputs["Report"]["report"]

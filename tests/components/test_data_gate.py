@@ -3,7 +3,6 @@ from __future__ import annotations
 import tfx  # noqa: F401 - before tensorflow_data_validation; see components/data_gate.py
 
 # isort: split
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,8 @@ import pytest
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components.data_gate import Finding, _reported, as_table, check_splits, load_rules, summarize
+from components.data_gate import Finding, _reported, as_table, check_splits, summarize
 from tests.conftest import DATA
-from twintrain.errors import TwintrainError
-from twintrain.problems.image_classification import ImageClassification
 
 RULES = tfdv.load_schema_text(str(DATA / "schema.pbtxt"))
 
@@ -86,24 +83,6 @@ def test_what_the_validator_reports_is_passed_on(change: object, feature: str) -
     (finding,) = _reported("train", anomalies)
     assert finding.feature == feature
     assert finding.problem
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("feature {", "not a schema"),
-        ('feature { name: "image" type: BYTES }', "lacks example_id, label"),
-        (
-            'feature { name: "image" } feature { name: "example_id" } feature { name: "label" '
-            "type: INT }",
-            "which labels there are",
-        ),
-    ],
-)
-def test_a_schema_that_cannot_work_is_explained(tmp_path: Path, text: str, expected: str) -> None:
-    (tmp_path / "schema.pbtxt").write_text(text)
-    with pytest.raises(TwintrainError, match=expected):
-        load_rules(tmp_path / "schema.pbtxt", ImageClassification)
 
 
 def test_the_table_is_aligned() -> None:

@@ -1,8 +1,13 @@
-"""What an example holds, as values that need no TensorFlow: its columns with the shape and type of one example."""
+"""What an example holds, as values that need no TensorFlow: its columns with the shape and type of
+one example.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+EXAMPLE_ID = "example_id"  # the column that every example has beside those of its problem
+IMAGE, LABEL = "image", "label"
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class ExampleSpec:
     Attributes:
         inputs: what the model is given.
         target: what it is to predict.
-        classes: number of classes, targets being 0 to classes - 1; None where targets are no classes.
+        classes: number of classes, targets being 0 to classes - 1; None where targets are no
+            classes.
     """
 
     inputs: Column
@@ -42,4 +48,4 @@ def labelled_images(shape: tuple[int, ...], classes: int) -> ExampleSpec:
         shape: (height, width, channels).
         classes: number of labels.
     """
-    return ExampleSpec(Column("image", shape, "float32"), Column("label", (), "int64"), classes)
+    return ExampleSpec(Column(IMAGE, shape, "float32"), Column(LABEL, (), "int64"), classes)

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from twintrain.data.example_spec import ExampleSpec
+from twintrain.data.example_spec import EXAMPLE_ID, ExampleSpec
 from twintrain.data.example_store import Chunk, ExampleStore, build_store
 from twintrain.data.stratified import stratified_share
 from twintrain.errors import TwintrainError
 
-EXAMPLE_ID = "example_id"
 _CHUNK, _CHUNK_BYTES = 1000, 64 << 20  # whichever is less
 
 

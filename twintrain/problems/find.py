@@ -40,12 +40,28 @@ def model_function(name: str) -> tuple[str, str]:
     return module, function
 
 
+def check_label_names(recipe: Recipe, labels: int | None) -> None:
+    """See that every label has a name, or none has.
+
+    Raises:
+        TwintrainError: there are more names than labels, or fewer.
+    """
+    names = recipe.comparison.label_names
+    if names and len(names) != labels:
+        raise TwintrainError(
+            f"comparison.label_names has {len(names)} names, the data has {labels} labels.",
+            "Give every label a name, or none.",
+        )
+
+
 def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
     """The problem a recipe names, on examples with these columns.
 
     Raises:
-        TwintrainError: there is no such built-in model, module or function.
+        TwintrainError: there is no such built-in model, module or function, or not every label has a
+            name.
     """
+    check_label_names(recipe, spec.classes)
     module, function = model_function(recipe.model.name)
     try:
         build = getattr(importlib.import_module(module), function)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from twintrain.data.augmentation import ImageAugmentation
 from twintrain.data.batches import Preparation, unchanged
-from twintrain.data.example_spec import ExampleSpec
+from twintrain.data.example_spec import IMAGE, LABEL, ExampleSpec
 from twintrain.data.example_store import ExampleStore
 from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Choices, Problem
@@ -49,8 +49,8 @@ class ImageClassification(Problem):
         build: of (recipe, input_shape, classes), makes a model ending in class probabilities.
     """
 
-    INPUTS: ClassVar[str] = "image"
-    TARGET: ClassVar[str] = "label"
+    INPUTS: ClassVar[str] = IMAGE
+    TARGET: ClassVar[str] = LABEL
     SLICE_KEYS: ClassVar[tuple[str, ...]] = ("label", "ink")
 
     def __init__(self, spec: ExampleSpec, build: BuildModel) -> None:

@@ -22,6 +22,8 @@ OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
     "sgd": frozenset({"momentum", "nesterov"}),
 }
 
+_LARGEST_LEARNING_RATE = 100.0
+
 
 class Section(BaseModel):
     """A part of a recipe: immutable; unknown keys and figures that are not finite are refused."""
@@ -68,7 +70,7 @@ class OptimizerSettings(Section):
     """The optimizer; `None` keeps Keras's default."""
 
     name: Literal["adam", "adamw", "nadam", "adamax", "adagrad", "rmsprop", "sgd"] = "adam"
-    learning_rate: float = Field(0.001, gt=0, le=100)
+    learning_rate: float = Field(0.001, gt=0, le=_LARGEST_LEARNING_RATE)
     beta_1: float | None = Field(None, ge=0, lt=1)
     beta_2: float | None = Field(None, ge=0, lt=1)
     rho: float | None = Field(None, ge=0, lt=1)
@@ -250,8 +252,11 @@ class Tuning(Section):
     @model_validator(mode="after")
     def _space_is_not_empty(self) -> Tuning:
         low, high = self.learning_rate
-        if not 0 < low <= high:
-            raise ValueError("learning_rate needs a range [low, high] with 0 < low <= high")
+        if not 0 < low <= high <= _LARGEST_LEARNING_RATE:
+            raise ValueError(
+                "learning_rate needs a range [low, high] with 0 < low <= high <= "
+                f"{_LARGEST_LEARNING_RATE}"
+            )
         if not self.batch_size or min(self.batch_size) < 1:
             raise ValueError("batch_size needs at least one positive value")
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -94,11 +96,12 @@ def divergence(comparison: Comparison) -> str:
 
 
 def tuning(comparison: Comparison) -> str:
-    """Every trial of both searches: learning rate against validation loss; empty when there is
-    none.
+    """Every trial of both searches: learning rate, or where that is not searched the trial's number,
+    against validation loss; empty when there is none.
     """
     if not any(twin.trials for twin in comparison.twins.values()):
         return ""
+    by_rate = all("learning_rate" in t for twin in comparison.twins.values() for t in twin.trials)
     tips = Tips()
     with figure(7.0, 2.8) as drawn:
         axes = drawn.subplots()
@@ -106,7 +109,7 @@ def tuning(comparison: Comparison) -> str:
             for number, trial in enumerate(comparison.twins[twin].trials):  # type: ignore[index]
                 loss = float("nan") if trial["val_loss"] is None else trial["val_loss"]
                 (mark,) = axes.plot(
-                    trial["learning_rate"],
+                    trial["learning_rate"] if by_rate else number,
                     loss,
                     marker,
                     color=colour,
@@ -115,17 +118,23 @@ def tuning(comparison: Comparison) -> str:
                     fillstyle="none",
                     label="_" if number else twin,
                 )
-                batch = f"batch size {trial['batch_size']}"
-                tips.put(
-                    mark,
-                    f"{twin}: learning rate {trial['learning_rate']:.5f}, {batch}, validation loss "
-                    f"{loss:.4f}",
-                )
-        axes.set_xscale("log")
-        axes.set_xlabel("learning rate")
+                tips.put(mark, f"{twin}, trial {number}: {_figures(trial)}")
+        if by_rate:
+            axes.set_xscale("log")
+        axes.set_xlabel("learning rate" if by_rate else "trial")
         axes.set_ylabel("best validation loss")
         axes.legend(frameon=False, fontsize=9)
         return as_svg(drawn, "Tuning trials of both twins", tips)
+
+
+def _figures(trial: dict[str, Any]) -> str:
+    """What a trial searched with and reached; beside that a trial holds its number and status."""
+    shown = {key: value for key, value in trial.items() if key not in ("trial", "status")}
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value:.4g}"
+        for key, value in shown.items()
+        if isinstance(value, int | float)
+    )
 
 
 def parity(comparison: Comparison) -> str:

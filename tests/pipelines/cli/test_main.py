@@ -72,6 +72,7 @@ def test_budgets_are_lengths_of_time(text: str, seconds: float) -> None:
         (["run", "--set", "model.name=nowhere.at_all:f"], "there is no module 'nowhere.at_all'"),
         (["explain", "--budget", "soon"], "is no length of time"),
         (["explain", "--data", "/nowhere"], "The data directory /nowhere does not exist."),
+        (["explain", "--root", "/proc/nothing/here"], "cannot be written"),
         (["explain", "--span", "3"], "so no span 3 either"),
         (["explain", "--set", "model.name=json:build"], "module 'json' has no 'build'"),
         (["kubeflow", "compile", "--set", "model.name=cnn"], "no built-in model is called 'cnn'"),
