@@ -199,7 +199,7 @@ def _watch(
 
 
 def _first_epoch(once: Trace) -> int:
-    """Steps in a training of one epoch; for one that did not end, those before the data began anew."""
+    """Steps in a training of one epoch; in one that did not end, those before data began anew."""
     if once.complete:
         return len(once.steps)
     return next(

@@ -51,7 +51,7 @@ class Rows:
         )
 
     def shortened(self, rows: int, shuffled_targets: bool) -> Rows:
-        """The first rows only; with targets dealt out anew, so that a validation loss soon rises."""
+        """The first rows only; with targets dealt out anew a validation loss soon rises."""
         count = min(rows, len(self))
         element = keras.tree.map_structure(lambda a: a[:count], self.element)
         if shuffled_targets and isinstance(element, tuple) and len(element) > 1:
