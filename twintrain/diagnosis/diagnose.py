@@ -29,7 +29,7 @@ from twintrain.diagnosis.replay.tolerances import (
     ROUNDING,
     UNSEEDED,
 )
-from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.result import Diagnosis, Verdict
 from twintrain.diagnosis.stages.batches import check_change, check_count, check_order, check_size
 from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
 from twintrain.diagnosis.stages.evaluation import check_evaluations
@@ -199,7 +199,7 @@ def _watch(
 
 
 def _first_epoch(once: Trace) -> int:
-    """Steps in a training of one epoch; for one that did not end, those before the data began anew."""
+    """Steps in a training of one epoch; in one that did not end, those before data began anew."""
     if once.complete:
         return len(once.steps)
     return next(
@@ -277,7 +277,7 @@ def conclude(pair: Pair, once: dict[str, Trace], replayed: bool) -> Diagnosis:
     named = {cause.id for cause in findings.causes}
     measured = [value for value in curve if value is not None]
     return Diagnosis(
-        verdict="causes_found" if named else "unknown" if unexplained else "identical",
+        verdict=_verdict(bool(named), bool(unexplained)),
         causes=sorted(findings.causes, key=lambda cause: order(cause.id)),
         first_divergence=first,
         max_abs_difference=measured[-1] if measured else final,
@@ -289,6 +289,12 @@ def conclude(pair: Pair, once: dict[str, Trace], replayed: bool) -> Diagnosis:
         curve=curve,
         tables=tables,
     )
+
+
+def _verdict(named: bool, unexplained: bool) -> Verdict:
+    if named:
+        return "causes_found"
+    return "unknown" if unexplained else "identical"
 
 
 def _is_rounding(first: Divergence | None, replayed: bool) -> bool:

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.errors import TwintrainError
 
+# Seconds beyond the deadline after which the process is killed.
 GRACE = 30.0
+# Characters of its log that are shown where it failed.
+LOG_TAIL = 2000
 
 
 class CodeFailedError(Exception):
@@ -45,48 +50,46 @@ def run(module: Path, deadline: float, tell: Callable[[str], None]) -> Diagnosis
     """
     with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
         outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
-        command = [
-            sys.executable,
-            "-m",
-            "twintrain.diagnosis.worker",
-            str(module),
-            str(outcome),
-            str(deadline),
-        ]
-        environment = {
-            **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "PYTHONWARNINGS": "ignore",
-            "PYTHONUNBUFFERED": "1",
-        }
         with log.open("wb") as file:
-            child = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=file, env=environment, text=True
+            child = _start(module, outcome, deadline, file)
+        last = _follow(child, deadline + GRACE, tell)
+        if outcome.exists():
+            return _read(json.loads(outcome.read_text(encoding="utf-8")))
+        if child.returncode == -signal.SIGKILL:
+            raise CodeFailedError(
+                f"The code did not come back within {deadline + GRACE:.0f} s, while {last}.",
+                "It may wait for input or for more data; allow it more time with --deadline.",
+                "",
             )
-        timer = threading.Timer(deadline + GRACE, child.kill)
-        timer.start()
-        last = "starting TensorFlow"
-        try:
-            assert child.stdout is not None
-            for line in child.stdout:
-                last = line.strip() or last
-                tell(last)
-            child.wait()
-        finally:
-            timer.cancel()
-            child.kill()
-        if not outcome.exists():
-            if child.returncode == -9:
-                raise CodeFailedError(
-                    f"The code did not come back within {deadline + GRACE:.0f} s, while {last}.",
-                    "It may wait for input or for more data; allow it more time with --deadline.",
-                    "",
-                )
-            tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise TwintrainError(
-                f"The diagnosis ended with exit code {child.returncode} while {last}.", tail
-            )
-        return _read(json.loads(outcome.read_text(encoding="utf-8")))
+        tail = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+        raise TwintrainError(
+            f"The diagnosis ended with exit code {child.returncode} while {last}.", tail
+        )
+
+
+def _start(module: Path, outcome: Path, deadline: float, log: IO[bytes]) -> subprocess.Popen[str]:
+    name = "twintrain.diagnosis.worker"
+    command = [sys.executable, "-m", name, str(module), str(outcome), str(deadline)]
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **quiet}, text=True
+    )
+
+
+def _follow(child: subprocess.Popen[str], seconds: float, tell: Callable[[str], None]) -> str:
+    """Pass on what a process says until it ends, or is killed after that time; its last words."""
+    timer = threading.Timer(seconds, child.kill)
+    timer.start()
+    last = "starting TensorFlow"
+    try:
+        for line in child.stdout or ():
+            last = line.strip() or last
+            tell(last)
+        child.wait()
+    finally:
+        timer.cancel()
+        child.kill()
+    return last
 
 
 def _read(found: dict[str, str]) -> Diagnosis:

@@ -83,7 +83,7 @@ def _kept_epoch(run: Milestones) -> int:
 def _judge(
     model: keras.Model, state: Arrays, test: Rows, declared: Declared
 ) -> tuple[float, float]:
-    """Loss (with regularization) and accuracy of a state on the test rows; NaN where there is none."""
+    """Loss (with regularization) and accuracy of a state on the test rows, or else NaN."""
     inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0))
     y = test.part(1)
     with weights_of(model, state):

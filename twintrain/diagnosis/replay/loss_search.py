@@ -28,9 +28,8 @@ def search(
         found = known[plain]
         if found is None:
             continue
-        rest = np.array(targets) - (
-            [float(b.added) for b in batches] if practice.regularized else 0.0
-        )
+        added = [float(b.added) if practice.regularized else 0.0 for b in batches]
+        rest = np.array(targets) - added
         reduced = _reduction(practice, *found, rest, np.array(targets), rel)
         if reduced is not None:
             return reduced
@@ -40,21 +39,34 @@ def search(
 def _means(
     declared: Declared, practice: LossPractice, batches: list[Batch]
 ) -> tuple[np.ndarray, np.ndarray] | None:
+    """Per batch, the loss reduced to a mean, and how many values that is of."""
     try:
         found = [mean_loss(declared, practice, batch) for batch in batches]
     except (ValueError, TypeError, tf.errors.InvalidArgumentError):
         return None  # this loss does not take these targets
     if any(pair is None for pair in found):
         return None
-    means, counts = zip(
-        *[(float(pair[0]), float(pair[1])) for pair in found if pair is not None], strict=True
-    )
+    pairs = [(float(pair[0]), float(pair[1])) for pair in found if pair is not None]
+    means, counts = zip(*pairs, strict=True)
     return np.array(means), np.array(counts)
 
 
 def _candidates(batches: list[Batch]) -> list[LossPractice]:
+    """Practices with at most three deviations, those with fewest first; with two, any reduction."""
+    axes = _axes(batches)
+    grid = [
+        replace(LossPractice(), **dict(zip(axes, values, strict=True)))
+        for values in itertools.product(*axes.values())
+    ]
+    plain = sorted((p for p in grid if p.deviations() <= 3), key=LossPractice.deviations)
+    free = [replace(p, reduction="any") for p in plain if p.deviations() <= 2]
+    return sorted(plain + free, key=LossPractice.deviations)
+
+
+def _axes(batches: list[Batch]) -> dict[str, list[Any]]:
+    """Per field of a practice, the values that the batches can tell apart."""
     outputs = [output for batch in batches for output in keras.tree.flatten(batch.p)]
-    # Only what the batches can show: without weights, all ways of weighting are one.
+    # Without weights, say, all ways of weighting are one.
     axes: dict[str, list[Any]] = {
         "form": ["as declared", "logits", "probabilities", "class number"],
         "broadcast": [False, True],
@@ -71,13 +83,7 @@ def _candidates(batches: list[Batch]) -> list[LossPractice]:
         axes["output_weights"] = [True, False]
     if any(float(batch.added) for batch in batches):
         axes["regularized"] = [True, False]
-    grid = [
-        replace(LossPractice(), **dict(zip(axes, values, strict=True)))
-        for values in itertools.product(*axes.values())
-    ]
-    plain = sorted((p for p in grid if p.deviations() <= 3), key=LossPractice.deviations)
-    free = [replace(p, reduction="any") for p in plain if p.deviations() <= 2]
-    return sorted(plain + free, key=LossPractice.deviations)
+    return axes
 
 
 def _reduction(

@@ -129,7 +129,7 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
 
 
 def _wanted(callback: Any, fit: Ending, loop: Ending) -> int:
-    """Epochs the loop should train: by fit's callback where that explains fit, else as many as fit."""
+    """Epochs the loop should train: by fit's callback where it explains fit, else those of fit."""
     if callback is None or _stops(callback, fit) != fit.epochs:
         return fit.epochs
     replayed = _stops(callback, loop)

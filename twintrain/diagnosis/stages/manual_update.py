@@ -95,7 +95,7 @@ def _outside(step: CompleteStep) -> str | None:
 
 
 def _reproduces(steps: list[CompleteStep], optimizer: keras.Optimizer, constrained: bool) -> bool:
-    """Whether an optimizer of these settings, from a fresh state, gives the weights of all steps."""
+    """Whether an optimizer of these settings, from a fresh state, gives the weights seen."""
     variables = steps[0].model.variables
     positions = [p for p in steps[0].sources if p >= 0]
     copies = []

@@ -19,6 +19,7 @@ from twintrain.diagnosis.replay.figures import (
     match,
     training_quantities,
 )
+from twintrain.diagnosis.replay.losses import Declared
 from twintrain.diagnosis.stages.evaluation import blocks_of, held_out
 from twintrain.diagnosis.stages.findings import seen, shown
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -169,16 +170,21 @@ def _quantities(pair: Pair, side: Side) -> list[Quantity]:
     if any(y is None for y in targets):
         return []
     found = training_quantities(side.steps, targets, side.first_epoch, declared)
+    return found if declared is None else found + _evaluated(pair, side, declared)
+
+
+def _evaluated(pair: Pair, side: Side, declared: Declared) -> list[Quantity]:
+    """The figures of the evaluations after both epochs; nothing where there is none after one."""
     blocks = [held_out(pair, block) for block in blocks_of(side)]
-    if declared is None or not all(blocks):
-        return found
+    if not all(blocks):
+        return []
     true: list[list[Any]] = []
     for block in blocks:
         data, rows = pair.evaluated(block)
         true.append([true_parts(e, r, data)[0] for e, r in zip(block, rows, strict=True)])
     if any(y is None for ys in true for y in ys):
-        return found
-    return found + evaluation_quantities(blocks, true, declared)
+        return []
+    return evaluation_quantities(blocks, true, declared)
 
 
 def _from_metrics(side: Side) -> Series:

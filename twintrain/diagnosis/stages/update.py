@@ -1,4 +1,4 @@
-"""Stage 'update': which variables an optimizer moves, and whether it alone gives the new weights."""
+"""Stage 'update': which variables are moved, and whether the optimizer alone gives the weights."""
 
 from __future__ import annotations
 

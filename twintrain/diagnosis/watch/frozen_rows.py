@@ -51,7 +51,7 @@ class Rows:
         )
 
     def shortened(self, rows: int, shuffled_targets: bool) -> Rows:
-        """The first rows only; with targets dealt out anew, so that a validation loss soon rises."""
+        """The first rows only; with targets dealt out anew a validation loss soon rises."""
         count = min(rows, len(self))
         element = keras.tree.map_structure(lambda a: a[:count], self.element)
         if shuffled_targets and isinstance(element, tuple) and len(element) > 1:
@@ -94,12 +94,19 @@ def hold(make_dataset: Callable[[str], Any], split: str, most: int | None = None
             f"{where} never ends.",
             "Leave `.repeat()` out; each epoch makes one pass over the data.",
         )
+    batches = _taken(dataset, where, most)
+    if not batches:
+        raise TwintrainError(f"{where} is empty.", "It must yield at least one batch.")
+    return _joined(batches, where, dataset, cut=most is None and len(batches) > MOST_BATCHES)
+
+
+def _taken(dataset: tf.data.Dataset, where: str, most: int | None) -> list[Any]:
+    """The first batches as nests of arrays: one more than `MOST_BATCHES`, or until there are more
+    than `most` rows.
+    """
     batches: list[Any] = []
     for batch in itertools.islice(dataset, MOST_BATCHES + 1 if most is None else None):
-        if (
-            most is not None
-            and len(batches) * len(keras.tree.flatten(batches[0])[0] if batches else []) > most
-        ):
+        if most is not None and batches and len(batches) * _rows_in(batches[0]) > most:
             break
         if any(isinstance(t, tf.RaggedTensor) for t in tf.nest.flatten(batch)):
             raise TwintrainError(
@@ -107,40 +114,46 @@ def hold(make_dataset: Callable[[str], Any], split: str, most: int | None = None
                 "Pad them: `padded_batch`, or `to_tensor` in a map.",
             )
         batches.append(keras.tree.map_structure(lambda t: np.array(t), batch))
-    if not batches:
-        raise TwintrainError(f"{where} is empty.", "It must yield at least one batch.")
-    return _joined(batches, where, dataset, cut=most is None and len(batches) > MOST_BATCHES)
+    return batches
+
+
+def _rows_in(batch: Any) -> int:
+    return len(keras.tree.flatten(batch)[0])
 
 
 def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset, cut: bool) -> Rows:
-    shapes = [[array.shape for array in keras.tree.flatten(batch)] for batch in batches]
-    if any(shape == () for shape in shapes[0]) or len({shape[0] for shape in shapes[0]}) != 1:
-        found = ", ".join(str(shape) for shape in shapes[0])
-        raise TwintrainError(
-            f"{where} does not yield batches: its tensors have the shapes {found}.",
-            "Every tensor needs the same first dimension; end with `.batch(32)`.",
-        )
-    if any(
-        [shape[1:] for shape in found] != [shape[1:] for shape in shapes[0]] for found in shapes
-    ):
-        raise TwintrainError(
-            f"{where} yields batches of different shapes: {shapes[0]} and others.",
-            "Pad all rows to one length: `padded_batch(..., padded_shapes=...)`.",
-        )
-    size = max(found[0][0] for found in shapes)
+    """All rows of the batches together."""
+    _check_shapes(batches, where)
+    size = max(_rows_in(batch) for batch in batches)
     element = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     static = all(
         spec.shape.rank and spec.shape[0] is not None
         for spec in tf.nest.flatten(dataset.element_spec)
     )
-    rows = keras.tree.flatten(element)[0].shape[0]
+    rows = _rows_in(element)
     if cut and not static:
         # Cut within a batch: whether a side drops a partial last batch must stay visible.
         rows = rows - rows % size - size + max(1, size // 3)
         element = keras.tree.map_structure(lambda a: a[:rows], element)
-    return Rows(
-        element, size, static, keys_of(element[0] if isinstance(element, tuple) else element), cut
-    )
+    inputs = element[0] if isinstance(element, tuple) else element
+    return Rows(element, size, static, keys_of(inputs), cut)
+
+
+def _check_shapes(batches: list[Any], where: str) -> None:
+    shapes = [[array.shape for array in keras.tree.flatten(batch)] for batch in batches]
+    first = shapes[0]
+    if any(shape == () for shape in first) or len({shape[0] for shape in first}) != 1:
+        found = ", ".join(str(shape) for shape in first)
+        raise TwintrainError(
+            f"{where} does not yield batches: its tensors have the shapes {found}.",
+            "Every tensor needs the same first dimension; end with `.batch(32)`.",
+        )
+    rows = [[shape[1:] for shape in found] for found in shapes]
+    if any(found != rows[0] for found in rows):
+        raise TwintrainError(
+            f"{where} yields batches of different shapes: {first} and others.",
+            "Pad all rows to one length: `padded_batch(..., padded_shapes=...)`.",
+        )
 
 
 def as_rows(inputs: Any) -> np.ndarray:

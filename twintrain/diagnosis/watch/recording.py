@@ -76,7 +76,7 @@ class Recording:
         self.trace.steps.append(step)
 
     def finish_step(self) -> None:
-        """Take the weights after the last step; they are complete only when the next thing begins."""
+        """Take the weights after the last step; they are final only when the next thing begins."""
         step = self.step
         if step is None or step.after is not None:
             return

@@ -92,8 +92,8 @@ def accumulated(factor: float) -> Any:
     def plant(fit: Trace, loop: Trace) -> None:
         for first, second in zip(loop.steps[::2], loop.steps[1::2], strict=True):
             assert second.applied is not None
-            pairs = zip(first.gradients, second.gradients, strict=True)
-            second.applied.gradients = [factor * (a + b) for a, b in pairs]  # type: ignore[operator]
+            pairs: Any = zip(first.gradients, second.gradients, strict=True)
+            second.applied.gradients = [factor * (a + b) for a, b in pairs]
             first.applied = None
 
     return plant

@@ -49,9 +49,10 @@ def test_batches_come_before_what_they_lead_to() -> None:
     assert (found.step, found.stage, found.tensor) == (0, "batch", "inputs")
 
 
-def test_steps_are_compared_up_to_the_first_gap() -> None:
-    def plant(fit: Trace, loop: Trace) -> None:
-        loop.steps[3].before = None
+@pytest.mark.parametrize("side", [0, 1])
+def test_steps_are_compared_up_to_the_first_gap(side: int) -> None:
+    def plant(*traces: Trace) -> None:
+        traces[side].steps[3].before = None
 
     pair = pair_of(plant=plant)
     assert [fit.number for fit, _ in compared_steps(pair)] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Bad modules: each ends with a sentence that says what is wrong, and leaves the process as it was."""
+"""Bad modules: each ends with a sentence that says what is wrong, and leaves no trace."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def custom_loop(model, ds, epochs):
         for x, y in ds:
             with tf.GradientTape() as tape:
                 value = loss(y, model(x, training=True))
-            optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(value, variables), variables)
 """
 
 
@@ -147,7 +148,14 @@ def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path) -> None:
 
 
 def test_losses_that_are_not_numbers_are_told(tmp_path: Path) -> None:
-    nan = "_build = build_model\ndef build_model():\n    m = _build()\n    m.layers[0].kernel.assign(m.layers[0].kernel * float('nan'))\n    return m"
+    nan = (
+        "_build = build_model\n"
+        "def build_model():\n"
+        "    model = _build()\n"
+        "    kernel = model.layers[0].kernel\n"
+        "    kernel.assign(kernel * float('nan'))\n"
+        "    return model"
+    )
     found = diagnose_module(module(tmp_path, nan))
     assert found.verdict == "identical"
     assert any("not a number" in note for note in found.notes)
