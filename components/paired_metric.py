@@ -1,13 +1,14 @@
 """A TFMA metric that pairs the predictions of candidate and baseline example by example.
 
 It is an ordinary Beam combiner: it runs in the Evaluator's own graph, on any runner, for any slices
-    and crosses of
-slices, and what it yields are scalars that TFMA's views show beside its other metrics (with `_diff`
-added to the name, as to every metric that looks at two models). Per slice:
+and crosses of slices, and what it yields are scalars that TFMA's views show beside its other
+metrics (with `_diff` added to the name, as to every metric that looks at two models). Per slice:
 
     paired_n                    examples
-    paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong     the 2x2 table
-    paired_baseline_accuracy, paired_candidate_accuracy, paired_difference                shares of 1
+    paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong
+                                the 2x2 table
+    paired_baseline_accuracy, paired_candidate_accuracy, paired_difference
+                                shares of 1
     paired_low, paired_high     95 % interval of the difference (Tango 1998)
     paired_mcnemar_p            McNemar's exact test, two-sided
 """

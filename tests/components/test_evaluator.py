@@ -1,0 +1,79 @@
+"""What the Evaluator is asked for, and what TFMA makes of it: metrics, slices, the blessing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.evaluator import BASELINE, CANDIDATE, eval_config
+from tests.components.tfma_runs import evaluate
+from twintrain.problems.image_classification import ImageClassification
+from twintrain.recipe.sections import ComparisonRules
+
+LABELS = np.arange(400) % 4
+
+
+def outputs(right: int) -> np.ndarray:
+    """Probabilities [400, 4] that are right on the first examples."""
+    chosen = np.where(np.arange(400) < right, LABELS, (LABELS + 1) % 4)
+    return np.eye(4, dtype=np.float32)[chosen] * np.float32(0.9) + np.float32(0.025)
+
+
+def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() -> None:
+    config = eval_config(
+        ComparisonRules(slices=(("label",), ("label", "ink"))), ImageClassification
+    )
+    assert [(spec.name, spec.is_baseline) for spec in config.model_specs] == [
+        (CANDIDATE, False),
+        (BASELINE, True),
+    ]
+    assert [list(spec.feature_keys) for spec in config.slicing_specs] == [
+        [],
+        ["label"],
+        ["label", "ink"],
+    ]
+    shared, paired = config.metrics_specs
+    own = [json.loads(metric.config)["name"] for metric in shared.metrics[1:]]
+    assert own == [metric.name for metric in ImageClassification.metrics()]
+    assert [len(metric.per_slice_thresholds) for metric in shared.metrics] == [
+        0,
+        1,
+        *[0] * (len(own) - 1),
+    ]
+    assert list(paired.model_names) == [CANDIDATE]
+
+
+@pytest.mark.parametrize(
+    ("fit", "loop", "blessed"),
+    [
+        (380, 380, True),
+        (380, 379, True),  # 0.25 points: inside the margin of 0.5
+        (380, 376, False),  # 1 point
+        (200, 200, False),  # below the floor
+    ],
+)
+def test_floor_and_margin_decide_over_all_examples(
+    fit: int, loop: int, blessed: bool, tmp_path: Path
+) -> None:
+    rules = ComparisonRules(accuracy_floor=0.9, margin_points=0.5, slices=(("label",),))
+    config = eval_config(rules, ImageClassification)
+    features = {"label": LABELS}
+    found = evaluate(config, LABELS, features, outputs(fit), outputs(loop), tmp_path)
+    assert found.blessed is blessed
+    for model, right in ((BASELINE, fit), (CANDIDATE, loop)):
+        assert found.figure((), "accuracy", model) == pytest.approx(right / 400)
+        assert found.figure((("label", 0),), "example_count", model) == 100
+
+
+def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
+    worse = outputs(400)
+    worse[[0, 4]] = np.eye(4, dtype=np.float32)[3]  # two of label 0, two points on its slice
+    rules = ComparisonRules(accuracy_floor=0.9, margin_points=0.6, slices=(("label",),))
+    config = eval_config(rules, ImageClassification)
+    features = {"label": LABELS}
+    found = evaluate(config, LABELS, features, outputs(400), worse, tmp_path)
+    assert found.figure((("label", 0),), "accuracy", CANDIDATE) == pytest.approx(0.98)
+    assert found.blessed
