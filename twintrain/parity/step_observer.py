@@ -78,7 +78,8 @@ class StepObserver:
             "update": _values(trainable),
             "optimizer state": _values(optimizer.variables),
             "non-trainable state": _values([v for v in model.variables if id(v) not in kept]),
-            "metric": {name: np.float32(value) for name, value in metrics.items()},
+            # Tensors are compared by position, and each twin has an order of its own for these.
+            "metric": {name: np.float32(value) for name, value in sorted(metrics.items())},
         }
 
 
