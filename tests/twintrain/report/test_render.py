@@ -75,6 +75,24 @@ def test_the_page_says_that_nothing_was_searched(tmp_path: Path) -> None:
     assert "the searches show" not in page
 
 
+def test_what_the_evaluator_counted_beside_accuracy_is_shown(tmp_path: Path) -> None:
+    given = inputs(tmp_path, load_recipe("standard"))
+    assert given.pipeline is not None
+    counted = {**given.pipeline.metrics, "top_2_accuracy": (0.98765, 0.5)}
+    page = render_html(
+        build_comparison(replace(given, pipeline=replace(given.pipeline, metrics=counted)))
+    )
+    assert "Evaluator, top_2_accuracy</th><td>fit 0.9877, loop 0.5000" in page
+
+
+def test_trials_of_a_search_of_ones_own_are_drawn(tmp_path: Path) -> None:
+    own = {"trial": "0", "status": "COMPLETED", "l2": 0.01, "val_loss": 0.25, "seconds": 1.0}
+    given = replace(inputs(tmp_path, load_recipe("standard")), trials={"fit": [own], "loop": [own]})
+    page = render_html(build_comparison(given))
+    assert "Tuning trials of both twins" in page
+    assert "fit, trial 0: l2 0.01, val loss 0.25" in page
+
+
 def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard")))
     for _ in range(2):
