@@ -12,7 +12,6 @@ from twintrain.parity.divergence import Difference, Divergence
 
 Verdict = Literal["identical", "causes_found", "unknown"]
 EXIT_CODES: dict[str, int] = {"identical": 0, "causes_found": 1, "unknown": 2}
-COULD_NOT_RUN = 3
 
 
 class Evidence(BaseModel):

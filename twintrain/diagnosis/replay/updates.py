@@ -44,12 +44,6 @@ def settings(optimizer: keras.Optimizer) -> dict[str, Any]:
     }
 
 
-def scheduled(optimizer: keras.Optimizer) -> Any:
-    """The configuration of a learning-rate schedule, None where the rate is a number."""
-    rate = inner(optimizer).get_config().get("learning_rate")
-    return rate if isinstance(rate, dict) else None
-
-
 def copy_of(optimizer: keras.Optimizer, variables: list[keras.Variable]) -> keras.Optimizer:
     """A fresh optimizer of the same settings, built for some variables."""
     twin: keras.Optimizer = type(optimizer).from_config(optimizer.get_config())
