@@ -19,7 +19,7 @@ from twintrain.recipe.recipe import Recipe, TwinName
 NODE = "Attribution"
 
 
-class _Teller:
+class _Progress:
     """Hands the experiment's progress on to whoever watches the run."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ def Attribution(  # noqa: N802 - TFX names components like classes
             for seed in wanted.seeds
         },
     )
-    write_json(attribution, explain(question, _Teller()).model_dump(mode="json"))
+    write_json(attribution, explain(question, _Progress()).model_dump(mode="json"))
 
 
 def _tuned(recipe: Recipe, name: str, best: HyperParameters | None) -> Recipe:

@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 
 from twintrain.comparison.push_decision import Identity
 from twintrain.problems.problem import Problem
-from twintrain.processes.replacing import replacing
+from twintrain.processes.replacing import replace_text
 from twintrain.recipe.recipe import Recipe
 
 
@@ -43,8 +43,7 @@ def export(
     }
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     model.save(folder / "twin.keras")
-    with replacing(folder / Identity.FILE) as partial:
-        partial.write_text(identity.model_dump_json(indent=1), encoding="utf-8")
+    replace_text(folder / Identity.FILE, identity.model_dump_json(indent=1))
 
 
 class _Serving(tf.Module):

@@ -80,12 +80,12 @@ def _judged(records: str, recipe: str | None, drop: float) -> list[Trend]:
 
 def _show(trends: list[Trend], html: Path | None, as_json: bool) -> None:
     """As a page where one is asked for, and as JSON or a table."""
-    from twintrain.report.render import write_whole
+    from twintrain.processes.replacing import replace_text
     from twintrain.trend.page import render_trend
 
     if html:
         html.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(html, render_trend(trends))
+        replace_text(html, render_trend(trends))
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in trends], indent=1))
         return

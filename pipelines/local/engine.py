@@ -64,11 +64,12 @@ def main(request: Path) -> int:
 
 def publish(report: Path, target: Path) -> None:
     """Put the newest comparison.json and report.html where a person looks for them."""
-    from twintrain.report.render import FILES, write_whole
+    from twintrain.processes.replacing import replace_text
+    from twintrain.report.render import FILES
 
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        write_whole(target / name, (report / name).read_text(encoding="utf-8"))
+        replace_text(target / name, (report / name).read_text(encoding="utf-8"))
 
 
 def foreseen(error: BaseException | None) -> TwintrainError | None:

@@ -10,7 +10,7 @@ class View(Protocol):
     """Shows a run's progress; a context manager around the run."""
 
     def take(self, event: dict[str, Any]) -> None:
-        """One event as `twintrain.processes.progress.tell` wrote it."""
+        """One event as `twintrain.processes.progress.report_progress` wrote it."""
 
     def tick(self) -> None:
         """Called a few times per second."""

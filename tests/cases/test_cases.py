@@ -27,7 +27,7 @@ def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> No
     assert [cause.id for cause in found.causes] == expected["ids"], (found.unexplained, found.notes)
     assert {cause.side for cause in found.causes} == {expected["side"]}
     assert all(cause.evidence and cause.fix for cause in found.causes)
-    assert found.exit_code == 1
+    assert found.verdict == "causes_found"
 
 
 @pytest.mark.parametrize(

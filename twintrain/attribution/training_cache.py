@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Problem
-from twintrain.processes.replacing import put_in_place, replacing
+from twintrain.processes.replacing import put_in_place, replace_text
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.seed_record import FIGURES, PREDICTIONS, SeedRecord
 
@@ -131,5 +131,4 @@ def _write_about(place: Path, training: Training) -> None:
         "recipe": training.recipe.for_training().model_dump(mode="json"),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    with replacing(place / _ABOUT) as partial:
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    replace_text(place / _ABOUT, json.dumps(content, indent=1))

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from twintrain.data.idx import CHECKSUMS, sha256_of
 from twintrain.errors import TwintrainError, did_you_mean
-from twintrain.processes.replacing import put_in_place, replacing
+from twintrain.processes.replacing import put_in_place, replace_text
 
 _BLOCK = 1 << 18
 
@@ -102,8 +102,7 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
         yield f"{final}  verified"
     names = [f"{stem}.gz" for stem in sorted(dataset.md5)]
     lines = [f"{sha256_of(target / file)}  {file}\n" for file in names]
-    with replacing(target / CHECKSUMS) as partial:
-        partial.write_text("".join(lines), encoding="utf-8")
+    replace_text(target / CHECKSUMS, "".join(lines))
     yield (
         f"{target / CHECKSUMS}  written; `twintrain run --data {target}` verifies it on every read"
     )

@@ -66,7 +66,7 @@ from twintrain.diagnosis.watch.user_module import (
 from twintrain.errors import TwintrainError
 from twintrain.parity.divergence import Divergence
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 # Every check, in the order in which things happen in a step, an epoch and a training.
 CHECKS: tuple[Callable[[Pair], bool], ...] = (
@@ -100,23 +100,23 @@ FEW_ROWS, FEW_TEST_ROWS = 128, 64
 
 
 def diagnose_module(
-    path: Path, deadline: float = 120.0, tell: Tell = lambda line: None
+    path: Path, deadline: float = 120.0, report: Report = lambda line: None
 ) -> Diagnosis:
     """Diagnose the module in a file.
 
     Args:
         path: defines build_model, make_dataset, keras_fit and custom_loop.
         deadline: seconds after which no new run starts; a run that does not end is stopped.
-        tell: hears what is being done.
+        report: hears what is being done.
 
     Raises:
         TwintrainError: the module lacks something, or its data cannot be used.
         UserCodeError: its code raised.
     """
     with as_found():
-        tell(f"loading {path.name}")
+        report(f"loading {path.name}")
         namespace = load_module(path)
-        return _diagnose(namespace, namespace, deadline, tell)
+        return _diagnose(namespace, namespace, deadline, report)
 
 
 def diagnose(
@@ -125,7 +125,7 @@ def diagnose(
     keras_fit: Callable[..., Any],
     custom_loop: Callable[..., Any],
     deadline: float = 120.0,
-    tell: Tell = lambda line: None,
+    report: Report = lambda line: None,
 ) -> Diagnosis:
     """Diagnose four functions, from Python or a notebook: `twintrain.diagnose(build_model,
     make_dataset, ...)`.
@@ -139,7 +139,7 @@ def diagnose(
         keras_fit: of model, data set and epochs, trains with compile and fit.
         custom_loop: of the same, trains in a way of its own.
         deadline: seconds, as for `diagnose_module`.
-        tell: hears what is being done.
+        report: hears what is being done.
 
     Raises:
         TwintrainError: as `diagnose_module`.
@@ -152,26 +152,26 @@ def diagnose(
         LOOP: custom_loop,
     }
     with as_found():
-        return _diagnose(functions, getattr(custom_loop, "__globals__", {}), deadline, tell)
+        return _diagnose(functions, getattr(custom_loop, "__globals__", {}), deadline, report)
 
 
 def _diagnose(
-    functions: dict[str, Any], namespace: dict[str, Any], deadline: float, tell: Tell
+    functions: dict[str, Any], namespace: dict[str, Any], deadline: float, report: Report
 ) -> Diagnosis:
     started = time.monotonic()
-    tell("reading the data")
+    report("reading the data")
     subject = subject_of(functions, namespace)
     left = lambda: max(3.0, deadline - (time.monotonic() - started))  # noqa: E731
     try:
-        once, twice = _watch(subject, left, tell)
+        once, twice = _watch(subject, left, report)
     except UserCodeError:
         if not subject.cut:
             raise
-        tell("the code needs all of its data; once more with it")
+        report("the code needs all of its data; once more with it")
         subject = subject.whole()
-        once, twice = _watch(subject, left, tell)
+        once, twice = _watch(subject, left, report)
     _need_steps(once)
-    tell("replaying the steps")
+    report("replaying the steps")
     fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
     for check in CHECKS:
@@ -180,7 +180,7 @@ def _diagnose(
     if any(_starts_with_nan(side) for side in pair.sides):
         pair.findings.notes.append("A loss is not a number from the first step on.")
     if pair.complete and time.monotonic() - started < deadline * LAST_START:
-        tell("watching a longer run of each, for early stopping")
+        report("watching a longer run of each, for early stopping")
         _compare_endings(pair, left)
     result = conclude(pair, once, replayed)
     result.seconds = time.monotonic() - started
@@ -188,11 +188,11 @@ def _diagnose(
 
 
 def _watch(
-    subject: Subject, left: Callable[[], float], tell: Tell
+    subject: Subject, left: Callable[[], float], report: Report
 ) -> tuple[dict[str, Trace], dict[str, Trace]]:
     once, twice = {}, {}
     for side in SIDES:
-        tell(f"watching {side}: one epoch, then two")
+        report(f"watching {side}: one epoch, then two")
         once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, left() / 4)
         twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, left() / 4)
     return once, twice

@@ -11,7 +11,6 @@ from twintrain.diagnosis.catalogue import Stage
 from twintrain.parity.divergence import Difference, Divergence
 
 Verdict = Literal["identical", "causes_found", "unknown"]
-EXIT_CODES: dict[str, int] = {"identical": 0, "causes_found": 1, "unknown": 2}
 
 
 class Evidence(BaseModel):
@@ -90,8 +89,3 @@ class Diagnosis(BaseModel):
         # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
         html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
         return html
-
-    @property
-    def exit_code(self) -> int:
-        """Of `twintrain diagnose`."""
-        return EXIT_CODES[self.verdict]

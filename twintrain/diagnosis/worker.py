@@ -20,6 +20,7 @@ from typing import IO
 
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.errors import TwintrainError
+from twintrain.processes.replacing import replace_text
 
 # Seconds beyond the deadline after which the process is killed.
 GRACE = 30.0
@@ -41,18 +42,18 @@ class CodeFailedError(Exception):
         self.problem, self.remedy, self.traceback = problem, remedy, traceback
 
 
-def run(module: Path, deadline: float, tell: Callable[[str], None]) -> Diagnosis:
+def run(module: Path, deadline: float, report: Callable[[str], None]) -> Diagnosis:
     """Diagnose a module in a process of its own.
 
     Raises:
-        CodeFailedError: its code could not be run, or did not end even when it was stopped.
-        TwintrainError: the process was killed.
+        CodeFailedError: its code raised, or did not end even when it was stopped.
+        TwintrainError: its code is not what can be diagnosed, or the process was killed.
     """
     with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
         outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
         with log.open("wb") as file:
             child = _start(module, outcome, deadline, file)
-        last = _follow(child, deadline + GRACE, tell)
+        last = _follow(child, deadline + GRACE, report)
         if outcome.exists():
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
         if child.returncode == -signal.SIGKILL:
@@ -76,7 +77,7 @@ def _start(module: Path, outcome: Path, deadline: float, log: IO[bytes]) -> subp
     )
 
 
-def _follow(child: subprocess.Popen[str], seconds: float, tell: Callable[[str], None]) -> str:
+def _follow(child: subprocess.Popen[str], seconds: float, report: Callable[[str], None]) -> str:
     """Pass on what a process says until it ends, or is killed after that time; its last words."""
     timer = threading.Timer(seconds, child.kill)
     timer.start()
@@ -84,7 +85,7 @@ def _follow(child: subprocess.Popen[str], seconds: float, tell: Callable[[str], 
     try:
         for line in child.stdout or ():
             last = line.strip() or last
-            tell(last)
+            report(last)
         child.wait()
     finally:
         timer.cancel()
@@ -93,8 +94,10 @@ def _follow(child: subprocess.Popen[str], seconds: float, tell: Callable[[str], 
 
 
 def _read(found: dict[str, str]) -> Diagnosis:
-    if "problem" in found:
+    if "traceback" in found:
         raise CodeFailedError(found["problem"], found["remedy"], found["traceback"])
+    if "problem" in found:
+        raise TwintrainError(found["problem"], found["remedy"])
     return Diagnosis.model_validate(found)
 
 
@@ -109,16 +112,14 @@ def main(module: str, outcome: str, deadline: str) -> None:
     # any other code.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
     try:
-        text = diagnose_module(Path(module), float(deadline), tell=print).model_dump_json()
+        text = diagnose_module(Path(module), float(deadline), report=print).model_dump_json()
     except UserCodeError as error:
         text = json.dumps(
             {"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text}
         )
     except TwintrainError as error:
-        text = json.dumps({"problem": error.problem, "remedy": error.remedy, "traceback": ""})
-    unfinished = Path(outcome).with_suffix(".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(outcome)
+        text = json.dumps({"problem": error.problem, "remedy": error.remedy})
+    replace_text(Path(outcome), text)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,16 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) so that a reader sees the old one or the new, never half of it.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def put_in_place(partial: Path, path: Path) -> None:
     """Give a finished file or folder its name, for good: content and name are on the disk when this
     returns.

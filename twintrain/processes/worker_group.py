@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 from twintrain.errors import TwintrainError
 from twintrain.processes import progress
 from twintrain.processes.isolated import gpus_as_before
-from twintrain.processes.replacing import replacing
+from twintrain.processes.replacing import replace_text
 from twintrain.processes.spawned import end, killed, start
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
@@ -118,8 +118,7 @@ class WorkerGroup:
         presence = _answer_with(token, self.host or "", callers)
         entry = {"address": f"{host}:{port}", "presence": f"{host}:{presence}", "token": token}
         self.meeting.mkdir(parents=True, exist_ok=True)
-        with replacing(self._file(self.member)) as partial:
-            partial.write_text(json.dumps(entry), encoding="utf-8")
+        replace_text(self._file(self.member), json.dumps(entry))
         return entry["address"], callers
 
     def free_port(self) -> int:

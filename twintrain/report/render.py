@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twintrain.comparison.comparison import Comparison
-from twintrain.processes.replacing import replacing
+from twintrain.processes.replacing import replace_text
 from twintrain.report import charts
 
 FILES = ("comparison.json", "report.html", "summary.md", "model_card.md")
@@ -41,13 +41,7 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
     if comparison.evaluator is not None:
         texts["model_card.md"] = _render("model_card.md", comparison)
     for name, text in texts.items():
-        write_whole(folder / name, text)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) so that a reader sees the old one or the new, never half of it."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        replace_text(folder / name, text)
 
 
 def render_html(comparison: Comparison, images: Images | None = None) -> str:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from twintrain.errors import TwintrainError, explained
-from twintrain.processes.replacing import replacing
+from twintrain.processes.replacing import replace_text, replacing
 from twintrain.recipe.recipe import TwinName
 
 FIGURES, WEIGHTS, FINGERPRINTS, PREDICTIONS = (
@@ -122,8 +122,7 @@ class SeedRecord:
         named |= {f"final_{i:04d}": w for i, w in enumerate(arrays.final_weights)}
         with replacing(folder / WEIGHTS) as partial, partial.open("wb") as file:
             np.savez(file, **named)
-        with replacing(folder / FIGURES) as partial:
-            partial.write_text(figures.model_dump_json(indent=1), encoding="utf-8")
+        replace_text(folder / FIGURES, figures.model_dump_json(indent=1))
         return cls(folder, figures)
 
     @classmethod

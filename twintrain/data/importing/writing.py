@@ -20,7 +20,7 @@ from twintrain.data.importing.labels import largest_difference
 from twintrain.data.importing.pixels import Shape, pixels_of
 from twintrain.data.importing.source import TEST, TRAIN, LabelledImages, Source
 from twintrain.errors import TwintrainError
-from twintrain.processes.replacing import replacing
+from twintrain.processes.replacing import replace_text
 
 SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # Largest difference of a label's share between the splits that passes as the same distribution, as
@@ -122,8 +122,7 @@ def describe(home: Path, name: str, source: Source, shape: Shape) -> list[str]:
     )
     for path, content in ((home / SCHEMA, schema), (home / RECIPE, _RECIPE_HEAD + text)):
         if not path.exists():
-            with replacing(path) as unfinished:
-                unfinished.write_text(content, encoding="utf-8")
+            replace_text(path, content)
     if allowed == THRESHOLD:
         return []
     return [
