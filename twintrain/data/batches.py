@@ -64,9 +64,6 @@ class Preparation:
     augmentation: Augmentation | None = None
 
 
-AS_STORED = Preparation()
-
-
 class BatchSource:
     """Seeded, resumable batches over one split.
 
@@ -78,7 +75,7 @@ class BatchSource:
     """
 
     def __init__(
-        self, store: ExampleStore, recipe: Recipe, seed: int, preparation: Preparation = AS_STORED
+        self, store: ExampleStore, recipe: Recipe, seed: int, preparation: Preparation
     ) -> None:
         self.store = store
         self.seed = seed
@@ -216,7 +213,7 @@ class Feed:
 
 
 def evaluation_dataset(
-    store: ExampleStore, recipe: Recipe, preparation: Preparation = AS_STORED
+    store: ExampleStore, recipe: Recipe, preparation: Preparation
 ) -> tf.data.Dataset:
     """(inputs, targets) in canonical order, without augmentation, for validation."""
     examples = _Examples(store, preparation)
