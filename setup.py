@@ -18,7 +18,8 @@ LIBRARY = [
     "tensorflow>=2.18,<2.22",
     "keras>=3.8,<4",
     "keras-tuner>=1.4.7,<2",
-    "tensorboard>=2.18",  # TensorFlow 2.21 no longer brings it, and keras-tuner imports it when a search starts.
+    # TensorFlow 2.21 no longer brings it, and keras-tuner imports it when a search starts.
+    "tensorboard>=2.18",
     "numpy>=1.26",
     "scipy>=1.11",
     "statsmodels>=0.14",

@@ -34,8 +34,14 @@ def axe_source(folder: Path) -> str:
 
 def violations(page: Path, folder: Path, dark: bool) -> list[dict]:
     """What axe-core finds wrong with the page."""
-    run = "axe.run().then(r => { document.body.innerHTML = ''; const out = document.createElement('pre'); "
-    run += "out.id = 'axe'; out.textContent = JSON.stringify(r.violations); document.body.append(out); });"
+    run = (
+        "axe.run().then(r => "
+        "{ document.body.innerHTML = ''; const out = document.createElement('pre'); "
+    )
+    run += (
+        "out.id = 'axe'; out.textContent = JSON.stringify(r.violations); "
+        "document.body.append(out); });"
+    )
     probe = folder / f"probe-{dark}.html"
     script = f"<script>{axe_source(folder)}</script><script>{run}</script></body>"
     probe.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")

@@ -53,7 +53,7 @@ def accuracies(rng: np.random.Generator, kind: str, points: float, size: int) ->
 
 
 def alarmed(found: np.ndarray, size: int) -> np.ndarray:
-    """Which slices the last of these spans is alarmed at, by the trend's own rules; bool [slices]."""
+    """Which slices alarm at the last of these spans, by the trend's own rules; bool [slices]."""
     courses = [Course(column, np.full(len(column), float(size))) for column in found.T]
     return (
         np.array(holm(drop_p_values(courses, DROP_POINTS / 100).tolist())) < spent(len(found)) / 3

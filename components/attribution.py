@@ -26,7 +26,10 @@ class _Progress:
         self._last: tuple[int, str] = (-1, "")
 
     def estimate(self, estimate: CostEstimate) -> None:
-        text = f"{estimate.trainings} trainings, {estimate.done} of them done, about {estimate.seconds:.0f} s"
+        text = (
+            f"{estimate.trainings} trainings, {estimate.done} of them done, about "
+            f"{estimate.seconds:.0f} s"
+        )
         report_progress("progress", node=NODE, done=0, total=estimate.trainings, text=text)
 
     def training(self, done: int, total: int, text: str) -> None:

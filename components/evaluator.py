@@ -28,7 +28,7 @@ def twin_evaluator(
     baseline: types.BaseChannel,
     recipe: Recipe,
 ) -> Evaluator:
-    """An Evaluator over raw test examples; both twins are called through their serving signature."""
+    """An Evaluator over raw test examples; both twins are called through their signature."""
     return Evaluator(
         examples=examples,
         schema=schema,

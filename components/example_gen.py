@@ -26,7 +26,8 @@ from twintrain.data.spans import choose_span, span_folder, span_pattern
 from twintrain.data.stratified import stratified_sample
 from twintrain.errors import TwintrainError
 
-RANGE = 5000  # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
+# images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
+RANGE = 5000
 
 
 class IdxExampleGenExecutor(BaseExampleGenExecutor):

@@ -41,7 +41,8 @@ def TwinCheck(  # noqa: N802 - TFX names components like classes
         if must_agree and found.first_different_batch is not None:
             epoch, step = found.first_different_batch
             raise TwintrainError(
-                f"The twins were not fed the same batches: with seed {found.seed} they first differ "
+                f"The twins were not fed the same batches: with seed {found.seed} they first "
+                "differ "
                 f"in epoch {epoch + 1}, batch {step + 1}.",
                 "Their figures cannot be compared. Check that data and recipe did not change "
                 "during the run.",

@@ -1,5 +1,5 @@
-"""The pipeline's nodes, one row each, in the order in which they run on one machine: everything that
-is said about a node anywhere follows from here.
+"""The pipeline's nodes, one row each, in the order in which they run on one machine: everything
+that is said about a node anywhere follows from here.
 
 Nothing of TFX is imported, so that the command line and cluster.yaml's checks may look things up.
 """
@@ -33,8 +33,9 @@ def _components(*names: str) -> tuple[str, ...]:
     return tuple(f"components/{name}.py" for name in names)
 
 
-# What decides a result, as patterns below the repository. `twintrain/data/importing` does not count:
-# what it has written is data. Nor does `twintrain/processes`: where work is done decides no figure.
+# What decides a result, as patterns below the repository. `twintrain/data/importing` does not
+# count: what it has written is data. Nor does `twintrain/processes`: where work is done decides no
+# figure.
 _DATA = ("twintrain/data/*.py",)
 _TRAINING = tuple(f"twintrain/{room}/*.py" for room in (*TRAINING_ROOMS, "tuning"))
 _TUNER = (*_TRAINING, *_components("tuner", "transformed"))

@@ -1,8 +1,8 @@
 """Sets up `.venv` with everything Twintrain needs: `python3 requirements/install.py`.
 
-Needs nothing but the standard library. Picks the locked set by the host's C library, says which, checks beforehand
-what could go wrong later, and does nothing when the environment already matches. An interrupted set-up is started
-afresh; a finished one is never half replaced.
+Needs nothing but the standard library. Picks the locked set by the host's C library, says which,
+checks beforehand what could go wrong later, and does nothing when the environment already matches.
+An interrupted set-up is started afresh; a finished one is never half replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def main() -> int:
         return fail(*problem)
     libc = ".".join(map(str, glibc()))
     print(
-        f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set {name}",
+        f"Setting up .venv: Python {platform.python_version()}, C library {libc}, locked set "
+        f"{name}",
         flush=True,
     )
     started = time.monotonic()
@@ -82,7 +83,8 @@ def main() -> int:
     STAMP.write_text(whole)
     if shutil.which("nvidia-smi") and not cuda:
         print(
-            f"An NVIDIA GPU seems to be here. For TensorFlow to use it: make install CUDA=1 ({CUDA_GB} GB more)"
+            "An NVIDIA GPU seems to be here. For TensorFlow to use it: make install CUDA=1 "
+            f"({CUDA_GB} GB more)"
         )
     print(f"Ready after {time.monotonic() - started:.0f} s: .venv/bin/twintrain", flush=True)
     return 0
@@ -107,11 +109,13 @@ def choose_set(
             )
             found = ".".join(map(str, libc))
             return None, (
-                f"Python {python[0]}.{python[1]} does not fit: with C library {found}, TFX's wheels need Python {served}.",
+                f"Python {python[0]}.{python[1]} does not fit: with C library {found}, TFX's "
+                f"wheels need Python {served}.",
                 f"Run it with another interpreter: make PYTHON=python{first[0]}.{first[1]} install",
             )
     return None, (
-        f"The C library is too old ({'.'.join(map(str, libc))}): TensorFlow's wheels need glibc 2.28 or newer.",
+        f"The C library is too old ({'.'.join(map(str, libc))}): TensorFlow's wheels need glibc "
+        "2.28 or newer.",
         "Use Debian 10, Ubuntu 18.10, RHEL 8 or newer, or a container of one.",
     )
 
@@ -121,7 +125,8 @@ def check_platform() -> tuple[str, str] | None:
     if platform.system() != "Linux" or not glibc():
         return (
             f"The pipeline runs on Linux with glibc; this is {platform.system()}.",
-            "Use a Linux machine or container. The library alone (pip install twintrain) runs wherever TensorFlow does.",
+            "Use a Linux machine or container. The library alone (pip install twintrain) runs "
+            "wherever TensorFlow does.",
         )
     if platform.machine() != "x86_64":
         return (
@@ -185,8 +190,8 @@ def build(locked: Path, project: bool) -> None:
 
 def add(locked: Path) -> None:
     """Install a locked set into the environment."""
-    # Half-way an environment has no stamp. Byte code is made now: with it TFX is imported in a third of the time, in each
-    # of a run's many processes.
+    # Half-way an environment has no stamp. Byte code is made now: with it TFX is imported in a
+    # third of the time, in each of a run's many processes.
     STAMP.unlink(missing_ok=True)
     run(*UV_INSTALL, "--require-hashes", "--compile-bytecode", "-r", locked)
 

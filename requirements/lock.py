@@ -1,7 +1,7 @@
 """Generates the two locked dependency sets: `make lock` (needs `uv` on the PATH).
 
-Every line of a locked file has its version and hashes, for all Python versions the set serves, so installing it needs
-neither a resolver nor the overrides below.
+Every line of a locked file has its version and hashes, for all Python versions the set serves, so
+installing it needs neither a resolver nor the overrides below.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
         if status:
             return status
     print("resolving cuda …", flush=True)
-    # The image's Python and system alone; every version as in the set that it is installed on top of.
+    # The image's Python and system alone; every version as in the set it is installed on top of.
     versions = ["--constraints", str(HERE / "glibc-2.39.txt"), "--python-version", "3.13"]
     return compile_to(
         "cuda", "-", "--python-platform", "x86_64-manylinux_2_39", *versions, requirement=CUDA

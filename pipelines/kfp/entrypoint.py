@@ -196,7 +196,8 @@ def _this_run(handed: dict[str, Any], looks: bool) -> tuple[RunConfig, dict[str,
         before = tfx_spec(compiled)["root"]["dag"]["tasks"]
         if _edges(tasks) != _edges(before):
             raise TwintrainError(
-                f"The overrides {handed.get('overrides')} change which steps there are or what feeds "
+                f"The overrides {handed.get('overrides')} change which steps there are or what "
+                "feeds "
                 "them.",
                 "Compile the pipeline anew with them: twintrain kubeflow compile --set KEY=VALUE",
             )

@@ -185,7 +185,10 @@ def test_the_image_gives_nobody_more_rights() -> None:
         in_image("sh", "-c", f"find / -xdev {' '.join(map(_quoted, kinds))} 2>/dev/null || true")
         == ""
     )
-    writable = "find / -xdev -perm -0002 ! -type l ! -path '/tmp*' ! -path '/var/tmp*' ! -path '/run/lock*' "
+    writable = (
+        "find / -xdev -perm -0002 ! -type l ! -path '/tmp*' ! -path '/var/tmp*' ! -path "
+        "'/run/lock*' "
+    )
     writable += "! -path '/proc*' ! -path '/dev*' 2>/dev/null || true"
     assert in_image("sh", "-c", writable) == ""
     assert in_image("sh", "-c", "command -v gcc g++ make pip uv ruff pytest || true") == ""

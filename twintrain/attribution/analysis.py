@@ -89,9 +89,15 @@ def sentence(
     """What a person may conclude, and no more."""
     named = [share for share in shares if share.named]
     basis = f"{seeds} seeds" if seeds > 1 else "one seed (seeds were not varied)"
-    whole = f"Of a gap of {gap:+.2f} points (95 % interval {_span(gap_interval)}; {basis}, {examples:,} test examples)"
+    whole = (
+        f"Of a gap of {gap:+.2f} points (95 % interval {_span(gap_interval)}; {basis}, "
+        f"{examples:,} test examples)"
+    )
     if not shares:
-        return f"{whole} nothing is due to the recipes: every practice in which they differ was without effect."
+        return (
+            f"{whole} nothing is due to the recipes: every practice in which they differ was "
+            "without effect."
+        )
     if len(shares) == 1:
         only = shares[0].practice
         told = (
@@ -100,7 +106,10 @@ def sentence(
             else ", though the gap itself cannot be told from chance; more seeds or test examples "
             "would tell"
         )
-        return f"{whole} everything is due to {only}, the only practice that changes the training at all{told}."
+        return (
+            f"{whole} everything is due to {only}, the only practice that changes the training at "
+            f"all{told}."
+        )
     if not named:
         largest = max(shares, key=lambda share: abs(share.points))
         return (
@@ -116,7 +125,10 @@ def sentence(
     rest = [share for share in shares if not share.named]
     text = f"{whole} {_listed(parts)}"
     if rest:
-        text += f"; not told from chance: {_listed([f'{s.practice} {s.points:+.2f}' for s in _by_size(rest)])}"
+        text += (
+            "; not told from chance: "
+            f"{_listed([f'{s.practice} {s.points:+.2f}' for s in _by_size(rest)])}"
+        )
     return f"{text}."
 
 

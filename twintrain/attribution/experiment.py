@@ -168,7 +168,10 @@ class _Experiment:
         first = offers[0]
         cut = ""
         if best is not first:
-            cut = f"the budget allows {best.trainings} of the {first.trainings} trainings of the whole experiment"
+            cut = (
+                f"the budget allows {best.trainings} of the {first.trainings} trainings of the "
+                "whole experiment"
+            )
         return CostEstimate(
             best.design, best.practices, best.idle, best.seeds, best.done, best.seconds, cut
         )
@@ -318,7 +321,7 @@ class _Experiment:
         )
 
     def _adopt(self) -> None:
-        """Take over what the pipeline has trained: fit by the first recipe, the loop by the second."""
+        """Take over the pipeline's trainings: fit by the first recipe, the loop by the second."""
         for (twin, seed), record in self.question.known.items():
             if twin == "fit":
                 self.cache.adopt(Training("fit", self.start, seed), record)
@@ -358,7 +361,10 @@ def _toggled(
 def _why_idle(size: float) -> str:
     if size == 0:
         return "changes no bit of any weight in short trainings under either recipe"
-    return f"only moves the rounding: {size:.0e} of the largest weight after short trainings under either recipe"
+    return (
+        f"only moves the rounding: {size:.0e} of the largest weight after short trainings under "
+        "either recipe"
+    )
 
 
 def _nothing() -> Design:

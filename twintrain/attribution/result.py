@@ -49,7 +49,7 @@ class Combination(_Part):
 
 
 class Restored(_Part):
-    """The second recipe with the named practices put back as in the first: what is left of the gap."""
+    """The second recipe with the named practices as in the first: what is left of the gap."""
 
     practices: list[str]
     gap_points: float

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from twintrain.training.twin import TwinResult
 
 Answer = TypeVar("Answer")
-SAMPLE = 330  # examples of the trainings that check which practices change bits: ten batches of 32 and a partial one
+# examples of the trainings that check which practices change bits: ten batches of 32 and a partial
+# one
+SAMPLE = 330
 _PROBE = 4096
 
 

@@ -93,7 +93,7 @@ class Parity(_Part):
     seeds: list[SeedAgreement]
     lockstep: LockstepResult | None = Field(
         None,
-        description="the first steps of the first seed, side by side; null where they were not compared",
+        description="the first steps of the first seed, side by side; null where not compared",
     )
 
 

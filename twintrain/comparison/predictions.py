@@ -1,5 +1,5 @@
-"""The predictions of both twins over all seeds, checked to be about the same examples, and judged by
-the problem.
+"""The predictions of both twins over all seeds, checked to be about the same examples, and judged
+by the problem.
 """
 
 from __future__ import annotations

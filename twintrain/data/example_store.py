@@ -128,7 +128,7 @@ def build_store(chunks: Iterable[Chunk], memory_limit_bytes: int) -> ExampleStor
 
 
 class _Packer:
-    """Turns float32 inputs into codes as long as no more than 256 distinct values have been seen."""
+    """Turns float32 inputs into codes while no more than 256 distinct values have been seen."""
 
     def __init__(self) -> None:
         self._values: npt.NDArray[np.uint32] = np.empty(0, np.uint32)

@@ -177,7 +177,7 @@ def _end_of(result: TwinResult) -> Observation:
 def measure_tolerance(
     recipe: Recipe, problem: Problem, train: ExampleStore, seed: int, steps: int
 ) -> dict[str, float]:
-    """Per stage, twice the largest difference between a twin and itself (an A/A run of both twins)."""
+    """Per stage, twice the largest difference between a twin and itself (A/A runs of both)."""
     largest: dict[str, float] = {}
     for name in TWINS:
         with ExitStack() as stack:

@@ -58,8 +58,8 @@ def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
     """The problem a recipe names, on examples with these columns.
 
     Raises:
-        TwintrainError: there is no such built-in model, module or function, or not every label has a
-            name.
+        TwintrainError: there is no such built-in model, module or function, or not every label
+            has a name.
     """
     check_label_names(recipe, spec.classes)
     module, function = model_function(recipe.model.name)

@@ -1,4 +1,4 @@
-"""Reference models for images, each a function of the recipe's regularization and the data's shape."""
+"""Reference models for images: functions of the recipe's regularization and the data's shape."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def divergence(comparison: Comparison) -> str:
 
 
 def tuning(comparison: Comparison) -> str:
-    """Every trial of both searches: learning rate, or where that is not searched the trial's number,
-    against validation loss; empty when there is none.
+    """Every trial of both searches: learning rate, or where that is not searched the trial's
+    number, against validation loss; empty when there is none.
     """
     if not any(twin.trials for twin in comparison.twins.values()):
         return ""

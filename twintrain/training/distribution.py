@@ -35,7 +35,8 @@ from twintrain.errors import TwintrainError
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.recipe import Recipe
 
-CLUSTER = "TF_CONFIG"  # TensorFlow's own variable: the addresses of all workers, and which of them this process is
+# TensorFlow's own variable: the addresses of all workers, and which of them this process is
+CLUSTER = "TF_CONFIG"
 _several: list[tf.distribute.Strategy] = []  # of this process: at most one
 
 
@@ -90,7 +91,10 @@ def share_out(key: str, batch: int, examples: int, replicas: int, *, evenly: boo
             return f"a batch cannot be shared out evenly over {replicas} devices"
         for there in (min(size, examples), examples % size):
             if 0 < there <= math.ceil(there / replicas) * (replicas - 1):
-                return f"of {examples} examples, a batch of {there} leaves one of {replicas} devices without any"
+                return (
+                    f"of {examples} examples, a batch of {there} leaves one of {replicas} devices "
+                    "without any"
+                )
         return ""
 
     if problem(batch):

@@ -38,7 +38,7 @@ def as_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) -> dict[str, Any]:
-    """The pipeline for a cluster whose volume is the test's folder, with two spans of data on it."""
+    """The pipeline for a cluster whose volume is the test's folder, two spans of data on it."""
     if not (tmp_path / "data").exists():
         (tmp_path / "data" / "span-1").mkdir(parents=True)
         write_idx(tmp_path / "data" / "span-1", {"train": 60, "eval": 30})
@@ -97,7 +97,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
 
 
 def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) -> None:
-    """As a schedule starts it when no new span has come: another run, the cache of the one before."""
+    """As a schedule starts it when no new span has come: another run, the old one's cache."""
     launcher.run_id = "77c1"
     started = {name for name in launcher.order() if launcher.run(name) != CACHED}
     assert started == {"InputState", "PushGate", "Report", "TrendRecord", "Pusher"}

@@ -152,7 +152,7 @@ def test_every_class_can_be_imported(whole: Compiled) -> None:
 
 
 def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled) -> None:
-    """One step always looks, where ingestion runs; its findings are parameters of those that read."""
+    """One step always looks, where ingestion runs; what it finds are the readers' parameters."""
     tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
     found = {
         node: {

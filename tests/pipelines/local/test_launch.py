@@ -53,7 +53,8 @@ def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     events.touch()
     write = "import sys, time; f = open(sys.argv[1], 'a'); "
-    write += """f.write('{"event": "fai'); f.flush(); time.sleep(1); f.write('led", "problem": "x"}\\n')"""
+    write += """f.write('{"event": "fai'); f.flush(); time.sleep(1); """
+    write += """f.write('led", "problem": "x"}\\n')"""
     started = time.monotonic()
     seen = Seen()
     with subprocess.Popen([sys.executable, "-c", write, str(events)]) as child:
