@@ -14,8 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Problem
 from twintrain.training.session import Built
+
+SEAMS = ("the loss", "optimizer.scale_loss", "optimizer.apply")
 
 
 class StepObserver:
@@ -39,11 +42,13 @@ class StepObserver:
         self._gradients = [
             tf.Variable(tf.zeros_like(v.value)) for v in built.model.trainable_variables
         ]
+        self._passed: set[str] = set()
         _watch(built.loss, "call", self._see_loss)
         _watch(built.optimizer, "scale_loss", self._see_total)
         _watch(built.optimizer, "apply", self._see_gradients)
 
     def _see_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> None:
+        self._passed.add("the loss")
         self._examples.assign(tf.shape(targets)[0])
         for note, seen in ((self._targets, targets), (self._predictions, predictions)):
             missing = note.shape[0] - tf.shape(seen)[0]
@@ -51,9 +56,11 @@ class StepObserver:
             note.assign(tf.pad(tf.cast(seen, note.dtype), room))
 
     def _see_total(self, loss: tf.Tensor) -> None:
+        self._passed.add("optimizer.scale_loss")
         self._loss.assign(tf.cast(loss, tf.float32))
 
     def _see_gradients(self, gradients: list[tf.Tensor], *_: Any) -> None:
+        self._passed.add("optimizer.apply")
         for note, gradient in zip(self._gradients, gradients, strict=True):
             note.assign(tf.cast(gradient, note.dtype))
 
@@ -63,7 +70,17 @@ class StepObserver:
 
         Args:
             metrics: the figures after the step.
+
+        Raises:
+            TwintrainError: the step goes past a place where it would be seen.
         """
+        missed = [seam for seam in SEAMS if seam not in self._passed]
+        if missed:
+            raise TwintrainError(
+                f"A training step does not call {' or '.join(missed)}: what it does cannot be seen.",
+                "Let it compute the loss by the problem's loss object, call optimizer.scale_loss on "
+                "the total and apply gradients by the optimizer, as Keras's own step does.",
+            )
         model, optimizer = self._built.model, self._built.optimizer
         trainable = model.trainable_variables
         kept = {id(variable) for variable in trainable}

@@ -104,5 +104,8 @@ class Twin(Protocol):
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
         """A function that takes one training step on (inputs, targets) and gives the figures of
         this batch alone; made inside `session`, for lockstep.
+
+        Lockstep sees what passes `built.loss`, `built.optimizer.scale_loss` and
+        `built.optimizer.apply`: the step calls all three, as Keras's own does.
         """
         ...
