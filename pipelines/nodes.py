@@ -12,7 +12,6 @@ from twintrain.recipe.recipe import TWINS
 from twintrain.training.provenance import TRAINING_ROOMS
 
 INGEST, SCHEMA = "IdxExampleGen", "ImportSchemaGen"
-_TRAINING_CAPTIONS = {"fit": "train with model.fit", "loop": "train with GradientTape"}
 
 
 def tuner_of(twin: str) -> str:
@@ -119,7 +118,7 @@ NODES = (
         for twin in TWINS
     ),
     *(
-        Node(trainer_of(twin), _TRAINING_CAPTIONS[twin], code=_TRAINER, trains=True, isolated=True)
+        Node(trainer_of(twin), f"train the {twin} twin", code=_TRAINER, trains=True, isolated=True)
         for twin in TWINS
     ),
     Node(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _SPOKEN = {
     "steps": "step both twins side by side",
     "tuning": "tune both twins",
-    "fit": "train with model.fit",
-    "loop": "train with GradientTape",
+    "fit": "train the fit twin",
+    "loop": "train the loop twin",
 }
 STEPS = 20
 

@@ -99,8 +99,8 @@ def _empty_spec(made: dict[str, Any], config: RunConfig) -> dict[str, Any]:
     return {
         "pipelineInfo": {
             "name": made["pipelineInfo"]["name"],
-            "description": f"Twintrain, recipe {config.recipe.name}: Keras fit against a "
-            "GradientTape loop.",
+            "description": f"Twintrain, recipe {config.recipe.name}: "
+            f"{' against '.join(config.recipe.twins.titles)}.",
         },
         "schemaVersion": made["schemaVersion"],
         "sdkVersion": made["sdkVersion"],

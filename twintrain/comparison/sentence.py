@@ -22,9 +22,8 @@ def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
     test = f"{overall.n:,} test examples and {over}"
     texts = {
         "identical": (
-            f"Keras fit and the GradientTape loop are the same: on {test} the gap is exactly 0, "
-            "because every batch "
-            f"and every weight is equal bit for bit ({accuracies})."
+            f"{' and '.join(recipe.twins.titles)} are the same: on {test} the gap is exactly 0, "
+            f"because every batch and every weight is equal bit for bit ({accuracies})."
         ),
         "equivalent": (
             f"The twins are equivalent: the gap is {figures}, inside the margin of "

@@ -77,9 +77,9 @@ class StepObserver:
         missed = [seam for seam in SEAMS if seam not in self._passed]
         if missed:
             raise TwintrainError(
-                f"A training step does not call {' or '.join(missed)}: what it does cannot be seen.",
-                "Let it compute the loss by the problem's loss object, call optimizer.scale_loss on "
-                "the total and apply gradients by the optimizer, as Keras's own step does.",
+                f"A training step does not call {' or '.join(missed)}: it cannot be seen.",
+                "Let it compute the loss by the problem's loss object, call optimizer.scale_loss "
+                "on the total and apply gradients by the optimizer, as Keras's own step does.",
             )
         model, optimizer = self._built.model, self._built.optimizer
         trainable = model.trainable_variables

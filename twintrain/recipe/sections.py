@@ -224,6 +224,12 @@ class Twins(Section):
     fit: str = Field("keras_fit", pattern=r"^\w+$", description="The twin that is held against.")
     loop: str = Field("gradient_tape", pattern=r"^\w+$", description="The twin in question.")
 
+    @property
+    def titles(self) -> tuple[str, str]:
+        """What a sentence calls the two."""
+        known = {"keras_fit": "Keras fit", "gradient_tape": "the GradientTape loop"}
+        return known.get(self.fit, self.fit), known.get(self.loop, self.loop)
+
 
 class Tuning(Section):
     """The search both tuners make, under equal budgets."""

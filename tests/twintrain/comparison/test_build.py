@@ -34,6 +34,12 @@ def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
     assert "exactly 0" in comparison.sentence
 
 
+def test_a_way_of_training_of_ones_own_is_called_by_its_name(tmp_path: Path) -> None:
+    recipe = load_recipe("standard", ["twins.loop=train_step"])
+    found = build_comparison(inputs(tmp_path, recipe))
+    assert found.sentence.startswith("Keras fit and train_step are the same: on 200 test examples")
+
+
 def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
     worse = {seed: list(range(0, 60)) for seed in (0, 1, 2)}
     comparison = build_comparison(
