@@ -30,29 +30,27 @@ from twintrain.diagnosis.replay.tolerances import (
     UNSEEDED,
 )
 from twintrain.diagnosis.result import Diagnosis, Verdict
-from twintrain.diagnosis.stages.batches import check_change, check_count, check_order, check_size
-from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
-from twintrain.diagnosis.stages.evaluation import check_evaluations
-from twintrain.diagnosis.stages.forward import check_forward
-from twintrain.diagnosis.stages.gradients import (
-    check_accumulation,
-    check_clipping,
-    check_gradients,
-    check_scale,
+from twintrain.diagnosis.stages import (
+    batches,
+    end_of_run,
+    evaluation,
+    forward,
+    gradients,
+    learning_rate,
+    loss,
+    metrics,
+    models,
+    start,
+    update,
 )
-from twintrain.diagnosis.stages.learning_rate import check_rates
+from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.lockstep_tables import (
     BATCH,
     first_divergence,
     lockstep_tables,
     weight_curve,
 )
-from twintrain.diagnosis.stages.loss import check_losses
-from twintrain.diagnosis.stages.metrics import check_metrics, check_resets
-from twintrain.diagnosis.stages.models import check_models
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
-from twintrain.diagnosis.stages.start import check_start
-from twintrain.diagnosis.stages.update import check_optimizer, check_trainable
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
@@ -68,27 +66,22 @@ from twintrain.parity.divergence import Divergence
 
 Report = Callable[[str], None]
 
-# Every check, in the order in which things happen in a step, an epoch and a training.
-CHECKS: tuple[Callable[[Pair], bool], ...] = (
-    check_start,
-    check_models,
-    check_size,
-    check_count,
-    check_order,
-    check_change,
-    check_forward,
-    check_losses,
-    check_scale,
-    check_gradients,
-    check_accumulation,
-    check_clipping,
-    check_trainable,
-    check_optimizer,
-    check_rates,
-    check_evaluations,
-    check_resets,
-    check_metrics,
-    check_average,
+# In the order in which things happen in a step, an epoch and a training.
+STAGES = (
+    start,
+    models,
+    batches,
+    forward,
+    loss,
+    gradients,
+    update,
+    learning_rate,
+    evaluation,
+    metrics,
+    end_of_run,
+)
+CHECKS: tuple[Callable[[Pair], bool], ...] = tuple(
+    check for stage in STAGES for check in stage.CHECKS
 )
 # Steps from each boundary on that are kept in full, and steps after which a run is stopped.
 CLOSE = 12

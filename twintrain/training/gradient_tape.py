@@ -1,9 +1,8 @@
 """The loop twin: a custom training loop as an expert writes it.
 
 Everything `fit` does in silence is spelled out here: `training=True`, the losses the layers add,
-    the loss scale of
-mixed precision, metrics reset every epoch, EMA weights written back, early stopping and best
-weights. Whole epochs run inside one graph over examples held on the device.
+the loss scale of mixed precision, metrics reset every epoch, EMA weights written back, early
+stopping and best weights. Whole epochs run inside one graph over examples held on the device.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Step = Callable[[tf.Tensor, tf.Tensor], dict[str, float]]
 
 
 def no_hook(epoch: int, logs: dict[str, float]) -> None:
-    """Called after each epoch when nobody wants to know."""
+    """For a job whose epochs nobody follows."""
 
 
 @dataclass(frozen=True)

@@ -288,3 +288,6 @@ def _same_rows(
             if row >= 0 and int(order[row]) in known:
                 found.append((known[int(order[row])], value))
     return found
+
+
+CHECKS = (check_size, check_count, check_order, check_change)

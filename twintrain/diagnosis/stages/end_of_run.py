@@ -167,3 +167,6 @@ def _maximise(callback: Any) -> bool:
     if callback.mode in ("min", "max"):
         return bool(callback.mode == "max")
     return str(callback.monitor).endswith(("acc", "accuracy", "auc"))
+
+
+CHECKS = (check_average,)

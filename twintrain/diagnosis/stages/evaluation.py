@@ -136,3 +136,6 @@ def _peaks_in_training(evaluation: Evaluation) -> tuple[float, float, float] | N
     if all_close_to(outputs, without, tolerance):
         return None
     return peak(outputs), peak(with_flag), peak(without)
+
+
+CHECKS = (check_evaluations,)

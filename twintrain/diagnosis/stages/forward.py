@@ -130,3 +130,6 @@ def _half(side: Side) -> str | None:
     outputs = keras.tree.flatten(side.steps[0].outputs)
     names = {tf.as_dtype(output.dtype).name for output in outputs}
     return next((name for name in names if name in HALF), None)
+
+
+CHECKS = (check_forward,)

@@ -279,3 +279,6 @@ def _name_clipping(
 
 def _said(rule: tuple[str, float]) -> str:
     return "none" if rule[0] == "none" else f"{rule[0]}, at {rule[1]:.4g}"
+
+
+CHECKS = (check_scale, check_gradients, check_accumulation, check_clipping)

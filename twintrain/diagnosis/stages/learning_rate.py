@@ -62,3 +62,6 @@ def _rates(side: Side) -> Epochs:
 def _varies(epochs: Epochs) -> bool:
     joined = np.array(epochs[0] + epochs[1])
     return bool(np.ptp(joined) > RATE_VARIES * np.abs(joined).max())
+
+
+CHECKS = (check_rates,)

@@ -222,3 +222,6 @@ def _are_probabilities(batch: Batch) -> bool:
     if not ((p >= 0).all() and (p <= 1).all()):
         return False
     return p.shape[-1] == 1 or each_close(p.sum(-1), 1, SUM_TO_ONE)
+
+
+CHECKS = (check_losses,)

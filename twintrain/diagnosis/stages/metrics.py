@@ -201,3 +201,6 @@ def _from_metrics(side: Side) -> Series:
         for name, values in found.values()
         if len(values) == len(side.ends)
     }
+
+
+CHECKS = (check_resets, check_metrics)

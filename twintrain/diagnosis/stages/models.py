@@ -108,3 +108,6 @@ def _settings(layer: Any) -> Settings:
         if key not in _ASIDE and not key.endswith("initializer")
     }
     return kept | {"dtype": layer.dtype_policy.name, "trainable": layer.trainable}
+
+
+CHECKS = (check_models,)

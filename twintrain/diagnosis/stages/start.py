@@ -42,3 +42,6 @@ def _distance(side: Side, start: Arrays) -> float:
         return 0.0
     given = [side.trace.initial[i] for i in weight_positions(side.steps[0].model)]
     return largest(given, start) or 0.0
+
+
+CHECKS = (check_start,)

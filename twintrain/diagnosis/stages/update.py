@@ -110,3 +110,6 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
     if "momentum" not in kept:
         kept.pop("nesterov", None)
     return kept
+
+
+CHECKS = (check_trainable, check_optimizer)
