@@ -33,7 +33,6 @@ _SPOKEN = {
     "fit": "train the fit twin",
     "loop": "train the loop twin",
 }
-STEPS = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +73,7 @@ def compare(
     look_for_model(choice.recipe.model.name, sys.path)
     with own_root(root.resolve()):
         try:
-            found = _compared(choice, folder, root.resolve(), 0 if quick else STEPS)
+            found = _compared(choice, folder, root.resolve(), quick)
         except KeyboardInterrupt:
             again = "Finished epochs are kept; the same command goes on from there."
             typer.echo(f"\nInterrupted. {again}", err=True)
@@ -87,11 +86,12 @@ def compare(
     print_comparison(Console(highlight=False), found, root / "report")
 
 
-def _compared(choice: Choice, folder: Path, root: Path, steps: int) -> Comparison:
+def _compared(choice: Choice, folder: Path, root: Path, quick: bool) -> Comparison:
     """Compare, with the progress shown, and write the report below `root`."""
     from pipelines.cli.quiet import quiet
 
     with _progress(choice) as shown, quiet():
+        from twintrain.comparison.compare import STEPS
         from twintrain.comparison.compare import compare as run
         from twintrain.data.idx_source import IdxData
         from twintrain.problems.find import find_problem
@@ -105,7 +105,13 @@ def _compared(choice: Choice, folder: Path, root: Path, steps: int) -> Compariso
         )
         problem = find_problem(recipe, source.spec)
         found = run(
-            recipe, problem, train, test, folder=root / "trainings", steps=steps, report=shown.take
+            recipe,
+            problem,
+            train,
+            test,
+            folder=root / "trainings",
+            steps=0 if quick else STEPS,
+            report=shown.take,
         )
         shown_examples = {example.example_id for example in found.disagreements}
         write_report(found, root / "report", pictures_of(test, shown_examples))

@@ -3,10 +3,9 @@
     explanation = explain(Question(start, end, data, cache_folder))
 
 First what costs nothing is settled: practices that change no bit, or only the rounding, are found
-    by short trainings
-and take no part in the experiment. Then the estimate is made, cut to the budget, and shown;
-trainings are done seed by seed, so that every finished seed is a whole experiment; what was trained
-before is not trained again.
+by short trainings and take no part in the experiment. Then the estimate is made, cut to the budget,
+and shown; trainings are done seed by seed, so that every finished seed is a whole experiment; what
+was trained before is not trained again.
 """
 
 from __future__ import annotations

@@ -65,6 +65,12 @@ def compare(
 ) -> Comparison:
     """Train both twins with every seed of a recipe, and compare them slice by slice.
 
+        recipe = twintrain.load_recipe("bare", ["training.epochs=5"])   # its loop does not shuffle
+        train, test = twintrain.examples(x, y), twintrain.examples(x_test, y_test)
+        problem = twintrain.find_problem(recipe, twintrain.labelled_images(train.shape, 10))
+        comparison = twintrain.compare(recipe, problem, train, test, folder=Path("trainings"))
+        print(comparison.sentence)
+
     The trainings are those of the pipeline, bit for bit; what only the pipeline knows (the
     Evaluator's count, whether a twin is pushed) is None in the result. Write it as a page and as
     JSON with `twintrain.write_report(comparison, folder)`; in a notebook it shows itself.
