@@ -16,13 +16,14 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRu
 from tfx.utils import path_utils
 
 from twintrain.comparison.predictions import load_predictions
-from twintrain.comparison.push_decision import Identity, PushDecision, decide, last_pushed
+from twintrain.comparison.push_decision import PushDecision, decide, last_pushed
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import problem_class
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
+from twintrain.training.identity import Identity
 
 FILE = "push.json"
 

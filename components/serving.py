@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from twintrain.comparison.push_decision import Identity
 from twintrain.problems.problem import Problem
 from twintrain.processes.replacing import replace_text
 from twintrain.recipe.recipe import Recipe
+from twintrain.training.identity import Identity
 
 
 def export(

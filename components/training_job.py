@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 import keras
 
-from twintrain.comparison.push_decision import Identity
 from twintrain.data.tfrecord_source import TransformedData
 from twintrain.problems.find import find_problem
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.training.distribution import join_cluster
+from twintrain.training.identity import Identity
 from twintrain.training.seed_record import SeedRecord, weights_digest
 from twintrain.training.seeds import SeedsJob, Splits, train_seeds
 

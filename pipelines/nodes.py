@@ -41,7 +41,6 @@ _TUNER = (*_TRAINING, *_components("tuner", "transformed"))
 _TRAINER = (
     *_TRAINING,
     *_components("trainer", "training_job", "transformed", "serving"),
-    "twintrain/comparison/push_decision.py",  # the identity that is written beside the model
 )
 EVERYTHING = (
     "twintrain/**/*.py",

@@ -10,11 +10,12 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRu
 
 from components.push_gate import FILE, PushGate, right_of
 from tests.twintrain.training.records import write_record
-from twintrain.comparison.push_decision import Identity, PushDecision, last_pushed
+from twintrain.comparison.push_decision import PushDecision, last_pushed
 from twintrain.errors import TwintrainError
 from twintrain.problems.image_classification import ImageClassification
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
+from twintrain.training.identity import Identity
 
 
 class Threes(tf.Module):
