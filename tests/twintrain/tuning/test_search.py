@@ -28,6 +28,9 @@ OVERRIDES = [
     "tuning.epochs=2",
     "tuning.examples=200",
     "tuning.batch_size=[16, 32]",
+    "tuning.learning_rate=[0.0005, 0.005]",
+    "tuning.validation_fraction=0.2",
+    "tuning.seed=5",
 ]
 
 
@@ -59,12 +62,12 @@ def test_every_trial_is_kept_with_scores_and_seconds(results: dict[str, TuningRe
         assert len(result.trials) == 3
         assert len({trial["learning_rate"] for trial in result.trials}) == 3
         for trial in result.trials:
-            assert 0.0003 <= trial["learning_rate"] <= 0.003
+            assert 0.0005 <= trial["learning_rate"] <= 0.005
             assert trial["batch_size"] in (16, 32)
             assert trial["seconds"] > 0
             assert {"val_loss", "val_accuracy", "best_epoch"} <= set(trial)
         best = min(result.trials, key=lambda trial: trial["val_loss"])
-        assert result.best["values"]["learning_rate"] == best["learning_rate"]
+        assert result.best["values"]["optimizer.learning_rate"] == best["learning_rate"]
 
 
 def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
@@ -118,7 +121,11 @@ def test_holding_out_is_stratified_and_complete() -> None:
 
 
 def test_trials_that_diverge_come_last_and_end_nothing(tmp_path: Path) -> None:
-    wild = ["optimizer={name: sgd, momentum: null}", "tuning.learning_rate=[1.0e+30, 2.0e+30]"]
+    wild = [
+        "optimizer={name: sgd, momentum: null}",
+        "regularization.l2=1.0e+9",
+        "tuning.learning_rate=[10, 100]",
+    ]
     found = run("fit", tmp_path / "a", *wild)
     assert [trial["val_loss"] for trial in found.trials] == [float("inf")] * 3
     with pytest.raises(TwintrainError, match="Every trial of the fit twin diverged"):
