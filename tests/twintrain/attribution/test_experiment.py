@@ -13,7 +13,9 @@ from tests.conftest import DATA
 from tests.twintrain.training.records import write_record
 from twintrain.attribution.analysis import total
 from twintrain.attribution.cost_estimate import CostEstimate, Silent
-from twintrain.attribution.experiment import Question, explain
+from twintrain.attribution.experiment import Question, _Experiment, explain
+from twintrain.attribution.practices import practices_between
+from twintrain.attribution.trainer_process import Prepared, TrainerProcess
 from twintrain.attribution.training_cache import Cache, Training
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.idx_source import IdxData
@@ -82,10 +84,16 @@ def test_a_finished_experiment_trains_nothing(cache: Path) -> None:
 
 
 def test_a_budget_too_small_is_refused_with_the_smallest_bill(tmp_path: Path) -> None:
-    with pytest.raises(
-        TwintrainError, match=r"the smallest experiment \(8 trainings\) takes about"
-    ):
-        explain(question(tmp_path, budget=0.01))
+    asked = question(tmp_path, budget=60)
+    start, end = asked.start.for_twin("fit"), asked.end.for_twin("loop")
+    practices = practices_between(start, end)[:2]
+    prepared = Prepared("data", test_examples=100, seconds=[10, 20], framework=0, moved=[])
+    with TrainerProcess(asked.data, tmp_path / "log.txt", lambda text: None) as unused:
+        cache = Cache(tmp_path, "code")
+        experiment = _Experiment(asked, start, end, practices, {}, prepared, cache, unused)
+        said = r"the smallest experiment \(8 trainings\) takes about 120 s"
+        with pytest.raises(TwintrainError, match=said):
+            experiment.estimate()
 
 
 def test_equal_recipes_have_nothing_to_explain(tmp_path: Path) -> None:

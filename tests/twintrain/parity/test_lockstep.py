@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.twintrain.training.test_parity import RECIPES
+from tests.twintrain.training.test_parity import CASES
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
 from twintrain.parity.divergence import LockstepResult
@@ -29,7 +31,7 @@ def run(
 
 @pytest.mark.parametrize("name", ["textbook", "everything", "mixed_float16", "eager"])
 def test_equal_twins_never_part(name: str, small_train: ExampleStore) -> None:
-    result = run(small_train, *RECIPES[name])
+    result = run(small_train, *CASES[name])
     assert result.first is None
     assert result.steps == 5
     assert result.curve == [0.0] * 5
@@ -75,7 +77,7 @@ def test_under_xla(small_train: ExampleStore) -> None:
     made.
     """
     fast = [
-        *RECIPES["everything"],
+        *CASES["everything"],
         "execution.xla=true",
         "execution.deterministic=false",
         "training.batch_size=80",
@@ -131,7 +133,7 @@ def test_trainings_are_compared_to_their_end(
         "optimizer.learning_rate=0.02",
     ]
     recipe = load_recipe("standard", [*shape, *overrides])
-    wrong = ExampleStore(**{**vars(small_test), "labels": (small_test.targets + 1) % 10})
+    wrong = replace(small_test, targets=(small_test.targets + 1) % 10)
     found = compare_ends(
         recipe,
         find_problem(recipe, labelled_images(small_train.shape, 10)),

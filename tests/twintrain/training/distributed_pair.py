@@ -1,9 +1,10 @@
 """Trains both twins on virtual CPU devices, which must be set up before TensorFlow does anything: a
-process of its own.
+process of its own, in which one recipe after the other is trained.
 
-    python -m tests.twintrain.training.distributed_pair REPLICAS OUTPUT [KEY=VALUE …]
+    python -m tests.twintrain.training.distributed_pair REPLICAS FOLDER '{"NAME": ["KEY=VALUE", …]}'
 
-Writes per twin the final weights, the figures and the fingerprints of the batches.
+Leaves FOLDER/NAME.npz with, per twin, the final weights, the figures and the fingerprints of the
+batches; or FOLDER/NAME.txt with what refused the recipe.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
 
+Found = dict[str, np.ndarray]
 
-def main(replicas: int, output: Path, overrides: list[str], state: Path | None = None) -> None:
-    device = tf.config.list_physical_devices("CPU")[0]
-    if replicas > 1:
-        tf.config.set_logical_device_configuration(
-            device, [tf.config.LogicalDeviceConfiguration()] * replicas
-        )
+
+def train_pair(overrides: list[str], state: Path | None = None) -> Found:
+    """Train both twins in this process, for two epochs unless `overrides` say otherwise.
+
+    Args:
+        overrides: of the standard recipe.
+        state: folder for the state of each training after its last epoch; None keeps none.
+    """
     recipe = load_recipe("standard", ["training.epochs=2", *overrides])
     from tests.conftest import mnist_store
     from twintrain.data.example_spec import labelled_images
@@ -42,8 +47,20 @@ def main(replicas: int, output: Path, overrides: list[str], state: Path | None =
         found |= {f"{twin}-{index}": weight for index, weight in enumerate(result.final_weights)}
         found[f"{twin}-fingerprints"] = result.fingerprints
         found[f"{twin}-history"] = np.array(json.dumps(result.history))
-    np.savez(output, **found)
+    return found
+
+
+def main(replicas: int, folder: Path, recipes: dict[str, list[str]]) -> None:
+    device = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        device, [tf.config.LogicalDeviceConfiguration()] * replicas
+    )
+    for name, overrides in recipes.items():
+        try:
+            np.savez(folder / f"{name}.npz", **train_pair(overrides))
+        except TwintrainError as error:
+            (folder / f"{name}.txt").write_text(str(error), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))

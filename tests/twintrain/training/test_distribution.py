@@ -1,3 +1,9 @@
+"""Twins on several devices and machines.
+
+Processes are what these tests cost: each one trains everything that is asked of its number of
+devices, and the tests read what it has left.
+"""
+
 from __future__ import annotations
 
 import json
@@ -11,29 +17,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY
-from tests.twintrain.training.distributed_pair import main as train_pair
+from tests.twintrain.training.distributed_pair import Found, train_pair
 from twintrain.errors import TwintrainError
 from twintrain.processes.worker_group import WorkerGroup, run_as_group
 from twintrain.training.distribution import join_cluster, share_out
 
-Found = dict[str, np.ndarray]
+PLAIN = ["regularization.l2=0.001"]
+BUSY = [*PLAIN, "regularization.batch_normalization=true", "regularization.dropout=0.25"]
+RESUMED = ["early_stopping.enabled=true", "early_stopping.monitor=loss", "model.name=mlp"]
+MIRRORED, SEVERAL = "execution.strategy=mirrored", "execution.strategy=multi_worker"
 
 
-def pair(tmp_path: Path, replicas: int, *overrides: str, says: str = "") -> Found:
-    output = tmp_path / f"{replicas}-{len(overrides)}.npz"
-    command = [
-        sys.executable,
-        "-m",
-        "tests.twintrain.training.distributed_pair",
-        str(replicas),
-        str(output),
-    ]
-    done = subprocess.run(
-        [*command, *overrides], capture_output=True, text=True, cwd=REPOSITORY, check=False
-    )
+def on_devices(replicas: int, folder: Path, recipes: dict[str, list[str]]) -> str:
+    """Train each recipe on that many devices in one new process; what it said."""
+    module = "tests.twintrain.training.distributed_pair"
+    command = [sys.executable, "-m", module, str(replicas), str(folder), json.dumps(recipes)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr
-    assert says in done.stderr
-    return dict(np.load(output))
+    return done.stderr
 
 
 def apart(found: Found, other: Found, twins: tuple[str, str]) -> float:
@@ -54,52 +55,82 @@ def history(found: Found, twin: str) -> dict[str, list[float]]:
     return figures
 
 
-BUSY = ["regularization.batch_normalization=true", "regularization.dropout=0.25"]
+def assert_equal_twins(found: Found) -> None:
+    assert (found["fit-fingerprints"] == found["loop-fingerprints"]).all()
+    assert apart(found, found, ("fit", "loop")) == 0
+    assert history(found, "fit") == history(found, "loop")
 
 
-@pytest.mark.parametrize("overrides", [[], BUSY], ids=["plain", "busy"])
-def test_twins_on_two_devices_are_the_same_bit_for_bit(
-    tmp_path: Path, overrides: list[str]
+def assert_of_one_device(found: Found, one: Found) -> None:
+    """The very batches of one device, and its weights within rounding."""
+    assert (one["fit-fingerprints"] == found["fit-fingerprints"]).all()
+    assert 0 < apart(one, found, ("fit", "fit")) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def one_device() -> Found:
+    return train_pair(PLAIN)
+
+
+@pytest.fixture(scope="module")
+def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("devices")
+    odd = ["training.batch_size=33"]
+    on_devices(2, folder, {"plain": [MIRRORED, *PLAIN], "odd": [MIRRORED, *odd]})
+    # In a process of its own: a second model of other shapes meets the first one's collectives.
+    on_devices(2, folder, {"busy": [MIRRORED, *BUSY]})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["plain", "busy"])
+def test_twins_on_two_devices_are_the_same_bit_for_bit(name: str, two_devices: Path) -> None:
+    assert_equal_twins(dict(np.load(two_devices / f"{name}.npz")))
+
+
+def test_two_devices_make_within_rounding_what_one_makes(
+    two_devices: Path, one_device: Found
 ) -> None:
-    """And within rounding what one device makes of the same batches."""
-    wanted = ["regularization.l2=0.001", *overrides]
-    two = pair(tmp_path, 2, "execution.strategy=mirrored", *wanted)
-    assert (two["fit-fingerprints"] == two["loop-fingerprints"]).all()
-    assert apart(two, two, ("fit", "loop")) == 0
-    assert history(two, "fit") == history(two, "loop")
-    if not overrides:  # batch normalization sees each part by itself, and masks are of each part
-        one = pair(tmp_path, 1, *wanted)
-        assert (one["fit-fingerprints"] == two["fit-fingerprints"]).all()
-        assert apart(one, two, ("fit", "fit")) < 1e-4
+    """Not of the busy recipe: batch normalization sees each part of a batch by itself, and masks
+    are of each part.
+    """
+    assert_of_one_device(dict(np.load(two_devices / "plain.npz")), one_device)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(
+    two_devices: Path,
+) -> None:
+    said = (two_devices / "odd.txt").read_text()
+    assert "batch_size 33: a batch cannot be shared out evenly over 2 devices" in said
 
 
 def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     """200 examples to evaluate on three devices: 67, 67 and 66, which `fit` alone refuses."""
-    three = pair(
-        tmp_path, 3, "execution.strategy=mirrored", "training.batch_size=33", "training.epochs=1"
-    )
-    assert apart(three, three, ("fit", "loop")) == 0
-    assert history(three, "fit") == history(three, "loop")
+    wanted = [MIRRORED, "training.batch_size=33", "training.epochs=1"]
+    on_devices(3, tmp_path, {"three": wanted})
+    assert_equal_twins(dict(np.load(tmp_path / "three.npz")))
 
 
 def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """XLA refuses a step of several devices; it compiles what each of them does alone, and rounds
     as it likes.
     """
-    monkeypatch.setenv(
-        "TF_XLA_FLAGS", "--tf_xla_cpu_global_jit"
-    )  # TensorFlow leaves CPUs out of it by default
+    # TensorFlow leaves CPUs out of it by default.
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_cpu_global_jit")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     fast = ["execution.xla=true", "execution.deterministic=false", "training.epochs=1"]
-    two = pair(tmp_path, 2, "execution.strategy=mirrored", *fast, says="Compiled cluster using XLA")
-    assert apart(two, two, ("fit", "loop")) < 1e-6
+    said = on_devices(2, tmp_path, {"fast": [MIRRORED, *fast]})
+    assert "Compiled cluster using XLA" in said
+    found = dict(np.load(tmp_path / "fast.npz"))
+    assert apart(found, found, ("fit", "loop")) < 1e-6
 
 
-def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(tmp_path: Path) -> None:
-    with pytest.raises(
-        AssertionError, match="batch_size 33: a batch cannot be shared out evenly over 2 devices"
-    ):
-        pair(tmp_path, 2, "execution.strategy=mirrored", "training.batch_size=33")
+def test_one_device_needs_no_strategy(one_device: Found) -> None:
+    mirrored = train_pair([MIRRORED, *PLAIN])
+    assert (
+        apart(one_device, mirrored, ("fit", "fit"))
+        == apart(one_device, mirrored, ("loop", "loop"))
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,61 +196,58 @@ def test_what_is_not_refused_leaves_no_device_idle(
         assert not idle
 
 
-@pytest.mark.parametrize("overrides", [[], BUSY], ids=["plain", "busy"])
-def test_twins_on_two_machines_are_the_same_bit_for_bit(
-    tmp_path: Path, overrides: list[str]
+def train_as_member(
+    folder: Path, recipes: dict[str, list[str]], state: Path, kept: tuple[str, ...]
 ) -> None:
-    """Two processes with TF_CONFIG: the batches and weights of both twins, of both processes, and
-    those of one machine.
+    """Train each recipe as one of several machines; those in `kept` leave their state, or go on
+    from it.
     """
-    wanted = ["regularization.l2=0.001", *overrides]
-    run_as_group(train_as_member, (tmp_path, ["execution.strategy=multi_worker", *wanted]), 2)
-    first, second = (dict(np.load(tmp_path / f"{member}.npz")) for member in range(2))
-    for found in (first, second):
-        assert (found["fit-fingerprints"] == found["loop-fingerprints"]).all()
-        assert apart(found, found, ("fit", "loop")) == 0
-        assert history(found, "fit") == history(found, "loop")
-    if (
-        not overrides
-    ):  # batch normalization keeps each machine's own averages, and masks are of each part
-        assert apart(first, second, ("fit", "fit")) == 0
-        one = pair(tmp_path, 1, *wanted)
-        assert (one["fit-fingerprints"] == first["fit-fingerprints"]).all()
-        assert apart(one, first, ("fit", "fit")) < 1e-4
+    group = WorkerGroup.of_this_process()
+    assert group is not None
+    join_cluster(group, minutes=2)
+    for name, overrides in recipes.items():
+        found = train_pair([SEVERAL, *overrides], state if name in kept else None)
+        np.savez(folder / f"{name}-{group.member}.npz", **found)
 
 
-def test_a_training_on_two_machines_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two_machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each of two processes with TF_CONFIG is left with, by recipe."""
+    folder = tmp_path_factory.mktemp("machines")
+    begun = [*RESUMED, "training.epochs=1"]
+    recipes = {"plain": PLAIN, "busy": BUSY, "whole": RESUMED, "begun": begun}
+    run_as_group(train_as_member, (folder, recipes, folder / "state", ("begun",)), 2)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["plain", "busy"])
+def test_twins_on_two_machines_are_the_same_bit_for_bit(name: str, two_machines: Path) -> None:
+    for member in range(2):
+        assert_equal_twins(dict(np.load(two_machines / f"{name}-{member}.npz")))
+
+
+def test_two_machines_make_the_same_and_within_rounding_what_one_makes(
+    two_machines: Path, one_device: Found
+) -> None:
+    """Not of the busy recipe: batch normalization keeps each machine's own averages, and masks are
+    of each part.
+    """
+    first, second = (dict(np.load(two_machines / f"plain-{member}.npz")) for member in range(2))
+    assert apart(first, second, ("fit", "fit")) == 0
+    assert_of_one_device(first, one_device)
+
+
+def test_a_training_on_two_machines_goes_on_where_it_was(two_machines: Path) -> None:
     """One epoch, then the second one by new processes: only the first machine writes the state, and
     both read it.
     """
-    several, state = (
-        ["execution.strategy=multi_worker", "early_stopping.enabled=true"],
-        tmp_path / "state",
-    )
-    several += ["early_stopping.monitor=loss"]
-    run_as_group(train_as_member, (tmp_path, [*several, "training.epochs=1"], state), 2)
+    state = two_machines / "state"
     assert {path.name for path in state.iterdir()} == {"fit.npz", "loop.npz"}
-    run_as_group(train_as_member, (tmp_path, several, state), 2)
-    resumed = dict(np.load(tmp_path / "0.npz"))
-    run_as_group(train_as_member, (tmp_path, several), 2)
-    whole = dict(np.load(tmp_path / "0.npz"))
+    run_as_group(train_as_member, (two_machines, {"resumed": RESUMED}, state, ("resumed",)), 2)
+    resumed, whole = (
+        dict(np.load(two_machines / f"{name}-0.npz")) for name in ("resumed", "whole")
+    )
     assert whole["fit-fingerprints"].shape[0] == 2
     for name in ("fit-fingerprints", "loop-fingerprints"):
         assert (resumed[name] == whole[name]).all()
     assert apart(resumed, whole, ("fit", "fit")) == apart(resumed, whole, ("loop", "loop")) == 0
-
-
-def test_one_device_needs_no_strategy(tmp_path: Path) -> None:
-    short = "training.epochs=1"
-    one, mirrored = (
-        pair(tmp_path, 1, short),
-        pair(tmp_path, 1, short, "execution.strategy=mirrored"),
-    )
-    assert apart(one, mirrored, ("fit", "fit")) == apart(one, mirrored, ("loop", "loop")) == 0
-
-
-def train_as_member(folder: Path, overrides: list[str], state: Path | None = None) -> None:
-    group = WorkerGroup.of_this_process()
-    assert group is not None
-    join_cluster(group, minutes=2)
-    train_pair(1, folder / f"{group.member}.npz", overrides, state)

@@ -23,7 +23,7 @@ def train(job: SeedsJob) -> None:
 
 
 def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -> None:
-    recipe = load_recipe("standard", ["seeds=[3,1,2]", "training.epochs=2"])
+    recipe = load_recipe("standard", ["model.name=mlp", "seeds=[3,1,2]", "training.epochs=2"])
     one, both = (SeedsJob("loop", recipe, tmp_path / name) for name in ("one", "both"))
     train(one)
     run_as_group(train_share, (both,), 2)
@@ -42,7 +42,9 @@ def test_the_state_of_other_trainings_is_left_alone(tmp_path: Path) -> None:
     jobs = [
         SeedsJob(
             "loop",
-            load_recipe("standard", [f"training.epochs={epochs}", "seeds=[0, 1]"]),
+            load_recipe(
+                "standard", ["model.name=mlp", f"training.epochs={epochs}", "seeds=[0, 1]"]
+            ),
             tmp_path / name,
         )
         for name, epochs in (("one", 1), ("two", 2))

@@ -28,6 +28,9 @@ OVERRIDES = [
     "tuning.epochs=2",
     "tuning.examples=200",
     "tuning.batch_size=[16, 32]",
+    "tuning.learning_rate=[0.0005, 0.005]",
+    "tuning.validation_fraction=0.2",
+    "tuning.seed=5",
 ]
 
 
@@ -59,7 +62,7 @@ def test_every_trial_is_kept_with_scores_and_seconds(results: dict[str, TuningRe
         assert len(result.trials) == 3
         assert len({trial["learning_rate"] for trial in result.trials}) == 3
         for trial in result.trials:
-            assert 0.0003 <= trial["learning_rate"] <= 0.003
+            assert 0.0005 <= trial["learning_rate"] <= 0.005
             assert trial["batch_size"] in (16, 32)
             assert trial["seconds"] > 0
             assert {"val_loss", "val_accuracy", "best_epoch"} <= set(trial)

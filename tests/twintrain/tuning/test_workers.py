@@ -11,61 +11,49 @@ from typing import Any
 import keras
 import pytest
 
+from tests.twintrain.tuning.idle_workers import leave_at_once, sleep_for_ever
 from tests.twintrain.tuning.test_search import DATA, OVERRIDES
-from twintrain.problems.image_models import textbook_cnn
+from twintrain.problems.image_models import mlp
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import TuningJob, TuningResult, search, search_step
 from twintrain.tuning.workers import Search, help_search, run_workers
 
+SMALL = [*OVERRIDES, "tuning.epochs=1", "model.name=mlp"]
 _calls = 0
 
 
 def dying_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The textbook's model; the first worker dies as it begins its first trial, as if its machine
+    """The built-in MLP; the first worker dies as it begins its first trial, as if its machine
     were gone.
     """
     global _calls
     _calls += 1
     if os.environ.get("KERASTUNER_TUNER_ID") == "worker-0" and _calls == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return textbook_cnn(recipe, input_shape, classes)
+    return mlp(recipe, input_shape, classes)
 
 
 def shared_model(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The textbook's model; the chief's own worker waits until the worker in a step of its own has
-    begun a trial.
+    """The built-in MLP; the worker in a step of its own makes one trial, and dies as it begins its
+    second. The chief's own worker waits for that in its first.
     """
     global _calls
-    _calls += 1
+    _calls += 1  # two for the space, and two in each trial
     begun = Path(os.environ["TWINTRAIN_TEST_FOLDER"]) / "begun"
     name = os.environ.get("KERASTUNER_TUNER_ID")
-    if name == "worker-of-step-1" and _calls == 3:
+    if name == "worker-of-step-1" and _calls == 5:
         begun.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     deadline = time.monotonic() + 120
     while name == "worker-0" and _calls == 3 and not begun.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return textbook_cnn(recipe, input_shape, classes)
-
-
-def dying_helper(recipe: Recipe, input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The same, and that worker dies with its first trial."""
-    model = shared_model(recipe, input_shape, classes)
-    if os.environ.get("KERASTUNER_TUNER_ID") == "worker-of-step-1" and _calls == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return model
+    return mlp(recipe, input_shape, classes)
 
 
 def run(folder: Path, *overrides: str) -> TuningResult:
-    return search(
-        TuningJob(
-            "loop",
-            load_recipe("standard", [*OVERRIDES, "tuning.epochs=1", *overrides]),
-            DATA,
-            folder,
-        )
-    )
+    return search(TuningJob("loop", load_recipe("standard", [*SMALL, *overrides]), DATA, folder))
 
 
 def trials(result: TuningResult) -> list[dict[str, Any]]:
@@ -90,16 +78,6 @@ def test_a_worker_that_dies_costs_no_trial(alone: TuningResult, tmp_path: Path) 
     assert trials(run(tmp_path, "tuning.workers=2", model)) == trials(alone)
 
 
-def sleep_for_ever() -> None:
-    time.sleep(3600)
-
-
-def leave_at_once() -> None:
-    """A worker with nothing to do; the chief has to be there as long as any worker is."""
-    if os.environ["KERASTUNER_TUNER_ID"] == "chief":
-        time.sleep(3600)
-
-
 def test_workers_that_do_nothing_are_given_up(tmp_path: Path) -> None:
     started = time.monotonic()
     ended = run_workers(Search(sleep_for_ever, tmp_path, 3, stall_seconds=3), 2, print)
@@ -120,10 +98,8 @@ def in_a_step(job: TuningJob, member: int, meeting: Path, output: Path) -> None:
 
 
 def steps(folder: Path, *overrides: str) -> list[Any]:
-    """What two steps, chief and worker, are left with; both have begun a trial."""
-    recipe = load_recipe(
-        "standard", [*OVERRIDES, "tuning.epochs=1", "tuning.workers=2", *overrides]
-    )
+    """What two steps, chief and worker, are left with; the worker has made a trial."""
+    recipe = load_recipe("standard", [*SMALL, "tuning.workers=2", *overrides])
     jobs = [
         TuningJob("loop", recipe, DATA, folder / str(member)) for member in range(2)
     ]  # pods share no state
@@ -143,23 +119,17 @@ def steps(folder: Path, *overrides: str) -> list[Any]:
     return [json.loads(output.read_text()) for output in outputs]
 
 
-def test_a_worker_in_a_step_of_its_own_shares_the_trials(
+def test_a_worker_in_a_step_of_its_own_shares_the_trials_until_it_dies(
     alone: TuningResult, tmp_path: Path
 ) -> None:
-    found, nothing = steps(tmp_path, f"model.name={__name__}:shared_model")
+    """The chief sees that it is gone, long before it would be given up, and goes on alone."""
+    started = time.monotonic()
+    model = f"model.name={__name__}:shared_model"
+    found, nothing = steps(tmp_path, model, "tuning.stall_minutes=60")
+    assert time.monotonic() - started < 900
     assert nothing is None
     assert [{k: v for k, v in trial.items() if k != "seconds"} for trial in found] == trials(alone)
     assert (tmp_path / "meeting" / "over").exists()
-
-
-def test_a_step_whose_worker_dies_goes_on_alone(alone: TuningResult, tmp_path: Path) -> None:
-    """Here the worker dies at its first trial; the chief sees that it is gone, long before it would
-    be given up.
-    """
-    started = time.monotonic()
-    found, _ = steps(tmp_path, f"model.name={__name__}:dying_helper", "tuning.stall_minutes=60")
-    assert time.monotonic() - started < 900
-    assert [{k: v for k, v in trial.items() if k != "seconds"} for trial in found] == trials(alone)
 
 
 def test_a_helper_that_comes_too_late_or_alone_ends(tmp_path: Path) -> None:
