@@ -74,6 +74,7 @@ setup(
         "twintrain": [
             "diagnosis/catalogue.yaml",
             "recipe/builtin/*.yaml",
+            "recipe/parity.yaml",
             "report/*.html",
             "report/*.css",
             "report/*.md",

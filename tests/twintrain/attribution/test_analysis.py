@@ -20,7 +20,7 @@ PRACTICES = [Practice(name, {f"x.{name}": (False, True)}) for name in ("a", "b",
 def answers(
     design: Design, effects: dict[int, float], seeds: int, examples: int, seed: int = 0
 ) -> np.ndarray:
-    """Right or wrong of models whose accuracy is 0.9 plus the effects of the practices switched on."""
+    """Right or wrong of models whose accuracy is 0.9 plus what the practices switched on add."""
     rng = np.random.default_rng(seed)
     accuracy = 0.9 + design.runs @ np.array(
         [effects.get(i, 0.0) for i in range(design.runs.shape[1])]

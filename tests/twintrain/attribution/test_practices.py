@@ -11,8 +11,13 @@ def test_fields_are_grouped_into_practices() -> None:
     start, end = load_recipe("augmented").for_twin("fit"), load_recipe("bare").for_twin("loop")
     found = {practice.name: practice.changes for practice in practices_between(start, end)}
     assert list(found) == [
-        "shuffling", "augmentation", "regularization", "early stopping", "training flag", "graph execution",
-    ]  # fmt: skip
+        "shuffling",
+        "augmentation",
+        "regularization",
+        "early stopping",
+        "training flag",
+        "graph execution",
+    ]
     assert found["shuffling"] == {"training.shuffle": (True, False)}
     assert set(found["early stopping"]) >= {"early_stopping.enabled", "data.validation_fraction"}
 

@@ -185,7 +185,7 @@ def test_a_batch_size_that_would_do(
 def test_what_is_not_refused_leaves_no_device_idle(
     batch: int, examples: int, replicas: int
 ) -> None:
-    """TensorFlow splits a batch of n into parts of ceil(n / replicas) for as long as there are any."""
+    """TensorFlow splits a batch of n into parts of ceil(n / replicas) while there are any left."""
     sizes = [min(batch, examples - start) for start in range(0, examples, batch)]
     idle = any(-(-size // -(-size // replicas)) < replicas for size in sizes)
     try:

@@ -37,7 +37,7 @@ EVERYTHING = [
     "data.validation_fraction=0.1",
     "early_stopping.enabled=true",
     "early_stopping.patience=2",
-    "early_stopping.min_delta=5",  # asks for more than any epoch gives, so that it stops and goes back
+    "early_stopping.min_delta=5",  # more than any epoch gives, so that it stops and goes back
     "schedule.kind=cosine",
     "schedule.warmup_epochs=0.5",
 ]
