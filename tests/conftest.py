@@ -28,9 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests run in one process, in order (they share costly fixtures), unless each stands
     alone.
 
-    Whole runs come first, so that no process is left with one while the others have nothing to do.
+    Whole runs come first and what stands alone comes last, so that no process is left with a long
+    file while the others have nothing to do.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("e2e") is not None:
+            return 0
+        return 2 if item.path.name in SPREAD else 1
+
+    items.sort(key=turn)
     for item in items:
         if item.path.name not in SPREAD:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))

@@ -21,6 +21,13 @@ def diagnoses() -> Iterator[Diagnoses]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def noisy() -> Iterator[Diagnoses]:
+    found = Diagnoses(noise=1e-6)
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> None:
     found, expected = diagnoses.of(HERE / f"{name}.py"), EXPECTED[name]
@@ -33,11 +40,11 @@ def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> No
 @pytest.mark.parametrize(
     "name", ["tf32864_dropout_off", "tf38596_mean_of_batch_means", "forum_mnist_raw_pixels_in_loop"]
 )
-def test_arithmetic_that_does_not_repeat_itself_changes_nothing(name: str) -> None:
-    noisy = Diagnoses(noise=1e-6)
+def test_arithmetic_that_does_not_repeat_itself_changes_nothing(
+    name: str, noisy: Diagnoses
+) -> None:
     assert not noisy.repeats_itself()
     found = noisy.of(HERE / f"{name}.py")
-    noisy.close()
     assert [cause.id for cause in found.causes] == EXPECTED[name]["ids"], (
         found.unexplained,
         found.notes,

@@ -24,6 +24,13 @@ def diagnoses() -> Iterator[Diagnoses]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def noisy() -> Iterator[Diagnoses]:
+    found = Diagnoses(noise=1e-6)
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize("file", CHOSEN, ids=lambda path: path.stem)
 def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> None:
     found = diagnoses.of(file)
@@ -35,11 +42,11 @@ def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> 
 
 
 @pytest.mark.parametrize("name", ["conv_batch_norm_epoch_graph", "adam_by_hand"])
-def test_a_correct_loop_is_not_accused_where_arithmetic_does_not_repeat_itself(name: str) -> None:
-    noisy = Diagnoses(noise=1e-6)
+def test_a_correct_loop_is_not_accused_where_arithmetic_does_not_repeat_itself(
+    name: str, noisy: Diagnoses
+) -> None:
     assert not noisy.repeats_itself()
     found = noisy.of(HERE / f"{name}.py")
-    noisy.close()
     assert found.verdict == "identical", (
         [cause.id for cause in found.causes],
         found.unexplained,

@@ -52,12 +52,43 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def as_in_a_terminal() -> None:
+    """Undo what nohup, or a shell that runs the tests in the background, makes every process below
+    it ignore.
+    """
+    for sign in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(sign, signal.SIG_DFL)
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("run", "--root", str(root), *SMALL, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        start_new_session=True,
+        preexec_fn=as_in_a_terminal,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout
+    assert any(text in line for line in process.stdout)
+
+
+def nothing_works_on(root: Path) -> bool:
+    time.sleep(1)
+    return not subprocess.run(["pgrep", "-f", str(root)], capture_output=True, check=False).stdout
+
+
 def comparison(root: Path) -> Comparison:
     return Comparison.model_validate_json((root / "report" / "comparison.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all runs: what one of them has done is not done again by the next."""
     return tmp_path_factory.mktemp("root")
 
 
@@ -66,6 +97,16 @@ def first(root: Path) -> subprocess.CompletedProcess[str]:
     done = run(root)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def test_a_closed_terminal_ends_everything(root: Path) -> None:
+    started = start(root)
+    wait_for(started, "StatisticsGen")
+    started.send_signal(signal.SIGHUP)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Interrupted" in errors
+    assert nothing_works_on(root)
 
 
 def test_one_recipe_makes_identical_twins(
@@ -212,70 +253,22 @@ def test_broken_data_stops_the_run_and_leaves_the_report(
     assert "Traceback" in Path(log).read_text()
 
 
-def test_twins_that_part_under_one_recipe_stop_the_run_before_the_training(tmp_path: Path) -> None:
-    done = run(tmp_path, "--set", "model.name=tests.e2e.unseeded_model:build")
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert (
-        "The twins obey one recipe and yet part: after step 1 the forward output differs"
-        in done.stdout
-    )
-    assert "Trainer" not in done.stdout
-
-
-def as_in_a_terminal() -> None:
-    """Undo what nohup, or a shell that runs the tests in the background, makes every process below
-    it ignore.
-    """
-    for sign in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(sign, signal.SIG_DFL)
-
-
-def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("run", "--root", str(root), *SMALL, *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        start_new_session=True,
-        preexec_fn=as_in_a_terminal,
-    )
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdout
-    assert any(text in line for line in process.stdout)
-
-
-def nothing_works_on(root: Path) -> bool:
-    time.sleep(1)
-    return not subprocess.run(["pgrep", "-f", str(root)], capture_output=True, check=False).stdout
-
-
-def test_a_closed_terminal_ends_everything(tmp_path: Path) -> None:
-    started = start(tmp_path)
-    wait_for(started, "StatisticsGen")
-    started.send_signal(signal.SIGHUP)
-    _, errors = started.communicate(timeout=60)
-    assert started.returncode == 130
-    assert "Interrupted" in errors
-    assert nothing_works_on(tmp_path)
-
-
-def test_interrupted_training_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_interrupted_training_goes_on_and_ends_the_same(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
     longer = ["--set", "training.epochs=6", "--set", "seeds=[0]"]
-    started = start(tmp_path, *longer)
+    started = start(root, *longer)
     wait_for(started, "Trainer-fit: 2/6")
     os.killpg(started.pid, signal.SIGINT)
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 130
     assert "Interrupted" in errors
-    assert nothing_works_on(tmp_path)
-    again = run(tmp_path, *longer)
+    assert nothing_works_on(root)
+    again = run(root, *longer)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Trainer-fit: 1/6" not in again.stdout
     assert "Trainer-fit: 6/6" in again.stdout
-    assert comparison(tmp_path).verdict == "identical"
-    assert json.loads((tmp_path / "report" / "comparison.json").read_text())["twins"]["fit"][
+    assert comparison(root).verdict == "identical"
+    assert json.loads((root / "report" / "comparison.json").read_text())["twins"]["fit"][
         "epochs"
     ] == [6]

@@ -76,19 +76,20 @@ def test_under_xla(small_train: ExampleStore) -> None:
     """Also over the partial batch at an epoch's end, and with a mistake that is seen where it was
     made.
     """
-    fast = [
-        *CASES["everything"],
-        "execution.xla=true",
-        "execution.deterministic=false",
-        "training.batch_size=80",
-    ]
     # In a process of its own: op determinism, once switched on, stays on, and XLA refuses it.
-    equal = run_isolated(run, small_train, *fast, "execution.precision=mixed_float16")
+    equal, wrong = run_isolated(compiled_by_xla, small_train)
     assert equal.first is None
     assert equal.steps == 5
-    wrong = run_isolated(run, small_train, *fast, "loop.training.training_flag=false")
     assert wrong.first is not None
     assert (wrong.first.stage, wrong.first.step) == ("forward output", 0)
+
+
+def compiled_by_xla(store: ExampleStore) -> tuple[LockstepResult, LockstepResult]:
+    fast = ["execution.xla=true", "execution.deterministic=false", "training.batch_size=80"]
+    equal = run(store, *CASES["everything"], *fast, "execution.precision=mixed_float16")
+    small = ["model.name=mlp", "regularization.dropout=0.3"]
+    wrong = run(store, *small, *fast, "loop.training.training_flag=false")
+    return equal, wrong
 
 
 def test_differences_are_counted_in_units_in_the_last_place() -> None:

@@ -23,8 +23,9 @@ from twintrain.processes.worker_group import WorkerGroup, run_as_group
 from twintrain.training.distribution import join_cluster, share_out
 
 PLAIN = ["regularization.l2=0.001"]
-BUSY = [*PLAIN, "regularization.batch_normalization=true", "regularization.dropout=0.25"]
-RESUMED = ["early_stopping.enabled=true", "early_stopping.monitor=loss", "model.name=mlp"]
+MLP = "model.name=mlp"
+BUSY = [MLP, *PLAIN, "regularization.batch_normalization=true", "regularization.dropout=0.25"]
+RESUMED = [MLP, "early_stopping.enabled=true", "early_stopping.monitor=loss"]
 MIRRORED, SEVERAL = "execution.strategy=mirrored", "execution.strategy=multi_worker"
 
 
@@ -105,7 +106,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(
 
 def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     """200 examples to evaluate on three devices: 67, 67 and 66, which `fit` alone refuses."""
-    wanted = [MIRRORED, "training.batch_size=33", "training.epochs=1"]
+    wanted = [MIRRORED, MLP, "training.batch_size=33", "training.epochs=1"]
     on_devices(3, tmp_path, {"three": wanted})
     assert_equal_twins(dict(np.load(tmp_path / "three.npz")))
 
