@@ -24,6 +24,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from twintrain import showing
 from twintrain.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -70,6 +71,15 @@ def __getattr__(name: str) -> Any:
     found = getattr(importlib.import_module(f"twintrain.{_HOMES[name]}"), name)
     globals()[name] = found  # asked once
     return found
+
+
+def _draw(result: Any) -> str:
+    from twintrain.report.notebook import html_of
+
+    return html_of(result)
+
+
+showing.draw_with(_draw)
 
 
 def __dir__() -> list[str]:

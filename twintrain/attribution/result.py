@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from twintrain.showing import html_of
 
 Interval = tuple[float, float]
 
@@ -93,7 +94,5 @@ class Explanation(_Part):
     )
     notes: list[str]
 
-    def _repr_html_(self) -> str:
-        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
-        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
-        return html
+    def _repr_html_(self) -> str | None:
+        return html_of(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +10,7 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.showing import html_of
 from twintrain.statistics.paired import Verdict
 
 
@@ -181,10 +181,8 @@ class Comparison(_Part):
     )
     versions: dict[str, str]
 
-    def _repr_html_(self) -> str:
-        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
-        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
-        return html
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
 
 
 if __name__ == "__main__":

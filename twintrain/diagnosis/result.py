@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Literal
 
 from pydantic import BaseModel
 
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.parity.divergence import Difference, Divergence
+from twintrain.showing import html_of
 
 Verdict = Literal["identical", "causes_found", "unknown"]
 
@@ -85,7 +85,5 @@ class Diagnosis(BaseModel):
     tables: list[list[Difference]]
     seconds: float = 0.0
 
-    def _repr_html_(self) -> str:
-        # Looked up by name: what is shown stands above what it shows, and no arrow may point up.
-        html: str = importlib.import_module("twintrain.report.notebook").html_of(self)
-        return html
+    def _repr_html_(self) -> str | None:
+        return html_of(self)

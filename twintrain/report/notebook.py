@@ -50,7 +50,7 @@ def load(root: str | Path) -> Comparison:
 
 
 def html_of(found: Comparison | Explanation | Diagnosis) -> str:
-    """A result as a notebook's output cell shows it; what its `_repr_html_` looks up."""
+    """A result as a notebook's output cell shows it; see `twintrain.showing`."""
     if isinstance(found, Comparison):
         return _comparison(found)
     return _explanation(found) if isinstance(found, Explanation) else as_html(found)
