@@ -1,7 +1,7 @@
 """Trains both twins on virtual CPU devices, which must be set up before TensorFlow does anything: a
 process of its own, in which one recipe after the other is trained.
 
-    python -m tests.twintrain.training.distributed_pair REPLICAS FOLDER '{"NAME": ["KEY=VALUE", …]}'
+    python -m tests.twintrain.training.distributed_pair REPLICAS FOLDER '{"NAME": ["KEY=VALUE"]}'
 
 Leaves FOLDER/NAME.npz with, per twin, the final weights, the figures and the fingerprints of the
 batches; or FOLDER/NAME.txt with what refused the recipe.
