@@ -26,6 +26,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import keras
@@ -173,4 +174,11 @@ def _clustered(wanted: bool) -> Iterator[None]:
 def _strategy(name: str) -> tf.distribute.Strategy:
     # Whatever is trained outside a group (a tuner's trials, an attribution's) has this machine to
     # itself.
-    return _several[0] if name == "multi_worker" and _several else tf.distribute.MirroredStrategy()
+    return _several[0] if name == "multi_worker" and _several else _mirrored()
+
+
+@cache
+def _mirrored() -> tf.distribute.Strategy:
+    # One for all trainings of a process: each strategy numbers its collectives from the start, and
+    # a second one's would meet those of the first, with other shapes.
+    return tf.distribute.MirroredStrategy()

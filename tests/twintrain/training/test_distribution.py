@@ -77,9 +77,9 @@ def one_device() -> Found:
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("devices")
     odd = ["training.batch_size=33"]
-    on_devices(2, folder, {"plain": [MIRRORED, *PLAIN], "odd": [MIRRORED, *odd]})
-    # In a process of its own: a second model of other shapes meets the first one's collectives.
-    on_devices(2, folder, {"busy": [MIRRORED, *BUSY]})
+    # In one process, so that models of other shapes meet the collectives of those before them.
+    wanted = {"plain": PLAIN, "odd": odd, "busy": BUSY}
+    on_devices(2, folder, {name: [MIRRORED, *keys] for name, keys in wanted.items()})
     return folder
 
 
