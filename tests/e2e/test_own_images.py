@@ -58,8 +58,7 @@ def test_colour_images_of_ones_own_are_compared(tmp_path: Path) -> None:
     settings = [
         "seeds=[0]",
         "training.epochs=1",
-        "tuning.trials=1",
-        "tuning.examples=200",
+        "tuning.trials=0",  # colours are searched in tests/twintrain/tuning/test_search.py
         "loop.training.shuffle=false",
     ]
     sets = [

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from tests.conftest import mnist_store
 from twintrain.data.example_spec import labelled_images
-from twintrain.data.example_store import ExampleStore
+from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.data.tfrecord_source import TransformedData, hold_out
 from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
@@ -118,6 +119,26 @@ def test_holding_out_is_stratified_and_complete() -> None:
     assert sorted([*train.ids, *held.ids]) == sorted(store.ids)
     assert abs(len(held) - 60) <= 5
     assert set(held.targets) == set(range(10))
+
+
+class Colours(TransformedData):
+    """The digits in three colours, 24 by 20 pixels."""
+
+    def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
+        grey = mnist_store(split, 120)
+        pixels = grey.values(np.arange(120))[:, 2:26, 4:24] * np.float32([1, 0.5, 0.25])
+        return build_store([(pixels, grey.targets, grey.ids)], 1 << 30)
+
+
+def test_images_in_colour_are_searched_on(tmp_path: Path) -> None:
+    recipe = load_recipe(
+        "standard",
+        ["tuning.trials=1", "tuning.examples=100", "augmentation.rotation=10", "model.name=mlp"],
+    )
+    data = Colours({}, labelled_images((24, 20, 3), 10))
+    (trial,) = search(TuningJob("loop", recipe, data, tmp_path)).trials
+    assert trial["status"] == "COMPLETED"
+    assert np.isfinite(trial["val_loss"])
 
 
 def test_trials_that_diverge_come_last_and_end_nothing(tmp_path: Path) -> None:
