@@ -68,8 +68,7 @@ def compare(
         recipe = twintrain.load_recipe("bare", ["training.epochs=5"])   # its loop does not shuffle
         train, test = twintrain.examples(x, y), twintrain.examples(x_test, y_test)
         problem = twintrain.find_problem(recipe, twintrain.labelled_images(train.shape, 10))
-        comparison = twintrain.compare(recipe, problem, train, test, folder=Path("trainings"))
-        print(comparison.sentence)
+        twintrain.compare(recipe, problem, train, test, folder=Path("trainings")).sentence
 
     The trainings are those of the pipeline, bit for bit; what only the pipeline knows (the
     Evaluator's count, whether a twin is pushed) is None in the result. Write it as a page and as
@@ -90,8 +89,7 @@ def compare(
         verdict, slices, intervals, learning curves; see `twintrain.Comparison`.
 
     Raises:
-        TwintrainError: the model cannot be trained on these examples, a training diverged, or there
-            are too few examples.
+        TwintrainError: the model does not fit the examples, these are too few, or it diverged.
     """
     check_problem(recipe, problem, train)
     with ExitStack() as stack:

@@ -24,8 +24,11 @@ SCHEMA = DATA / "schema.pbtxt"
 
 
 def test_what_is_right_passes(idx_folder: Path) -> None:
+    """The same call with one thing wrong is refused; as it is, it passes."""
     look(load_recipe("standard"), idx_folder, SCHEMA, [])
     look_at_images(DATA, (28, 28, 1))
+    with pytest.raises(TwintrainError, match="10 labels"):
+        look(load_recipe("standard", ["comparison.label_names=[a]"]), idx_folder, SCHEMA, [])
 
 
 def test_data_that_does_not_fit_is_named(idx_folder: Path) -> None:
