@@ -57,7 +57,7 @@ class Pitfall(BaseModel):
         example: code that is right.
         evidence: 'established' as the cause in a public report, 'inferred' from one, or from the
             'documentation'.
-        reports: public reports, 'tf#N' or 'keras#N'.
+        reports: public reports, 'tf#N', 'keras#N' or 'owner/repository#N'.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,7 +75,7 @@ class Pitfall(BaseModel):
     def links(self) -> list[str]:
         """Addresses of the reports; of Keras's guide to training loops where there is none."""
         found = [
-            _TRACKERS[name] + number
+            _TRACKERS.get(name, f"https://github.com/{name}/issues/") + number
             for name, _, number in (report.partition("#") for report in self.reports)
         ]
         return found or [GUIDE]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.parity.divergence import Difference, Divergence
@@ -13,8 +13,8 @@ from twintrain.showing import html_of
 Verdict = Literal["identical", "causes_found", "unknown"]
 
 
-class Evidence(BaseModel):
-    """One quantity that shows a cause.
+class Replay(BaseModel):
+    """A quantity that was computed again from what the side had before it.
 
     Attributes:
         quantity: what was looked at.
@@ -23,10 +23,45 @@ class Evidence(BaseModel):
         correct: by the correct loop.
     """
 
+    kind: Literal["replay"] = "replay"
     quantity: str
     observed: str
     replayed: str
     correct: str
+
+
+class Reading(BaseModel):
+    """A quantity that was read off (a setting, a count, rows); nothing was computed again.
+
+    Attributes:
+        quantity: what was looked at.
+        observed: in the user's code, on the side that has the mistake.
+        expected: on the other side, or by the data as given.
+    """
+
+    kind: Literal["reading"] = "reading"
+    quantity: str
+    observed: str
+    expected: str
+
+
+Evidence = Annotated[Replay | Reading, Field(discriminator="kind")]
+
+
+class Look(BaseModel):
+    """One thing that was compared between the sides, or was not.
+
+    Attributes:
+        what: 'batches', 'steps', 'epochs', 'tf.function', 'logs', 'evaluation', 'end of run'.
+        compared: whether it was.
+        said: how much of it was, or why it was not.
+        open: it was not, and the sides may differ in it: the verdict cannot be 'identical'.
+    """
+
+    what: str
+    compared: bool
+    said: str
+    open: bool = False
 
 
 class Cause(BaseModel):
@@ -39,7 +74,7 @@ class Cause(BaseModel):
         first_visible: stage at which it shows first; mostly the one of the catalogue.
         step: training step (from 0) at which it shows first; None where it shows before or after
             all steps.
-        evidence: observed against replayed.
+        evidence: replays first, where a computation could be done again; readings else.
         fix: what to do.
     """
 

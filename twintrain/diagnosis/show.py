@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twintrain.diagnosis.catalogue import Pitfall, by_id
-from twintrain.diagnosis.result import Cause, Diagnosis
+from twintrain.diagnosis.result import Cause, Diagnosis, Reading, Replay
 from twintrain.parity.divergence import Difference
 
 
@@ -55,20 +55,41 @@ def _cause(cause: Cause) -> RenderableType:
     where = f"First seen in: {cause.first_visible}"
     if cause.step is not None:
         where += f", step {cause.step + 1}"
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", f"observed in {cause.side}", "replayed with the pitfall", "correct"):
-        table.add_column(name, overflow="fold")
-    for row in cause.evidence:
-        table.add_row(
-            *(Text(cell) for cell in (row.quantity, row.observed, row.replayed, row.correct))
-        )
-    parts: list[RenderableType] = [Text(where), Text(), table, Text(), *_mend(pitfall)]
+    parts: list[RenderableType] = [Text(where), Text()]
+    parts += [part for table in _evidence(cause) for part in (table, Text())]
+    parts += _mend(pitfall, cause.fix)
     return Panel(
         Group(*parts), title=f"[bold]{cause.id}[/]", title_align="left", border_style="red"
     )
 
 
-def _mend(pitfall: Pitfall) -> list[RenderableType]:
+def _evidence(cause: Cause) -> list[Table]:
+    """A table of what was computed again, and one of what was read off; those that have rows."""
+    observed = f"observed in {cause.side}"
+    replays = [row for row in cause.evidence if isinstance(row, Replay)]
+    readings = [row for row in cause.evidence if isinstance(row, Reading)]
+    tables = []
+    if replays:
+        table = _columns("", observed, "replayed with the pitfall", "correct")
+        for row in replays:
+            table.add_row(*map(Text, (row.quantity, row.observed, row.replayed, row.correct)))
+        tables.append(table)
+    if readings:
+        table = _columns("", observed, "expected")
+        for read in readings:
+            table.add_row(*map(Text, (read.quantity, read.observed, read.expected)))
+        tables.append(table)
+    return tables
+
+
+def _columns(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _mend(pitfall: Pitfall, fix: str) -> list[RenderableType]:
     code = Syntax(pitfall.example.rstrip(), "python", background_color="default", word_wrap=True)
     source = {
         "established": "Reported as the cause in",
@@ -76,7 +97,7 @@ def _mend(pitfall: Pitfall) -> list[RenderableType]:
         "documentation": "See",
     }
     return [
-        Text(f"Fix: {pitfall.fix}"),
+        Text(f"Fix: {fix}"),
         code,
         Text(f"{source[pitfall.evidence]} {' '.join(pitfall.links)}", style="dim"),
     ]
@@ -143,6 +164,6 @@ def show_pitfall(console: Console, pitfall: Pitfall) -> None:
         Text(f"First shows at: {pitfall.stage}"),
         looks,
         Text(),
-        *_mend(pitfall),
+        *_mend(pitfall, pitfall.fix),
     ]
     console.print(Panel(Group(*parts), title=f"[bold]{pitfall.id}[/]", title_align="left"))

@@ -19,7 +19,7 @@ from twintrain.diagnosis.replay.tolerances import (
     SMALL_BUFFER,
     TINY_MAGNITUDE,
 )
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
@@ -42,7 +42,7 @@ def check_size(pair: Pair) -> bool:
         at_fault, observed = (FIT, fit) if loop == wanted else (LOOP, loop)
         correct = wanted if wanted != observed else fit
         pair.findings.name_cause(
-            "batch_size_differs", at_fault, 0, seen("rows in a batch", observed, correct)
+            "batch_size_differs", at_fault, 0, by_reading("rows in a batch", observed, correct)
         )
     return True
 
@@ -69,7 +69,7 @@ def check_count(pair: Pair) -> bool:
         "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated",
         at_fault,
         found[0] // max(1, _size(pair.side(at_fault))),
-        seen("rows in the first and the second epoch", found, (rows, rows)),
+        by_reading("rows in the first and the second epoch", found, (rows, rows)),
     )
     return True
 
@@ -99,7 +99,7 @@ def check_order(pair: Pair) -> bool:
             "shuffle_missing",
             FIT if fit == "as given" else LOOP,
             0,
-            seen(moved, 0, "nearly all"),
+            by_reading(moved, 0, "nearly all"),
         )
         return True
     at_fault = _smaller_buffer(orders)
@@ -119,10 +119,9 @@ def _smaller_buffer(orders: dict[str, tuple[str, int]]) -> str | None:
 
 
 def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
-    evidence = shown(
+    evidence = by_reading(
         "farthest a row comes ahead of its place",
-        ahead - 1,
-        f"{ahead - 1} with shuffle({ahead})",
+        f"{ahead - 1} places, as shuffle({ahead}) does",
         f"about {rows}",
     )
     pair.findings.name_cause("shuffle_buffer_too_small", at_fault, 0, evidence)
@@ -202,10 +201,9 @@ def _rounded_rows(stream: Stream) -> set[bytes]:
 
 def _name_augmentation(pair: Pair) -> None:
     side = pair.fit if pair.fit.stream.change == "random" else pair.loop
-    evidence = shown(
+    evidence = by_reading(
         "rows that differ between two epochs",
-        _changed_share(side.stream, pair),
-        "random change of rows",
+        f"{_changed_share(side.stream, pair)}, and they change at random",
         "none",
     )
     pair.findings.name_cause("augmentation_one_sided", LOOP, 0, evidence)
@@ -220,7 +218,7 @@ def _changed_share(stream: Stream, pair: Pair) -> str:
 
 def _name_rounding(pair: Pair) -> None:
     side = pair.fit if pair.fit.stream.change == "rounded" else pair.loop
-    evidence = seen("inputs", f"rounded to {side.stream.detail}", "float32")
+    evidence = by_reading("inputs", f"rounded to {side.stream.detail}", "float32")
     pair.findings.name_cause(
         "precision_differs", side.name, 0, evidence, stage=Stage.BATCH_CONTENTS
     )
@@ -243,7 +241,7 @@ def _name_preprocessing(pair: Pair, at_fault: str) -> None:
     observed = _describe(pair.side(at_fault).stream)
     correct = _describe(pair.other(at_fault).stream)
     pair.findings.name_cause(
-        "preprocessing_differs", at_fault, 0, seen("inputs", observed, correct)
+        "preprocessing_differs", at_fault, 0, by_reading("inputs", observed, correct)
     )
 
 

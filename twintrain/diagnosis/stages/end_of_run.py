@@ -18,7 +18,7 @@ from twintrain.diagnosis.replay.early_stopping import (
 )
 from twintrain.diagnosis.replay.tolerances import AVERAGE_APART
 from twintrain.diagnosis.replay.updates import inner
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.epoch_states import Milestones
@@ -37,7 +37,7 @@ def check_average(pair: Pair) -> bool:
             "ema_not_finalized",
             FIT if fit == "last" else LOOP,
             None,
-            seen("weights at the end", "last of the training", "moving average"),
+            by_reading("weights at the end", "last of the training", "moving average"),
         )
     return True
 
@@ -100,10 +100,9 @@ def _check_kept(pair: Pair, fit: Ending, loop: Ending) -> None:
     at_fault, bad, good = (FIT, fit, loop) if fit.keeps_last else (LOOP, loop, fit)
     if bad.best_is_last:
         return
-    evidence = shown(
+    evidence = by_reading(
         "weights kept",
-        f"of epoch {bad.kept} of {bad.epochs}",
-        f"of the last epoch, {bad.epochs}",
+        f"of epoch {bad.kept} of {bad.epochs}, the last",
         f"of epoch {good.kept} of {good.epochs}",
     )
     pair.findings.name_cause("best_weights_not_restored", at_fault, None, evidence)
@@ -122,7 +121,7 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
         )
         return
     right = _described(callback) or rule_of(fit) or "by a rule of its own"
-    evidence = shown(
+    evidence = by_replay(
         "epochs trained", loop.epochs, f"{loop.epochs} ({rule})", f"{fit.epochs} ({right})"
     )
     pair.findings.name_cause("early_stopping_rule", LOOP, None, evidence)

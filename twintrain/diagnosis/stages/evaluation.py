@@ -12,7 +12,7 @@ from twintrain.diagnosis.replay.model_calls import (
     weights_of,
 )
 from twintrain.diagnosis.replay.tolerances import forward_tolerance
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
@@ -57,7 +57,7 @@ def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
         "augmentation_one_sided" if random else "preprocessing_differs",
         at_fault,
         None,
-        seen("inputs in evaluation", changes[at_fault], correct),
+        by_reading("inputs in evaluation", changes[at_fault], correct),
         stage=Stage.EVALUATION,
     )
 
@@ -84,7 +84,7 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
         "evaluation_set_differs",
         at_fault,
         None,
-        seen("evaluated on", _said(sets[at_fault]), f"{len(correct)} {rows_of}"),
+        by_reading("evaluated on", _said(sets[at_fault]), f"{len(correct)} {rows_of}"),
     )
 
 
@@ -113,8 +113,8 @@ def _check_flag(pair: Pair, side: Side, evaluations: list[Evaluation]) -> None:
                 "evaluation_training_mode",
                 side.name,
                 side.first_epoch - 1,
-                seen("training flag in evaluation", True, False),
-                shown("largest output", *found),
+                by_reading("training flag in evaluation", True, False),
+                by_replay("largest output", *found),
             )
             return
 

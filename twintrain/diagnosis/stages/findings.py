@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twintrain.diagnosis.catalogue import Stage, by_id
-from twintrain.diagnosis.result import Cause, Evidence
+from twintrain.diagnosis.result import Cause, Evidence, Look, Reading, Replay
 
 
 @dataclass
@@ -16,15 +16,24 @@ class Findings:
 
     Attributes:
         causes: named, each id once.
-        unexplained: what differs and no planted mistake reproduced.
+        unexplained: what differs and no planted mistake reproduced; forgotten where the weights of
+            both sides are equal to the end.
+        differing: what differs though the weights may be equal (a logged figure, say) and nothing
+            explains; never forgotten.
+        looks: what was compared, and what was not.
         ruled_out: ids that were looked for, found or not.
         notes: what else is worth knowing.
+        failures: what could not be read because reading it failed; each keeps the verdict from
+            being 'identical'.
     """
 
     causes: list[Cause] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     ruled_out: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def name_cause(
         self,
@@ -33,6 +42,7 @@ class Findings:
         step: int | None,
         *evidence: Evidence,
         stage: Stage | None = None,
+        fix: str | None = None,
     ) -> None:
         """Add a cause, once per id: the first time counts.
 
@@ -42,6 +52,7 @@ class Findings:
             step: where it shows first, from 0; None where it shows before or after all steps.
             evidence: that shows it.
             stage: where it shows first, unless that is the catalogue's stage.
+            fix: what to do in the user's own figures, unless the catalogue's words do.
 
         Raises:
             TwintrainError: the catalogue has no such id.
@@ -56,25 +67,35 @@ class Findings:
                 first_visible=stage or pitfall.stage,
                 step=step,
                 evidence=list(evidence),
-                fix=pitfall.fix,
+                fix=fix or pitfall.fix,
             )
         )
+
+    def compared(self, what: str, said: str) -> None:
+        """Note that something was compared, and how much of it."""
+        self.looks.append(Look(what=what, compared=True, said=said))
+
+    def not_compared(self, what: str, why: str, *, open_: bool) -> None:
+        """Note that something was not compared; `open_` where the sides may differ in it."""
+        self.looks.append(Look(what=what, compared=False, said=why, open=open_))
 
     def has(self, *ids: str) -> bool:
         """Whether one of these was found."""
         return any(cause.id in ids for cause in self.causes)
 
 
-def shown(quantity: str, observed: object, replayed: object, correct: object) -> Evidence:
-    """Evidence with figures rounded for reading."""
-    return Evidence(
+def by_replay(quantity: str, observed: object, replayed: object, correct: object) -> Replay:
+    """Evidence of a computation that was done again, with the mistake and without; figures are
+    rounded for reading.
+    """
+    return Replay(
         quantity=quantity, observed=say(observed), replayed=say(replayed), correct=say(correct)
     )
 
 
-def seen(quantity: str, observed: object, correct: object) -> Evidence:
-    """Evidence whose replay is what was observed: a setting, a count, a reproduced value."""
-    return shown(quantity, observed, observed, correct)
+def by_reading(quantity: str, observed: object, expected: object) -> Reading:
+    """Evidence of what was read off: a setting, a count, rows; nothing was computed again."""
+    return Reading(quantity=quantity, observed=say(observed), expected=say(expected))
 
 
 def say(value: object) -> str:

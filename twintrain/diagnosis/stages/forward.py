@@ -13,7 +13,7 @@ from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.compare import all_close_to, peak
 from twintrain.diagnosis.replay.model_calls import compute_dtype, forward, outputs_of
 from twintrain.diagnosis.replay.tolerances import HALF, Tolerance, forward_tolerance
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Arrays, CompleteStep
@@ -29,11 +29,13 @@ class InferenceMode:
     Attributes:
         step: the first such step.
         observed: largest output.
-        correct: the same, with the flag.
+        replayed: the same, without the flag.
+        correct: the same, with it.
     """
 
     step: CompleteStep
     observed: float
+    replayed: float
     correct: float
 
 
@@ -55,8 +57,8 @@ def _name_flag(pair: Pair, side: Side, found: InferenceMode) -> None:
         "training_flag_missing",
         side.name,
         found.step.number,
-        shown("training flag", flag, False, True),
-        seen("largest output of the step", found.observed, found.correct),
+        by_replay("largest output of the step", found.observed, found.replayed, found.correct),
+        by_reading("training flag", flag, True),
     )
 
 
@@ -67,7 +69,7 @@ def _check_precision(pair: Pair) -> None:
             "precision_differs",
             FIT if fit else LOOP,
             0,
-            seen("type of the outputs", fit or loop, "float32"),
+            by_reading("type of the outputs", fit or loop, "float32"),
         )
 
 
@@ -82,7 +84,7 @@ def _read_flag(pair: Pair, side: Side) -> InferenceMode | None:
         if in_training and in_inference:
             continue
         if in_inference:
-            return InferenceMode(step, peak(outputs), peak(with_flag))
+            return InferenceMode(step, peak(outputs), peak(without), peak(with_flag))
         if not in_training:
             _explain(pair, side, step, outputs, with_flag, tolerance)
         return None
@@ -109,7 +111,7 @@ def _explain(
         "mask_ignored",
         side.name,
         step.number,
-        seen("largest output", peak(outputs), peak(with_flag)),
+        by_replay("largest output", peak(outputs), peak(unmasked), peak(with_flag)),
         # A mask acts in the layers before it acts in the loss.
         stage=Stage.FORWARD,
     )

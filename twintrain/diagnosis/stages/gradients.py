@@ -21,7 +21,7 @@ from twintrain.diagnosis.replay.tolerances import (
     gradient_rel,
 )
 from twintrain.diagnosis.replay.updates import clip, clipped_by_hand, clipping, global_norm, inner
-from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep, Step, value_of
@@ -47,7 +47,7 @@ def check_scale(pair: Pair) -> bool:
         "loss_scale_not_applied",
         side.name,
         side.close[0].number,
-        seen(
+        by_reading(
             "norm of the gradients handed to the optimizer",
             norm,
             norm * _scale_of(applied.optimizer),
@@ -157,7 +157,7 @@ def check_accumulation(pair: Pair) -> bool:
     else:
         at_fault, observed, other = LOOP, loop, fit
     pair.findings.name_cause(
-        "gradient_accumulation", at_fault, 0, seen("gradients applied", observed, other)
+        "gradient_accumulation", at_fault, 0, by_reading("gradients applied", observed, other)
     )
     return True
 
@@ -272,8 +272,13 @@ def _name_clipping(
         "clip_per_variable_vs_global" if of_norms else "optimizer_differs",
         LOOP,
         step.number,
-        seen("clipping of gradients", _said(loop_rule), _said(fit_rule)),
-        seen("norm of all gradients after clipping", global_norm(found), global_norm(wanted)),
+        by_reading("clipping of gradients", _said(loop_rule), _said(fit_rule)),
+        by_replay(
+            "norm of all gradients after clipping",
+            global_norm(found),
+            global_norm(clip(loop_rule, step.gradients)),
+            global_norm(wanted),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
-from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP
@@ -41,12 +41,14 @@ def _name(pair: Pair, fit: Epochs, loop: Epochs, epoch: int, step: int) -> None:
     observed, correct = (fit, loop) if at_fault == FIT else (loop, fit)
     number = step + epoch * len(observed[0])
     evidence = [
-        seen(f"learning rate in step {number + 1}", observed[epoch][step], correct[epoch][step])
+        by_reading(
+            f"learning rate in step {number + 1}", observed[epoch][step], correct[epoch][step]
+        )
     ]
     if not any(varies.values()):
         pair.findings.name_cause("optimizer_differs", at_fault, number, *evidence)
         return
-    evidence.append(seen("at the end of the first epoch", observed[0][-1], correct[0][-1]))
+    evidence.append(by_reading("at the end of the first epoch", observed[0][-1], correct[0][-1]))
     pair.findings.name_cause("learning_rate_schedule", at_fault, number, *evidence)
 
 

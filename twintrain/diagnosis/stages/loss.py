@@ -22,7 +22,7 @@ from twintrain.diagnosis.replay.losses import (
 )
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, SUM_TO_ONE, forward_tolerance
-from twintrain.diagnosis.stages.findings import shown
+from twintrain.diagnosis.stages.findings import by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP
@@ -186,7 +186,7 @@ def _name(
     elif name == "reduction":
         changes["factor"] = other.practice.factor
     number = next(iter(reading.batches))
-    evidence = shown(
+    evidence = by_replay(
         "loss of the step",
         _target(side, number),
         reading.replay(number),

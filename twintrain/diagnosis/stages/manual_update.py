@@ -16,7 +16,7 @@ from twintrain.diagnosis.replay.tolerances import (
     UPDATE,
 )
 from twintrain.diagnosis.replay.updates import constants, copy_of, settings
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.watch.trace import LOOP, Applied, CompleteStep
 
@@ -66,8 +66,8 @@ def _compare_descent(pair: Pair, side: Side, rate: float, applied: Applied | Non
         "optimizer_differs",
         LOOP,
         0,
-        shown("optimizer", "gradient descent by hand", "SGD without momentum", wanted),
-        seen("learning rate", rate, right),
+        by_reading("optimizer", "gradient descent by hand", wanted),
+        by_reading("learning rate", rate, right),
     )
 
 
@@ -78,7 +78,7 @@ def _check_constraints(pair: Pair, side: Side, step: CompleteStep) -> None:
             "constraints_not_applied",
             side.name,
             0,
-            seen(name, "outside of its constraint", "inside"),
+            by_reading(name, "outside of its constraint", "inside"),
         )
 
 

@@ -21,7 +21,7 @@ from twintrain.diagnosis.replay.figures import (
 )
 from twintrain.diagnosis.replay.losses import Declared
 from twintrain.diagnosis.stages.evaluation import blocks_of, held_out
-from twintrain.diagnosis.stages.findings import seen, shown
+from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.logs import Series
@@ -80,7 +80,7 @@ def _name_reset(pair: Pair, side: Side, name: str, before: int, between: int) ->
         "metrics_not_reset",
         side.name,
         side.ends[1] - 1,
-        seen(f"updates in {name} when it is read in epoch 2", before + between, between),
+        by_reading(f"updates in {name} when it is read in epoch 2", before + between, between),
     )
 
 
@@ -123,7 +123,7 @@ def _name_ways(pair: Pair, side: Side, figures: list[Figure], others: list[Figur
             continue
         for id_, epoch in _IDS.get(figure.way, {}).items():
             series = figure.quantity.series()
-            evidence = shown(
+            evidence = by_replay(
                 f"{figure.name} of epoch {epoch + 1} as logged ({figure.way})",
                 figure.series[epoch],
                 series[figure.way][0][epoch],

@@ -8,7 +8,7 @@ import keras
 
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.tolerances import SAME_RATE
-from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP
@@ -64,7 +64,7 @@ def _name_setting(
         return
     # A mask acts in the layers before it acts in the loss.
     stage = Stage.FORWARD if id_ == "mask_ignored" else None
-    pair.findings.name_cause(id_, at_fault, 0, seen(where, observed, correct), stage=stage)
+    pair.findings.name_cause(id_, at_fault, 0, by_reading(where, observed, correct), stage=stage)
 
 
 def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:

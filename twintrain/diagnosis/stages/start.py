@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twintrain.diagnosis.replay.compare import largest, weight_positions
 from twintrain.diagnosis.replay.tolerances import SAME_WEIGHTS
-from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Arrays
@@ -24,7 +24,7 @@ def check_start(pair: Pair) -> bool:
         at_fault = FIT if moved[FIT] > 0 and not moved[LOOP] > 0 else LOOP
         distance = "largest distance from the given weights at the first step"
         pair.findings.name_cause(
-            "different_initial_weights", at_fault, None, seen(distance, moved[at_fault], 0.0)
+            "different_initial_weights", at_fault, None, by_reading(distance, moved[at_fault], 0.0)
         )
     return True
 

@@ -9,7 +9,7 @@ import numpy as np
 from twintrain.diagnosis.replay.compare import close_to, trainable_positions
 from twintrain.diagnosis.replay.tolerances import UPDATE
 from twintrain.diagnosis.replay.updates import replay_update, settings
-from twintrain.diagnosis.stages.findings import seen
+from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.manual_update import check_manual_update
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
@@ -28,8 +28,8 @@ def check_trainable(pair: Pair) -> bool:
         "trainable_flags",
         LOOP,
         0,
-        seen("variables that move", len(loop), len(fit)),
-        seen("the difference", ", ".join(names), ""),
+        by_reading("variables that move", len(loop), len(fit)),
+        by_reading("the difference", ", ".join(names), ""),
     )
     return True
 
@@ -95,11 +95,12 @@ def _compare(pair: Pair, fit: dict[str, Any], loop: dict[str, Any]) -> None:
     if right == found:
         return
     if right["class"] != found["class"]:
-        evidence = [seen("optimizer", found["class"], right["class"])]
+        evidence = [by_reading("optimizer", found["class"], right["class"])]
     else:
         differing = [k for k in {*right, *found} if right.get(k) != found.get(k)]
         evidence = [
-            seen(f"optimizer {key}", found.get(key), right.get(key)) for key in sorted(differing)
+            by_reading(f"optimizer {key}", found.get(key), right.get(key))
+            for key in sorted(differing)
         ]
     pair.findings.name_cause("optimizer_differs", LOOP, 0, *evidence)
 

@@ -39,7 +39,7 @@ def test_the_side_with_another_batch_size_is_named(side: str) -> None:
     check_size(pair)
     assert named(pair) == [("batch_size_differs", side, 0)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.correct) == (str(2 * BATCH), str(BATCH))
+    assert (evidence.observed, evidence.expected) == (str(2 * BATCH), str(BATCH))
 
 
 def some_rows(count: int) -> Callable[[int, int], np.ndarray]:
@@ -60,7 +60,7 @@ def test_an_epoch_that_lacks_rows_is_named(count: int, id_: str, step: int) -> N
     assert named(pair) == [(id_, "custom_loop", step)]
     assert pair.findings.causes[0].first_visible is Stage.BATCH_COUNT
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.correct) == (str((count, count)), str((ROWS, ROWS)))
+    assert (evidence.observed, evidence.expected) == (str((count, count)), str((ROWS, ROWS)))
 
 
 def test_of_two_sides_that_lack_rows_the_one_that_lacks_more_is_named() -> None:
@@ -99,7 +99,7 @@ def test_a_small_buffer_is_named_with_its_size() -> None:
     check_order(pair)
     assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.replayed) == ("1", "1 with shuffle(2)")
+    assert evidence.observed == "1 places, as shuffle(2) does"
 
 
 def whole_batches(epoch: int, rows: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_part_of_the_test_rows_is_named(side: str) -> None:
     check_evaluations(pair)
     assert named(pair) == [("evaluation_set_differs", side, None)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.correct) == ("5 test rows", f"{TEST_ROWS} test rows")
+    assert (evidence.observed, evidence.expected) == ("5 test rows", f"{TEST_ROWS} test rows")
 
 
 def test_the_flag_in_evaluation_is_named_with_the_outputs() -> None:
@@ -47,7 +47,7 @@ def test_the_flag_in_evaluation_is_named_with_the_outputs() -> None:
     check_evaluations(pair)
     assert named(pair) == [("evaluation_training_mode", "custom_loop", STEPS - 1)]
     flag, peaks = pair.findings.causes[0].evidence
-    assert (flag.observed, flag.correct) == ("True", "False")
+    assert (flag.observed, flag.expected) == ("True", "False")
     assert peaks.observed == peaks.replayed != peaks.correct
 
 

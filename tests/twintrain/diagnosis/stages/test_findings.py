@@ -7,7 +7,7 @@ import pytest
 
 from tests.twintrain.diagnosis.traces import pair_of
 from twintrain.diagnosis.catalogue import Stage, by_id
-from twintrain.diagnosis.stages.findings import Findings, say, seen, shown
+from twintrain.diagnosis.stages.findings import Findings, by_reading, by_replay, say
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.errors import TwintrainError
@@ -15,7 +15,7 @@ from twintrain.errors import TwintrainError
 
 def test_a_cause_has_stage_and_fix_of_the_catalogue() -> None:
     findings = Findings()
-    findings.name_cause("loss_reduction", "custom_loop", 3, seen("loss", 2.0, 1.0))
+    findings.name_cause("loss_reduction", "custom_loop", 3, by_reading("loss", 2.0, 1.0))
     (cause,) = findings.causes
     assert (cause.first_visible, cause.step) == (Stage.LOSS, 3)
     assert cause.fix == by_id("loss_reduction").fix
@@ -58,5 +58,5 @@ def test_a_check_rules_out_what_it_declares_where_it_could_look(could: bool) -> 
 def test_figures_are_rounded_for_reading() -> None:
     assert say(np.float32(1) / 3) == "0.333333"
     assert say(None) == "None"
-    row = shown("rate", 0.1, "0.1 by hand", 1e-7)
+    row = by_replay("rate", 0.1, "0.1 by hand", 1e-7)
     assert (row.observed, row.replayed, row.correct) == ("0.1", "0.1 by hand", "1e-07")

@@ -33,8 +33,8 @@ def test_a_missing_flag_is_named_with_the_outputs(side: str, flag: bool | None, 
     pair = pair_of(off, RIGHT) if side == "keras_fit" else pair_of(RIGHT, off)
     check_forward(pair)
     assert named(pair) == [("training_flag_missing", side, 0)]
-    flagged, peaks = pair.findings.causes[0].evidence
-    assert (flagged.observed, flagged.correct) == (said, "True")
+    peaks, flagged = pair.findings.causes[0].evidence
+    assert (flagged.observed, flagged.expected) == (said, "True")
     assert peaks.observed == peaks.replayed != peaks.correct
 
 
@@ -57,7 +57,7 @@ def test_half_precision_on_one_side_is_named() -> None:
     check_forward(pair)
     assert named(pair) == [("precision_differs", "custom_loop", 0)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.correct) == ("bfloat16", "float32")
+    assert (evidence.observed, evidence.expected) == ("bfloat16", "float32")
 
 
 def test_outputs_that_no_replay_gives_are_told() -> None:

@@ -61,7 +61,7 @@ def test_a_loss_that_is_not_scaled_is_named_with_the_norm(scaled: int, side: str
     assert named(pair) == [("loss_scale_not_applied", side, 0)]
     assert pair.findings.causes[0].first_visible is Stage.GRADIENTS
     evidence = pair.findings.causes[0].evidence[0]
-    assert float(evidence.correct) == pytest.approx(1024 * float(evidence.observed), rel=1e-4)
+    assert float(evidence.expected) == pytest.approx(1024 * float(evidence.observed), rel=1e-4)
 
 
 def test_gradients_of_the_loss_are_explained() -> None:
@@ -106,7 +106,7 @@ def test_gradients_of_several_batches_are_named(factor: float, said: str) -> Non
     assert named(pair) == [("gradient_accumulation", "custom_loop", 0)]
     evidence = pair.findings.causes[0].evidence[0]
     assert evidence.observed == f"2 batches per update, {said}"
-    assert evidence.correct == "every batch"
+    assert evidence.expected == "every batch"
 
 
 def together(gradients: list[Any]) -> list[Any]:
@@ -122,7 +122,7 @@ def test_clipping_one_by_one_instead_of_together_is_named() -> None:
     check_clipping(pair)
     assert named(pair) == [("clip_per_variable_vs_global", "custom_loop", 0)]
     rule, norm = pair.findings.causes[0].evidence
-    assert (rule.observed, rule.correct) == ("per variable, at 0.05", "global, at 0.05")
+    assert (rule.observed, rule.expected) == ("per variable, at 0.05", "global, at 0.05")
     assert float(norm.observed) > float(norm.correct)
     assert float(norm.correct) == pytest.approx(LIMIT, rel=1e-3)
 

@@ -60,7 +60,7 @@ def test_a_schedule_that_one_side_lacks_is_named(
     observed, correct = (fit, loop) if side == "keras_fit" else (loop, fit)
     evidence = pair.findings.causes[0].evidence[0]
     assert float(evidence.observed) == pytest.approx(observed(step), rel=1e-4)
-    assert float(evidence.correct) == pytest.approx(correct(step), rel=1e-4)
+    assert float(evidence.expected) == pytest.approx(correct(step), rel=1e-4)
 
 
 def test_another_constant_rate_is_another_optimizer() -> None:

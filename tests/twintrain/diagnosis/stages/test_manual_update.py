@@ -42,9 +42,9 @@ def test_descent_by_hand_instead_of_an_optimizer_is_named_with_its_rate(
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
     kind, rates = pair.findings.causes[0].evidence
-    assert (kind.observed, kind.correct) == ("gradient descent by hand", name)
+    assert (kind.observed, kind.expected) == ("gradient descent by hand", name)
     assert float(rates.observed) == pytest.approx(RATE, rel=1e-2)
-    assert float(rates.correct) == pytest.approx(rate)
+    assert float(rates.expected) == pytest.approx(rate)
 
 
 def bounded() -> keras.Model:
@@ -59,7 +59,7 @@ def test_a_weight_that_leaves_its_constraint_is_named(optimizer: Any) -> None:
     assert ("constraints_not_applied", "custom_loop", 0) in named(pair)
     cause = next(c for c in pair.findings.causes if c.id == "constraints_not_applied")
     assert "kernel" in cause.evidence[0].quantity
-    assert cause.evidence[0].correct == "inside"
+    assert cause.evidence[0].expected == "inside"
 
 
 def test_a_constraint_that_is_applied_by_hand_is_right() -> None:

@@ -116,7 +116,7 @@ def test_a_metric_that_is_not_reset_is_named_with_its_updates() -> None:
     assert named(pair) == [("metrics_not_reset", "custom_loop", 2 * STEPS - 1)]
     evidence = pair.findings.causes[0].evidence[0]
     assert evidence.quantity == "updates in train_loss when it is read in epoch 2"
-    assert (evidence.observed, evidence.correct) == (str(2 * STEPS), str(STEPS))
+    assert (evidence.observed, evidence.expected) == (str(2 * STEPS), str(STEPS))
 
 
 def test_a_metric_that_is_reset_is_right() -> None:

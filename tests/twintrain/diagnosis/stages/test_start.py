@@ -30,7 +30,7 @@ def test_the_side_that_starts_elsewhere_is_named_with_the_distance(side: str) ->
     cause = pair.findings.causes[0]
     assert cause.first_visible is Stage.START
     assert float(cause.evidence[0].observed) == pytest.approx(0.25, rel=1e-5)
-    assert cause.evidence[0].correct == "0"
+    assert cause.evidence[0].expected == "0"
 
 
 def test_where_both_start_elsewhere_the_loop_is_held_against_fit() -> None:

@@ -33,7 +33,7 @@ def test_variables_that_are_left_out_are_named() -> None:
     check_trainable(pair)
     assert named(pair) == [("trainable_flags", "custom_loop", 0)]
     counts, names = pair.findings.causes[0].evidence
-    assert (counts.observed, counts.correct) == ("2", "4")
+    assert (counts.observed, counts.expected) == ("2", "4")
     assert names.observed.count("kernel") == names.observed.count("bias") == 1
 
 
@@ -52,7 +52,7 @@ def test_another_optimizer_or_setting_is_named(
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
     assert pair.findings.causes[0].first_visible is Stage.UPDATE
     (evidence,) = pair.findings.causes[0].evidence
-    assert (evidence.quantity, evidence.observed, evidence.correct) == (quantity, observed, correct)
+    assert (evidence.quantity, evidence.observed, evidence.expected) == (quantity, observed, correct)
 
 
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
