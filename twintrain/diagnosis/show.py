@@ -22,6 +22,10 @@ def show(console: Console, found: Diagnosis) -> None:
         console.print(_cause(cause))
     for line in found.unexplained:
         console.print(Text(f"Not explained: {line}.", style="yellow"))
+    for line in found.failures:
+        console.print(Text(f"Twintrain failed here: {line}.", style="yellow"))
+    for looked in _coverage(found):
+        console.print(looked)
     console.print(Text(_numbers(found), style="dim"))
     for note in found.notes:
         console.print(Text(f"Note: {note}", style="dim"))
@@ -42,12 +46,24 @@ def _headline(found: Diagnosis) -> Text:
     if found.verdict == "identical":
         return Text("keras_fit and custom_loop train alike.", style="bold green")
     if found.verdict == "unknown":
-        return Text(
-            "keras_fit and custom_loop differ, and no known pitfall reproduces how.",
-            style="bold yellow",
-        )
+        said = "keras_fit and custom_loop differ, and no known pitfall reproduces how."
+        if not found.unexplained:
+            said = "No difference was found, but not all could be compared."
+        return Text(said, style="bold yellow")
     lines = [f"{cause.side} {by_id(cause.id).does}." for cause in found.causes]
     return Text("\n".join(lines), style="bold red")
+
+
+def _coverage(found: Diagnosis) -> list[Text]:
+    """What was compared in one line, and what was not in another."""
+    lines = []
+    for compared, head in ((True, "Compared: "), (False, "Not compared: ")):
+        looks = [look for look in found.coverage if look.compared == compared]
+        if looks:
+            style = "yellow" if any(look.open for look in looks) else "dim"
+            said = "; ".join(f"{look.what} ({look.said})" for look in looks)
+            lines.append(Text(f"{head}{said}.", style=style))
+    return lines
 
 
 def _cause(cause: Cause) -> RenderableType:

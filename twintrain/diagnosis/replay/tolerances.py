@@ -42,6 +42,17 @@ REPEAT_FACTOR = 2
 # The same code differs by more between two runs only where it draws random numbers of its own.
 UNSEEDED = 1e-3
 
+# Two longer runs, epoch by epoch.
+
+# By what share of the way they came weights are apart before rounding is looked at as the reason;
+# below the second, a few units in the last place, it is in any case.
+PARTED, PARTED_FLOOR = 1e-3, 1e-6
+# What rounding grows to is measured by a run whose weights were moved at the start by this share of
+# themselves (a tenth of what a forward pass may be off), times this.
+NUDGE_OF_FORWARD, ABOVE_NOISE = 0.1, 10.0
+# The share where that run could not be had: rounding does not make a twentieth of the way.
+PARTED_UNMEASURED = 0.05
+
 # Weights and settings before the first step.
 
 # Copied weights are equal to the bit; this leaves room for a cast on their way.

@@ -38,6 +38,7 @@ class Recording:
         self.element: Any = None
         self._close, self._most, self._until = close, most, until
         self._since_boundary = 0
+        self._started = time.monotonic()
 
     @property
     def step(self) -> Step | None:
@@ -70,6 +71,8 @@ class Recording:
         """Add a step, with the weights before it where it is one that is kept in full."""
         if self.step is not None and self.step.target is None:
             self.trace.steps.pop()  # a forward pass under a tape that nothing was asked of
+        if self.trace.seconds_to_first is None:
+            self.trace.seconds_to_first = time.monotonic() - self._started
         if self._since_boundary < self._close:
             step.before = before
         self._since_boundary += 1

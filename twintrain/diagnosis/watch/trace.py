@@ -166,6 +166,8 @@ class Trace:
         kept: weights of the model that was returned, or else of the one that was trained.
         log: series of numbers found in what the function returned, by name.
         compiled: some step asked for XLA.
+        seconds: it took.
+        seconds_to_first: of these, before its first step; None where there was none.
     """
 
     side: str
@@ -180,6 +182,8 @@ class Trace:
     log: dict[str, list[float]] = field(default_factory=dict)
     compiled: bool = False
     note: str = ""
+    seconds: float = 0.0
+    seconds_to_first: float | None = None
 
     @property
     def model(self) -> keras.Model | None:
