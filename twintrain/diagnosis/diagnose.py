@@ -192,7 +192,7 @@ def _look(pair: Pair) -> None:
 
 
 def attempt(pair: Pair, check: Callable[..., bool], *arguments: Any) -> bool:
-    """Let a check look, and whether it could; where it fails, that costs this check and no other."""
+    """Let a check look, and whether it could; where it fails, that costs this check alone."""
     try:
         return check(pair, *arguments)
     except Exception as error:

@@ -9,7 +9,7 @@ test says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -216,19 +216,27 @@ class HandMade(Subject):
     practices: dict[str, Practice] = field(default_factory=dict)
 
     def run(  # type: ignore[override]
-        self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = 0
+        self,
+        side: str,
+        epochs: int,
+        close: int,
+        most: int,
+        seconds: float,
+        seed: int = 0,
+        unshuffled: bool = False,
     ) -> Trace:
         trace, _ = train(side, self.practices[side], self.train, self.test, seed)
         trace.steps = trace.steps[:most]
         return trace
 
     def varied(self, train: Rows, test: Rows | None) -> HandMade:
-        return HandMade(self.functions, self.namespace, train, test, self.practices)
+        return replace(self, train=train, test=test)
 
 
 def subject_of(fit: Practice, loop: Practice, weighted: bool = False) -> HandMade:
     rows, test = data(ROWS, 0, weighted), data(TEST_ROWS, 1)
-    return HandMade({"build_model": fit.build}, {}, rows, test, {FIT: fit, LOOP: loop})
+    practices = {FIT: fit, LOOP: loop}
+    return HandMade({"build_model": fit.build}, {}, rows, test, practices=practices)
 
 
 def pair_of(

@@ -14,6 +14,7 @@ import functools
 import pickle
 import random
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ def _children(name: str, found: Any) -> Iterator[Child]:
         yield name, found.__func__, None
     elif isinstance(found, types.FunctionType):
         yield from _of_function(found)
+    elif isinstance(found, weakref.ref):  # the object that a decorated method is called on
+        yield name, found(), None
     elif isinstance(found, (tuple, list)):
         for index, value in enumerate(found):
             yield f"{name}[{index}]", value, None
@@ -245,7 +248,7 @@ def _internal_names(found: Any) -> set[str]:
 def _attributes_of_a_layer() -> set[str]:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    return {*vars(model), *vars(model.layers[0]), "history"}
+    return {*vars(model), *vars(model.layers[0]), "history"} - {"loss"}
 
 
 def _is_of_the_user(thing: Any) -> bool:
