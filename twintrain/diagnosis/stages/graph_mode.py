@@ -141,12 +141,14 @@ def check_graphs(pair: Pair, readings: dict[str, GraphReading], apart: Parting |
     """
     for side in SIDES:
         _note_failure(pair, side, readings[side])
-    differ = {side: reading for side, reading in readings.items() if reading.parts}
-    if apart is None and len(differ) != 1:
-        # Both sides go on with the same values, or none does.
-        return True
-    for side, reading in differ.items():
-        if reading.explained:
+    for side, reading in readings.items():
+        if reading.explained and apart is None:
+            names = ", ".join(change.name for change in reading.frozen[:_MOST_TRIED])
+            pair.findings.notes.append(
+                f"{side} changes {names} after its tf.function was traced, which goes on with the "
+                "first value. As they are, both sides train alike."
+            )
+        elif reading.explained:
             _name(pair, side, reading)
         elif reading.apart is not None:
             pair.findings.differing.append(
