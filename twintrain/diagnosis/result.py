@@ -72,8 +72,9 @@ class Cause(BaseModel):
         side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does
             by itself, the loop, because fit is what it is held against.
         first_visible: stage at which it shows first; mostly the one of the catalogue.
-        step: training step (from 0) at which it shows first; None where it shows before or after
-            all steps.
+        step: training step (from 1, over all epochs) at which it shows first; None where it shows
+            before or after all steps.
+        epoch: the epoch (from 1) which that step is of.
         evidence: replays first, where a computation could be done again; readings else.
         fix: what to do.
     """
@@ -82,6 +83,7 @@ class Cause(BaseModel):
     side: str
     first_visible: Stage
     step: int | None
+    epoch: int | None = None
     evidence: list[Evidence]
     fix: str = ""
 

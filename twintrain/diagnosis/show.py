@@ -70,7 +70,9 @@ def _cause(cause: Cause) -> RenderableType:
     pitfall = by_id(cause.id)
     where = f"First seen in: {cause.first_visible}"
     if cause.step is not None:
-        where += f", step {cause.step + 1}"
+        where += f", step {cause.step}"
+    if cause.epoch is not None and cause.epoch > 1:
+        where += f" (in epoch {cause.epoch})"
     parts: list[RenderableType] = [Text(where), Text()]
     parts += [part for table in _evidence(cause) for part in (table, Text())]
     parts += _mend(pitfall, cause.fix)
@@ -123,9 +125,7 @@ def _numbers(found: Diagnosis) -> str:
     first = "Nothing" if found.first_divergence is None else ""
     line = f"{first} differs by more than {found.tolerance:.1g} in the first {found.steps} steps."
     if found.first_divergence is not None:
-        worst = found.first_divergence
-        ulps = f", {worst.max_ulps} units in the last place" if worst.max_ulps is not None else ""
-        line = f"First divergence: {worst.describe()}{ulps}."
+        line = f"First divergence: {found.first_divergence.describe()}."
     if found.max_abs_difference is not None:
         line += f" Largest difference of the weights: {found.max_abs_difference:.3g}."
     return f"{line} {found.seconds:.0f} s."

@@ -11,7 +11,7 @@ from twintrain.diagnosis.replay.tolerances import (
     ROUNDING,
     UNSEEDED,
 )
-from twintrain.diagnosis.result import Diagnosis, Verdict
+from twintrain.diagnosis.result import Cause, Diagnosis, Verdict
 from twintrain.diagnosis.stages.findings import Findings
 from twintrain.diagnosis.stages.lockstep_tables import (
     BATCH,
@@ -51,11 +51,12 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
     unexplained += findings.differing
     if findings.apart and not findings.causes:
         unexplained.append(findings.apart)
+    causes = sorted(findings.causes, key=lambda cause: order(cause.id))
     named = {cause.id for cause in findings.causes}
     measured = [value for value in curve if value is not None]
     return Diagnosis(
         verdict=verdict_of(findings, unexplained),
-        causes=sorted(findings.causes, key=lambda cause: order(cause.id)),
+        causes=[_placed(pair, cause) for cause in causes],
         first_divergence=first,
         max_abs_difference=measured[-1] if measured else final,
         steps=len(tables),
@@ -68,6 +69,14 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
         curve=curve,
         tables=tables,
     )
+
+
+def _placed(pair: Pair, cause: Cause) -> Cause:
+    """A cause with its step counted from one, and the epoch that is of."""
+    if cause.step is None:
+        return cause
+    epoch = 1 if cause.step < pair.side(cause.side).first_epoch else 2
+    return cause.model_copy(update={"step": cause.step + 1, "epoch": epoch})
 
 
 def verdict_of(findings: Findings, unexplained: list[str]) -> Verdict:

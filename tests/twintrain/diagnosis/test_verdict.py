@@ -57,7 +57,7 @@ def test_what_is_not_explained_is_unknown_where_the_sides_differ() -> None:
     found = concluded(pair, replayed=False)
     assert (found.verdict, found.unexplained) == ("unknown", ["something"])
     assert found.first_divergence is not None
-    assert (found.first_divergence.step, found.first_divergence.stage) == (3, "update")
+    assert (found.first_divergence.step, found.first_divergence.stage) == (4, "update")
 
 
 def test_what_is_not_explained_does_not_matter_where_they_are_equal() -> None:

@@ -77,7 +77,7 @@ def first_divergence(tables: list[list[Difference]], tolerance: float) -> Diverg
     for number, table in enumerate(tables):
         for difference in table:
             if difference.exceeds(tolerance):
-                return Divergence(step=number, **difference.model_dump())
+                return Divergence(step=number + 1, **difference.model_dump())
     return None
 
 
