@@ -26,6 +26,7 @@ from twintrain.diagnosis.longer_runs import (
     Long,
     read_graphs,
     run_longer,
+    run_on_other_rows,
     said_epochs,
     sides_apart,
 )
@@ -33,6 +34,7 @@ from twintrain.diagnosis.result import Diagnosis, Look
 from twintrain.diagnosis.stages import (
     batches,
     end_of_run,
+    epochs,
     evaluation,
     forward,
     gradients,
@@ -62,6 +64,7 @@ from twintrain.errors import TwintrainError
 STAGES = (
     start,
     models,
+    epochs,
     batches,
     forward,
     loss,
@@ -168,8 +171,8 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
             raise
         subject = subject.whole()
         once, twice = _watch(subject, budget)
-    _need_steps(once)
-    fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
+    _need_steps(twice)
+    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
     if runs is not None:
         _compare_graphs(pair, runs, budget)
@@ -182,7 +185,7 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
     replayed = not pair.findings.unexplained and len(pair.losses) == len(SIDES)
     if any(_starts_with_nan(side) for side in pair.sides):
         pair.findings.notes.append("A loss is not a number from the first step on.")
-    _compare_endings(pair, runs)
+    _compare_endings(pair, runs, budget)
     return conclude(pair, repeat, replayed)
 
 
@@ -211,7 +214,7 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
         with budget.phase(f"watching {side} with nothing shuffled"):
             seconds = budget.share(_RUNS)
             twice[side] = pair.subject.run(side, 2, CLOSE, MOST_STEPS, seconds, unshuffled=True)
-    fit, loop = (read_side(twice[side], _first_epoch(once[side]), pair.subject) for side in SIDES)
+    fit, loop = (_read(once[side], twice[side], pair.subject) for side in SIDES)
     still = Pair(fit, loop, pair.subject, pair.findings)
     told = list(pair.findings.unexplained)
     with budget.phase("replaying the steps"):
@@ -237,7 +240,7 @@ def _compare_graphs(pair: Pair, runs: Long, budget: Budget) -> None:
         pair.findings.compared("tf.function", f"neither side uses it; {epochs} as they are")
 
 
-def _compare_endings(pair: Pair, runs: Long | None) -> None:
+def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     """Compare when the longer runs stop, and which weights they keep."""
     findings = pair.findings
     if runs is None:
@@ -247,7 +250,8 @@ def _compare_endings(pair: Pair, runs: Long | None) -> None:
         why = "a side does not run on little data for many epochs"
         findings.not_compared("end of run", why, open_=True)
     else:
-        told_apart = attempt(pair, check_ending, runs.graphs, runs.test)
+        again = lambda side: run_on_other_rows(runs, side, budget)  # noqa: E731
+        told_apart = attempt(pair, check_ending, runs.graphs, runs.test, again)
         # Weights that are equal in the end were kept alike, also where no epoch was seen to end.
         if told_apart or not findings.apart:
             findings.compared("end of run", f"within {runs.epochs} epochs")
@@ -285,14 +289,17 @@ def _watch(subject: Subject, budget: Budget) -> tuple[dict[str, Trace], dict[str
     return once, twice
 
 
-def _first_epoch(once: Trace) -> int:
+def _read(once: Trace, twice: Trace, subject: Subject) -> Side:
+    """A side, read from what it did when it was asked for one epoch, and for two."""
+    return read_side(twice, _first_epoch(once, twice), subject, len(once.steps))
+
+
+def _first_epoch(once: Trace, twice: Trace) -> int:
     """Steps in a training of one epoch; in one that did not end, those before data began anew."""
-    if once.complete:
+    if once.complete and once.steps:
         return len(once.steps)
-    return next(
-        (number for number, step in enumerate(once.steps, start=1) if step.boundary),
-        len(once.steps),
-    )
+    steps = once.steps or twice.steps
+    return next((number for number, step in enumerate(steps, start=1) if step.boundary), len(steps))
 
 
 def _need_steps(runs: dict[str, Trace]) -> None:

@@ -142,6 +142,20 @@ def _apart(runs: Long, budget: Budget) -> Parting | None:
     return parting(fit, loop, nudged)
 
 
+def run_on_other_rows(runs: Long, side: str, budget: Budget) -> Milestones | None:
+    """One side's longer run with its training rows in another order and other test targets, so
+    that every figure it could stop by is another.
+    """
+    moved, _ = runs.subject.train.reordered()
+    test = runs.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if runs.test else None
+    subject = runs.subject.varied(moved, test)
+    with budget.phase(f"running {side} on other rows"):
+        try:
+            return subject.run_plain(side, runs.epochs, budget.share(_RUNS))
+        except UserCodeError:
+            return None
+
+
 def said_epochs(runs: Long) -> str:
     """After which epochs the weights of the two sides were compared."""
     found = compared_epochs(runs.graphs[FIT], runs.graphs[LOOP])
