@@ -21,6 +21,7 @@ class LossCall:
 
     loss: keras.Loss
     weights: Any
+    targets: Any = None
 
 
 @dataclass
@@ -67,6 +68,8 @@ class Step:
         applied: the first update by an optimizer; None where none was seen.
         optimizer_after: the optimizer's own variables after the step, kept as `after` is.
         boundary: a data-set iteration began right after this step.
+        fed: targets and weights as the data has them, where they are those of other rows than the
+            inputs; None where each row came with its own.
     """
 
     model: keras.Model
@@ -85,6 +88,7 @@ class Step:
     applied: Applied | None = None
     optimizer_after: Arrays | None = None
     boundary: bool = False
+    fed: tuple[Any, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -166,6 +170,7 @@ class Trace:
         kept: weights of the model that was returned, or else of the one that was trained.
         log: series of numbers found in what the function returned, by name.
         compiled: some step asked for XLA.
+        buffers: of all calls of `Dataset.shuffle`, in order.
     """
 
     side: str
@@ -179,6 +184,7 @@ class Trace:
     kept: Arrays | None = None
     log: dict[str, list[float]] = field(default_factory=dict)
     compiled: bool = False
+    buffers: list[int] = field(default_factory=list)
     note: str = ""
 
     @property
