@@ -41,7 +41,9 @@ from twintrain.diagnosis.stages import (
     metrics,
     models,
     start,
+    targets,
     update,
+    validation_split,
 )
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.lockstep_tables import (
@@ -70,7 +72,9 @@ Report = Callable[[str], None]
 STAGES = (
     start,
     models,
+    validation_split,
     batches,
+    targets,
     forward,
     loss,
     gradients,

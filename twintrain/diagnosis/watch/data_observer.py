@@ -33,7 +33,7 @@ class DataObserver:
         self, original: Callable[..., Any], dataset: Any, *arguments: Any, **named: Any
     ) -> Any:
         found = original(dataset, *arguments, **named)
-        buffer = arguments[0] if arguments else named.get("buffer_size")
+        buffer: Any = arguments[0] if arguments else named.get("buffer_size")
         if is_concrete(buffer):
             self._recording.trace.buffers.append(int(buffer))
         return found
