@@ -25,6 +25,7 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import rows_to_train_on
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
+from twintrain.diagnosis.watch.user_module import UserCodeError
 
 # Another run, to see whether rows are changed at random.
 OTHER_SEED = 77
@@ -66,6 +67,9 @@ def check_count(pair: Pair) -> bool:
         return True
     at_fault = FIT if _MISSING[fit] > _MISSING[loop] else LOOP
     kind, found = (fit, fit_rows) if at_fault == FIT else (loop, loop_rows)
+    missing = rows[at_fault] - max(found)
+    if pair.findings.has("targets_misaligned") and 0 < missing < _size(pair.side(at_fault)):
+        return True  # a shift of the targets leaves the rows at an end without one
     data = pair.subject.train
     of = f" of {data.amount}" if data.cut or rows[at_fault] < len(data) else ""
     pair.findings.name_cause(
@@ -117,10 +121,8 @@ def _repeats(side: Side) -> bool:
 
 
 def _compare_buffers(pair: Pair) -> None:
-    """Compare the buffers by themselves, where the rows that were kept all fit in but those of the
+    """Compare the buffers by themselves, where the rows that were kept fit in but those of the
     whole data do not.
-
-    A buffer of just the rows that were kept was computed from them, and grows with the data.
     """
     data = pair.subject.train
     if not data.cut or data.total is None:
@@ -128,7 +130,7 @@ def _compare_buffers(pair: Pair) -> None:
     small = {}
     for side in pair.sides:
         buffer = max(side.trace.buffers, default=0)
-        if len(data) * SMALL_BUFFER < buffer < data.total * SMALL_BUFFER and buffer != len(data):
+        if 0 < buffer < data.total * SMALL_BUFFER and _is_constant(pair, side, buffer):
             small[side.name] = buffer
     if len(small) == 1:
         ((at_fault, buffer),) = small.items()
@@ -136,6 +138,16 @@ def _compare_buffers(pair: Pair) -> None:
             "buffer of shuffle()", f"{buffer:,} rows", f"{data.total:,} rows, as many as there are"
         )
         pair.findings.name_cause("shuffle_buffer_too_small", at_fault, 0, evidence)
+
+
+def _is_constant(pair: Pair, side: Side, buffer: int) -> bool:
+    """Whether a buffer is the same on fewer rows: it does not grow with the data."""
+    fewer = pair.subject.train.shortened(len(pair.subject.train) // 2, shuffled_targets=False)
+    varied = pair.subject.varied(fewer, pair.subject.test)
+    try:
+        return buffer in varied.run(side.name, 1, 0, 1, OTHER_SECONDS).buffers
+    except UserCodeError:
+        return False
 
 
 def _smaller_buffer(orders: dict[str, tuple[str, int]]) -> str | None:

@@ -83,7 +83,8 @@ def split_of(pair: Pair, side: Side) -> Split | None:
         return None
     counter = RowCounter(pair.subject.train)
     end = side.first_epoch
-    trained = counter.count(rows[:end]), counter.count(rows[end:])
+    # Of a training of one epoch there is no second one.
+    trained = counter.count(rows[:end]), counter.count(rows[end:] or rows[:end])
     first = [e for e in side.trace.evaluations if e.position == end]
     read = [_training_rows(pair, evaluation) for evaluation in first]
     evaluated = counter.count([found for found in read if found is not None])
@@ -106,16 +107,27 @@ def rows_to_train_on(pair: Pair) -> dict[str, int]:
     """Per side, how many rows an epoch of it should have: those it does not hold back."""
     splits = {side.name: split_of(pair, side) for side in pair.sides}
     holding = [split for split in splits.values() if split is not None and split.holds_back]
-    fewest = min((int(split.given.sum()) for split in holding), default=len(pair.subject.train))
+    # Without another split, both have the same rows; a side may train on a part of them.
+    most = max((int(split.given.sum()) for split in holding), default=len(pair.subject.train))
     found = {}
     for name, split in splits.items():
-        if split is not None and split.holds_back:
-            found[name] = int(split.given.sum())
-        elif split is None or pair.findings.has("validation_split_differs"):
+        if split is None:
             found[name] = len(pair.subject.train)
+        elif not pair.findings.has("validation_split_differs"):
+            found[name] = most
         else:
-            found[name] = fewest  # the same split, of which it trains on a part
+            found[name] = int((split.given if split.holds_back else split.counter.capacity).sum())
     return found
+
+
+def hold_the_same_back(pair: Pair) -> bool:
+    """Whether both sides evaluate the same training rows that they do not train on, and maybe
+    others.
+    """
+    fit, loop = (split_of(pair, side) for side in pair.sides)
+    if fit is None or loop is None:
+        return False
+    return bool(fit.held.any()) and np.array_equal(fit.held, loop.held)
 
 
 @looks_for("validation_split_differs")

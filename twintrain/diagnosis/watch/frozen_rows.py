@@ -17,9 +17,8 @@ import tensorflow as tf
 from twintrain.errors import TwintrainError
 
 # Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a
-# loop treats data. Not a power of two: a buffer of as many rows then comes from the data, and is no
-# number that somebody wrote.
-MOST_BATCHES = 33
+# loop treats data.
+MOST_BATCHES = 32
 # For code that only runs on all of its data.
 MOST_ROWS = 20_000
 # Time for counting the rows behind those that are kept; most data is through sooner.
