@@ -67,6 +67,10 @@ PLANTINGS = {
     "batch_size_differs": Planting(),
     "epoch_truncated": Planting(),
     "last_batch_dropped": Planting(not_beside=frozenset({"epoch_truncated"})),
+    "validation_split_differs": Planting(
+        not_beside=frozenset({"epoch_truncated", "last_batch_dropped", "evaluation_set_differs"})
+    ),
+    "targets_misaligned": Planting(),
     "preprocessing_differs": Planting(Trait.SCALE),
     "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
     "training_flag_missing": Planting(Trait.TWO_MODES),
@@ -215,6 +219,7 @@ class _Loop:
         self.kept = model.get_weights()
         self.sums: list[np.ndarray] = []
         self.batches: list[tuple[float, int]] = []
+        self.held: tf.data.Dataset | None = None
 
     def has(self, id_: str) -> bool:
         return id_ in self.planted
@@ -233,6 +238,8 @@ class _Loop:
 
     def train(self, ds: tf.data.Dataset, epochs: int) -> tuple[keras.Model, dict[str, list[float]]]:
         log: dict[str, list[float]] = {"loss": [], "val_loss": []}
+        if self.has("validation_split_differs"):
+            ds, self.held = _last_fifth_held_back(ds)
         data = self._data(ds)
         for _ in range(epochs):
             if not self.has("metrics_not_reset"):
@@ -260,6 +267,8 @@ class _Loop:
             data = data.map(lambda x, *rest: (x / 255.0, *rest))
         if self.has("augmentation_one_sided"):
             data = data.map(lambda x, *rest: (_augmented(x), *rest))
+        if self.has("targets_misaligned"):
+            data = data.map(lambda x, y, *rest: (x, _of_the_row_before(y), *rest))
         return data
 
     def _batched(self, ds: tf.data.Dataset, rows: int, batch: int) -> tf.data.Dataset:
@@ -349,7 +358,7 @@ class _Loop:
         )
 
     def _evaluate(self) -> float:
-        data = self.setup.test()
+        data = self.setup.test() if self.held is None else self.held
         if self.has("evaluation_set_differs"):
             data = data.take(max(1, sum(1 for _ in data) // 2))
         return self._mean(data, training=self.has("evaluation_training_mode"))
@@ -373,6 +382,18 @@ class _Loop:
             return False
         self.wait += 1
         return self.wait >= self.setup.stopping + (3 if self.has("early_stopping_rule") else 0)
+
+
+def _last_fifth_held_back(ds: tf.data.Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Rows to train on, and the last ones for evaluation, in batches as before."""
+    sizes = [_rows_in(element) for element in ds]
+    kept = sum(sizes) * 4 // 5
+    rows = ds.unbatch()
+    return rows.take(kept).batch(sizes[0]), rows.skip(kept).batch(sizes[0])
+
+
+def _of_the_row_before(y: Any) -> Any:
+    return keras.tree.map_structure(lambda part: tf.roll(part, 1, axis=0), y)
 
 
 def _augmented(x: Any) -> Any:

@@ -43,7 +43,9 @@ from twintrain.diagnosis.stages import (
     metrics,
     models,
     start,
+    targets,
     update,
+    validation_split,
 )
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
@@ -65,6 +67,8 @@ STAGES = (
     start,
     models,
     epochs,
+    validation_split,
+    targets,
     batches,
     forward,
     loss,

@@ -76,6 +76,18 @@ STANDARDISED_DECIMALS = 2
 RECOGNISED = 0.9
 # What was pulled from the data set explains the inputs better than they do themselves.
 PULLED = 0.5
+# Rows that a piece of the data may lack: equal rows cannot be told apart.
+SCATTERED = 0.1
+# Share of labels that would have to change for a part of the rows to be like all of them; chance
+# makes this of a hundred rows or so.
+UNREPRESENTATIVE = 0.05
+# Share of inputs with another row's target that labels with some noise in them do not reach.
+WRONG_PAIRS = 0.05
+# Share of fed targets that must be targets of the data.
+KNOWN_TARGETS = 0.95
+# By how many rows, as a share, the classes of fed targets may differ from those of the rows they
+# were dealt out anew to: a shift loses the rows at the ends.
+SAME_CLASSES = 0.02
 # A full shuffle moves some row by nearly the whole length of the data; this is far from it.
 SMALL_BUFFER = 0.6
 # Factor between two buffers that is not the chance of the draw.

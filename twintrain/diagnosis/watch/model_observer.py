@@ -79,7 +79,8 @@ class ModelObserver:
         of_a_step = self._recording.tapes and step is not None and step.target is None
         if of_a_step and step is not None and self._losses.outermost:
             weights = arguments[2] if len(arguments) > 2 else named.get("sample_weight")
-            step.losses.append(LossCall(loss, weights))
+            targets = arguments[0] if arguments else named.get("y_true")
+            step.losses.append(LossCall(loss, weights, targets))
         with self._losses:
             return original(loss, *arguments, **named)
 

@@ -21,6 +21,7 @@ class LossCall:
 
     loss: keras.Loss
     weights: Any
+    targets: Any = None
 
 
 @dataclass
@@ -67,6 +68,8 @@ class Step:
         applied: the first update by an optimizer; None where none was seen.
         optimizer_after: the optimizer's own variables after the step, kept as `after` is.
         boundary: a data-set iteration began right after this step.
+        fed: targets and weights as the data has them, where they are those of other rows than the
+            inputs; None where each row came with its own.
     """
 
     model: keras.Model
@@ -85,6 +88,7 @@ class Step:
     applied: Applied | None = None
     optimizer_after: Arrays | None = None
     boundary: bool = False
+    fed: tuple[Any, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -168,6 +172,7 @@ class Trace:
         compiled: some step asked for XLA.
         seconds: it took.
         seconds_to_first: of these, before its first step; None where there was none.
+        buffers: of all calls of `Dataset.shuffle`, in order.
     """
 
     side: str
@@ -181,6 +186,7 @@ class Trace:
     kept: Arrays | None = None
     log: dict[str, list[float]] = field(default_factory=dict)
     compiled: bool = False
+    buffers: list[int] = field(default_factory=list)
     note: str = ""
     seconds: float = 0.0
     seconds_to_first: float | None = None
