@@ -124,7 +124,10 @@ def test_last_weights_where_the_other_side_keeps_the_best_are_named(side: str) -
     pair = ended(last, best) if side == "keras_fit" else ended(best, last)
     assert named(pair) == [("best_weights_not_restored", side, None)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.expected) == ("of epoch 9 of 9, the last", "of epoch 6 of 9")
+    assert (evidence.observed, evidence.expected) == (
+        "of epoch 9 of 9, the last",
+        "of epoch 6 of 9",
+    )
 
 
 def test_where_the_last_epoch_is_the_best_both_are_the_same() -> None:

@@ -52,7 +52,11 @@ def test_another_optimizer_or_setting_is_named(
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
     assert pair.findings.causes[0].first_visible is Stage.UPDATE
     (evidence,) = pair.findings.causes[0].evidence
-    assert (evidence.quantity, evidence.observed, evidence.expected) == (quantity, observed, correct)
+    assert (evidence.quantity, evidence.observed, evidence.expected) == (
+        quantity,
+        observed,
+        correct,
+    )
 
 
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
