@@ -30,6 +30,7 @@ SUM = "sum over batches"
 TOTAL = "sum over examples"
 PER_ROW = "sum over batches, divided by the rows"
 FEWER = "sum over batches, divided by one fewer"
+NEVER = "of a metric that is never updated"
 AFTER = "after the updates"
 WAYS = (
     RIGHT,
@@ -42,6 +43,7 @@ WAYS = (
     TOTAL,
     PER_ROW,
     FEWER,
+    NEVER,
 )
 
 Epoch = list[np.ndarray]
@@ -88,6 +90,8 @@ class Quantity:
         """The figure of one epoch."""
         if not epoch:
             return float("nan")
+        if way == NEVER:
+            return 0.0
         if way == RIGHT:
             return self.finish(sum(epoch[1:], epoch[0]))
         if way == LAST:

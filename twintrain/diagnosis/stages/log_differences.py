@@ -12,6 +12,7 @@ from twintrain.diagnosis.replay.figures import (
     BATCHES,
     FEWER,
     LAST,
+    NEVER,
     OF_RUNNING,
     PER_ROW,
     RIGHT,
@@ -44,6 +45,17 @@ _IDS = {
     TOTAL: (_DEFINITION,),
     PER_ROW: (_DEFINITION,),
     FEWER: (_DEFINITION,),
+    NEVER: (_DEFINITION,),
+}
+# What to do about it, where the catalogue's words are of something else.
+_FIXES = {
+    OF_RUNNING: "Read the metric once, at the end of the epoch: {} is a mean of its running means.",
+    SUM: "Divide by what was added up: {} is a sum over batches.",
+    TOTAL: "Divide by the rows: {} is a sum over them.",
+    PER_ROW: "Multiply each batch's mean by its rows before dividing by all rows: {} does not.",
+    FEWER: "Divide by the number of batches: {} is divided by the number of the last one.",
+    NEVER: "Update its metric in every step: {} is 0. A train_step that returns the names of "
+    "model.metrics has these logged, and not what it returns.",
 }
 # What is shown of one cause.
 _MOST_EVIDENCE = 3
@@ -157,11 +169,7 @@ class Differences:
         """Add the pitfalls of a way of averaging, if it has any."""
         right = figures.like(found.quantity) or found.quantity
         for id_ in _IDS.get(found.averaged, ()):
-            fix = None
-            if id_ == _DEFINITION:
-                fix = (
-                    f"Report the mean over the rows of an epoch; {reported.name} is a {found.way}."
-                )
+            fix = _FIXES[found.way].format(reported.name) if id_ == _DEFINITION else None
             quantity = f"as logged ({found.averaged})"
             self._add(id_, figures, reported, quantity, found, right.series(RIGHT), fix)
 
