@@ -101,6 +101,19 @@ PLANTINGS = {
     "loss_before_update": Planting(
         not_beside=frozenset({"metrics_not_reset", "metric_batch_average"})
     ),
+    "last_batch_logged": Planting(
+        not_beside=frozenset({"metrics_not_reset", "metric_batch_average", "loss_before_update"})
+    ),
+    "metric_definition_differs": Planting(
+        not_beside=frozenset(
+            {
+                "regularization_losses_missing",
+                "metrics_not_reset",
+                "last_batch_logged",
+                "loss_before_update",
+            }
+        )
+    ),
     "ema_not_finalized": Planting(
         not_beside=frozenset({"optimizer_differs"}),
         optimizer={"use_ema": True, "ema_momentum": 0.9},
@@ -294,7 +307,10 @@ class _Loop:
             variables = variables[len(variables) // 2 :]
         gradients = tape.gradient(scaled, variables)
         self._update(number, gradients, variables)
-        self.batches.append((float(loss), _rows_in(x)))
+        reported = float(loss)
+        if self.has("metric_definition_differs"):
+            reported -= float(sum(float(added) for added in model.losses))
+        self.batches.append((reported, _rows_in(x)))
 
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -352,6 +368,8 @@ class _Loop:
     def _reported(self, data: tf.data.Dataset) -> float:
         if self.has("loss_before_update"):
             return self._mean(data, training=False)
+        if self.has("last_batch_logged"):
+            return self.batches[-1][0]
         values, sizes = zip(*self.batches, strict=True)
         return float(
             np.average(values, weights=None if self.has("metric_batch_average") else sizes)

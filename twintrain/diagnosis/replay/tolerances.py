@@ -145,6 +145,10 @@ AVERAGE_APART = 1e-6
 
 # Logs hold means over an epoch, often rounded to float32 in every step.
 FIGURE = Tolerance(2e-4, 2e-6)
+# People round what they log. Fewer decimals than this may be chance: 0.75 is a share of rows.
+FEWEST_DECIMALS, MOST_DECIMALS = 3, 6
+# A decimal number that went through float32.
+SAME_DECIMAL = 1e-7
 
 # Divisors that must not be zero.
 
