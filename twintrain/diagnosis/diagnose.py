@@ -32,6 +32,7 @@ from twintrain.diagnosis.replay.tolerances import (
 from twintrain.diagnosis.result import Diagnosis, Verdict
 from twintrain.diagnosis.stages import (
     batches,
+    clipping,
     end_of_run,
     evaluation,
     forward,
@@ -40,6 +41,7 @@ from twintrain.diagnosis.stages import (
     loss,
     metrics,
     models,
+    optimizer_state,
     start,
     update,
 )
@@ -74,7 +76,9 @@ STAGES = (
     forward,
     loss,
     gradients,
+    clipping,
     update,
+    optimizer_state,
     learning_rate,
     evaluation,
     metrics,

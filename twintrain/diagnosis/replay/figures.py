@@ -143,7 +143,7 @@ def figure_of(
     """One figure of one batch."""
     if name.startswith("loss"):
         found = mean_loss(
-            declared, LossPractice(weighting="none"), Batch(y, outputs, None, 0.0, step.size)
+            declared, LossPractice(weighted=False), Batch(y, outputs, None, 0.0, step.size)
         )
         added = float(sum(float(x) for x in step.model.losses)) if name == "loss" else 0.0
         return (float(found[0]) if found is not None else float("nan")) + added
