@@ -301,7 +301,7 @@ def kept_targets(y: Any, padding: int) -> tf.Tensor | None:
     where the targets are not of that form.
     """
     y = tf.convert_to_tensor(y)
-    if y.shape.rank == 3 and y.shape[-1] == 1:
+    if y.shape.rank > 2 and y.shape[-1] == 1:
         y = tf.squeeze(y, -1)
     if y.shape.rank < 2:
         return None

@@ -19,6 +19,7 @@ from twintrain.diagnosis.replay.losses import (
     batch_of,
     common_losses,
     declared_by,
+    mean_loss,
 )
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, SUM_TO_ONE, forward_tolerance
@@ -234,10 +235,22 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
             continue
         if name == "divisor" and _same_divisor(fit, loop):
             continue
+        if name == "mask" and masks(fit) and masks(loop):
+            pair.findings.unexplained.append(
+                f"keras_fit and custom_loop leave other positions out of the loss: {_kept(fit)} of "
+                f"those of step 1 count in keras_fit, {_kept(loop)} in custom_loop"
+            )
+            continue
         if _at_fault(name, fit, loop) == FIT:
             _name(pair, pair.fit, name, (fit, ours), (loop, theirs))
         else:
             _name(pair, pair.loop, name, (loop, theirs), (fit, ours))
+
+
+def _kept(reading: LossReading) -> int:
+    """How many values count in the first step that was read."""
+    found = mean_loss(reading.declared, reading.practice, next(iter(reading.batches.values())))
+    return 0 if found is None else int(found[1])
 
 
 def _same_factor(fit: LossReading, loop: LossReading) -> bool:
@@ -268,24 +281,18 @@ def _name(
     """
     reading, value = observed
     other, right = correct
-    changes = {name: right}
-    replayed = reading
-    if name == "weighted" and right:
-        # The weights are those of the other side's batches, where this one has none.
-        number = next(iter(reading.batches))
-        if reading.batches[number].w is None and number in other.batches:
-            changes, replayed = {}, other
-    elif name == "weighted":
-        changes = {}  # without weights there is nothing to replay
-    elif name == "reduction":
-        changes["factor"] = other.practice.factor
     number = next(iter(reading.batches))
+    changes = {name: right}
+    if name == "reduction":
+        changes["factor"] = other.practice.factor
     evidence: list[Evidence] = [
-        by_replay(
+        by_reading(f"weights of the rows in the loss of step {number + 1}", "not used", "used")
+        if name == "weighted" and reading.batches[number].w is None
+        else by_replay(
             f"loss of step {number + 1}",
             _target(side, number) * reading.factors.get(number, 1.0),
             reading.replay(number),
-            replayed.replay(number, replace(replayed.practice, **changes)),
+            reading.replay(number, replace(reading.practice, **changes)),
         )
     ]
     if name == "divisor":

@@ -108,6 +108,6 @@ def _fix_of_reduction(reading: LossReading, other: LossReading, side: str) -> st
             "out."
         )
     return (
-        f"Divide by the number of values in the batch, as {side} does, and not by "
+        f"Divide by the number of values that count in the batch, as {side} does, and not by "
         f"{1 / found.factor:.6g} in every batch."
     )

@@ -39,14 +39,14 @@ def check_manual_update(pair: Pair, side: Side) -> None:
     applied = [step.applied for step in pair.other(side.name).steps if step.applied is not None]
     if applied and _follows(pair, side, applied):
         return
-    rate = _descent(side.close)
-    if rate is None:
+    rates = _descent(side.close)
+    if rates is None:
         pair.findings.unexplained.append(
             f"{side.name}: no update rule that was tried gives its new weights"
         )
         return
-    _compare_descent(pair, side, rate, applied)
-    _check_constraints(pair, side, rate)
+    _compare_descent(pair, side, rates, applied)
+    _check_constraints(pair, side, rates[0])
 
 
 def _follows(pair: Pair, side: Side, applied: list[Applied]) -> bool:
@@ -101,27 +101,61 @@ def _name_reset(
     )
 
 
-def _compare_descent(pair: Pair, side: Side, rate: float, applied: list[Applied]) -> None:
-    """Hold plain descent against the other side's optimizer."""
+def _compare_descent(pair: Pair, side: Side, rates: list[float], applied: list[Applied]) -> None:
+    """Hold plain descent against the other side's optimizer.
+
+    Args:
+        pair: findings go here.
+        side: that descends.
+        rates: in each of its close steps.
+        applied: the updates of the other side; empty where none was seen.
+    """
     first = applied[0] if applied else None
     wanted = "none seen" if first is None else settings(first.optimizer)["class"]
-    right = 0.0 if first is None else first.learning_rate
-    plain = first is not None and not _remembers(first)
-    if wanted == "SGD" and plain and each_close(rate, right, MEDIAN_RATE):
+    if first is not None and wanted == "SGD" and not _remembers(first):
+        _compare_rates(pair, side, rates, applied)
         return
-    other = pair.other(side.name)
     pair.findings.name_cause(
         "optimizer_differs",
         LOOP,
         0,
-        *(_replayed(side, rate, applied) if applied else []),
+        *(_replayed(side, rates[0], applied) if applied else []),
         by_reading("optimizer", "gradient descent by hand", wanted),
-        by_reading("learning rate", rate, right),
-        fix=f"Update with {written(first)}, as in {other.name}." if first else None,
+        by_reading("learning rate", rates[0], first.learning_rate if first else 0.0),
+        fix=f"Update with {written(first)}, as in {pair.other(side.name).name}." if first else None,
     )
 
 
+def _compare_rates(pair: Pair, side: Side, rates: list[float], applied: list[Applied]) -> None:
+    """Hold the rates of plain descent against those of an optimizer that does the same."""
+    steps = [step for step in side.close if step.number < len(applied)]
+    right = [applied[step.number].learning_rate for step in steps]
+    varies = [not each_close(seen, float(np.median(seen)), DESCENT_RATE) for seen in (rates, right)]
+    if not any(varies) and each_close(np.median(rates), np.median(right), MEDIAN_RATE):
+        return
+    for step, found, wanted in zip(steps, rates, right, strict=False):
+        if any(varies) and each_close(found, wanted, DESCENT_RATE):
+            continue
+        other = pair.other(side.name)
+        # Of the two, the one whose rate does not vary lacks the schedule.
+        at_fault = LOOP if varies == [False, False] or varies[1] else other.name
+        observed, correct = (found, wanted) if at_fault == side.name else (wanted, found)
+        ids = "learning_rate_schedule" if any(varies) else "optimizer_differs"
+        replayed = _replayed(side, found, applied) if at_fault == side.name else []
+        pair.findings.name_cause(
+            ids,
+            at_fault,
+            step.number,
+            *replayed,
+            by_reading(f"learning rate in step {step.number + 1}", observed, correct),
+            fix=f"Update with the rate of {pair.other(at_fault).name}: {correct:.6g} in step "
+            f"{step.number + 1}.",
+        )
+        return
+
+
 def _remembers(applied: Applied) -> bool:
+    """Whether a step of descent depends on those before it."""
     return bool(settings(applied.optimizer).get("momentum"))
 
 
@@ -189,20 +223,26 @@ def _outside(steps: list[CompleteStep]) -> tuple[CompleteStep, int] | None:
     return None
 
 
-def _descent(steps: list[CompleteStep]) -> float | None:
-    """The rate at which plain gradient descent gives the new weights; None where none does."""
-    rates = []
+def _descent(steps: list[CompleteStep]) -> list[float] | None:
+    """Per step, the rate at which plain gradient descent gives the new weights; None where none
+    does.
+    """
+    found = []
     for step in steps:
+        rates = []
         for position, gradient in zip(step.sources, step.gradients, strict=True):
-            if gradient is None or position < 0:
+            if gradient is None or position < 0 or not gradient.any():
                 continue
             moved = (step.before[position] - step.after[position]).astype(np.float64)
             rate = _rate(moved, gradient)
             if not each_close(moved, rate * gradient, DESCENT):
                 return None
             rates.append(rate)
-    middle = float(np.median(rates)) if rates else 0.0
-    return middle if middle > 0 and each_close(rates, middle, DESCENT_RATE) else None
+        middle = float(np.median(rates)) if rates else 0.0
+        if middle <= 0 or not each_close(rates, middle, DESCENT_RATE):
+            return None
+        found.append(middle)
+    return found
 
 
 def _rate(moved: np.ndarray, gradient: np.ndarray) -> float:

@@ -41,10 +41,10 @@ def test_descent_by_hand_instead_of_an_optimizer_is_named_with_its_rate(
     pair = pair_of(Practice(optimizer=optimizer), Practice(optimizer=None, by_hand=descend))
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
-    change, kind, rates = pair.findings.causes[0].evidence
+    change, *kinds, rates = pair.findings.causes[0].evidence
     assert float(change.observed) == pytest.approx(float(change.replayed), rel=1e-2)
     assert float(change.observed) != pytest.approx(float(change.correct), rel=1e-2)
-    assert (kind.observed, kind.expected) == ("gradient descent by hand", name)
+    assert [kind.expected for kind in kinds] == ([name] if name != "SGD" else [])
     assert float(rates.observed) == pytest.approx(RATE, rel=1e-2)
     assert float(rates.expected) == pytest.approx(rate)
 
@@ -141,3 +141,42 @@ def test_descent_by_hand_without_the_momentum_of_the_other_side_is_named() -> No
     pair = pair_of(Practice(optimizer=with_momentum), Practice(optimizer=None, by_hand=descend))
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+
+
+class Decaying:
+    """Descent by hand at a rate that is halved in every epoch."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, variable: keras.Variable, gradient: Any) -> None:
+        rate = RATE if self.calls < 4 * STEPS else RATE / 2
+        self.calls += 1
+        variable.assign_sub(rate * gradient)
+
+
+def decaying() -> keras.Optimizer:
+    schedules = keras.optimizers.schedules
+    return keras.optimizers.SGD(schedules.PiecewiseConstantDecay([STEPS - 1], [RATE, RATE / 2]))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "by_hand", "side"),
+    [
+        (decaying, descend, "custom_loop"),
+        (sgd, Decaying(), "keras_fit"),
+    ],
+)
+def test_a_schedule_that_one_side_lacks_is_named_where_it_shows(
+    optimizer: Any, by_hand: Any, side: str
+) -> None:
+    pair = pair_of(Practice(optimizer=optimizer), Practice(optimizer=None, by_hand=by_hand))
+    check_optimizer(pair)
+    assert named(pair) == [("learning_rate_schedule", side, STEPS)]
+
+
+def test_a_schedule_by_hand_equals_the_optimizers() -> None:
+    by_hand = Practice(optimizer=None, by_hand=Decaying())
+    pair = pair_of(Practice(optimizer=decaying), by_hand)
+    check_optimizer(pair)
+    assert nothing(pair)
