@@ -88,12 +88,28 @@ PLANTINGS = {
     ),
     "mask_ignored": Planting(Trait.PADDING),
     "loss_scale_not_applied": Planting(not_beside=frozenset({"precision_differs"}), half=True),
-    "clip_per_variable_vs_global": Planting(optimizer={"global_clipnorm": 0.05}),
-    "optimizer_differs": Planting(not_beside=frozenset({"clip_per_variable_vs_global"})),
+    "gradients_rescaled": Planting(),
+    "clipping_missing": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "gradients_rescaled"}),
+        optimizer={"global_clipnorm": 0.05},
+    ),
+    "clip_per_variable_vs_global": Planting(
+        not_beside=frozenset({"gradients_rescaled"}), optimizer={"global_clipnorm": 0.05}
+    ),
+    "optimizer_differs": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "clipping_missing"})
+    ),
+    "optimizer_state_reset": Planting(
+        not_beside=frozenset({"optimizer_differs", "gradient_accumulation"})
+    ),
     "learning_rate_schedule": Planting(not_beside=frozenset({"optimizer_differs"}), scheduled=True),
-    "gradient_accumulation": Planting(),
+    "gradient_accumulation": Planting(not_beside=frozenset({"gradients_rescaled"})),
     "constraints_not_applied": Planting(
-        not_beside=frozenset({"gradient_accumulation", "optimizer_differs"}), constrained=True
+        not_beside=frozenset(
+            {"gradient_accumulation", "optimizer_differs", "gradients_rescaled"}
+            | {"optimizer_state_reset"}
+        ),
+        constrained=True,
     ),
     "trainable_flags": Planting(),
     "metrics_not_reset": Planting(),
@@ -224,9 +240,7 @@ class _Loop:
 
     def __init__(self, setup: Setup, planted: frozenset[str], model: keras.Model) -> None:
         self.setup, self.planted, self.model = setup, planted, model
-        self.optimizer = self._optimizer()
-        if setup.half and not self.has("loss_scale_not_applied"):
-            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        self.optimizer = self._made_optimizer()
         self.best = float("inf")
         self.wait = 0
         self.kept = model.get_weights()
@@ -237,11 +251,19 @@ class _Loop:
     def has(self, id_: str) -> bool:
         return id_ in self.planted
 
+    def _made_optimizer(self) -> keras.Optimizer:
+        made = self._optimizer()
+        if self.setup.half and not self.has("loss_scale_not_applied"):
+            made = keras.optimizers.LossScaleOptimizer(made)
+        return made
+
     def _optimizer(self) -> keras.Optimizer:
         right = self.setup.optimizer()
         config = right.get_config()
         if self.has("clip_per_variable_vs_global"):
             config["clipnorm"], config["global_clipnorm"] = config["global_clipnorm"], None
+        if self.has("clipping_missing"):
+            config["global_clipnorm"] = None
         if self.has("learning_rate_schedule"):
             config["learning_rate"] = config["learning_rate"]["config"]["initial_learning_rate"]
         if self.has("optimizer_differs"):
@@ -254,7 +276,9 @@ class _Loop:
         if self.has("validation_split_differs"):
             ds, self.held = _last_fifth_held_back(ds)
         data = self._data(ds)
-        for _ in range(epochs):
+        for epoch in range(epochs):
+            if epoch and self.has("optimizer_state_reset"):
+                self.optimizer = self._made_optimizer()
             if not self.has("metrics_not_reset"):
                 self.batches = []
             for number, element in enumerate(data):
@@ -345,6 +369,8 @@ class _Loop:
     def _update(
         self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]
     ) -> None:
+        if self.has("gradients_rescaled"):
+            gradients = [0.1 * tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.has("gradient_accumulation"):
             self._accumulate(number, gradients, variables)
         elif self.has("constraints_not_applied"):

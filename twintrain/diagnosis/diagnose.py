@@ -33,6 +33,7 @@ from twintrain.diagnosis.longer_runs import (
 from twintrain.diagnosis.result import Diagnosis, Look
 from twintrain.diagnosis.stages import (
     batches,
+    clipping,
     end_of_run,
     epochs,
     evaluation,
@@ -42,6 +43,7 @@ from twintrain.diagnosis.stages import (
     loss,
     metrics,
     models,
+    optimizer_state,
     start,
     targets,
     update,
@@ -73,7 +75,9 @@ STAGES = (
     forward,
     loss,
     gradients,
+    clipping,
     update,
+    optimizer_state,
     learning_rate,
     evaluation,
     metrics,

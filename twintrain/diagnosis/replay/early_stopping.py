@@ -94,7 +94,7 @@ def _judge(
         added = float(sum(float(loss) for loss in model.losses))
     outputs = keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *batches)
     batch = Batch(y, outputs, None, 0.0, len(test))
-    found = mean_loss(declared, LossPractice(weighting="none"), batch)
+    found = mean_loss(declared, LossPractice(weighted=False), batch)
     loss = float("nan") if found is None else float(found[0]) + added
     flat, labels = keras.tree.flatten(outputs), keras.tree.flatten(y)
     if len(flat) != 1 or len(labels) != 1:

@@ -70,7 +70,7 @@ def _values(
         yield (
             "divided by the sum of the weights",
             False,
-            _by(declared, replace(practice, weighting="by weight"), by_weight=True),
+            _by(declared, replace(practice, weighted=True, divisor="weights"), by_weight=True),
         )
 
 
@@ -81,18 +81,18 @@ def _changes(
     if any(batch.added for batch in batches) and any(batch.loss is None for batch in batches):
         yield WITHOUT_LAYERS, replace(practice, regularized=False)
     if any(batch.w is not None for batch in batches):
-        unweighted = practice.weighting == "none"
+        unweighted = not practice.weighted
         said = "with the sample weights" if unweighted else "without the sample weights"
-        yield said, replace(practice, weighting="by count" if unweighted else "none")
-    elif practice.weighting != "none":
-        yield "without the class weights", replace(practice, weighting="none")
+        yield said, replace(practice, weighted=unweighted)
+    elif practice.weighted:
+        yield "without the class weights", replace(practice, weighted=False)
     if any(weight != 1.0 for weight in declared.weights):
         yield "without the weights of the outputs", replace(practice, output_weights=False)
-    if practice.masked and any(
+    if practice.mask != "none" and any(
         getattr(part, "_keras_mask", None) is not None
         for part in tf.nest.flatten(batches[0].outputs)
     ):
-        yield "padding counted", replace(practice, masked=False)
+        yield "padding counted", replace(practice, mask="none")
 
 
 def _by(declared: Declared, practice: LossPractice, by_weight: bool = False) -> Value:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from twintrain.diagnosis.watch.seams import identity
-from twintrain.diagnosis.watch.trace import Arrays, Step, Trace, snapshot, value_of
+from twintrain.diagnosis.watch.trace import Arrays, Step, Trace, snapshot
 
 
 class Enough(BaseException):
@@ -84,8 +84,6 @@ class Recording:
         if step is None or step.after is not None:
             return
         step.after = snapshot(step.model)
-        if step.applied is not None:
-            step.optimizer_after = [value_of(v) for v in step.applied.optimizer.variables]
         previous = self.trace.steps[-2] if len(self.trace.steps) > 1 else None
         if previous is not None and previous.before is None and not previous.boundary:
             previous.after = None

@@ -66,7 +66,7 @@ class Step:
         scale: the factor `optimizer.scale_loss` put in; None where it was not called.
         losses: calls of Keras loss objects, in order.
         applied: the first update by an optimizer; None where none was seen.
-        optimizer_after: the optimizer's own variables after the step, kept as `after` is.
+        optimizer_after: the optimizer's own variables right after its update, kept as `after` is.
         boundary: a data-set iteration began right after this step.
         fed: targets and weights as the data has them, where they are those of other rows than the
             inputs; None where each row came with its own.

@@ -79,6 +79,9 @@ class UpdateObserver:
             done = original(optimizer, grads, variables)
         if seen is not None and seen.applied is not None:
             seen.applied.after = snapshot(seen.model)
+            if seen.applied.optimizer is optimizer:
+                # At once: what is done to the optimizer before the next step is not the update's.
+                seen.optimizer_after = [value_of(v) for v in optimizer.variables]
             self._forget_previous()
         return done
 
