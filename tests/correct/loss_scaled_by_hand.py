@@ -20,7 +20,9 @@ def build_model():
 
 
 def keras_fit(model, ds, epochs):
-    model.compile(optimizer=keras.optimizers.SGD(0.05, momentum=0.8, global_clipnorm=3.0), loss="mse")
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.05, momentum=0.8, global_clipnorm=3.0), loss="mse"
+    )
     return model.fit(ds, epochs=epochs, verbose=0)
 
 
