@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from twintrain.diagnosis.replay.clipping import times
 from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
 from twintrain.diagnosis.replay.model_calls import outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_ROW
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
-from twintrain.diagnosis.watch.trace import CompleteStep
+from twintrain.diagnosis.watch.trace import FIT, LOOP, CompleteStep
 from twintrain.parity.divergence import Difference, Divergence
 from twintrain.parity.lockstep import Observation, compare
 
@@ -42,11 +43,24 @@ def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
 
 def lockstep_tables(pair: Pair) -> list[list[Difference]]:
     """Per compared step, every tensor compared."""
-    return [compare(_observe(fit), _observe(loop)) for fit, loop in compared_steps(pair)]
+    undone = {name: reading.factors for name, reading in pair.losses.items()}
+    return [
+        compare(
+            _observe(fit, undone.get(FIT, {}).get(fit.number, 1.0)),
+            _observe(loop, undone.get(LOOP, {}).get(loop.number, 1.0)),
+        )
+        for fit, loop in compared_steps(pair)
+    ]
 
 
-def _observe(step: CompleteStep) -> Observation:
-    """The tensors of a step, by the stages of `Difference`."""
+def _observe(step: CompleteStep, factor: float) -> Observation:
+    """The tensors of a step, by the stages of `Difference`.
+
+    Args:
+        step: on one side.
+        factor: undoes the one that the side puts into its loss, and takes out of its gradients
+            before they are applied.
+    """
     variables = step.model.variables
     trainable = trainable_positions(step.model)
     rest = [i for i in range(len(variables)) if i not in trainable]
@@ -54,19 +68,20 @@ def _observe(step: CompleteStep) -> Observation:
     return {
         BATCH: {"inputs": as_rows(step.inputs)},
         "forward output": outputs,
-        "loss": {"total": np.asarray(step.target, np.float32)},
-        "gradient": _gradients(step),
+        "loss": {"total": np.asarray(factor * step.target, np.float32)},
+        "gradient": _gradients(step, factor),
         "update": {variables[p].path: step.after[p] for p in trainable},
         "non-trainable state": {variables[p].path: step.after[p] for p in rest},
     }
 
 
-def _gradients(step: CompleteStep) -> dict[str, np.ndarray]:
+def _gradients(step: CompleteStep, factor: float) -> dict[str, np.ndarray]:
     """Gradients by the path of their variable; empty where there is none."""
     found = {}
     for position, gradient in zip(step.sources, step.gradients, strict=False):
         name = step.model.variables[position].path if position >= 0 else "another variable"
-        found[name] = np.zeros(0, np.float32) if gradient is None else gradient
+        (kept,) = times(factor, [gradient])
+        found[name] = np.zeros(0, np.float32) if kept is None else kept
     return found
 
 

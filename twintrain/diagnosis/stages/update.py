@@ -15,7 +15,7 @@ from twintrain.diagnosis.replay.updates import (
     updates_of,
 )
 from twintrain.diagnosis.result import Replay
-from twintrain.diagnosis.stages.changes import change_of_weight, differs
+from twintrain.diagnosis.stages.changes import change_of_weight, changes_differ
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.manual_update import check_manual_update
 from twintrain.diagnosis.stages.optimizer_wording import written
@@ -160,7 +160,7 @@ def _by_the_other(side: Side, right: list[Applied]) -> list[Replay]:
     for step, correct in replay_from_start(updates, right):
         close = next((c for c in side.close if c.after is step.after), None)
         replayed = None if close is None else replay_update(close)
-        if close is not None and replayed is not None and differs(close, replayed, correct):
+        if close is not None and replayed is not None and changes_differ(close, replayed, correct):
             return change_of_weight(close.number, close, replayed, correct)
     return []
 

@@ -59,6 +59,16 @@ def test_another_optimizer_or_setting_is_named(
     assert "keras.optimizers.Adam(learning_rate=0.01" in pair.findings.causes[0].fix
 
 
+def test_a_weight_decay_that_is_little_beside_the_weight_shows_in_its_change() -> None:
+    decayed = Practice(optimizer=lambda: keras.optimizers.AdamW(0.01, weight_decay=0.004))
+    pair = pair_of(decayed, Practice())
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+    change, reading = pair.findings.causes[0].evidence
+    assert (reading.observed, reading.expected) == ("Adam", "AdamW")
+    assert change.observed == change.replayed != change.correct
+
+
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
     def plant(fit: Trace, loop: Trace) -> None:
         after = loop.steps[2].after
