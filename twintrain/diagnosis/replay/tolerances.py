@@ -85,6 +85,8 @@ UNREPRESENTATIVE = 0.05
 WRONG_PAIRS = 0.05
 # Share of fed targets that must be targets of the data.
 KNOWN_TARGETS = 0.95
+# Targets this near, as a share of the largest, are the same: they may have been scaled.
+SAME_TARGET = 1e-5
 # By how many rows, as a share, the classes of fed targets may differ from those of the rows they
 # were dealt out anew to: a shift loses the rows at the ends.
 SAME_CLASSES = 0.02
