@@ -24,11 +24,11 @@ from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.longer_runs import (
     SHORT,
     Long,
+    only_on_little_data,
     read_graphs,
     run_longer,
     run_on_other_rows,
     said_epochs,
-    sides_apart,
 )
 from twintrain.diagnosis.result import Diagnosis, Look
 from twintrain.diagnosis.stages import (
@@ -183,7 +183,7 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
     fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
     if runs is not None:
-        _compare_graphs(pair, runs, budget)
+        _compare_graphs(pair, runs)
     with budget.phase("replaying the steps"):
         _look(pair)
     repeat = repeat_of(pair, once, CLOSE)
@@ -232,18 +232,17 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
     return still
 
 
-def _compare_graphs(pair: Pair, runs: Long, budget: Budget) -> None:
+def _compare_graphs(pair: Pair, runs: Long) -> None:
     """Compare the longer runs: each side with itself as plain Python, and the sides."""
-    apart = sides_apart(runs, pair.subject, budget)
-    attempt(pair, check_graphs, runs.readings, apart)
-    if apart is not None:
+    attempt(pair, check_graphs, runs.readings, runs.apart)
+    if runs.apart is not None:
         pair.findings.apart = (
-            f"run as they are on {len(runs.subject.train)} rows, {apart.describe()}"
+            f"run as they are on {len(runs.subject.train)} rows, {runs.apart.describe()}"
         )
-    used = [side for side in SIDES if runs.readings[side].calls]
     epochs = f"{said_epochs(runs)} of {runs.steps} steps"
-    if used:
-        pair.findings.compared("tf.function", f"{epochs}, held against plain Python")
+    if any(reading.calls for reading in runs.readings.values()):
+        plain = f"held against plain Python in {runs.plain} of them"
+        pair.findings.compared("tf.function", f"{epochs}, {plain}")
     else:
         pair.findings.compared("tf.function", f"neither side uses it; {epochs} as they are")
 
@@ -266,6 +265,12 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
         else:
             why = f"the epochs of a longer run ({runs.epochs}) could not be told apart"
             findings.not_compared("end of run", why, open_=True)
+    if runs is not None and not findings.causes and only_on_little_data(runs, pair.subject, budget):
+        findings.apart = ""
+        findings.notes.append(
+            f"On {len(runs.subject.train)} rows the sides take other steps; on the rows they were "
+            "watched on they do not."
+        )
 
 
 def _only_graphs(error: UserCodeError) -> Diagnosis:

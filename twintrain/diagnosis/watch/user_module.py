@@ -56,11 +56,13 @@ class Manner:
         freezing: goes on with the Python values of first calls; only where `eager`.
         nudge: share of themselves by which the weights are moved at the start: what comes of that
             is what rounding grows to.
+        most: epochs after which it is stopped, where these can be told apart; 0 for none.
     """
 
     eager: bool = False
     freezing: Freezing | None = None
     nudge: float = 0.0
+    most: int = 0
 
 
 @dataclass
@@ -160,7 +162,8 @@ class Subject:
         _seed()
         model = self._model()
         _nudge(model, manner.nudge)
-        milestones = Milestones(model)
+        milestones = Milestones(model, manner.most)
+        returned: Any = None
         with ExitStack() as stack:
             self._prepare(stack, unshuffled=True)
             stack.enter_context(milestones.on())
@@ -173,7 +176,8 @@ class Subject:
                 with alarm(seconds):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
             except Enough:
-                return None
+                if not milestones.stopped:
+                    return None
             except Exception as error:
                 raise UserCodeError(side, user_traceback(error)) from None
         milestones.end(_unpack(returned)[0])
