@@ -55,12 +55,25 @@ def replay_update(step: CompleteStep) -> Arrays | None:
     """All of `model.variables` after the update of a step, from the weights, state and gradients
     before it; None where no optimizer was seen, or its state was not.
 
-    Variables the optimizer does not touch keep what they were before the step.
+    Variables no optimizer touches keep what they were before the step.
     """
     applied = step.applied
-    if applied is None or -1 in applied.variables or not applied.state:
+    if applied is None:
         return None
     after = [value.copy() for value in step.before]
+    for part in applied.parts or [applied]:
+        copies = _replay_part(step, part)
+        if copies is None:
+            return None
+        for position, variable in zip(part.variables, copies, strict=True):
+            after[position] = value_of(variable)
+    return after
+
+
+def _replay_part(step: CompleteStep, applied: Applied) -> list[keras.Variable] | None:
+    """The variables of one call of an optimizer after it; None where it cannot be replayed."""
+    if -1 in applied.variables or not applied.state:
+        return None
     copies = _copies(step, applied)
     try:
         optimizer = copy_of(applied.optimizer, copies)
@@ -69,9 +82,7 @@ def replay_update(step: CompleteStep) -> Arrays | None:
     except (ValueError, TypeError):
         return None  # built for other variables than it is applied to
     optimizer.apply(constants(applied.gradients), copies)
-    for position, variable in zip(applied.variables, copies, strict=True):
-        after[position] = value_of(variable)
-    return after
+    return copies
 
 
 def constants(gradients: list[np.ndarray | None]) -> list[Any]:
@@ -134,8 +145,10 @@ def clipped_by_hand(
     """How gradients were changed between the tape and the optimizer: ('none', 0), a way of
     clipping, or None if neither.
     """
+    if len(raw) != len(applied):
+        return None
     pairs = [(r, a) for r, a in zip(raw, applied, strict=True) if r is not None and a is not None]
-    if len(raw) != len(applied) or any(r.shape != a.shape for r, a in pairs):
+    if any(r.shape != a.shape for r, a in pairs):
         return None
     if all(each_close(r, a, UNTOUCHED, equal_nan=True) for r, a in pairs):
         return "none", 0.0

@@ -90,7 +90,7 @@ class Subject:
         model = self._model()
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
         until = time.monotonic() + seconds
-        watch = Watch(trace, close, most, until)
+        watch = Watch(trace, close, most, until, model)
         returned: Any = None
         with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
             # Not the one of build_model: a model built anew must get weights of its own.
@@ -154,8 +154,10 @@ class Subject:
         if len(model.variables) == 0 or not model.built or not _all_built(model):
             # Weights that are made at the first call would be drawn at another moment on each side.
             with contextlib.suppress(Exception):
+                # Two rows, unless the batch dimension is fixed.
+                rows = self.train.batch if self.train.fixed else 2
                 first = keras.tree.map_structure(
-                    lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0)
+                    lambda a: keras.ops.convert_to_tensor(a[:rows]), self.train.part(0)
                 )
                 model(first, training=False)
         return model
