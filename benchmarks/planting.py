@@ -67,6 +67,10 @@ PLANTINGS = {
     "batch_size_differs": Planting(),
     "epoch_truncated": Planting(),
     "last_batch_dropped": Planting(not_beside=frozenset({"epoch_truncated"})),
+    "validation_split_differs": Planting(
+        not_beside=frozenset({"epoch_truncated", "last_batch_dropped", "evaluation_set_differs"})
+    ),
+    "targets_misaligned": Planting(),
     "preprocessing_differs": Planting(Trait.SCALE),
     "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
     "training_flag_missing": Planting(Trait.TWO_MODES),
@@ -84,18 +88,47 @@ PLANTINGS = {
     ),
     "mask_ignored": Planting(Trait.PADDING),
     "loss_scale_not_applied": Planting(not_beside=frozenset({"precision_differs"}), half=True),
-    "clip_per_variable_vs_global": Planting(optimizer={"global_clipnorm": 0.05}),
-    "optimizer_differs": Planting(not_beside=frozenset({"clip_per_variable_vs_global"})),
+    "gradients_rescaled": Planting(),
+    "clipping_missing": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "gradients_rescaled"}),
+        optimizer={"global_clipnorm": 0.05},
+    ),
+    "clip_per_variable_vs_global": Planting(
+        not_beside=frozenset({"gradients_rescaled"}), optimizer={"global_clipnorm": 0.05}
+    ),
+    "optimizer_differs": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "clipping_missing"})
+    ),
+    "optimizer_state_reset": Planting(
+        not_beside=frozenset({"optimizer_differs", "gradient_accumulation"})
+    ),
     "learning_rate_schedule": Planting(not_beside=frozenset({"optimizer_differs"}), scheduled=True),
-    "gradient_accumulation": Planting(),
+    "gradient_accumulation": Planting(not_beside=frozenset({"gradients_rescaled"})),
     "constraints_not_applied": Planting(
-        not_beside=frozenset({"gradient_accumulation", "optimizer_differs"}), constrained=True
+        not_beside=frozenset(
+            {"gradient_accumulation", "optimizer_differs", "gradients_rescaled"}
+            | {"optimizer_state_reset"}
+        ),
+        constrained=True,
     ),
     "trainable_flags": Planting(),
     "metrics_not_reset": Planting(),
     "metric_batch_average": Planting(not_beside=frozenset({"last_batch_dropped"})),
     "loss_before_update": Planting(
         not_beside=frozenset({"metrics_not_reset", "metric_batch_average"})
+    ),
+    "last_batch_logged": Planting(
+        not_beside=frozenset({"metrics_not_reset", "metric_batch_average", "loss_before_update"})
+    ),
+    "metric_definition_differs": Planting(
+        not_beside=frozenset(
+            {
+                "regularization_losses_missing",
+                "metrics_not_reset",
+                "last_batch_logged",
+                "loss_before_update",
+            }
+        )
     ),
     "ema_not_finalized": Planting(
         not_beside=frozenset({"optimizer_differs"}),
@@ -207,23 +240,30 @@ class _Loop:
 
     def __init__(self, setup: Setup, planted: frozenset[str], model: keras.Model) -> None:
         self.setup, self.planted, self.model = setup, planted, model
-        self.optimizer = self._optimizer()
-        if setup.half and not self.has("loss_scale_not_applied"):
-            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        self.optimizer = self._made_optimizer()
         self.best = float("inf")
         self.wait = 0
         self.kept = model.get_weights()
         self.sums: list[np.ndarray] = []
         self.batches: list[tuple[float, int]] = []
+        self.held: tf.data.Dataset | None = None
 
     def has(self, id_: str) -> bool:
         return id_ in self.planted
+
+    def _made_optimizer(self) -> keras.Optimizer:
+        made = self._optimizer()
+        if self.setup.half and not self.has("loss_scale_not_applied"):
+            made = keras.optimizers.LossScaleOptimizer(made)
+        return made
 
     def _optimizer(self) -> keras.Optimizer:
         right = self.setup.optimizer()
         config = right.get_config()
         if self.has("clip_per_variable_vs_global"):
             config["clipnorm"], config["global_clipnorm"] = config["global_clipnorm"], None
+        if self.has("clipping_missing"):
+            config["global_clipnorm"] = None
         if self.has("learning_rate_schedule"):
             config["learning_rate"] = config["learning_rate"]["config"]["initial_learning_rate"]
         if self.has("optimizer_differs"):
@@ -233,8 +273,12 @@ class _Loop:
 
     def train(self, ds: tf.data.Dataset, epochs: int) -> tuple[keras.Model, dict[str, list[float]]]:
         log: dict[str, list[float]] = {"loss": [], "val_loss": []}
+        if self.has("validation_split_differs"):
+            ds, self.held = _last_fifth_held_back(ds)
         data = self._data(ds)
-        for _ in range(epochs):
+        for epoch in range(epochs):
+            if epoch and self.has("optimizer_state_reset"):
+                self.optimizer = self._made_optimizer()
             if not self.has("metrics_not_reset"):
                 self.batches = []
             for number, element in enumerate(data):
@@ -260,6 +304,8 @@ class _Loop:
             data = data.map(lambda x, *rest: (x / 255.0, *rest))
         if self.has("augmentation_one_sided"):
             data = data.map(lambda x, *rest: (_augmented(x), *rest))
+        if self.has("targets_misaligned"):
+            data = data.map(lambda x, y, *rest: (x, _of_the_row_before(y), *rest))
         return data
 
     def _batched(self, ds: tf.data.Dataset, rows: int, batch: int) -> tf.data.Dataset:
@@ -285,7 +331,10 @@ class _Loop:
             variables = variables[len(variables) // 2 :]
         gradients = tape.gradient(scaled, variables)
         self._update(number, gradients, variables)
-        self.batches.append((float(loss), _rows_in(x)))
+        reported = float(loss)
+        if self.has("metric_definition_differs"):
+            reported -= float(sum(float(added) for added in model.losses))
+        self.batches.append((reported, _rows_in(x)))
 
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -320,6 +369,8 @@ class _Loop:
     def _update(
         self, number: int, gradients: list[tf.Tensor], variables: list[keras.Variable]
     ) -> None:
+        if self.has("gradients_rescaled"):
+            gradients = [0.1 * tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.has("gradient_accumulation"):
             self._accumulate(number, gradients, variables)
         elif self.has("constraints_not_applied"):
@@ -343,13 +394,15 @@ class _Loop:
     def _reported(self, data: tf.data.Dataset) -> float:
         if self.has("loss_before_update"):
             return self._mean(data, training=False)
+        if self.has("last_batch_logged"):
+            return self.batches[-1][0]
         values, sizes = zip(*self.batches, strict=True)
         return float(
             np.average(values, weights=None if self.has("metric_batch_average") else sizes)
         )
 
     def _evaluate(self) -> float:
-        data = self.setup.test()
+        data = self.setup.test() if self.held is None else self.held
         if self.has("evaluation_set_differs"):
             data = data.take(max(1, sum(1 for _ in data) // 2))
         return self._mean(data, training=self.has("evaluation_training_mode"))
@@ -373,6 +426,18 @@ class _Loop:
             return False
         self.wait += 1
         return self.wait >= self.setup.stopping + (3 if self.has("early_stopping_rule") else 0)
+
+
+def _last_fifth_held_back(ds: tf.data.Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Rows to train on, and the last ones for evaluation, in batches as before."""
+    sizes = [_rows_in(element) for element in ds]
+    kept = sum(sizes) * 4 // 5
+    rows = ds.unbatch()
+    return rows.take(kept).batch(sizes[0]), rows.skip(kept).batch(sizes[0])
+
+
+def _of_the_row_before(y: Any) -> Any:
+    return keras.tree.map_structure(lambda part: tf.roll(part, 1, axis=0), y)
 
 
 def _augmented(x: Any) -> Any:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
 from pipelines.cli.first_look import names_bound_in
+from twintrain.diagnosis.budget import DEADLINE
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ The module defines four functions, and is run as it is:
 
 Both trainers may return nothing, a model, a log, or (model, log).
 
-Exit codes: 0 identical; 4 causes found; 5 they differ and the cause is unknown; 3 the code could
-not be run; 2 the message tells what to mend (no such file, a missing function).
+Exit codes: 0 identical, in all that was compared; 4 causes found; 5 unknown: they differ and
+nothing known explains how, or not all could be compared; 3 the code could not be run; 2 the message
+tells what to mend (no such file, a missing function); 1 Twintrain itself failed. With --json,
+standard output is one JSON object in each of these cases.
 Example:  twintrain diagnose my_training.py --json
 """
+REPORT_IT = "This is a fault of Twintrain, not of the code; please report it with the lines above."
 # What the module defines, and how each is called.
 FUNCTIONS = {
     "build_model": "build_model()",
@@ -55,8 +59,13 @@ def diagnose(
         int | None, typer.Option(min=1, help="Print every tensor compared in this step.")
     ] = None,
     deadline: Annotated[
-        float, typer.Option(min=1, help="Seconds; a run that does not end is stopped.")
-    ] = 120.0,
+        float,
+        typer.Option(
+            min=1,
+            help="Seconds after which what has not ended by itself is stopped; importing is not "
+            "counted. What was cut off makes the verdict unknown.",
+        ),
+    ] = DEADLINE,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
     from twintrain.diagnosis.show import show, show_step
@@ -74,7 +83,7 @@ def diagnose(
 
 def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
     """The diagnosis, with its progress shown; a failure is shown too, and ends the command."""
-    from twintrain.diagnosis.worker import CodeFailedError, run
+    from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, run
 
     progress = Console(stderr=True, highlight=False)
     try:
@@ -87,18 +96,28 @@ def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
                     typer.echo(line, err=True)
 
             return run(module, deadline, report)
-    except (CodeFailedError, TwintrainError) as error:
-        foreseen = isinstance(error, TwintrainError)
-        traceback = "" if isinstance(error, TwintrainError) else error.traceback
-        if as_json:
-            told = {"error": error.problem, "remedy": error.remedy, "traceback": traceback}
-            typer.echo(json.dumps(told))
-        else:
-            _show_failure(progress, error.problem, error.remedy, traceback)
-        raise typer.Exit(ExitCode.MEND if foreseen else ExitCode.CODE_FAILED) from None
+    except TwintrainError as error:
+        raise _failed(ExitCode.MEND, as_json, error.problem, error.remedy) from None
+    except CodeFailedError as error:
+        found = error.traceback
+        raise _failed(ExitCode.CODE_FAILED, as_json, error.problem, error.remedy, found) from None
+    except DiagnosisFailedError as error:
+        raise _failed(ExitCode.FAULT, as_json, error.problem, REPORT_IT, error.log) from None
     except KeyboardInterrupt:
-        typer.echo("\nInterrupted. Nothing was changed.", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+        nothing = "Nothing was changed."
+        raise _failed(ExitCode.INTERRUPTED, as_json, "Interrupted.", nothing) from None
+
+
+def _failed(
+    code: ExitCode, as_json: bool, problem: str, remedy: str, traceback: str = ""
+) -> typer.Exit:
+    """Tell what failed, as JSON on standard output or in words on the other; how to end then."""
+    if as_json:
+        told = {"verdict": "unknown", "error": problem, "remedy": remedy, "traceback": traceback}
+        typer.echo(json.dumps(told))
+    else:
+        _show_failure(Console(stderr=True, highlight=False), problem, remedy, traceback)
+    return typer.Exit(code)
 
 
 def _look(module: Path) -> None:

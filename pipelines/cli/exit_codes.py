@@ -23,7 +23,7 @@ MEANINGS = {
     ExitCode.MEND: "something the message tells how to mend",
     ExitCode.CODE_FAILED: "diagnose: the code could not be run",
     ExitCode.LOOK: "there is something to look at (diagnose: causes found; trend: an alert)",
-    ExitCode.UNEXPLAINED: "diagnose: the sides differ, and the cause is unknown",
+    ExitCode.UNEXPLAINED: "diagnose: they differ unexplained, or not all was compared",
     ExitCode.INTERRUPTED: "interrupted",
 }
 # Of `twintrain diagnose`, by the verdict of a `twintrain.diagnosis.result.Diagnosis`.

@@ -216,7 +216,7 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     assert found.parity.max_abs_difference > 0
     assert found.parity.seeds[0].first_different_batch == (0, 0)
     assert found.parity.lockstep.first is not None
-    assert (found.parity.lockstep.first.stage, found.parity.lockstep.first.step) == ("batch", 0)
+    assert (found.parity.lockstep.first.stage, found.parity.lockstep.first.step) == ("batch", 1)
     assert "training.shuffle=false" in found.sentence
     assert "Trainer-fit: taken from an earlier run" in done.stdout
     assert "Trainer-loop: done" in done.stdout

@@ -5,34 +5,37 @@
 
 Each side is read by itself: from what it had before a stage, a correct loop's stage is replayed,
 and where that does not give what was observed, the same stage with a mistake of the catalogue
-planted. A mistake is named only where its replay reproduces the observation to float tolerance and
-the other side does otherwise. Since each stage starts from what was observed before it, mistakes do
-not hide one another.
+planted. A mistake is named only where its replay reproduces the observation to float tolerance, or
+where what was read off says it plainly, and the other side does otherwise. Since each stage starts
+from what was observed before it, mistakes do not hide one another.
 """
 
 from __future__ import annotations
 
-import time
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.catalogue import order
-from twintrain.diagnosis.replay.compare import largest, trainable_positions
-from twintrain.diagnosis.replay.early_stopping import EPOCHS
-from twintrain.diagnosis.replay.tolerances import (
-    END_FACTOR,
-    GROWN,
-    REPEAT_FACTOR,
-    ROUNDING,
-    UNSEEDED,
+from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
+from twintrain.diagnosis.longer_runs import (
+    SHORT,
+    Long,
+    read_graphs,
+    run_longer,
+    run_on_other_rows,
+    said_epochs,
+    sides_apart,
 )
-from twintrain.diagnosis.result import Diagnosis, Verdict
+from twintrain.diagnosis.result import Diagnosis, Look
 from twintrain.diagnosis.stages import (
     batches,
+    clipping,
     end_of_run,
+    epochs,
     evaluation,
     forward,
     gradients,
@@ -40,19 +43,17 @@ from twintrain.diagnosis.stages import (
     loss,
     metrics,
     models,
+    optimizer_state,
     start,
+    targets,
     update,
+    validation_split,
 )
 from twintrain.diagnosis.stages.end_of_run import check_ending
-from twintrain.diagnosis.stages.lockstep_tables import (
-    BATCH,
-    first_divergence,
-    lockstep_tables,
-    weight_curve,
-)
+from twintrain.diagnosis.stages.graph_mode import check_graphs
+from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
-from twintrain.diagnosis.watch.epoch_states import Milestones
-from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.verdict import conclude, repeat_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
     Subject,
@@ -62,19 +63,21 @@ from twintrain.diagnosis.watch.user_module import (
     subject_of,
 )
 from twintrain.errors import TwintrainError
-from twintrain.parity.divergence import Divergence
-
-Report = Callable[[str], None]
 
 # In the order in which things happen in a step, an epoch and a training.
 STAGES = (
     start,
     models,
+    epochs,
+    validation_split,
+    targets,
     batches,
     forward,
     loss,
     gradients,
+    clipping,
     update,
+    optimizer_state,
     learning_rate,
     evaluation,
     metrics,
@@ -86,20 +89,19 @@ CHECKS: tuple[Callable[[Pair], bool], ...] = tuple(
 # Steps from each boundary on that are kept in full, and steps after which a run is stopped.
 CLOSE = 12
 MOST_STEPS = 400
-# Share of the deadline after which the longer run is left out.
-LAST_START = 0.7
-# Rows of the longer run.
-FEW_ROWS, FEW_TEST_ROWS = 128, 64
+# Watched runs that may still come, for the time that each is given.
+_RUNS = 6
 
 
 def diagnose_module(
-    path: Path, deadline: float = 120.0, report: Report = lambda line: None
+    path: Path, deadline: float = DEADLINE, report: Report = lambda line: None
 ) -> Diagnosis:
     """Diagnose the module in a file.
 
     Args:
         path: defines build_model, make_dataset, keras_fit and custom_loop.
-        deadline: seconds after which no new run starts; a run that does not end is stopped.
+        deadline: seconds after which what has not ended by itself is stopped; then the verdict is
+            'unknown' unless causes were found. Importing TensorFlow and the module is not counted.
         report: hears what is being done.
 
     Raises:
@@ -117,7 +119,7 @@ def diagnose(
     make_dataset: Callable[..., Any],
     keras_fit: Callable[..., Any],
     custom_loop: Callable[..., Any],
-    deadline: float = 120.0,
+    deadline: float = DEADLINE,
     report: Report = lambda line: None,
 ) -> Diagnosis:
     """Diagnose four functions, from Python or a notebook: `twintrain.diagnose(build_model,
@@ -151,190 +153,178 @@ def diagnose(
 def _diagnose(
     functions: dict[str, Any], namespace: dict[str, Any], deadline: float, report: Report
 ) -> Diagnosis:
-    started = time.monotonic()
-    report("reading the data")
-    subject = subject_of(functions, namespace)
-    left = lambda: max(3.0, deadline - (time.monotonic() - started))  # noqa: E731
+    budget = Budget(deadline, report)
+    with budget.phase(READING):
+        subject = subject_of(functions, namespace)
+    # First as they are: what fails here is the code's own fault.
+    runs = run_longer(subject, budget)
+    if runs is not None:
+        runs = read_graphs(runs, budget)
+        subject = subject.watched_frozen(runs.frozen)
     try:
-        once, twice = _watch(subject, left, report)
+        result = _compare(subject, runs, budget)
+    except UserCodeError as error:
+        if runs is None:
+            raise
+        result = _only_graphs(error)
+    return result.model_copy(update={"seconds": budget.spent, "phases": dict(budget.phases)})
+
+
+def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
+    """Watch both sides, and look at every stage."""
+    try:
+        once, twice = _watch(subject, budget)
     except UserCodeError:
         if not subject.cut:
             raise
-        report("the code needs all of its data; once more with it")
         subject = subject.whole()
-        once, twice = _watch(subject, left, report)
-    _need_steps(once)
-    report("replaying the steps")
-    fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
+        once, twice = _watch(subject, budget)
+    _need_steps(twice)
+    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
     pair = Pair(fit, loop, subject)
-    for check in CHECKS:
-        check(pair)
-    replayed = len(pair.losses) == len(SIDES) and not pair.findings.unexplained
+    if runs is not None:
+        _compare_graphs(pair, runs, budget)
+    with budget.phase("replaying the steps"):
+        _look(pair)
+    repeat = repeat_of(pair, once, CLOSE)
+    if pair.complete and not same_batches(pair):
+        pair = _unshuffled(pair, once, budget)
+    # Before the longer runs add to what is not explained.
+    replayed = not pair.findings.unexplained and len(pair.losses) == len(SIDES)
     if any(_starts_with_nan(side) for side in pair.sides):
         pair.findings.notes.append("A loss is not a number from the first step on.")
-    if pair.complete and time.monotonic() - started < deadline * LAST_START:
-        report("watching a longer run of each, for early stopping")
-        _compare_endings(pair, left)
-    result = conclude(pair, once, replayed)
-    result.seconds = time.monotonic() - started
-    return result
+    _compare_endings(pair, runs, budget)
+    return conclude(pair, repeat, replayed)
 
 
-def _watch(
-    subject: Subject, left: Callable[[], float], report: Report
-) -> tuple[dict[str, Trace], dict[str, Trace]]:
+def _look(pair: Pair) -> None:
+    for check in CHECKS:
+        attempt(pair, check)
+
+
+def attempt(pair: Pair, check: Callable[..., bool], *arguments: Any) -> bool:
+    """Let a check look, and whether it could; where it fails, that costs this check alone."""
+    try:
+        return check(pair, *arguments)
+    except Exception as error:
+        name = check.__name__.removeprefix("check_").replace("_", " ")
+        pair.findings.failures.append(f"{name} could not be read: {error!r}")
+        traceback.print_exc(file=sys.stderr)
+        return False
+
+
+def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
+    """The same two sides with nothing shuffled, so that their steps can be compared; findings are
+    added to those there are.
+    """
+    twice = {}
+    for side in SIDES:
+        with budget.phase(f"watching {side} with nothing shuffled"):
+            seconds = budget.share(_RUNS)
+            twice[side] = pair.subject.run(side, 2, CLOSE, MOST_STEPS, seconds, unshuffled=True)
+    fit, loop = (_read(once[side], twice[side], pair.subject) for side in SIDES)
+    still = Pair(fit, loop, pair.subject, pair.findings)
+    told = list(pair.findings.unexplained)
+    with budget.phase("replaying the steps"):
+        _look(still)
+    unexplained = pair.findings.unexplained
+    unexplained[:] = [*told, *(line for line in unexplained[len(told) :] if line not in told)]
+    return still
+
+
+def _compare_graphs(pair: Pair, runs: Long, budget: Budget) -> None:
+    """Compare the longer runs: each side with itself as plain Python, and the sides."""
+    apart = sides_apart(runs, pair.subject, budget)
+    attempt(pair, check_graphs, runs.readings, apart)
+    if apart is not None:
+        pair.findings.apart = (
+            f"run as they are on {len(runs.subject.train)} rows, {apart.describe()}"
+        )
+    used = [side for side in SIDES if runs.readings[side].calls]
+    epochs = f"{said_epochs(runs)} of {runs.steps} steps"
+    if used:
+        pair.findings.compared("tf.function", f"{epochs}, held against plain Python")
+    else:
+        pair.findings.compared("tf.function", f"neither side uses it; {epochs} as they are")
+
+
+def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
+    """Compare when the longer runs stop, and which weights they keep."""
+    findings = pair.findings
+    if runs is None:
+        why = "a side did not end a longer run in the time it was given"
+        findings.not_compared("tf.function, end of run", why, open_=True)
+    elif runs.epochs == SHORT:
+        why = "a side does not run on little data for many epochs"
+        findings.not_compared("end of run", why, open_=True)
+    else:
+        again = lambda side: run_on_other_rows(runs, side, budget)  # noqa: E731
+        told_apart = attempt(pair, check_ending, runs.graphs, runs.test, again)
+        # Weights that are equal in the end were kept alike, also where no epoch was seen to end.
+        if told_apart or not findings.apart:
+            findings.compared("end of run", f"within {runs.epochs} epochs")
+        else:
+            why = f"the epochs of a longer run ({runs.epochs}) could not be told apart"
+            findings.not_compared("end of run", why, open_=True)
+
+
+def _only_graphs(error: UserCodeError) -> Diagnosis:
+    """The code runs in graphs, and cannot be watched as plain Python."""
+    last = error.text.strip().splitlines()[-1]
+    why = f"{error.where} runs in tf.function, and raises as plain Python: {last}"
+    return Diagnosis(
+        verdict="unknown",
+        causes=[],
+        first_divergence=None,
+        max_abs_difference=None,
+        steps=0,
+        tolerance=0.0,
+        unexplained=[],
+        ruled_out=[],
+        notes=[],
+        coverage=[Look(what="steps", compared=False, said=why, open=True)],
+        curve=[],
+        tables=[],
+    )
+
+
+def _watch(subject: Subject, budget: Budget) -> tuple[dict[str, Trace], dict[str, Trace]]:
     once, twice = {}, {}
     for side in SIDES:
-        report(f"watching {side}: one epoch, then two")
-        once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, left() / 4)
-        twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, left() / 4)
+        with budget.phase(f"watching {side}: one epoch, then two"):
+            once[side] = subject.run(side, 1, CLOSE, MOST_STEPS, budget.share(_RUNS))
+            twice[side] = subject.run(side, 2, CLOSE, MOST_STEPS, budget.share(_RUNS))
     return once, twice
 
 
-def _first_epoch(once: Trace) -> int:
+def _read(once: Trace, twice: Trace, subject: Subject) -> Side:
+    """A side, read from what it did when it was asked for one epoch, and for two."""
+    return read_side(twice, _first_epoch(once, twice), subject, len(once.steps))
+
+
+def _first_epoch(once: Trace, twice: Trace) -> int:
     """Steps in a training of one epoch; in one that did not end, those before data began anew."""
-    if once.complete:
+    if once.complete and once.steps:
         return len(once.steps)
-    return next(
-        (number for number, step in enumerate(once.steps, start=1) if step.boundary),
-        len(once.steps),
-    )
+    steps = once.steps or twice.steps
+    return next((number for number, step in enumerate(steps, start=1) if step.boundary), len(steps))
 
 
 def _need_steps(runs: dict[str, Trace]) -> None:
     for side, trace in runs.items():
-        if not any(step.target is not None and step.after is not None for step in trace.steps):
-            why = f" ({trace.note})" if trace.note else ""
+        if any(step.target is not None and step.after is not None for step in trace.steps):
+            continue
+        if trace.note:
+            before = trace.seconds if trace.seconds_to_first is None else trace.seconds_to_first
             raise TwintrainError(
-                f"{side} made no training step that could be seen{why}.",
-                "A step is a call of a keras.Model under tf.GradientTape, and tape.gradient of a "
-                "loss.",
+                f"{side} was {trace.note}, {before:.0f} s of them before its first training step.",
+                "Allow it more time with --deadline, or let it begin sooner.",
             )
+        raise TwintrainError(
+            f"{side} made no training step that could be seen.",
+            "A step is a call of a keras.Model under tf.GradientTape, and tape.gradient of a loss.",
+        )
 
 
 def _starts_with_nan(side: Side) -> bool:
     return not np.isfinite(side.steps[0].target or 0.0)
-
-
-def _compare_endings(pair: Pair, left: Callable[[], float]) -> None:
-    """Run both sides longer, on little data, and compare how they end."""
-    subject = pair.subject
-    test = subject.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if subject.test else None
-    runs = {}
-    for side in SIDES:
-        run = _longer_run(pair, side, test, left)
-        if run is None:
-            return
-        runs[side] = run
-    check_ending(pair, runs, test)
-
-
-def _longer_run(
-    pair: Pair, side: str, test: Rows | None, left: Callable[[], float]
-) -> Milestones | None:
-    """One side's longer run; None, and a note, where it cannot be had."""
-    train = pair.subject.train.shortened(FEW_ROWS, shuffled_targets=False)
-    try:
-        found = pair.subject.varied(train, test).run_plain(side, EPOCHS, left() / 3)
-        why = "did not end a longer run in time"
-    except UserCodeError:
-        found = None
-        why = "does not run on little data"
-    if found is None:
-        pair.findings.notes.append(f"{side} {why}: early stopping was not compared.")
-    return found
-
-
-def conclude(pair: Pair, once: dict[str, Trace], replayed: bool) -> Diagnosis:
-    """Weigh what the stages found against what the numbers say.
-
-    Args:
-        pair: with the findings of all stages.
-        once: per side, another run, of one epoch.
-        replayed: forward pass, loss, gradients and updates of both sides were reproduced.
-    """
-    findings = pair.findings
-    tolerance = max(ROUNDING, REPEAT_FACTOR * _repeat(pair, once))
-    tables = lockstep_tables(pair)
-    first = first_divergence(tables, tolerance)
-    curve = weight_curve(pair)
-    final = _final_difference(pair)
-    near = final is None or final <= tolerance * END_FACTOR
-    same_numbers = first is None and bool(tables) and near
-    # What no replay explains matters only where the sides differ: a loss of the user's own, used by
-    # both, does not.
-    unexplained = [] if same_numbers else findings.unexplained
-    silent = not findings.causes and not unexplained and not same_numbers
-    if silent and not _is_rounding(first, replayed):
-        unexplained = ["the weights differ, and every stage that was replayed agrees"]
-    named = {cause.id for cause in findings.causes}
-    measured = [value for value in curve if value is not None]
-    return Diagnosis(
-        verdict=_verdict(bool(named), bool(unexplained)),
-        causes=sorted(findings.causes, key=lambda cause: order(cause.id)),
-        first_divergence=first,
-        max_abs_difference=measured[-1] if measured else final,
-        steps=len(tables),
-        tolerance=tolerance,
-        unexplained=unexplained,
-        ruled_out=sorted(findings.ruled_out - named),
-        notes=[*findings.notes, *_notes(pair)],
-        curve=curve,
-        tables=tables,
-    )
-
-
-def _verdict(named: bool, unexplained: bool) -> Verdict:
-    if named:
-        return "causes_found"
-    return "unknown" if unexplained else "identical"
-
-
-def _is_rounding(first: Divergence | None, replayed: bool) -> bool:
-    """Whether a difference that no stage explains is none: the batches cannot be compared, or all
-    was reproduced and the difference is what rounding grows to.
-    """
-    if first is None:
-        return False
-    if first.stage == BATCH:
-        return True
-    return replayed and (first.max_abs or 1.0) < GROWN
-
-
-def _notes(pair: Pair) -> list[str]:
-    notes = [f"{side.name} was {side.trace.note}." for side in pair.sides if side.trace.note]
-    compiled = [side.name for side in pair.sides if side.trace.compiled]
-    if len(compiled) == 1:
-        notes.append(
-            f"Only {compiled[0]} asks for XLA. Both were watched without it: what it rounds "
-            "differently is not counted."
-        )
-    return notes
-
-
-def _repeat(pair: Pair, once: dict[str, Trace]) -> float:
-    """How far the same code comes from itself in two runs (A/A), over the weights after each
-    compared step.
-    """
-    worst = 0.0
-    for side in pair.sides:
-        for a, b in zip(once[side.name].steps[:CLOSE], side.steps[:CLOSE], strict=False):
-            if a.after is None or b.after is None:
-                continue
-            positions = trainable_positions(a.model)
-            gap = largest([a.after[p] for p in positions], [b.after[p] for p in positions])
-            if gap is None or gap > UNSEEDED:
-                pair.findings.notes.append(
-                    f"{side.name} does not repeat itself: it draws random numbers that no global "
-                    "seed governs."
-                )
-                return worst
-            worst = max(worst, gap)
-    return worst
-
-
-def _final_difference(pair: Pair) -> float | None:
-    fit, loop = pair.fit.trace.kept, pair.loop.trace.kept
-    if fit is None or loop is None:
-        return None
-    return largest(fit, loop)

@@ -72,8 +72,9 @@ class Cause(BaseModel):
         side: 'keras_fit' or 'custom_loop', whichever departs from what is right; where neither does
             by itself, the loop, because fit is what it is held against.
         first_visible: stage at which it shows first; mostly the one of the catalogue.
-        step: training step (from 0) at which it shows first; None where it shows before or after
-            all steps.
+        step: training step (from 1, over all epochs) at which it shows first; None where it shows
+            before or after all steps.
+        epoch: the epoch (from 1) which that step is of.
         evidence: replays first, where a computation could be done again; readings else.
         fix: what to do.
     """
@@ -82,6 +83,7 @@ class Cause(BaseModel):
     side: str
     first_visible: Stage
     step: int | None
+    epoch: int | None = None
     evidence: list[Evidence]
     fix: str = ""
 
@@ -101,10 +103,14 @@ class Diagnosis(BaseModel):
         tolerance: what counts as equal, from running one side twice, plus float rounding.
         unexplained: what no planted mistake reproduced, in words.
         ruled_out: ids that were replayed or looked for and do not apply.
-        notes: what else is worth knowing (a deadline, code that draws unseeded random numbers).
+        notes: what else is worth knowing (code that draws unseeded random numbers).
+        coverage: what was compared, and what was not; 'identical' is said only where nothing is
+            left open.
+        failures: stages of Twintrain's own that failed; each costs what it would have looked for.
         curve: largest difference over all weights after each compared step.
         tables: per compared step, every tensor.
         seconds: spent.
+        phases: seconds per phase.
     """
 
     verdict: Verdict
@@ -116,9 +122,12 @@ class Diagnosis(BaseModel):
     unexplained: list[str]
     ruled_out: list[str]
     notes: list[str]
+    coverage: list[Look] = []
+    failures: list[str] = []
     curve: list[float | None]
     tables: list[list[Difference]]
     seconds: float = 0.0
+    phases: dict[str, float] = {}
 
     def _repr_html_(self) -> str | None:
         return html_of(self)

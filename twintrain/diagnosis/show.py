@@ -22,6 +22,10 @@ def show(console: Console, found: Diagnosis) -> None:
         console.print(_cause(cause))
     for line in found.unexplained:
         console.print(Text(f"Not explained: {line}.", style="yellow"))
+    for line in found.failures:
+        console.print(Text(f"Twintrain failed here: {line}.", style="yellow"))
+    for looked in _coverage(found):
+        console.print(looked)
     console.print(Text(_numbers(found), style="dim"))
     for note in found.notes:
         console.print(Text(f"Note: {note}", style="dim"))
@@ -42,19 +46,33 @@ def _headline(found: Diagnosis) -> Text:
     if found.verdict == "identical":
         return Text("keras_fit and custom_loop train alike.", style="bold green")
     if found.verdict == "unknown":
-        return Text(
-            "keras_fit and custom_loop differ, and no known pitfall reproduces how.",
-            style="bold yellow",
-        )
+        said = "keras_fit and custom_loop differ, and no known pitfall reproduces how."
+        if not found.unexplained:
+            said = "No difference was found, but not all could be compared."
+        return Text(said, style="bold yellow")
     lines = [f"{cause.side} {by_id(cause.id).does}." for cause in found.causes]
     return Text("\n".join(lines), style="bold red")
+
+
+def _coverage(found: Diagnosis) -> list[Text]:
+    """What was compared in one line, and what was not in another."""
+    lines = []
+    for compared, head in ((True, "Compared: "), (False, "Not compared: ")):
+        looks = [look for look in found.coverage if look.compared == compared]
+        if looks:
+            style = "yellow" if any(look.open for look in looks) else "dim"
+            said = "; ".join(f"{look.what} ({look.said})" for look in looks)
+            lines.append(Text(f"{head}{said}.", style=style))
+    return lines
 
 
 def _cause(cause: Cause) -> RenderableType:
     pitfall = by_id(cause.id)
     where = f"First seen in: {cause.first_visible}"
     if cause.step is not None:
-        where += f", step {cause.step + 1}"
+        where += f", step {cause.step}"
+    if cause.epoch is not None and cause.epoch > 1:
+        where += f" (in epoch {cause.epoch})"
     parts: list[RenderableType] = [Text(where), Text()]
     parts += [part for table in _evidence(cause) for part in (table, Text())]
     parts += _mend(pitfall, cause.fix)
@@ -107,9 +125,7 @@ def _numbers(found: Diagnosis) -> str:
     first = "Nothing" if found.first_divergence is None else ""
     line = f"{first} differs by more than {found.tolerance:.1g} in the first {found.steps} steps."
     if found.first_divergence is not None:
-        worst = found.first_divergence
-        ulps = f", {worst.max_ulps} units in the last place" if worst.max_ulps is not None else ""
-        line = f"First divergence: {worst.describe()}{ulps}."
+        line = f"First divergence: {found.first_divergence.describe()}."
     if found.max_abs_difference is not None:
         line += f" Largest difference of the weights: {found.max_abs_difference:.3g}."
     return f"{line} {found.seconds:.0f} s."

@@ -14,16 +14,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from twintrain.diagnosis.budget import READING
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import replace_text
 
+# Seconds in which TensorFlow and the module must be there; importing them is not the diagnosis.
+IMPORTING = 600.0
 # Seconds beyond the deadline after which the process is killed.
-GRACE = 30.0
+GRACE = 60.0
 # Characters of its log that are shown where it failed.
 LOG_TAIL = 2000
 
@@ -42,30 +47,44 @@ class CodeFailedError(Exception):
         self.problem, self.remedy, self.traceback = problem, remedy, traceback
 
 
+class DiagnosisFailedError(Exception):
+    """Twintrain itself failed, or its process was ended from outside.
+
+    Args:
+        problem: what happened, in a sentence.
+        log: the end of what the process said.
+    """
+
+    def __init__(self, problem: str, log: str) -> None:
+        super().__init__(problem)
+        self.problem, self.log = problem, log
+
+
 def run(module: Path, deadline: float, report: Callable[[str], None]) -> Diagnosis:
     """Diagnose a module in a process of its own.
 
     Raises:
         CodeFailedError: its code raised, or did not end even when it was stopped.
-        TwintrainError: its code is not what can be diagnosed, or the process was killed.
+        TwintrainError: its code is not what can be diagnosed.
+        DiagnosisFailedError: the diagnosis failed, or its process was killed.
     """
     with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
         outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
         with log.open("wb") as file:
             child = _start(module, outcome, deadline, file)
-        last = _follow(child, deadline + GRACE, report)
+        follower = _Follower(child, deadline + GRACE, report)
+        follower.follow()
         if outcome.exists():
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
-        if child.returncode == -signal.SIGKILL:
+        if follower.stopped:
             raise CodeFailedError(
-                f"The code did not come back within {deadline + GRACE:.0f} s, while {last}.",
+                f"The code did not come back. {follower.times()}",
                 "It may wait for input or for more data; allow it more time with --deadline.",
                 "",
             )
         tail = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-        raise TwintrainError(
-            f"The diagnosis ended with exit code {child.returncode} while {last}.", tail
-        )
+        ended = signal.strsignal(-child.returncode) if child.returncode < 0 else child.returncode
+        raise DiagnosisFailedError(f"The diagnosis ended early ({ended}). {follower.times()}", tail)
 
 
 def _start(module: Path, outcome: Path, deadline: float, log: IO[bytes]) -> subprocess.Popen[str]:
@@ -77,25 +96,66 @@ def _start(module: Path, outcome: Path, deadline: float, log: IO[bytes]) -> subp
     )
 
 
-def _follow(child: subprocess.Popen[str], seconds: float, report: Callable[[str], None]) -> str:
-    """Pass on what a process says until it ends, or is killed after that time; its last words."""
-    timer = threading.Timer(seconds, child.kill)
-    timer.start()
-    last = "starting TensorFlow"
-    try:
-        for line in child.stdout or ():
-            last = line.strip() or last
-            report(last)
-        child.wait()
-    finally:
-        timer.cancel()
-        child.kill()
-    return last
+class _Follower:
+    """Passes on what a process says, and kills it where it does not come back.
+
+    Args:
+        child: the process.
+        seconds: that it may take from when the module has been imported.
+        report: hears each line.
+
+    Attributes:
+        stopped: it was killed for the time it took.
+    """
+
+    def __init__(
+        self, child: subprocess.Popen[str], seconds: float, report: Callable[[str], None]
+    ) -> None:
+        self.stopped = False
+        self._child, self._seconds, self._report = child, seconds, report
+        self._phases: list[tuple[str, float]] = [("starting TensorFlow", time.monotonic())]
+        self._timer = self._alarm(IMPORTING)
+
+    def follow(self) -> None:
+        """Until the process ends."""
+        try:
+            for line in self._child.stdout or ():
+                if line.strip():
+                    self._phases.append((line.strip(), time.monotonic()))
+                    self._report(line.strip())
+                if line.startswith(READING):
+                    self._timer.cancel()
+                    self._timer = self._alarm(self._seconds)
+            self._child.wait()
+        finally:
+            self._timer.cancel()
+            self._child.kill()
+
+    def times(self) -> str:
+        """How long each phase took."""
+        ends = [began for _, began in self._phases[1:]] + [time.monotonic()]
+        took = [
+            f"{name}: {end - began:.0f} s"
+            for (name, began), end in zip(self._phases, ends, strict=True)
+        ]
+        return "; ".join(took) + "."
+
+    def _alarm(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, self._kill)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _kill(self) -> None:
+        self.stopped = True
+        self._child.kill()
 
 
 def _read(found: dict[str, str]) -> Diagnosis:
     if "traceback" in found:
         raise CodeFailedError(found["problem"], found["remedy"], found["traceback"])
+    if "failure" in found:
+        raise DiagnosisFailedError(found["failure"], found["log"])
     if "problem" in found:
         raise TwintrainError(found["problem"], found["remedy"])
     return Diagnosis.model_validate(found)
@@ -106,6 +166,7 @@ def main(module: str, outcome: str, deadline: str) -> None:
     import tensorflow as tf
 
     from twintrain.diagnosis.diagnose import diagnose_module
+    from twintrain.diagnosis.watch.seams import WatchError
     from twintrain.diagnosis.watch.user_module import UserCodeError
 
     # Of one device a distribution strategy makes one replica, which trains on whole batches like
@@ -119,6 +180,9 @@ def main(module: str, outcome: str, deadline: str) -> None:
         )
     except TwintrainError as error:
         text = json.dumps({"problem": error.problem, "remedy": error.remedy})
+    except (Exception, WatchError) as error:
+        told = f"Twintrain failed: {type(error).__name__}: {error}"
+        text = json.dumps({"failure": told, "log": traceback.format_exc()[-LOG_TAIL:]})
     replace_text(Path(outcome), text)
 
 

@@ -31,14 +31,14 @@ class Difference(BaseModel):
 
 
 class Divergence(Difference):
-    """The first difference: after which step (from 0) it was seen."""
+    """The first difference: after which step (from 1) it was seen."""
 
     step: int
 
     def describe(self) -> str:
-        """Where it is, in words; steps are counted from 1 there."""
+        """Where it is, in words."""
         much = "in shape or by NaN" if self.max_abs is None else f"by up to {self.max_abs:.2g}"
-        return f"after step {self.step + 1} the {self.stage} differs {much} ({self.tensor})"
+        return f"after step {self.step} the {self.stage} differs {much} ({self.tensor})"
 
 
 class LockstepResult(BaseModel):

@@ -93,7 +93,7 @@ def lockstep(
                 if difference.exceeds(tolerance.get(difference.stage, 0.0))
             ]
             if first is None and beyond:
-                first = Divergence(step=number, **beyond[0].model_dump())
+                first = Divergence(step=number + 1, **beyond[0].model_dump())
     return LockstepResult(steps=count, first=first, curve=curve, tolerance=tolerance)
 
 
@@ -158,7 +158,7 @@ def compare_ends(
     found = compare(_end_of(fit), _end_of(loop))
     steps = fit.fingerprints.size
     beyond = [difference for difference in found if difference.exceeds(0.0)]
-    return Divergence(step=max(0, steps - 1), **beyond[0].model_dump()) if beyond else None
+    return Divergence(step=max(1, steps), **beyond[0].model_dump()) if beyond else None
 
 
 def _end_of(result: TwinResult) -> Observation:

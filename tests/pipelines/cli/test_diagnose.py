@@ -43,6 +43,9 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert found["verdict"] == "identical"
     assert found["causes"] == []
     assert (found["max_abs_difference"], found["steps"]) == (0.0, 6)
+    assert {look["what"] for look in found["coverage"]} >= {"epochs", "steps", "tf.function"}
+    assert not any(look["open"] for look in found["coverage"])
+    assert sum(found["phases"].values()) <= found["seconds"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,9 @@ def test_what_can_be_mended_is_said_before_tensorflow_is_started(
     assert "mine.py has no function make_dataset, keras_fit." in result.stderr.replace("\n", "")
     result = CliRunner().invoke(app, ["diagnose", str(tmp_path / "none.py"), "--json"])
     assert result.exit_code == 2
-    assert json.loads(result.stdout)["error"] == f"There is no file {tmp_path / 'none.py'}."
+    told = json.loads(result.stdout)
+    assert told["error"] == f"There is no file {tmp_path / 'none.py'}."
+    assert told["verdict"] == "unknown"
 
 
 def test_a_difference_without_a_cause_has_a_code_of_its_own(
@@ -86,6 +91,46 @@ def test_a_difference_without_a_cause_has_a_code_of_its_own(
     path = tmp_path / "mine.py"
     path.write_text(FUNCTIONS, encoding="utf-8")
     assert CliRunner().invoke(app, ["diagnose", str(path)]).exit_code == 5
+
+
+def test_what_was_left_open_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = {"what": "epochs", "compared": False, "said": "custom_loop was stopped", "open": True}
+    known = {"verdict": "unknown", "causes": [], "first_divergence": None, "steps": 3}
+    known |= {"max_abs_difference": 0.0, "tolerance": 1e-5, "unexplained": [], "ruled_out": []}
+    known |= {"notes": [], "curve": [0.0], "tables": [], "coverage": [look]}
+    found = Diagnosis.model_validate(known | {"failures": ["loss could not be read: KeyError()"]})
+    monkeypatch.setattr("twintrain.diagnosis.worker.run", lambda *_: found)
+    path = tmp_path / "mine.py"
+    path.write_text(FUNCTIONS, encoding="utf-8")
+    said = CliRunner().invoke(app, ["diagnose", str(path)]).stdout
+    assert said.startswith("No difference was found, but not all could be compared.")
+    assert "Not compared: epochs (custom_loop was stopped)." in said
+    assert "Twintrain failed here: loss could not be read: KeyError()." in said
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_failure_of_our_own_has_a_code_of_its_own(
+    as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What only a fault of ours could raise there, in the process of the diagnosis itself.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import twintrain.diagnosis.catalogue as c\n"
+        "c.order = lambda *_: 1 / 0\n"
+        "c.by_id = lambda *_: 1 / 0\n",
+        encoding="utf-8",
+    )
+    path = tmp_path / "mine.py"
+    path.write_text(GOOD, encoding="utf-8")
+    result = CliRunner().invoke(app, ["diagnose", str(path), *(["--json"] if as_json else [])])
+    assert result.exit_code == 1, result.output
+    if as_json:
+        told = json.loads(result.stdout)
+        assert (told["verdict"], "ZeroDivisionError" in told["traceback"]) == ("unknown", True)
+    else:
+        assert "a fault of Twintrain" in result.stderr.replace("\n", " ")
 
 
 def test_the_catalogue_is_listed_and_explained() -> None:

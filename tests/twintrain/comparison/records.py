@@ -92,7 +92,7 @@ def inputs(
 def lockstep(weights_differ_by: float) -> LockstepResult:
     """Two steps, equal or parting in the second."""
     parted = Divergence(
-        step=1, stage="update", tensor="<kernel>", max_abs=0.1, max_rel=0.1, max_ulps=9
+        step=2, stage="update", tensor="<kernel>", max_abs=0.1, max_rel=0.1, max_ulps=9
     )
     first = parted if weights_differ_by else None
     return LockstepResult(steps=2, first=first, curve=[0.0, weights_differ_by])

@@ -9,7 +9,7 @@ test says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -89,6 +89,7 @@ class Practice:
         loss: of targets, outputs and weights.
         regularized: the losses of the layers are added.
         optimizer: makes it; None for updates by hand.
+        anew: the steps (from 0) before which it is made once more.
         by_hand: updates a variable by a gradient, where there is no optimizer.
         handed: what the optimizer is given of the gradients.
         evaluated: rows of the test data.
@@ -105,6 +106,7 @@ class Practice:
     loss: Callable[[Any, Any, Any], tf.Tensor] = cross_entropy
     regularized: bool = True
     optimizer: Callable[[], keras.Optimizer] | None = lambda: keras.optimizers.Adam(0.01)
+    anew: frozenset[int] = frozenset()
     by_hand: Callable[[keras.Variable, Any], None] = lambda variable, gradient: None
     handed: Callable[[Gradients], Gradients] = lambda gradients: gradients
     evaluated: int = TEST_ROWS
@@ -121,14 +123,14 @@ def train(
     if side == FIT:
         trace.fits.append(FitCall(model, {}))
     practice.start(model)
-    optimizer = practice.optimizer() if practice.optimizer else None
-    if optimizer is not None:
-        optimizer.build(model.trainable_variables)
+    optimizer = new_optimizer(practice, model)
     first_epoch = 0
     for epoch in range(2):
         order = practice.order(epoch, len(rows))
         for start in range(0, len(order), practice.batch):
             chosen = order[start : start + practice.batch]
+            if len(trace.steps) in practice.anew:
+                optimizer = new_optimizer(practice, model)
             trace.steps.append(step(practice, model, optimizer, rows, chosen, epoch, seed))
         first_epoch = first_epoch or len(trace.steps)
         evaluate(practice, model, test, trace)
@@ -136,6 +138,14 @@ def train(
     ends = [(0, first_epoch), (first_epoch, len(trace.steps))]
     trace.log = {"loss": [mean_loss(trace.steps[a:b]) for a, b in ends]}
     return trace, first_epoch
+
+
+def new_optimizer(practice: Practice, model: keras.Model) -> keras.Optimizer | None:
+    """One that is ready to update, or none."""
+    optimizer = practice.optimizer() if practice.optimizer else None
+    if optimizer is not None:
+        optimizer.build(model.trainable_variables)
+    return optimizer
 
 
 def mean_loss(steps: list[Step]) -> float:
@@ -174,6 +184,7 @@ def step(
             practice.by_hand(variable, gradient)
     else:
         found.applied = apply(optimizer, model, sources, practice.handed(gradients))
+        found.optimizer_after = [value_of(v) for v in optimizer.variables]
     found.after = snapshot(model)
     return found
 
@@ -216,19 +227,27 @@ class HandMade(Subject):
     practices: dict[str, Practice] = field(default_factory=dict)
 
     def run(  # type: ignore[override]
-        self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = 0
+        self,
+        side: str,
+        epochs: int,
+        close: int,
+        most: int,
+        seconds: float,
+        seed: int = 0,
+        unshuffled: bool = False,
     ) -> Trace:
         trace, _ = train(side, self.practices[side], self.train, self.test, seed)
         trace.steps = trace.steps[:most]
         return trace
 
     def varied(self, train: Rows, test: Rows | None) -> HandMade:
-        return HandMade(self.functions, self.namespace, train, test, self.practices)
+        return replace(self, train=train, test=test)
 
 
 def subject_of(fit: Practice, loop: Practice, weighted: bool = False) -> HandMade:
     rows, test = data(ROWS, 0, weighted), data(TEST_ROWS, 1)
-    return HandMade({"build_model": fit.build}, {}, rows, test, {FIT: fit, LOOP: loop})
+    practices = {FIT: fit, LOOP: loop}
+    return HandMade({"build_model": fit.build}, {}, rows, test, practices=practices)
 
 
 def pair_of(

@@ -55,7 +55,7 @@ def test_the_first_divergence_is_where_the_difference_was_made(
 ) -> None:
     result = run(small_train, *overrides)
     assert result.first is not None
-    assert (result.first.stage, result.first.step) == (stage, step)
+    assert (result.first.stage, result.first.step) == (stage, step + 1)
     assert result.first.exceeds(0)
     assert result.curve[-1] is None or result.curve[-1] > 0
     assert f"after step {step + 1} the {stage} differs" in result.first.describe()
@@ -81,7 +81,7 @@ def test_under_xla(small_train: ExampleStore) -> None:
     assert equal.first is None
     assert equal.steps == 5
     assert wrong.first is not None
-    assert (wrong.first.stage, wrong.first.step) == ("forward output", 0)
+    assert (wrong.first.stage, wrong.first.step) == ("forward output", 1)
 
 
 def compiled_by_xla(store: ExampleStore) -> tuple[LockstepResult, LockstepResult]:

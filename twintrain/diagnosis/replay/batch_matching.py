@@ -63,18 +63,72 @@ def read_stream(fed: Fed, data: Rows, epoch: int) -> Stream:
         epoch: batches in the first epoch.
     """
     values = [as_rows(step.inputs) for step in fed]
-    index = _index_of(data.keys)
+    register = Register(data)
     stream = Stream([len(batch) for batch in values], [], values=values)
-    direct = [_find(keys_of(step.inputs), index) for step in fed]
+    targets = [_pulled_targets(step) for step in fed]
+    direct = register.find([keys_of(step.inputs) for step in fed], targets, epoch)
     if all((found >= 0).all() for found in direct):
         stream.rows = direct
         return stream
-    stream.rows = _indirectly(fed, values, data, direct, index)
+    stream.rows = _indirectly(fed, values, data, direct, register, epoch)
     stream.change, stream.detail = _change(values, stream.rows, as_rows(data.part(0)), epoch)
     return stream
 
 
-def _index_of(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
+class Register:
+    """Where each row stands in the data, by what it is recognised by.
+
+    Equal inputs may stand at several places. Those whose target is the one that was pulled with
+    them come first, then those behind the row before; none is given out twice in an epoch while
+    another is left.
+    """
+
+    def __init__(self, data: Rows) -> None:
+        targets = data.part(1)
+        self._targets = None if targets is None else keys_of(targets)
+        self._places = index_of(data.keys)
+
+    def find(
+        self, batches: list[list[bytes]], targets: list[list[bytes] | None], epoch: int
+    ) -> list[np.ndarray]:
+        """Per batch, the place of each of its rows; -1 where it is not in the data.
+
+        Args:
+            batches: keys of inputs.
+            targets: keys of the targets that were pulled with them, None where none were.
+            epoch: batches in an epoch.
+        """
+        found = []
+        left: dict[bytes, list[int]] = {}
+        last = -1
+        for number, (keys, pulled) in enumerate(zip(batches, targets, strict=True)):
+            if number % max(1, epoch) == 0:
+                left, last = {}, -1
+            rows = np.full(len(keys), -1)
+            for position, key in enumerate(keys):
+                if key in self._places:
+                    target = None if pulled is None else pulled[position]
+                    last = rows[position] = self._take(left, key, target, last)
+            found.append(rows)
+        return found
+
+    def _take(
+        self, left: dict[bytes, list[int]], key: bytes, target: bytes | None, last: int
+    ) -> int:
+        places = self._places[key]
+        if len(places) == 1:
+            return places[0]
+        if not left.get(key):
+            left[key] = list(places)
+        options = left[key]
+        if target is not None and self._targets is not None:
+            options = [place for place in options if self._targets[place] == target] or options
+        chosen = next((place for place in options if place > last), options[0])
+        left[key].remove(chosen)
+        return chosen
+
+
+def index_of(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
     """Per key, all places where it stands."""
     index: dict[bytes, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
@@ -82,17 +136,29 @@ def _index_of(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
     return index
 
 
+def _pulled_targets(step: Step | Evaluation) -> list[bytes] | None:
+    element = step.element
+    if not isinstance(element, tuple) or len(element) < 2:
+        return None
+    parts = keras.tree.flatten(element[1])
+    if not parts or any(part.shape[:1] != (step.size,) for part in parts):
+        return None
+    return keys_of(element[1])
+
+
 def _indirectly(
     fed: Fed,
     values: list[np.ndarray],
     data: Rows,
     direct: list[np.ndarray],
-    index: dict[bytes, list[int]],
+    register: Register,
+    epoch: int,
 ) -> list[np.ndarray]:
     """Recognise rows that were changed: by the element they were made of, their targets, or their
     shape; whatever recognises most.
     """
-    pulled = [_pulled(step, index) for step in fed]
+    targets = [_pulled_targets(step) for step in fed]
+    pulled = register.find([_pulled_keys(step) for step in fed], targets, epoch)
     # Judged by most batches: augmentation leaves some rows as they were.
     base = pulled if _share(pulled) > max(PULLED, _share(direct)) else direct
     if _share(base) < RECOGNISED:
@@ -110,12 +176,12 @@ def _find(keys: list[bytes], index: dict[bytes, list[int]]) -> np.ndarray:
     return rows
 
 
-def _pulled(step: Step | Evaluation, index: dict[bytes, list[int]]) -> np.ndarray:
-    """The rows of the data-set element the inputs were made of."""
+def _pulled_keys(step: Step | Evaluation) -> list[bytes]:
+    """What the rows of the data-set element are recognised by that the inputs were made of."""
     element = step.element[0] if isinstance(step.element, tuple) else step.element
     if element is None or keras.tree.flatten(element)[0].shape[:1] != (step.size,):
-        return np.full(step.size, -1)
-    return _find(keys_of(element), index)
+        return [b""] * step.size
+    return keys_of(element)
 
 
 def _share(rows: list[np.ndarray]) -> float:
@@ -135,7 +201,7 @@ def _by_targets(fed: Fed, data: Rows) -> list[np.ndarray] | None:
     seen = [keys_of(step.element[1]) for step in fed]
     known = keys_of(targets)
     if len(set(known)) == len(known):
-        index = _index_of(known)
+        index = index_of(known)
         found = [_find(keys, index) for keys in seen]
         return found if _share(found) > RECOGNISED else None
     return _in_order(seen, known)
@@ -160,7 +226,7 @@ def _by_shape(values: list[np.ndarray], data: Rows) -> list[np.ndarray] | None:
     reference = as_rows(data.part(0))
     if not values or values[0].shape[1] != reference.shape[1] or reference.shape[1] < 4:
         return None
-    index = _index_of(_standardised(reference))
+    index = index_of(_standardised(reference))
     found = [_find(_standardised(batch), index) for batch in values]
     return found if _share(found) > RECOGNISED else None
 
@@ -215,8 +281,10 @@ def _varies(values: list[np.ndarray], rows: list[np.ndarray], epoch: int) -> boo
 
 def true_parts(step: Step | Evaluation, rows: np.ndarray, data: Rows) -> tuple[Any, Any]:
     """Targets and weights of a batch as the data has them; what was pulled where its rows were not
-    recognised.
+    recognised, and what it was fed where those are other rows'.
     """
+    if isinstance(step, Step) and step.fed is not None:
+        return step.fed
     if len(rows) == step.size and (rows >= 0).all() and data.part(1) is not None:
 
         def pick(part: Any) -> Any:

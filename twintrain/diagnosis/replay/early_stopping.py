@@ -84,13 +84,17 @@ def _judge(
     model: keras.Model, state: Arrays, test: Rows, declared: Declared
 ) -> tuple[float, float]:
     """Loss (with regularization) and accuracy of a state on the test rows, or else NaN."""
-    inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, test.part(0))
     y = test.part(1)
     with weights_of(model, state):
-        outputs = call_model(model, inputs, False)
+        # Batch by batch: a model may take no other number of rows.
+        batches = [
+            call_model(model, batch[0] if isinstance(batch, tuple) else batch, False)
+            for batch in test.dataset()
+        ]
         added = float(sum(float(loss) for loss in model.losses))
+    outputs = keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *batches)
     batch = Batch(y, outputs, None, 0.0, len(test))
-    found = mean_loss(declared, LossPractice(weighting="none"), batch)
+    found = mean_loss(declared, LossPractice(weighted=False), batch)
     loss = float("nan") if found is None else float(found[0]) + added
     flat, labels = keras.tree.flatten(outputs), keras.tree.flatten(y)
     if len(flat) != 1 or len(labels) != 1:

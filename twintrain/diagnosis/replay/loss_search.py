@@ -12,7 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.replay.losses import (
+    PADDING,
+    Batch,
+    Declared,
+    LossPractice,
+    kept_targets,
+    mean_loss,
+)
 from twintrain.diagnosis.replay.tolerances import LOSS_FLOOR, LOSSES_VARY, RATIO_FACTOR
 
 
@@ -70,20 +77,42 @@ def _axes(batches: list[Batch]) -> dict[str, list[Any]]:
     axes: dict[str, list[Any]] = {
         "form": ["as declared", "logits", "probabilities", "class number"],
         "broadcast": [False, True],
-        "masked": [True],
-        "weighting": ["by count"],
+        "mask": ["as declared"],
+        "weighted": [True],
+        "divisor": ["positions that count"],
         "output_weights": [True],
         "regularized": [True],
     }
-    if any(hasattr(output, "_keras_mask") for output in outputs):
-        axes["masked"] = [True, False]
-    if any(batch.w is not None for batch in batches):
-        axes["weighting"] = ["by count", "by weight", "none"]
+    masked = any(getattr(output, "_keras_mask", None) is not None for output in outputs)
+    paddings = [name for name, padding in PADDING.items() if _tells_apart(batches, padding)]
+    axes["mask"] += [*paddings, *(["none"] if masked else [])]
+    weighted = any(batch.w is not None for batch in batches)
+    if weighted:
+        axes["weighted"] = [True, False]
+        axes["divisor"].append("weights")
+    if masked or paddings or (weighted and any(output.shape.rank > 2 for output in outputs)):
+        axes["divisor"] += ["positions", "rows", "each row's own"]
     if len(keras.tree.flatten(batches[0].p)) > 1:
         axes["output_weights"] = [True, False]
     if any(float(batch.added) for batch in batches):
         axes["regularized"] = [True, False]
     return axes
+
+
+def _tells_apart(batches: list[Batch], padding: int) -> bool:
+    """Whether some targets are padding, and by another mask than the outputs have."""
+    for batch in batches:
+        y, p = keras.tree.flatten(batch.y), keras.tree.flatten(batch.p)
+        if len(y) != 1 or len(p) != 1:
+            return False
+        kept = kept_targets(y[0], padding)
+        if kept is None or p[0].shape.rank < 3:
+            return False
+        own = getattr(p[0], "_keras_mask", None)
+        own = np.ones(kept.shape, bool) if own is None else np.asarray(own, bool)
+        if own.shape != kept.shape or (own != kept.numpy()).any():
+            return True
+    return False
 
 
 def _reduction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import keras
@@ -13,6 +13,9 @@ from twintrain.diagnosis.replay.tolerances import EPSILON, TINY
 from twintrain.diagnosis.watch.trace import Step, Trace
 
 Values = Callable[[Any, Any], tf.Tensor]
+
+# Targets that stand for padding, by the mask that is made of them.
+PADDING = {"targets not 0": 0, "targets not -1": -1}
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,12 @@ class LossPractice:
         form: 'as declared'; 'logits' or 'probabilities' (the outputs taken for that, by the plain
             formula); 'class number' (a dense loss fed with class numbers).
         broadcast: targets (N,) against predictions (N, 1), giving (N, N) values.
-        masked: masked-out positions are left out.
-        weighting: 'by count' (sum of w l over N), 'by weight' (over the sum of w), 'none'.
+        mask: which positions are left out: 'as declared' (those the outputs or the loss say),
+            'targets not 0' or 'targets not -1' (those whose target is padding), 'none'.
+        weighted: the values are multiplied by the weights of the batch.
+        divisor: what the sum over all positions is divided by: 'positions that count' (all where
+            nothing is masked), 'weights' (their sum), 'positions' (all of them), 'rows', 'each
+            row's own' (a mean per row, then over the rows).
         output_weights: the outputs' losses are weighted as declared.
         regularized: the losses of the layers are added.
         reduction: 'mean', 'sum', 'constant' (mean times a constant), 'fixed size' (sum over a
@@ -36,8 +43,9 @@ class LossPractice:
 
     form: str = "as declared"
     broadcast: bool = False
-    masked: bool = True
-    weighting: str = "by count"
+    mask: str = "as declared"
+    weighted: bool = True
+    divisor: str = "positions that count"
     output_weights: bool = True
     regularized: bool = True
     reduction: str = "mean"
@@ -93,11 +101,14 @@ class LossReading:
         declared: the losses it is declared with.
         practice: the way it gets from these to a number.
         batches: what it was read from, by number of the step.
+        factors: by number of the step, what undoes the factor that this side puts into its loss
+            and takes out of the gradients again; empty where it does not.
     """
 
     declared: Declared
     practice: LossPractice
     batches: dict[int, Batch]
+    factors: dict[int, float] = field(default_factory=dict)
 
     def replay(self, number: int, practice: LossPractice | None = None) -> float:
         """The loss of a step, by this or another practice."""
@@ -246,26 +257,83 @@ def mean_loss(
     total, count = tf.constant(0.0), tf.constant(0.0)
     targets, predictions = declared.pick(batch.y), declared.pick(batch.p)
     for number, (y, p) in enumerate(zip(targets, predictions, strict=False)):
-        values = _form(declared, number, practice, y, p)
-        if values is None:
+        found = _values_and_mask(declared, number, practice, y, p)
+        if found is None:
             return None
-        values = tf.cast(values, tf.float32)
-        weights = _weights(practice, batch, number, values)
-        mask = _mask(p, values) if practice.masked else None
-        size = tf.cast(tf.size(values), tf.float32) if mask is None else tf.reduce_sum(mask)
-        if mask is not None:
-            values = values * mask
-        divisor = size
-        if weights is not None:
-            values = values * weights
-            if practice.weighting == "by weight":
-                divisor = tf.reduce_sum(
-                    tf.broadcast_to(weights, tf.shape(values)) * (1.0 if mask is None else mask)
-                )
-        loss = tf.reduce_sum(values) / tf.maximum(divisor, TINY)
+        values, mask = found
+        loss, size = reduced(values, mask, _weights(practice, batch, number, values), practice)
         total += loss * (declared.weights[number] if practice.output_weights else 1.0)
         count = tf.maximum(count, size)
     return total, count
+
+
+def _values_and_mask(
+    declared: Declared, number: int, practice: LossPractice, y: Any, p: Any
+) -> tuple[tf.Tensor, tf.Tensor | None] | None:
+    """Values of one output, and which of them count; None where they cannot be formed."""
+    padding = PADDING.get(practice.mask)
+    kept = None if padding is None else kept_targets(y, padding)
+    if kept is not None and padding:
+        # A class that does not exist would give a loss that is not a number.
+        y = tf.where(tf.reshape(kept, tf.shape(y)), y, tf.zeros_like(y))
+    values = _form(declared, number, practice, y, p)
+    if values is None:
+        return None
+    own = [getattr(part, "_keras_mask", None) for part in (p, values)]
+    values = tf.cast(values, tf.float32)
+    if practice.mask == "as declared":
+        return values, _combined(own, values)
+    return values, _combined([kept], values)
+
+
+def _combined(masks: list[Any], values: tf.Tensor) -> tf.Tensor | None:
+    """The masks of these that fit the values, all in one."""
+    found = None
+    for mask in masks:
+        if mask is None or not values.shape.rank or mask.shape[: values.shape.rank] != values.shape:
+            continue
+        found = tf.cast(mask, tf.float32) * (1.0 if found is None else found)
+    return found
+
+
+def kept_targets(y: Any, padding: int) -> tf.Tensor | None:
+    """Which positions of a batch of sequences have a class for a target, (rows, positions); None
+    where the targets are not of that form.
+    """
+    y = tf.convert_to_tensor(y)
+    if y.shape.rank > 2 and y.shape[-1] == 1:
+        y = tf.squeeze(y, -1)
+    if y.shape.rank < 2:
+        return None
+    return tf.not_equal(y, tf.cast(padding, y.dtype))
+
+
+def reduced(
+    values: tf.Tensor, mask: tf.Tensor | None, weights: tf.Tensor | None, practice: LossPractice
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Values reduced by the divisor of a practice, and how many of them count.
+
+    Args:
+        values: unreduced, (rows, ...).
+        mask: ones and zeros, of the same shape.
+        weights: broadcast to it.
+        practice: says what the sum is divided by.
+    """
+    kept = tf.ones_like(values) if mask is None else mask
+    # Not a product alone: what is left out may not be a number.
+    values = tf.where(kept > 0, values, tf.zeros_like(values))
+    shares = kept if weights is None else kept * weights
+    summed, size = values * shares, tf.reduce_sum(kept)
+    if practice.divisor == "each row's own" and values.shape.rank > 1:
+        axes = list(range(1, values.shape.rank))
+        per_row = tf.reduce_sum(summed, axes) / tf.maximum(tf.reduce_sum(shares, axes), TINY)
+        return tf.reduce_mean(per_row), size
+    divisors = {
+        "weights": tf.reduce_sum(shares),
+        "positions": tf.cast(tf.size(values), tf.float32),
+        "rows": tf.cast(values.shape[0] if values.shape.rank else 1, tf.float32),
+    }
+    return tf.reduce_sum(summed) / tf.maximum(divisors.get(practice.divisor, size), TINY), size
 
 
 def _form(
@@ -287,7 +355,7 @@ def _form(
 def _weights(
     practice: LossPractice, batch: Batch, number: int, values: tf.Tensor
 ) -> tf.Tensor | None:
-    if batch.w is None or practice.weighting == "none":
+    if batch.w is None or not practice.weighted:
         return None
     flat = keras.tree.flatten(batch.w)
     weights = tf.cast(
@@ -296,13 +364,6 @@ def _weights(
     if weights.shape.rank > values.shape.rank:
         weights = tf.reshape(weights, weights.shape[: values.shape.rank])
     return tf.reshape(weights, weights.shape + [1] * (values.shape.rank - weights.shape.rank))
-
-
-def _mask(p: Any, values: tf.Tensor) -> tf.Tensor | None:
-    mask = getattr(p, "_keras_mask", None)
-    if mask is None or mask.shape[: values.shape.rank] != values.shape:
-        return None
-    return tf.cast(mask, tf.float32)
 
 
 def total_loss(declared: Declared, practice: LossPractice, batch: Batch) -> tf.Tensor:

@@ -42,6 +42,17 @@ REPEAT_FACTOR = 2
 # The same code differs by more between two runs only where it draws random numbers of its own.
 UNSEEDED = 1e-3
 
+# Two longer runs, epoch by epoch.
+
+# By what share of the way they came weights are apart before rounding is looked at as the reason;
+# below the second, a few units in the last place, it is in any case.
+PARTED, PARTED_FLOOR = 1e-3, 1e-6
+# What rounding grows to is measured by a run whose weights were moved at the start by this share of
+# themselves (a tenth of what a forward pass may be off), times this.
+NUDGE_OF_FORWARD, ABOVE_NOISE = 0.1, 10.0
+# The share where that run could not be had: rounding does not make a twentieth of the way.
+PARTED_UNMEASURED = 0.05
+
 # Weights and settings before the first step.
 
 # Copied weights are equal to the bit; this leaves room for a cast on their way.
@@ -65,6 +76,18 @@ STANDARDISED_DECIMALS = 2
 RECOGNISED = 0.9
 # What was pulled from the data set explains the inputs better than they do themselves.
 PULLED = 0.5
+# Rows that a piece of the data may lack: equal rows cannot be told apart.
+SCATTERED = 0.1
+# Share of labels that would have to change for a part of the rows to be like all of them; chance
+# makes this of a hundred rows or so.
+UNREPRESENTATIVE = 0.05
+# Share of inputs with another row's target that labels with some noise in them do not reach.
+WRONG_PAIRS = 0.05
+# Share of fed targets that must be targets of the data.
+KNOWN_TARGETS = 0.95
+# By how many rows, as a share, the classes of fed targets may differ from those of the rows they
+# were dealt out anew to: a shift loses the rows at the ends.
+SAME_CLASSES = 0.02
 # A full shuffle moves some row by nearly the whole length of the data; this is far from it.
 SMALL_BUFFER = 0.6
 # Factor between two buffers that is not the chance of the draw.
@@ -122,6 +145,10 @@ AVERAGE_APART = 1e-6
 
 # Logs hold means over an epoch, often rounded to float32 in every step.
 FIGURE = Tolerance(2e-4, 2e-6)
+# People round what they log. Fewer decimals than this may be chance: 0.75 is a share of rows.
+FEWEST_DECIMALS, MOST_DECIMALS = 3, 6
+# A decimal number that went through float32.
+SAME_DECIMAL = 1e-7
 
 # Divisors that must not be zero.
 

@@ -4,30 +4,30 @@ got.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.replay.compare import each_close, gradients_agree
-from twintrain.diagnosis.replay.tolerances import CLIPPED, SHRUNK, TINY_NORM, UNTOUCHED
-from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, value_of
+from twintrain.diagnosis.replay.clipping import ARGUMENTS
+from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, Step, value_of
 
 # Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping,
 # averaging, scaling).
 _ASIDE = {
     "name",
     "learning_rate",
-    "clipnorm",
-    "global_clipnorm",
-    "clipvalue",
     "use_ema",
     "ema_momentum",
     "ema_overwrite_frequency",
     "loss_scale_factor",
     "gradient_accumulation_steps",
+    *ARGUMENTS.values(),
 }
+
+Gradients = list[np.ndarray | None]
 
 
 def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
@@ -44,121 +44,219 @@ def settings(optimizer: keras.Optimizer) -> dict[str, Any]:
     }
 
 
-def copy_of(optimizer: keras.Optimizer, variables: list[keras.Variable]) -> keras.Optimizer:
-    """A fresh optimizer of the same settings, built for some variables."""
-    twin: keras.Optimizer = type(optimizer).from_config(optimizer.get_config())
+def replicas(optimizer: keras.Optimizer) -> int:
+    """How many devices an optimizer was made for."""
+    strategy = getattr(inner(optimizer), "_distribution_strategy", None)
+    return int(getattr(strategy, "num_replicas_in_sync", 1))
+
+
+def copy_of(
+    optimizer: keras.Optimizer, variables: list[keras.Variable], clips: bool = True
+) -> keras.Optimizer:
+    """A fresh optimizer of the same settings, built for some variables.
+
+    Args:
+        optimizer: is left as it is.
+        variables: it will update.
+        clips: keep its own clipping.
+    """
+    config = optimizer.get_config()
+    if not clips:
+        config |= {name: None for name in ARGUMENTS.values() if name in config}
+    twin: keras.Optimizer = type(optimizer).from_config(config)
     twin.build(variables)
     return twin
 
 
-def replay_update(step: CompleteStep) -> Arrays | None:
+def replay_update(
+    step: CompleteStep,
+    *,
+    gradients: Gradients | None = None,
+    state: Arrays | None = None,
+    rate: float | None = None,
+    clips: bool = True,
+) -> Arrays | None:
     """All of `model.variables` after the update of a step, from the weights, state and gradients
     before it; None where no optimizer was seen, or its state was not.
 
     Variables no optimizer touches keep what they were before the step.
+
+    Args:
+        step: whose update is made again.
+        gradients: instead of those the optimizer got.
+        state: of the optimizer (the first, where there are several), instead of its own.
+        rate: instead of its own.
+        clips: the optimizer clips as it does.
     """
     applied = step.applied
     if applied is None:
         return None
     after = [value.copy() for value in step.before]
-    for part in applied.parts or [applied]:
-        copies = _replay_part(step, part)
-        if copies is None:
+    given = dict(zip(applied.variables, gradients or applied.gradients, strict=False))
+    for part in parts_of(applied):
+        if -1 in part.variables or not part.state:
+            return None
+        copies = _copies(step, part.variables)
+        handed = [given.get(position) for position in part.variables]
+        own = part.state if state is None else state
+        if not _apply_again(part.optimizer, copies, handed, own, rate, clips):
             return None
         for position, variable in zip(part.variables, copies, strict=True):
             after[position] = value_of(variable)
     return after
 
 
-def _replay_part(step: CompleteStep, applied: Applied) -> list[keras.Variable] | None:
-    """The variables of one call of an optimizer after it; None where it cannot be replayed."""
-    if -1 in applied.variables or not applied.state:
-        return None
-    copies = _copies(step, applied)
+def parts_of(applied: Applied) -> list[Applied]:
+    """The calls of optimizers that an update is made of."""
+    return applied.parts or [applied]
+
+
+def _apply_again(
+    original: keras.Optimizer,
+    copies: list[keras.Variable],
+    gradients: Gradients,
+    state: Arrays,
+    rate: float | None,
+    clips: bool,
+) -> bool:
+    """Update copies of variables as an optimizer would from some state; False where it is one
+    that cannot be made again.
+    """
     try:
-        optimizer = copy_of(applied.optimizer, copies)
-        for variable, value in zip(optimizer.variables, applied.state, strict=True):
+        optimizer = copy_of(original, copies, clips)
+        for variable, value in zip(optimizer.variables, state, strict=True):
             variable.assign(value)
     except (ValueError, TypeError):
-        return None  # built for other variables than it is applied to
-    optimizer.apply(constants(applied.gradients), copies)
-    return copies
+        return False  # built for other variables than it is applied to
+    if rate is not None:
+        _set_rate(optimizer, rate)
+    optimizer.apply(constants(gradients), copies)
+    return True
 
 
-def constants(gradients: list[np.ndarray | None]) -> list[Any]:
+def fresh_state(step: Step) -> Arrays | None:
+    """What the optimizer of a step held when it was new; None where a copy cannot be made."""
+    if step.applied is None or -1 in step.applied.variables:
+        return None
+    applied = parts_of(step.applied)[0]
+    copies = [
+        keras.Variable(value_of(step.model.variables[position])) for position in applied.variables
+    ]
+    try:
+        return [value_of(v) for v in copy_of(applied.optimizer, copies).variables]
+    except (ValueError, TypeError):
+        return None
+
+
+class Update(NamedTuple):
+    """Gradients, and the variables they are of (positions in `model.variables`)."""
+
+    step: Step
+    positions: list[int]
+    gradients: Gradients
+
+
+def updates_of(steps: Sequence[Step]) -> list[Update]:
+    """What was handed to the optimizer, step by step; where no step has one, the tape's
+    gradients.
+    """
+    found = []
+    for step in steps:
+        if step.applied is not None:
+            found.append(Update(step, step.applied.variables, step.applied.gradients))
+    if found:
+        return found
+    for step in steps:
+        known = [(p, g) for p, g in zip(step.sources, step.gradients, strict=False) if p >= 0]
+        if known:
+            found.append(Update(step, [p for p, _ in known], [g for _, g in known]))
+    return found
+
+
+def replay_from_start(
+    updates: Sequence[Update],
+    applied: Sequence[Applied],
+    *,
+    constrained: bool = True,
+    clips: bool = True,
+) -> Iterator[tuple[Step, Arrays]]:
+    """Updates by a fresh optimizer that is given all gradients in turn: after each step that kept
+    its weights, that step, and all of `model.variables` as they would be.
+
+    The weights are those of the step each time, so only the state of the optimizer is carried on.
+
+    Args:
+        updates: of one side; all of the same variables, else nothing is replayed.
+        applied: of the other side: its settings in the first one, its learning rates.
+        constrained: the constraints of the weights are applied.
+        clips: the optimizer clips as it does.
+    """
+    first = updates[0]
+    if first.step.before is None or any(u.positions != first.positions for u in updates):
+        return
+    copies = _copies(first.step, first.positions, constrained)
+    try:
+        optimizer = copy_of(applied[0].optimizer, copies, clips)
+    except (ValueError, TypeError):
+        return
+    for number, update in enumerate(updates):
+        before = update.step.before
+        if before is not None:
+            for position, copy in zip(update.positions, copies, strict=True):
+                copy.assign(before[position])
+        _set_rate(optimizer, applied[min(number, len(applied) - 1)].learning_rate)
+        optimizer.apply(constants(update.gradients), copies)
+        if before is not None:
+            yield update.step, _with(update.step, update.positions, copies)
+
+
+class _Constant(keras.optimizers.schedules.LearningRateSchedule):
+    """One rate for ever, in the place of a schedule."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def __call__(self, step: Any) -> Any:
+        return tf.constant(self._rate)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes it again."""
+        return {"rate": self._rate}
+
+
+def has_schedule(optimizer: keras.Optimizer) -> bool:
+    """Whether its rate follows from the number of its updates."""
+    kind = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(inner(optimizer), "_learning_rate", None), kind)
+
+
+def _set_rate(optimizer: keras.Optimizer, rate: float) -> None:
+    core = inner(optimizer)
+    if has_schedule(core):
+        core._learning_rate = _Constant(rate)
+    else:
+        core.learning_rate = rate
+
+
+def constants(gradients: Gradients) -> list[Any]:
     """Gradients as an optimizer takes them."""
     return [None if g is None else tf.constant(g) for g in gradients]
 
 
-def _copies(step: CompleteStep, applied: Applied) -> list[keras.Variable]:
+def _copies(step: Step, positions: list[int], constrained: bool = True) -> list[keras.Variable]:
     copies = []
-    for position in applied.variables:
+    for position in positions:
         original = step.model.variables[position]
-        copy = keras.Variable(step.before[position], dtype=original.dtype, name=original.name)
-        copy.constraint = getattr(original, "constraint", None)
+        before = step.before[position] if step.before else value_of(original)
+        copy = keras.Variable(before, dtype=original.dtype, name=original.name)
+        copy.constraint = getattr(original, "constraint", None) if constrained else None
         copies.append(copy)
     return copies
 
 
-def clipping(optimizer: keras.Optimizer) -> tuple[str, float]:
-    """How an optimizer clips, and at what."""
-    core = inner(optimizer)
-    for name, attribute in (
-        ("per variable", "clipnorm"),
-        ("global", "global_clipnorm"),
-        ("value", "clipvalue"),
-    ):
-        limit = getattr(core, attribute, None)
-        if limit is not None:
-            return name, float(limit)
-    return "none", 0.0
-
-
-def clip(how: tuple[str, float], gradients: list[np.ndarray | None]) -> list[np.ndarray | None]:
-    """Clip gradients."""
-    kind, limit = how
-    if kind == "value":
-        return [None if g is None else np.clip(g, -limit, limit) for g in gradients]
-    if kind == "per variable":
-        return [
-            None if g is None else g * min(1.0, limit / max(norm(g), TINY_NORM)) for g in gradients
-        ]
-    if kind == "global":
-        factor = min(1.0, limit / max(global_norm(gradients), TINY_NORM))
-        return [None if g is None else g * factor for g in gradients]
-    return gradients
-
-
-def norm(gradient: np.ndarray) -> float:
-    """L2 norm."""
-    return float(np.linalg.norm(gradient.astype(np.float64)))
-
-
-def global_norm(gradients: list[np.ndarray | None]) -> float:
-    """L2 norm over all gradients."""
-    return float(np.sqrt(sum(norm(g) ** 2 for g in gradients if g is not None)))
-
-
-def clipped_by_hand(
-    raw: list[np.ndarray | None], applied: list[np.ndarray | None]
-) -> tuple[str, float] | None:
-    """How gradients were changed between the tape and the optimizer: ('none', 0), a way of
-    clipping, or None if neither.
-    """
-    if len(raw) != len(applied):
-        return None
-    pairs = [(r, a) for r, a in zip(raw, applied, strict=True) if r is not None and a is not None]
-    if any(r.shape != a.shape for r, a in pairs):
-        return None
-    if all(each_close(r, a, UNTOUCHED, equal_nan=True) for r, a in pairs):
-        return "none", 0.0
-    shrunk = [norm(a) for r, a in pairs if norm(a) < norm(r) * (1 - SHRUNK)]
-    limits = {
-        "global": global_norm(applied),
-        "per variable": max(shrunk, default=0.0),
-        "value": max(float(np.abs(a).max()) for _, a in pairs),
-    }
-    for kind, limit in limits.items():
-        if limit and gradients_agree(clip((kind, limit), raw), applied, CLIPPED):
-            return kind, limit
-    return None
+def _with(step: Step, positions: list[int], copies: list[keras.Variable]) -> Arrays:
+    after = [value.copy() for value in step.before or []]
+    for position, variable in zip(positions, copies, strict=True):
+        after[position] = value_of(variable)
+    return after

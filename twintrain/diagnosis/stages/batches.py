@@ -22,8 +22,10 @@ from twintrain.diagnosis.replay.tolerances import (
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.stages.validation_split import rows_to_train_on
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
+from twintrain.diagnosis.watch.user_module import UserCodeError
 
 # Another run, to see whether rows are changed at random.
 OTHER_SEED = 77
@@ -59,17 +61,24 @@ def check_count(pair: Pair) -> bool:
             "Epochs were not compared: one side did not come to its end in the time it was given."
         )
         return False
-    rows = len(pair.subject.train)
-    (fit, fit_rows), (loop, loop_rows) = (_count(side, rows) for side in pair.sides)
+    if pair.findings.has("epochs_differ"):
+        return True
+    rows = rows_to_train_on(pair)
+    (fit, fit_rows), (loop, loop_rows) = (_count(side, rows[side.name]) for side in pair.sides)
     if fit_rows == loop_rows or (fit == loop and fit in ("whole", "remainder dropped")):
         return True
     at_fault = FIT if _MISSING[fit] > _MISSING[loop] else LOOP
     kind, found = (fit, fit_rows) if at_fault == FIT else (loop, loop_rows)
+    missing = rows[at_fault] - max(found)
+    if pair.findings.has("targets_misaligned") and 0 < missing < _size(pair.side(at_fault)):
+        return True  # a shift of the targets leaves the rows at an end without one
+    data = pair.subject.train
+    of = f" of {data.amount}" if data.cut or rows[at_fault] < len(data) else ""
     pair.findings.name_cause(
         "last_batch_dropped" if kind == "remainder dropped" else "epoch_truncated",
         at_fault,
         found[0] // max(1, _size(pair.side(at_fault))),
-        by_reading("rows in the first and the second epoch", found, (rows, rows)),
+        by_reading("rows in the first and the second epoch", found, f"{(rows[at_fault],) * 2}{of}"),
     )
     return True
 
@@ -88,24 +97,59 @@ def _count(side: Side, rows: int) -> tuple[str, tuple[int, int]]:
 @looks_for("shuffle_missing", "shuffle_buffer_too_small")
 def check_order(pair: Pair) -> bool:
     """Compare the order of the rows."""
-    rows = len(pair.subject.train)
-    orders = {side.name: _order(side.stream, side.first_epoch, rows) for side in pair.sides}
+    orders = {side.name: _order(side.stream, side.first_epoch) for side in pair.sides}
     fit, loop = orders[FIT][0], orders[LOOP][0]
     if "unknown" in (fit, loop):
         return False
     if "as given" in (fit, loop) and fit != loop:
+        in_order = FIT if fit == "as given" else LOOP
+        if pair.findings.has("validation_split_differs") and _repeats(pair.other(in_order)):
+            return True  # its order is that in which it drew its part of the rows
         moved = "rows out of the order of the data, first epoch"
-        pair.findings.name_cause(
-            "shuffle_missing",
-            FIT if fit == "as given" else LOOP,
-            0,
-            by_reading(moved, 0, "nearly all"),
-        )
+        pair.findings.name_cause("shuffle_missing", in_order, 0, by_reading(moved, 0, "nearly all"))
         return True
     at_fault = _smaller_buffer(orders)
     if at_fault is not None:
-        _name_buffer(pair, at_fault, orders[at_fault][1], rows)
+        _name_buffer(pair, at_fault, orders[at_fault][1], len(pair.subject.train))
+    elif fit == loop == "shuffled":
+        _compare_buffers(pair)
     return True
+
+
+def _repeats(side: Side) -> bool:
+    """Whether both epochs have the same order."""
+    end = side.first_epoch
+    return np.array_equal(side.stream.part(0, end), side.stream.part(end, 2 * end))
+
+
+def _compare_buffers(pair: Pair) -> None:
+    """Compare the buffers by themselves, where the rows that were kept fit in but those of the
+    whole data do not.
+    """
+    data = pair.subject.train
+    if not data.cut or data.total is None:
+        return
+    small = {}
+    for side in pair.sides:
+        buffer = max(side.trace.buffers, default=0)
+        if 0 < buffer < data.total * SMALL_BUFFER and _is_constant(pair, side, buffer):
+            small[side.name] = buffer
+    if len(small) == 1:
+        ((at_fault, buffer),) = small.items()
+        evidence = by_reading(
+            "buffer of shuffle()", f"{buffer:,} rows", f"{data.total:,} rows, as many as there are"
+        )
+        pair.findings.name_cause("shuffle_buffer_too_small", at_fault, 0, evidence)
+
+
+def _is_constant(pair: Pair, side: Side, buffer: int) -> bool:
+    """Whether a buffer is the same on fewer rows: it does not grow with the data."""
+    fewer = pair.subject.train.shortened(len(pair.subject.train) // 2, shuffled_targets=False)
+    varied = pair.subject.varied(fewer, pair.subject.test)
+    try:
+        return buffer in varied.run(side.name, 1, 0, 1, OTHER_SECONDS).buffers
+    except UserCodeError:
+        return False
 
 
 def _smaller_buffer(orders: dict[str, tuple[str, int]]) -> str | None:
@@ -127,9 +171,11 @@ def _name_buffer(pair: Pair, at_fault: str, ahead: int, rows: int) -> None:
     pair.findings.name_cause("shuffle_buffer_too_small", at_fault, 0, evidence)
 
 
-def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
+def _order(stream: Stream, epoch: int) -> tuple[str, int]:
     """How the first two epochs are ordered: 'as given', 'shuffled', 'small buffer' or 'unknown',
     and the buffer.
+
+    A side that trains on a part of the rows is judged by their order in this part.
     """
     order = stream.part(0, epoch)
     if not len(order) or (order < 0).any():
@@ -138,15 +184,16 @@ def _order(stream: Stream, epoch: int, rows: int) -> tuple[str, int]:
         order = stream.part(epoch, 2 * epoch)
         if not len(order) or (order < 0).any() or _is_sorted(order):
             return "as given", 1
+    trained, places = np.unique(order, return_inverse=True)
     # tf.data's shuffle(b) cannot yield at position p a row from beyond p + b - 1.
-    ahead = int((order - np.arange(len(order))).max()) + 1
+    ahead = int((places - np.arange(len(order))).max()) + 1
     if _shuffles_batches(stream, epoch):
         return "small buffer", ahead
-    return ("small buffer" if ahead < SMALL_BUFFER * rows else "shuffled"), ahead
+    return ("small buffer" if ahead < SMALL_BUFFER * len(trained) else "shuffled"), ahead
 
 
 def _is_sorted(order: np.ndarray) -> bool:
-    return bool((order == np.arange(len(order))).all())
+    return bool((np.diff(order) >= 0).all())
 
 
 def _shuffles_batches(stream: Stream, epoch: int) -> bool:

@@ -4,6 +4,7 @@ weights kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from twintrain.diagnosis.replay.early_stopping import (
 )
 from twintrain.diagnosis.replay.tolerances import AVERAGE_APART
 from twintrain.diagnosis.replay.updates import inner
+from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
@@ -71,8 +73,13 @@ def _last_and_average(side: Side, applied: Applied) -> tuple[Arrays, Arrays] | N
     return [last[p] for p in positions], averages
 
 
-@looks_for("early_stopping_rule", "best_weights_not_restored")
-def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None) -> bool:
+@looks_for("early_stopping_rule", "best_weights_not_restored", "epochs_differ")
+def check_ending(
+    pair: Pair,
+    runs: dict[str, Milestones],
+    test: Rows | None,
+    again: Callable[[str], Milestones | None],
+) -> bool:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
 
     Args:
@@ -80,6 +87,7 @@ def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None) -> 
         runs: per side, a training of `EPOCHS` epochs.
         test: what it evaluated on; its targets were dealt out anew, so that the validation loss
             soon rises.
+        again: runs a side for as long on other rows.
     """
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
@@ -87,9 +95,25 @@ def check_ending(pair: Pair, runs: dict[str, Milestones], test: Rows | None) -> 
     if fit is None or loop is None:
         return False
     callback = _callback(pair.fit)
+    if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
+        return True
     if callback is not None or fit.epochs != loop.epochs:
         _check_rule(pair, callback, fit, loop)
     _check_kept(pair, fit, loop)
+    return True
+
+
+def _check_epochs(
+    pair: Pair, fit: Ending, loop: Ending, again: Callable[[str], Milestones | None]
+) -> bool:
+    """Name a side that does not train the epochs it is asked for, whatever its figures are."""
+    at_fault, observed, expected = (FIT, fit, loop) if loop.epochs == EPOCHS else (LOOP, loop, fit)
+    if observed.epochs == EPOCHS:
+        return False
+    other = again(at_fault)
+    if other is None or other.epochs != observed.epochs:
+        return False  # it stops by a figure
+    name_epochs(pair, at_fault, (EPOCHS,), (observed.epochs,), (expected.epochs,))
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.batch_matching import read_stream
 from twintrain.diagnosis.replay.compare import all_close_to, peak
@@ -11,13 +13,16 @@ from twintrain.diagnosis.replay.model_calls import (
     outputs_of,
     weights_of,
 )
+from twintrain.diagnosis.replay.row_sets import RowCounter
 from twintrain.diagnosis.replay.tolerances import forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.stages.validation_split import hold_the_same_back
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
 
-Sets = dict[str, set[int]]
+# Per split, how often each row occurs.
+Counts = dict[str, np.ndarray]
 
 
 def blocks_of(side: Side) -> list[list[Evaluation]]:
@@ -70,37 +75,53 @@ def _change(pair: Pair, side: Side, evaluations: list[Evaluation]) -> str:
 
 
 def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
-    """Compare which rows are evaluated."""
-    sets = {name: _sets(pair, evaluations) for name, evaluations in blocks.items()}
-    which = "test" if any(found["test"] for found in sets.values()) else "train"
-    fit, loop = sets[FIT][which], sets[LOOP][which]
-    if fit == loop:
+    """Compare which rows are evaluated; where the sides hold other rows back, that is why."""
+    if pair.findings.has("validation_split_differs"):
         return
-    test = pair.subject.test
-    data = test if which == "test" and test is not None else pair.subject.train
-    at_fault, correct = (FIT, loop) if len(loop) == len(data) else (LOOP, fit)
-    rows_of = "test rows" if which == "test" else "training rows"
+    counters = _counters(pair)
+    counts = {name: _counts(pair, found, counters) for name, found in blocks.items()}
+    which = "test" if any(found["test"].any() for found in counts.values()) else "train"
+    fit, loop = counts[FIT][which], counts[LOOP][which]
+    if np.array_equal(fit, loop) or (which == "train" and hold_the_same_back(pair)):
+        return
+    counter = counters[which]
+    at_fault = FIT if np.array_equal(loop, counter.capacity) else LOOP
     pair.findings.name_cause(
         "evaluation_set_differs",
         at_fault,
         None,
-        by_reading("evaluated on", _said(sets[at_fault]), f"{len(correct)} {rows_of}"),
+        by_reading(
+            "evaluated on",
+            _say(counts[at_fault], counters),
+            _say(counts[pair.other(at_fault).name], counters),
+        ),
     )
 
 
-def _sets(pair: Pair, evaluations: list[Evaluation]) -> Sets:
-    """Which rows of each split are evaluated."""
-    found: Sets = {"test": set(), "train": set()}
+def _counters(pair: Pair) -> dict[str, RowCounter]:
+    splits = {"test": pair.subject.test, "train": pair.subject.train}
+    return {name: RowCounter(data) for name, data in splits.items() if data is not None}
+
+
+def _counts(pair: Pair, evaluations: list[Evaluation], counters: dict[str, RowCounter]) -> Counts:
+    """Which rows of each split are evaluated, each once."""
+    batches: dict[str, list[np.ndarray]] = {"test": [], "train": []}
     for evaluation in evaluations:
         data, rows = pair.evaluated([evaluation])
-        name = "test" if data is pair.subject.test else "train"
-        found[name] |= {int(row) for batch in rows for row in batch if row >= 0}
-    return found
+        batches["test" if data is pair.subject.test else "train"] += rows
+    return {
+        name: np.minimum(counters[name].count(found), counters[name].capacity)
+        if name in counters
+        else np.zeros(0, int)
+        for name, found in batches.items()
+    }
 
 
-def _said(sets: Sets) -> str:
-    names = {"test": "test rows", "train": "training rows"}
-    parts = [f"{len(rows)} {names[name]}" for name, rows in sets.items() if rows]
+def _say(counts: Counts, counters: dict[str, RowCounter]) -> str:
+    kinds = {"test": "test rows", "train": "training rows"}
+    parts = [
+        counters[name].say(found, kinds[name]) for name, found in counts.items() if found.any()
+    ]
     return " and ".join(parts) or "rows that are not in the data"
 
 
@@ -126,9 +147,9 @@ def _peaks_in_training(evaluation: Evaluation) -> tuple[float, float, float] | N
     if evaluation.weights is None or not evaluation.training:
         return None
     tolerance = forward_tolerance(compute_dtype(evaluation.model))
-    with weights_of(evaluation.model, evaluation.weights):
+    with weights_of(evaluation.model, evaluation.weights, evaluation.states):
         with_flag = outputs_of(call_model(evaluation.model, evaluation.inputs, True))
-    with weights_of(evaluation.model, evaluation.weights):
+    with weights_of(evaluation.model, evaluation.weights, evaluation.states):
         without = outputs_of(call_model(evaluation.model, evaluation.inputs, False))
     outputs = outputs_of(evaluation.outputs)
     if not all_close_to(outputs, with_flag, tolerance):

@@ -20,6 +20,8 @@ class Findings:
             both sides are equal to the end.
         differing: what differs though the weights may be equal (a logged figure, say) and nothing
             explains; never forgotten.
+        apart: where the weights of the two sides part when they are run as they are, in words; to
+            be explained by a cause.
         looks: what was compared, and what was not.
         ruled_out: ids that were looked for, found or not.
         notes: what else is worth knowing.
@@ -30,6 +32,7 @@ class Findings:
     causes: list[Cause] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    apart: str = ""
     looks: list[Look] = field(default_factory=list)
     ruled_out: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import keras
@@ -99,12 +100,16 @@ def _read_modes(pair: Pair, side: Side) -> Modes | None:
             for outputs, with_flag, without in zip(seen, on, off, strict=True)
         ]
         if not all(any(mode) for mode in modes):
-            _explain(pair, side, step, sum(seen, []), sum(on, []), tolerance)
+            _explain(pair, side, step, _flat(seen), _flat(on), tolerance)
             return None
-        heeding = [in_training for in_training, in_inference in modes if in_training != in_inference]
+        heeding = [training for training, inference in modes if training != inference]
         if heeding:
-            return Modes(step, heeding, *(peak(sum(found, [])) for found in (seen, off, on)))
+            return Modes(step, heeding, *(peak(_flat(found)) for found in (seen, off, on)))
     return None
+
+
+def _flat(outputs: list[Arrays]) -> Arrays:
+    return list(itertools.chain.from_iterable(outputs))
 
 
 def _explain(

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.replay.compare import close_to, each_close, gradients_agree
+from twintrain.diagnosis.replay.clipping import global_norm, norm
+from twintrain.diagnosis.replay.compare import close_to
 from twintrain.diagnosis.replay.losses import LossReading, batch_of, total_loss
 from twintrain.diagnosis.replay.model_calls import (
     call_model,
@@ -18,15 +19,11 @@ from twintrain.diagnosis.replay.model_calls import (
     weights_of,
     whole_call,
 )
-from twintrain.diagnosis.replay.tolerances import (
-    ACCUMULATED,
-    CLIPPED,
-    SAME_LIMIT,
-    Tolerance,
-    gradient_rel,
-)
-from twintrain.diagnosis.replay.updates import clip, clipped_by_hand, clipping, global_norm, inner
+from twintrain.diagnosis.replay.tolerances import ACCUMULATED, Tolerance, gradient_rel
+from twintrain.diagnosis.replay.updates import inner, parts_of
+from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
+from twintrain.diagnosis.stages.handed import handed
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep, Step, value_of
@@ -78,7 +75,7 @@ def _lacks_scale(side: Side) -> bool | None:
     if not updates:
         return None
     step, applied = updates[0]
-    for part in applied.parts or [applied]:
+    for part in parts_of(applied):
         if _divides(part.optimizer):
             return step.scale is None
     return compute_dtype(step.model) == "float16"
@@ -106,27 +103,36 @@ def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
                 "gradients were not"
             )
             return
-        position = _wrong_gradient(step, gradient_of(step, reading))
+        scale = (step.scale or 1.0) / reading.factors.get(step.number, 1.0)
+        observed = {
+            position: gradient / scale
+            for position, gradient in zip(step.sources, step.gradients, strict=False)
+            if gradient is not None
+        }
+        expected = gradient_of(step, reading)
+        position = _wrong_gradient(step, observed, expected)
         if position is not None:
             name = step.model.variables[position].path
             pair.findings.unexplained.append(
                 f"{side.name}: the gradient of {name} is not that of its loss (step "
-                f"{step.number + 1})"
+                f"{step.number + 1}: norm {norm(observed[position]):.6g}, by the loss "
+                f"{norm(np.asarray(expected[position])):.6g})"
             )
             return
 
 
-def _wrong_gradient(step: CompleteStep, expected: dict[int, np.ndarray | None]) -> int | None:
+def _wrong_gradient(
+    step: CompleteStep,
+    observed: dict[int, np.ndarray],
+    expected: dict[int, np.ndarray | None],
+) -> int | None:
     """The first variable whose gradient is not the expected one."""
     rel = gradient_rel(compute_dtype(step.model))
     sizes = [float(np.abs(g).max()) for g in expected.values() if g is not None]
     tolerance = Tolerance(rel, rel * max(sizes, default=0.0))
-    scale = step.scale or 1.0
-    for position, observed in zip(step.sources, step.gradients, strict=False):
+    for position, gradient in observed.items():
         wanted = expected.get(position)
-        if observed is None or wanted is None:
-            continue
-        if not close_to(observed / scale, wanted, tolerance):
+        if wanted is not None and not close_to(gradient, wanted, tolerance):
             return position
     return None
 
@@ -172,7 +178,7 @@ class Accumulation(NamedTuple):
 @looks_for("gradient_accumulation")
 def check_accumulation(pair: Pair) -> bool:
     """Compare how many batches go into an update."""
-    fit, loop = (_accumulation(side) for side in pair.sides)
+    fit, loop = (_accumulation(pair, side) for side in pair.sides)
     if fit == loop:
         return True
     if fit.kind == "summed" or (loop.period == 1 and fit.period > 1):
@@ -180,12 +186,55 @@ def check_accumulation(pair: Pair) -> bool:
     else:
         at_fault, observed, other = LOOP, loop, fit
     pair.findings.name_cause(
-        "gradient_accumulation", at_fault, 0, by_reading("gradients applied", observed, other)
+        "gradient_accumulation",
+        at_fault,
+        0,
+        *_replayed(pair.side(at_fault), observed, other),
+        by_reading("gradients applied", observed, other),
+        fix=_fix(observed, other, pair.other(at_fault).name),
     )
     return True
 
 
-def _accumulation(side: Side) -> Accumulation:
+def _replayed(side: Side, observed: Accumulation, other: Accumulation) -> list[Evidence]:
+    """The norm of the first gradients that are applied, where this side adds them up itself."""
+    updates = handed(side)
+    if observed.kind == "unknown" or not updates or updates[0].passes != observed.period:
+        return []
+    first = updates[0]
+    if first.passes == 1:
+        return []
+    mean = global_norm(first.raw)
+    first_pass = [
+        dict(zip(side.steps[0].sources, side.steps[0].gradients, strict=False)).get(p)
+        for p in first.applied.variables
+    ]
+    correct = mean if other.period == observed.period else global_norm(first_pass)
+    return [
+        by_replay(
+            f"norm of the first gradients that are applied (step {first.number + 1})",
+            global_norm(first.given),
+            mean * (observed.period if observed.kind == "summed" else 1.0),
+            correct,
+        )
+    ]
+
+
+def _fix(observed: Accumulation, other: Accumulation, name: str) -> str:
+    if other.period == 1:
+        return f"Apply the gradients of every batch, as {name} does."
+    if other.period == observed.period:
+        return (
+            f"Divide the gradients of {other.period} batches by {other.period} before they are "
+            f"applied, as {name} does."
+        )
+    return (
+        f"Apply the mean of the gradients of {other.period} batches, as {name} does: by hand, or "
+        f"with gradient_accumulation_steps={other.period} of the optimizer."
+    )
+
+
+def _accumulation(pair: Pair, side: Side) -> Accumulation:
     found = _first_applied(side)
     if found is None:
         return Accumulation(1, "mean")
@@ -197,6 +246,9 @@ def _accumulation(side: Side) -> Accumulation:
     window = side.steps[:period]
     if len(applied.gradients) != len(window[0].gradients):
         return Accumulation(period, "mean")
+    reading = pair.losses.get(side.name)
+    if reading is not None and reading.factors:
+        return Accumulation(period, "mean")  # of losses that were divided by their number
     for kind, factor in (("summed", 1.0), ("mean", 1.0 / period)):
         if _is_sum(applied.gradients, window, factor):
             return Accumulation(period, kind)
@@ -221,92 +273,4 @@ def _is_sum(given: Gradients, window: list[Step], factor: float) -> bool:
     return True
 
 
-class Clipped(NamedTuple):
-    """Gradients as they reach the update rule, and the clipping that led to them."""
-
-    gradients: Gradients
-    rule: tuple[str, float]
-
-
-@looks_for("clip_per_variable_vs_global")
-def check_clipping(pair: Pair) -> bool:
-    """Compare how gradients are clipped."""
-    if pair.findings.has("gradient_accumulation", "loss_scale_not_applied"):
-        return True
-    rules = _rules(pair)
-    if rules is None:
-        return True
-    fit, loop = rules
-    if fit[0] == loop[0] and each_close(fit[1], loop[1], SAME_LIMIT):
-        return True
-    for step, applied in pair.loop.updates():
-        found = _clipped(step, applied)
-        if found is None:
-            continue
-        wanted = clip(fit, step.gradients)
-        if not gradients_agree(found.gradients, wanted, CLIPPED):
-            _name_clipping(pair, step, (fit, wanted), (loop, found.gradients))
-            break
-    return True
-
-
-def _clipped(step: CompleteStep, applied: Applied) -> Clipped | None:
-    """None where gradients are changed otherwise between the tape and the optimizer."""
-    by_hand = clipped_by_hand(step.gradients, applied.gradients)
-    if by_hand is None:
-        return None
-    own = clipping(applied.optimizer)
-    return Clipped(clip(own, applied.gradients), own if by_hand[0] == "none" else by_hand)
-
-
-def _rules(pair: Pair) -> tuple[tuple[str, float], tuple[str, float]] | None:
-    """How each side clips in its first update; None where that cannot be said of both."""
-    updates = [side.updates()[:1] for side in pair.sides]
-    if not all(updates):
-        return None
-    fit, loop = (_clipped(*found[0]) for found in updates)
-    for side, found in ((pair.fit, fit), (pair.loop, loop)):
-        if found is None:
-            pair.findings.unexplained.append(
-                f"{side.name}: gradients are changed on their way to the optimizer"
-            )
-    return None if fit is None or loop is None else (fit.rule, loop.rule)
-
-
-def _name_clipping(
-    pair: Pair,
-    step: CompleteStep,
-    fit: tuple[tuple[str, float], Gradients],
-    loop: tuple[tuple[str, float], Gradients],
-) -> None:
-    """Name what differs, in a step of the loop whose gradients it changes.
-
-    Args:
-        pair: findings go here.
-        step: of the loop.
-        fit: the rule of fit, and what it makes of the step's gradients.
-        loop: the rule of the loop, and what it made of them.
-    """
-    fit_rule, wanted = fit
-    loop_rule, found = loop
-    kinds = {fit_rule[0], loop_rule[0]}
-    of_norms = kinds == {"global", "per variable"}
-    pair.findings.name_cause(
-        "clip_per_variable_vs_global" if of_norms else "optimizer_differs",
-        LOOP,
-        step.number,
-        by_reading("clipping of gradients", _said(loop_rule), _said(fit_rule)),
-        by_replay(
-            "norm of all gradients after clipping",
-            global_norm(found),
-            global_norm(clip(loop_rule, step.gradients)),
-            global_norm(wanted),
-        ),
-    )
-
-
-def _said(rule: tuple[str, float]) -> str:
-    return "none" if rule[0] == "none" else f"{rule[0]}, at {rule[1]:.4g}"
-
-
-CHECKS = (check_scale, check_gradients, check_accumulation, check_clipping)
+CHECKS = (check_scale, check_gradients, check_accumulation)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from twintrain.diagnosis.replay.compare import largest, trainable_positions
+from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
 from twintrain.diagnosis.replay.model_calls import outputs_of
+from twintrain.diagnosis.replay.tolerances import SAME_ROW
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
 from twintrain.diagnosis.watch.trace import CompleteStep
@@ -24,6 +25,19 @@ def compared_steps(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]:
             break
         found.append((fit, loop))
     return found
+
+
+def same_batches(pair: Pair) -> bool:
+    """Whether the steps that can be compared have the same rows on both sides, in whatever form."""
+    return all(_same_rows(pair, fit, loop) for fit, loop in compared_steps(pair))
+
+
+def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
+    ours, theirs = pair.fit.stream.rows[fit.number], pair.loop.stream.rows[loop.number]
+    if (ours >= 0).all() and (theirs >= 0).all():
+        return np.array_equal(ours, theirs)
+    a, b = as_rows(fit.inputs), as_rows(loop.inputs)
+    return a.shape == b.shape and each_close(a, b, SAME_ROW, equal_nan=True)
 
 
 def lockstep_tables(pair: Pair) -> list[list[Difference]]:
@@ -63,7 +77,7 @@ def first_divergence(tables: list[list[Difference]], tolerance: float) -> Diverg
     for number, table in enumerate(tables):
         for difference in table:
             if difference.exceeds(tolerance):
-                return Divergence(step=number, **difference.model_dump())
+                return Divergence(step=number + 1, **difference.model_dump())
     return None
 
 

@@ -1,56 +1,25 @@
-"""Stage 'metric': do the figures each side reports follow from what it did?"""
+"""Stage 'metric': do the figures each side reports follow from what it did, and do both sides mean
+the same by them?
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
-
-from twintrain.diagnosis.replay.batch_matching import true_parts
-from twintrain.diagnosis.replay.figures import (
-    AFTER,
-    BATCHES,
-    RIGHT,
-    RUNNING,
-    RUNNING_BATCHES,
-    Quantity,
-    evaluation_quantities,
-    match,
-    training_quantities,
-)
-from twintrain.diagnosis.replay.losses import Declared
-from twintrain.diagnosis.stages.evaluation import blocks_of, held_out
-from twintrain.diagnosis.stages.findings import by_reading, by_replay
+from twintrain.diagnosis.stages.findings import by_reading
+from twintrain.diagnosis.stages.log_differences import Differences
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
-from twintrain.diagnosis.watch.logs import Series
+from twintrain.diagnosis.stages.reported import Figures, Reported
+from twintrain.diagnosis.stages.same_training import other_evaluation, other_training
+from twintrain.diagnosis.watch.logs import FigureName
 from twintrain.diagnosis.watch.trace import MetricEvent
 
-# Per way of averaging, its pitfalls, and the epoch (from 0) in which each shows.
-_IDS = {
-    BATCHES: {"metric_batch_average": 0},
-    RUNNING: {"metrics_not_reset": 1},
-    RUNNING_BATCHES: {"metrics_not_reset": 1, "metric_batch_average": 0},
-    AFTER: {"loss_before_update": 0},
-}
+# What is compared here, in the words of a diagnosis.
+LOGS = "logs"
 
-
-@dataclass
-class Figure:
-    """A logged series that was understood.
-
-    Attributes:
-        name: in the log.
-        series: a value per epoch.
-        way: in which it was averaged.
-        quantity: what it is of.
-    """
-
-    name: str
-    series: list[float]
-    way: str
-    quantity: Quantity
+# A series of fit, and the one of the loop that goes by the same name.
+Couple = tuple[Reported, Reported]
 
 
 @looks_for("metrics_not_reset")
@@ -104,103 +73,74 @@ def _last_read(events: list[MetricEvent], position: int) -> int | None:
     return reads[-1] if reads else None
 
 
-@looks_for("metrics_not_reset", "metric_batch_average", "loss_before_update")
+@looks_for(
+    "metrics_not_reset",
+    "metric_batch_average",
+    "loss_before_update",
+    "last_batch_logged",
+    "metric_definition_differs",
+)
 def check_metrics(pair: Pair) -> bool:
-    """Read how each side averages its figures, and name where they differ."""
-    if not _two_epochs(pair):
-        return False
-    fit, loop = (_read(pair, side) for side in pair.sides)
-    _name_ways(pair, pair.loop, loop, fit)
-    _name_ways(pair, pair.fit, fit, loop)
-    return bool(fit or loop)
-
-
-def _name_ways(pair: Pair, side: Side, figures: list[Figure], others: list[Figure]) -> None:
-    """Name the ways of averaging that the other side does not use."""
-    used = {figure.way for figure in others}
-    for figure in figures:
-        if figure.way in used:
-            continue
-        for id_, epoch in _IDS.get(figure.way, {}).items():
-            series = figure.quantity.series()
-            evidence = by_replay(
-                f"{figure.name} of epoch {epoch + 1} as logged ({figure.way})",
-                figure.series[epoch],
-                series[figure.way][0][epoch],
-                series[RIGHT][0][epoch],
-            )
-            pair.findings.name_cause(id_, side.name, side.ends[epoch] - 1, evidence)
-
-
-def _read(pair: Pair, side: Side) -> list[Figure]:
-    """The logged series that were understood."""
-    logs = _logged(side) or _from_metrics(side)
-    if not logs:
-        return []
-    quantities = _quantities(pair, side)
-    found = []
-    for name, series in logs.items():
-        matched = match(series, quantities)
-        if matched is not None:
-            found.append(Figure(name, series, *matched))
-    return found
-
-
-def _logged(side: Side) -> Series:
-    """Series of two finite values, one per epoch, in what a side returned or `fit` recorded."""
-    logs = dict(side.trace.log)
-    for call in side.trace.fits:
-        if call.history and all(len(series) == 2 for series in call.history.values()):
-            logs |= call.history
-    return {
-        name: series
-        for name, series in logs.items()
-        if len(series) == 2 and np.isfinite(series).all()
-    }
-
-
-def _quantities(pair: Pair, side: Side) -> list[Quantity]:
-    """What the logs of a side may be of; nothing where its targets are not known."""
-    reading = pair.losses.get(side.name)
-    declared = None if reading is None else reading.declared
-    targets = [
-        true_parts(step, rows, pair.subject.train)[0]
-        for step, rows in zip(side.steps, side.stream.rows, strict=True)
-    ]
-    if any(y is None for y in targets):
-        return []
-    found = training_quantities(side.steps, targets, side.first_epoch, declared)
-    return found if declared is None else found + _evaluated(pair, side, declared)
-
-
-def _evaluated(pair: Pair, side: Side, declared: Declared) -> list[Quantity]:
-    """The figures of the evaluations after both epochs; nothing where there is none after one."""
-    blocks = [held_out(pair, block) for block in blocks_of(side)]
-    if not all(blocks):
-        return []
-    true: list[list[Any]] = []
-    for block in blocks:
-        data, rows = pair.evaluated(block)
-        true.append([true_parts(e, r, data)[0] for e, r in zip(block, rows, strict=True)])
-    if any(y is None for ys in true for y in ys):
-        return []
-    return evaluation_quantities(blocks, true, declared)
-
-
-def _from_metrics(side: Side) -> Series:
-    """What metric objects said when they were last read in each epoch, for a side that returns no
-    log.
+    """Compare the series of the same name; read how each side computes and averages them, and name
+    where they differ.
     """
-    found: dict[int, tuple[str, dict[int, float]]] = {}
-    for event in side.trace.metrics:
-        if event.kind == "result" and event.value is not None and event.position in side.ends:
-            _, values = found.setdefault(id(event.metric), (event.metric.name, {}))
-            values[event.position] = event.value
-    return {
-        name: [values[end] for end in side.ends]
-        for name, values in found.values()
-        if len(values) == len(side.ends)
-    }
+    if not _two_epochs(pair):
+        pair.findings.not_compared(LOGS, "not all of two epochs was seen", open_=False)
+        return False
+    fit, loop = (Figures(pair, side) for side in pair.sides)
+    couples = list(_couples(fit, loop))
+    differences = Differences(pair, fit, loop)
+    judged = [couple for couple in couples if differences.compare(*couple)]
+    for figures, others in ((loop, fit), (fit, loop)):
+        for reported in _alone(figures, [one for couple in couples for one in couple]):
+            differences.compare_way(figures, reported, others)
+    differences.name()
+    _look(pair, (fit, loop), [c for c in couples if c not in judged], judged)
+    return any(figures.explain(r) for figures in (fit, loop) for r in figures.reported)
+
+
+def _couples(fit: Figures, loop: Figures) -> Iterator[Couple]:
+    """The series of both sides that go by the same name, or else by spellings of one figure."""
+    left = list(fit.reported)
+    for reported in loop.reported:
+        exact = [other for other in left if other.name == reported.name]
+        meaning = _meaning(loop, reported)
+        alike = [other for other in left if meaning and _meaning(fit, other) == meaning]
+        for other in [*exact, *alike][:1]:
+            left.remove(other)
+            yield other, reported
+
+
+def _meaning(figures: Figures, reported: Reported) -> FigureName | None:
+    """What the name says; of a nameless series, what it is found to be."""
+    if reported.means.figure:
+        return reported.means
+    for explanation in figures.explain(reported)[:1]:
+        return FigureName(explanation.quantity.held_out, explanation.quantity.figure)
+    return None
+
+
+def _alone(figures: Figures, coupled: list[Reported]) -> list[Reported]:
+    return [reported for reported in figures.reported if reported not in coupled]
+
+
+def _look(
+    pair: Pair, sides: tuple[Figures, Figures], open_: list[Couple], judged: list[Couple]
+) -> None:
+    """Note what was compared, and what was not and why."""
+    findings = pair.findings
+    silent = [figures.side.name for figures in sides if not figures.reported]
+    if len(silent) == len(sides):
+        findings.not_compared(LOGS, "neither side reports figures", open_=False)
+    elif silent:
+        findings.not_compared(LOGS, f"{silent[0]} reports no figures", open_=False)
+    elif not judged and not open_:
+        findings.not_compared(LOGS, "no figure stands on both sides", open_=False)
+    if judged:
+        findings.compared(LOGS, ", ".join(fit.name for fit, _ in judged))
+    for fit, _ in open_:
+        why = other_training(pair) or other_evaluation(pair)
+        findings.not_compared(LOGS, f"{fit.name}: {why}", open_=False)
 
 
 CHECKS = (check_resets, check_metrics)

@@ -31,12 +31,14 @@ class Side:
         first_epoch: how many steps the first epoch had.
         stream: its batches.
         close: the steps that were looked at closely: they are complete.
+        alone: how many steps it takes when it is asked for one epoch only.
     """
 
     trace: Trace
     first_epoch: int
     stream: Stream
     close: list[CompleteStep]
+    alone: int
 
     @property
     def name(self) -> str:
@@ -58,10 +60,11 @@ class Side:
         return [(step, step.applied) for step in self.close if step.applied is not None]
 
 
-def read_side(trace: Trace, first_epoch: int, subject: Subject) -> Side:
-    """Read a trace of two epochs."""
+def read_side(trace: Trace, first_epoch: int, subject: Subject, alone: int | None = None) -> Side:
+    """Read a trace of two epochs; `alone` as in `Side`, where that is not the first of these."""
     stream = read_stream(trace.steps, subject.train, first_epoch)
-    return Side(trace, first_epoch, stream, complete_steps(trace.steps))
+    close = complete_steps(trace.steps)
+    return Side(trace, first_epoch, stream, close, first_epoch if alone is None else alone)
 
 
 @dataclass

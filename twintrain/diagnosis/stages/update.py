@@ -6,14 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.replay.compare import close_to, trainable_positions
-from twintrain.diagnosis.replay.tolerances import UPDATE
-from twintrain.diagnosis.replay.updates import replay_update, settings
+from twintrain.diagnosis.replay.compare import close_to, each_close, largest, trainable_positions
+from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, UPDATE
+from twintrain.diagnosis.replay.updates import (
+    replay_from_start,
+    replay_update,
+    settings,
+    updates_of,
+)
+from twintrain.diagnosis.result import Replay
+from twintrain.diagnosis.stages.changes import change_of_weight, differs
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.manual_update import check_manual_update
+from twintrain.diagnosis.stages.optimizer_wording import written
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
-from twintrain.diagnosis.watch.trace import LOOP, CompleteStep
+from twintrain.diagnosis.watch.trace import LOOP, Applied, CompleteStep
+
+# Steps in which two optimizers must part, if their settings matter.
+_TRIED = 12
 
 
 @looks_for("trainable_flags")
@@ -53,56 +64,105 @@ def _moved_in(step: CompleteStep) -> set[int]:
 @looks_for("optimizer_differs", "constraints_not_applied")
 def check_optimizer(pair: Pair) -> bool:
     """Compare the optimizers, and replay their updates; a loop may do without one."""
-    fit, loop = (side.updates() for side in pair.sides)
-    if not fit or not loop:
+    if not all(side.updates() for side in pair.sides):
         for side in pair.sides:
             if not side.updates():
                 check_manual_update(pair, side)
         return True
     for side in pair.sides:
         _check_replay(pair, side)
-    _compare(pair, settings(fit[0][1].optimizer), settings(loop[0][1].optimizer))
+    for epoch in range(2):
+        fit, loop = (_first_in(side, epoch) for side in pair.sides)
+        if fit is not None and loop is not None and _compare(pair, fit, loop):
+            break
     return True
+
+
+def _first_in(side: Side, epoch: int) -> tuple[int, list[Applied]] | None:
+    """The step of the first update in an epoch, and all from there on; None where there is none."""
+    start = side.first_epoch if epoch else 0
+    found = [
+        (number, step.applied)
+        for number, step in enumerate(side.steps)
+        if number >= start and step.applied is not None
+    ]
+    return (found[0][0], [applied for _, applied in found]) if found else None
 
 
 def _check_replay(pair: Pair, side: Side) -> None:
     """Does the optimizer alone give the new weights?"""
     for step in side.close:
-        position = _not_by_optimizer(step)
-        if position is not None:
+        found = _not_by_optimizer(step)
+        if found is not None:
+            position, gap = found
             name = step.model.variables[position].path
             pair.findings.unexplained.append(
                 f"{side.name}: {name} is changed by more than the optimizer (step "
-                f"{step.number + 1})"
+                f"{step.number + 1}: by up to {gap:.3g} more)"
             )
             return
 
 
-def _not_by_optimizer(step: CompleteStep) -> int | None:
-    """The first variable that its optimizer would have left with another value."""
+def _not_by_optimizer(step: CompleteStep) -> tuple[int, float] | None:
+    """The first variable that its optimizer would have left with another value, and by how much."""
     replayed = replay_update(step)
     if replayed is None:
         return None
     for position in trainable_positions(step.model):
-        if not close_to(step.after[position], replayed[position], UPDATE):
-            return position
+        observed, right = step.after[position], replayed[position]
+        if not close_to(observed, right, UPDATE):
+            return position, largest([observed], [right]) or 0.0
     return None
 
 
-def _compare(pair: Pair, fit: dict[str, Any], loop: dict[str, Any]) -> None:
-    """Name `optimizer_differs` where class or hyperparameters do."""
-    right, found = _plain(fit), _plain(loop)
+def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[Applied]]) -> bool:
+    """Name `optimizer_differs` where class or hyperparameters do.
+
+    Args:
+        pair: findings go here.
+        fit: the step of its first update in an epoch, and the updates from there on.
+        loop: the same.
+    """
+    (_, right_ones), (number, found_ones) = fit, loop
+    first, other = found_ones[0], right_ones[0]
+    found, right = _plain(settings(first.optimizer)), _plain(settings(other.optimizer))
     if right == found:
-        return
+        return False
     if right["class"] != found["class"]:
-        evidence = [by_reading("optimizer", found["class"], right["class"])]
+        differing: list[str] = []
+        readings = [by_reading("optimizer", found["class"], right["class"])]
     else:
-        differing = [k for k in {*right, *found} if right.get(k) != found.get(k)]
-        evidence = [
-            by_reading(f"optimizer {key}", found.get(key), right.get(key))
-            for key in sorted(differing)
+        differing = sorted(k for k in {*right, *found} if right.get(k) != found.get(k))
+        readings = [
+            by_reading(f"optimizer {key}", found.get(key), right.get(key)) for key in differing
         ]
-    pair.findings.name_cause("optimizer_differs", LOOP, 0, *evidence)
+    if not each_close(first.learning_rate, other.learning_rate, LEARNING_RATE):
+        readings.append(by_reading("learning rate", first.learning_rate, other.learning_rate))
+    replayed = _by_the_other(pair.loop, right_ones) if number == 0 else []
+    pair.findings.name_cause(
+        "optimizer_differs",
+        LOOP,
+        number,
+        *replayed,
+        *readings,
+        fix=f"Make it {written(other, differing)}, as in keras_fit.",
+    )
+    return True
+
+
+def _by_the_other(side: Side, right: list[Applied]) -> list[Replay]:
+    """The change of a weight in the first update that the other side's optimizer makes otherwise,
+    given the same gradients from the start.
+    """
+    if any(hasattr(applied.optimizer, "inner_optimizer") for _, applied in side.updates()[:1]):
+        return []
+    updates = updates_of(side.steps[:_TRIED])
+    for step, correct in replay_from_start(updates, right):
+        close = next((c for c in side.close if c.after is step.after), None)
+        replayed = None if close is None else replay_update(close)
+        if close is not None and replayed is not None and differs(close, replayed, correct):
+            return change_of_weight(close.number, close, replayed, correct)
+    return []
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Sees what is pulled from data sets, and when a pass over data begins."""
+"""Sees what is pulled from data sets, when a pass over data begins, and with which buffers data is
+shuffled.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from twintrain.diagnosis.watch.recording import Recording
-from twintrain.diagnosis.watch.seams import Seam, dataset_iterator
+from twintrain.diagnosis.watch.seams import Seam, dataset_iterator, is_concrete, owner_of
 
 
 class DataObserver:
@@ -24,7 +26,17 @@ class DataObserver:
             (iterator, "_next_internal", self._next),
             (iterator, "get_next_as_optional", self._next_optional),
             (iterator, "__init__", self._iteration),
+            (owner_of(tf.data.Dataset, "shuffle"), "shuffle", self._shuffle),
         ]
+
+    def _shuffle(
+        self, original: Callable[..., Any], dataset: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        found = original(dataset, *arguments, **named)
+        buffer: Any = arguments[0] if arguments else named.get("buffer_size")
+        if is_concrete(buffer):
+            self._recording.trace.buffers.append(int(buffer))
+        return found
 
     def _iteration(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         self._recording.check()

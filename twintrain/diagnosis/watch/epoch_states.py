@@ -26,14 +26,16 @@ class Milestones:
         model: the one that was trained.
         states: all of its variables at the start and after each epoch.
         kept: what it ended with.
+        calls: of `tf.function`s, each in another one left out.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.states: list[Arrays] = []
         self.kept: Arrays = []
+        self.calls = 0
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
-        self._layers = Nesting()
+        self._layers, self._functions = Nesting(), Nesting()
         self._averaged = False
         self._follow(model)
 
@@ -43,6 +45,8 @@ class Milestones:
         with ExitStack() as stack:
             stack.enter_context(wrapped(dataset_iterator(), "__init__", self._pass))
             stack.enter_context(wrapped(keras.layers.Layer, "__call__", self._call))
+            function = type(tf.function(lambda: None))
+            stack.enter_context(wrapped(function, "__call__", self._function))
             for owner in family(keras.optimizers.Optimizer):
                 if "finalize_variable_values" in owner.__dict__:
                     stack.enter_context(wrapped(owner, "finalize_variable_values", self._finalize))
@@ -75,6 +79,13 @@ class Milestones:
             self._follow(layer)
         with self._layers:
             return original(layer, *arguments, **named)
+
+    def _function(
+        self, original: Callable[..., Any], function: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        self.calls += self._functions.outermost
+        with self._functions:
+            return original(function, *arguments, **named)
 
     def _finalize(self, original: Callable[..., Any], optimizer: Any, variables: Any) -> Any:
         self._note()

@@ -5,8 +5,8 @@ recognised again.
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from twintrain.errors import TwintrainError
 MOST_BATCHES = 32
 # For code that only runs on all of its data.
 MOST_ROWS = 20_000
+# Time for counting the rows behind those that are kept; most data is through sooner.
+COUNTING_SECONDS = 4.0
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Rows:
         fixed: the batch dimension is static, so a partial batch cannot occur.
         keys: per row, what it is recognised by.
         cut: the user's data goes on behind these rows.
+        total: rows of the user's data; None where it goes on for longer than it was counted.
     """
 
     element: Any
@@ -40,9 +43,18 @@ class Rows:
     fixed: bool
     keys: list[bytes]
     cut: bool = False
+    total: int | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def amount(self) -> str:
+        """How many rows these are, and of how many."""
+        if not self.cut:
+            return f"{len(self):,} rows"
+        of = "" if self.total is None else f" of {self.total:,}"
+        return f"the first {len(self):,}{of} rows"
 
     def dataset(self) -> tf.data.Dataset:
         """The rows as a batched data set like the user's own."""
@@ -67,7 +79,8 @@ class Rows:
         """The same rows at other places, and which of these rows stands at each."""
         order = np.roll(np.arange(len(self)), self.batch + self.batch // 2 + 1)
         element = keras.tree.map_structure(lambda a: a[order], self.element)
-        return Rows(element, self.batch, self.fixed, [self.keys[i] for i in order], self.cut), order
+        keys = [self.keys[i] for i in order]
+        return Rows(element, self.batch, self.fixed, keys, self.cut, self.total), order
 
     def part(self, number: int) -> Any:
         """Inputs (0), targets (1) or weights (2) of all rows, None where there are none."""
@@ -94,49 +107,75 @@ def hold(make_dataset: Callable[[str], Any], split: str, most: int | None = None
             f"{where} never ends.",
             "Leave `.repeat()` out; each epoch makes one pass over the data.",
         )
-    batches = _taken(dataset, where, most)
+    iterator = iter(dataset)
+    batches = _taken(iterator, where, most)
     if not batches:
         raise TwintrainError(f"{where} is empty.", "It must yield at least one batch.")
-    return _joined(batches, where, dataset, cut=most is None and len(batches) > MOST_BATCHES)
+    _check_shapes(batches, where)
+    behind = _count(iterator)
+    return _joined(batches, _is_static(dataset), behind)
 
 
-def _taken(dataset: tf.data.Dataset, where: str, most: int | None) -> list[Any]:
-    """The first batches as nests of arrays: one more than `MOST_BATCHES`, or until there are more
-    than `most` rows.
-    """
+def _taken(iterator: Iterator[Any], where: str, most: int | None) -> list[Any]:
+    """The first batches as nests of arrays: one more than `MOST_BATCHES`, or than `most` rows."""
     batches: list[Any] = []
-    for batch in itertools.islice(dataset, MOST_BATCHES + 1 if most is None else None):
-        if most is not None and batches and len(batches) * _rows_in(batches[0]) > most:
-            break
+    for batch in iterator:
         if any(isinstance(t, tf.RaggedTensor) for t in tf.nest.flatten(batch)):
             raise TwintrainError(
                 f"{where} yields ragged batches.",
                 "Pad them: `padded_batch`, or `to_tensor` in a map.",
             )
         batches.append(keras.tree.map_structure(lambda t: np.array(t), batch))
+        enough = MOST_BATCHES if most is None else most / max(1, _rows_in(batches[0]))
+        if len(batches) > enough:
+            break
     return batches
+
+
+def _count(iterator: Iterator[Any]) -> int | None:
+    """Rows that are left; None where there is no end to them in the time for counting."""
+    until = time.monotonic() + COUNTING_SECONDS
+    rows = 0
+    for batch in iterator:
+        rows += _rows_in(batch)
+        if time.monotonic() > until:
+            return None
+    return rows
+
+
+def _is_static(dataset: tf.data.Dataset) -> bool:
+    """Whether all batches have the same number of rows by their type."""
+    specs = tf.nest.flatten(dataset.element_spec)
+    return all(spec.shape.rank and spec.shape[0] is not None for spec in specs)
 
 
 def _rows_in(batch: Any) -> int:
     return len(keras.tree.flatten(batch)[0])
 
 
-def _joined(batches: list[Any], where: str, dataset: tf.data.Dataset, cut: bool) -> Rows:
-    """All rows of the batches together."""
-    _check_shapes(batches, where)
+def _joined(batches: list[Any], static: bool, behind: int | None) -> Rows:
+    """All rows of the batches together, cut where there are more behind them."""
     size = max(_rows_in(batch) for batch in batches)
     element = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
-    static = all(
-        spec.shape.rank and spec.shape[0] is not None
-        for spec in tf.nest.flatten(dataset.element_spec)
-    )
-    rows = _rows_in(element)
-    if cut and not static:
-        # Cut within a batch: whether a side drops a partial last batch must stay visible.
-        rows = rows - rows % size - size + max(1, size // 3)
+    total = None if behind is None else _rows_in(element) + behind
+    if behind != 0:
+        rows = _cut(_rows_in(element), size, static, total)
         element = keras.tree.map_structure(lambda a: a[:rows], element)
     inputs = element[0] if isinstance(element, tuple) else element
-    return Rows(element, size, static, keys_of(inputs), cut)
+    return Rows(element, size, static, keys_of(inputs), behind != 0, total)
+
+
+def _cut(rows: int, size: int, static: bool, total: int | None) -> int:
+    """How many rows to keep of data that goes on.
+
+    They end as all of the data does: with a partial batch of as many rows, or with a full batch.
+    So it stays visible whether a side drops a partial last batch, and none is invented. Where the
+    end was not reached there is one, because most data has one.
+    """
+    whole = max(1, rows // size - 1) * size
+    if static:
+        return whole
+    return whole + (max(1, size // 3) if total is None else total % size)
 
 
 def _check_shapes(batches: list[Any], where: str) -> None:

@@ -1,14 +1,65 @@
-"""Finds the series of figures, one per epoch, in whatever a trainer returned as its log."""
+"""Finds the series of figures, one per epoch, in whatever a trainer returned as its log, and tells
+what their names mean.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 Series = dict[str, list[float]]
+
+# Words of a name that say on what a figure was computed, and words that say nothing.
+_HELD_OUT = {"val", "valid", "validation", "test", "testing", "eval", "evaluation", "dev"}
+_EMPTY = {"train", "training", "tr", "epoch", "epochs", "avg", "average", "history", "log", "logs"}
+_EMPTY |= {"total", "running", "value"}
+# Spellings of one figure, at the end of a name; the first that fits is replaced.
+_SPELLINGS = (
+    (r"\b(accs|accuracies|acc)$", "accuracy"),
+    (r"\blosses$", "loss"),
+    (r"\b(sparse categorical|categorical|binary) accuracy$", "accuracy"),
+    (r"\broot mean squared? error$", "rmse"),
+    (r"\bmean squared error$", "mse"),
+    (r"\bmean absolute error$", "mae"),
+    (r"\bf1 score$", "f1"),
+    (r"^mean$", ""),
+)
+
+
+class FigureName(NamedTuple):
+    """What the name of a series says.
+
+    Attributes:
+        held_out: it is of the evaluation, and not of training.
+        figure: 'loss', 'accuracy', 'mae', 'mse', 'rmse' or as it is spelt, in small letters; with
+            the output's name before it where that is given. Empty where the name says nothing.
+    """
+
+    held_out: bool
+    figure: str
+
+
+def figure_name(name: str, numbered: bool = False) -> FigureName:
+    """Read the name of a series: 'val_acc' and 'test.accuracy' are one figure.
+
+    Args:
+        name: as it stands in a log, or on a metric object.
+        numbered: a number at its end tells it from others and says nothing ('accuracy_2').
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    words = [word for word in re.split(r"[^a-z0-9]+", split) if word]
+    if numbered and words and words[-1].isdigit():
+        words.pop()
+    held_out = any(word in _HELD_OUT for word in words)
+    figure = " ".join(word for word in words if word not in _HELD_OUT | _EMPTY)
+    for spelt, meant in _SPELLINGS:
+        if "top" not in words:
+            figure = re.sub(spelt, meant, figure)
+    return FigureName(held_out, "" if figure.replace(" ", "").isdigit() else figure)
 
 
 def read_log(log: Any, name: str = "") -> Series:

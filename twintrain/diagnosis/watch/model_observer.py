@@ -113,7 +113,9 @@ class ModelObserver:
         chain, self._apart = self._apart, []
         return chain
 
-    def _seen_outside(self, owner: keras.Model, call: Call, weights: Arrays, states: Arrays) -> None:
+    def _seen_outside(
+        self, owner: keras.Model, call: Call, weights: Arrays, states: Arrays
+    ) -> None:
         """A forward pass without a tape; only the first after a step keeps the weights."""
         recording = self._recording
         evaluations, position = recording.trace.evaluations, recording.position
@@ -146,9 +148,10 @@ class ModelObserver:
     def _loss(self, original: Callable[..., Any], loss: Any, *arguments: Any, **named: Any) -> Any:
         if self._recording.tapes and self._losses.outermost:
             weights = arguments[2] if len(arguments) > 2 else named.get("sample_weight")
+            targets = arguments[0] if arguments else named.get("y_true")
             for step in self._recording.under_way:
                 if step.target is None:
-                    step.losses.append(LossCall(loss, weights))
+                    step.losses.append(LossCall(loss, weights, targets))
         with self._losses:
             return original(loss, *arguments, **named)
 

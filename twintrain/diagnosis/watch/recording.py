@@ -10,6 +10,8 @@ import keras
 from twintrain.diagnosis.watch.seams import identity
 from twintrain.diagnosis.watch.trace import (
     Arrays,
+    Evaluation,
+    MetricEvent,
     Step,
     Trace,
     snapshot,
@@ -58,6 +60,7 @@ class Recording:
         self._close, self._most, self._until = close, most, until
         self._since_boundary = 0
         self._extends = False
+        self._started = time.monotonic()
 
     @property
     def step(self) -> Step | None:
@@ -116,16 +119,15 @@ class Recording:
         """Add the first step of a model to the forward pass, and show it unless another model is
         known to be the one trained.
         """
+        if self.trace.seconds_to_first is None:
+            self.trace.seconds_to_first = time.monotonic() - self._started
         if self._since_boundary >= self._close:
             step.before, step.states, step.calls = None, [], []
         self.under_way.append(step)
-        shown = any(self.step is other for other in self.under_way)
-        ours = step.model is self.trained.model
-        if ours or (not shown and not self.trained.settled):
+        shown = [other for other in self.under_way if other is self.step]
+        ours = any(other.model is self.trained.model for other in shown)
+        if step.model is self.trained.model or not (self.trained.settled or ours):
             self._show(step)
-        elif not self.trained.settled and self.step is not None:
-            if self.step.model is not self.trained.model:
-                self._show(step)
 
     def _show(self, step: Step) -> None:
         """Let a step of the forward pass stand in the trace, in place of those of other models."""
@@ -175,8 +177,6 @@ class Recording:
         if step is None or step.after is not None or step.target is None:
             return
         step.after = snapshot(step.model)
-        if step.applied is not None:
-            step.optimizer_after = [value_of(v) for v in step.applied.optimizer.variables]
         previous = self.trace.steps[-2] if len(self.trace.steps) > 1 else None
         if previous is not None and previous.before is None and not previous.boundary:
             previous.after = None
@@ -200,8 +200,9 @@ class Recording:
         """Forget the steps of models that turn out not to be the one trained."""
         ours = {id(model) for model in self.trained.all}
         kept = [id(step.model) in ours for step in self.trace.steps]
-        for seen in (*self.trace.evaluations, *self.trace.metrics):
-            seen.position = sum(kept[: seen.position])
+        seen: list[Evaluation | MetricEvent] = [*self.trace.evaluations, *self.trace.metrics]
+        for noted in seen:
+            noted.position = sum(kept[: noted.position])
         self.trace.steps = [step for step in self.trace.steps if id(step.model) in ours]
 
 

@@ -22,6 +22,7 @@ class LossCall:
 
     loss: keras.Loss
     weights: Any
+    targets: Any = None
 
 
 @dataclass
@@ -95,8 +96,10 @@ class Step:
         scale: the factor `optimizer.scale_loss` put in; None where it was not called.
         losses: calls of Keras loss objects, in order.
         applied: the first update of each variable by an optimizer; None where none was seen.
-        optimizer_after: the optimizer's own variables after the step, kept as `after` is.
+        optimizer_after: the optimizer's own variables right after its update, kept as `after` is.
         boundary: a data-set iteration began right after this step.
+        fed: targets and weights as the data has them, where they are those of other rows than the
+            inputs; None where each row came with its own.
         calls: in order; kept as `before` is.
         states: what recurrent layers carried over, before the step; kept as `before` is.
     """
@@ -117,6 +120,7 @@ class Step:
     applied: Applied | None = None
     optimizer_after: Arrays | None = None
     boundary: bool = False
+    fed: tuple[Any, Any] | None = None
     calls: list[Call] = field(default_factory=list)
     states: Arrays = field(default_factory=list)
 
@@ -204,6 +208,9 @@ class Trace:
         kept: weights of the model that was returned, or else of the one that was trained.
         log: series of numbers found in what the function returned, by name.
         compiled: some step asked for XLA.
+        seconds: it took.
+        seconds_to_first: of these, before its first step; None where there was none.
+        buffers: of all calls of `Dataset.shuffle`, in order.
     """
 
     side: str
@@ -217,7 +224,10 @@ class Trace:
     kept: Arrays | None = None
     log: dict[str, list[float]] = field(default_factory=dict)
     compiled: bool = False
+    buffers: list[int] = field(default_factory=list)
     note: str = ""
+    seconds: float = 0.0
+    seconds_to_first: float | None = None
 
     @property
     def model(self) -> keras.Model | None:

@@ -105,6 +105,9 @@ class UpdateObserver:
         if seen is not None and seen.applied is not None:
             seen.applied.after = snapshot(seen.model)
             seen.after = None  # something was called between gradient and update
+            if seen.applied.optimizer is optimizer:
+                # At once: what is done to the optimizer before the next step is not the update's.
+                seen.optimizer_after = [value_of(v) for v in optimizer.variables]
             self._forget_previous()
         return done
 
@@ -146,9 +149,7 @@ def _joined(step: Step, update: Applied) -> Applied | None:
     if not set(ours).isdisjoint(first.variables):
         return first
     parts = [*(first.parts or [first]), update]
-    pairs = [
-        pair for part in parts for pair in zip(part.variables, part.gradients, strict=False)
-    ]
+    pairs = [pair for part in parts for pair in zip(part.variables, part.gradients, strict=False)]
     # In the order of the gradients of the step.
     place = {position: index for index, position in enumerate(step.sources)}
     pairs.sort(key=lambda pair: place.get(pair[0], len(place)))

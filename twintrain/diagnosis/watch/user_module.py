@@ -11,8 +11,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
+from twintrain.diagnosis.watch.stillness import still
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace, snapshot
 from twintrain.diagnosis.watch.watcher import Watch
 from twintrain.errors import TwintrainError
@@ -45,6 +47,22 @@ class UserCodeError(Exception):
         self.where, self.text = where, text
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a side is run where nothing but its weights is noted.
+
+    Attributes:
+        eager: `tf.function` bodies run as plain Python.
+        freezing: goes on with the Python values of first calls; only where `eager`.
+        nudge: share of themselves by which the weights are moved at the start: what comes of that
+            is what rounding grows to.
+    """
+
+    eager: bool = False
+    freezing: Freezing | None = None
+    nudge: float = 0.0
+
+
 @dataclass
 class Subject:
     """Four functions of a user, and the data they train on.
@@ -53,12 +71,15 @@ class Subject:
         functions: by name.
         namespace: the globals of the module; its `make_dataset` is replaced while a side runs.
         train, test: the data, held still.
+        frozen: sides whose graphs go on with Python values that have changed since; they are
+            watched so, too.
     """
 
     functions: dict[str, Callable[..., Any]]
     namespace: dict[str, Any]
     train: Rows
     test: Rows | None
+    frozen: frozenset[str] = frozenset()
 
     @property
     def cut(self) -> bool:
@@ -71,7 +92,14 @@ class Subject:
         return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
 
     def run(
-        self, side: str, epochs: int, close: int, most: int, seconds: float, seed: int = SEED
+        self,
+        side: str,
+        epochs: int,
+        close: int,
+        most: int,
+        seconds: float,
+        seed: int = SEED,
+        unshuffled: bool = False,
     ) -> Trace:
         """Run one side from its start, watched.
 
@@ -82,6 +110,7 @@ class Subject:
             most: steps after which it is stopped.
             seconds: time after which it is stopped.
             seed: of the training; the model is always the same.
+            unshuffled: nothing is shuffled, and random draws are the same ones again and again.
 
         Raises:
             UserCodeError: it raised, or its model is not a Keras model.
@@ -89,10 +118,14 @@ class Subject:
         _seed()
         model = self._model()
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
-        until = time.monotonic() + seconds
-        watch = Watch(trace, close, most, until, model)
+        started = time.monotonic()
+        watch = Watch(trace, close, most, started + seconds, model)
         returned: Any = None
-        with as_found(), self._frozen(), watch.on(), contextlib.redirect_stdout(io.StringIO()):
+        with ExitStack() as stack:
+            self._prepare(stack, unshuffled)
+            stack.enter_context(watch.on())
+            if side in self.frozen:
+                stack.enter_context(Freezing().on())
             # Not the one of build_model: a model built anew must get weights of its own.
             _seed(seed + 1)
             try:
@@ -100,20 +133,23 @@ class Subject:
                     returned = self.functions[side](model, self.train.dataset(), epochs)
                 trace.complete = True
             except Enough:
-                trace.note = "stopped after the steps it was given"
-                if time.monotonic() > until:
+                trace.note = f"stopped after the {most} steps it was given"
+                if time.monotonic() > started + seconds:
                     trace.note = f"stopped after {seconds:.0f} s"
             except Exception as error:
                 raise UserCodeError(side, user_traceback(error)) from None
+        trace.seconds = time.monotonic() - started
         trained, log = _unpack(returned)
         if trace.complete:
             trace.kept = snapshot(trained or trace.model or model)
             trace.log = read_log(log)
         return trace
 
-    def run_plain(self, side: str, epochs: int, seconds: float) -> Milestones | None:
-        """Run one side as it is, in graphs, and note only the weights it has whenever it begins a
-        pass over data.
+    def run_plain(
+        self, side: str, epochs: int, seconds: float, manner: Manner = Manner()
+    ) -> Milestones | None:
+        """Run one side unshuffled, in graphs unless told otherwise, and note only the weights it
+        has whenever it begins a pass over data.
 
         Returns:
             None when it did not come to its end in time.
@@ -123,8 +159,15 @@ class Subject:
         """
         _seed()
         model = self._model()
+        _nudge(model, manner.nudge)
         milestones = Milestones(model)
-        with as_found(), self._frozen(), milestones.on(), contextlib.redirect_stdout(io.StringIO()):
+        with ExitStack() as stack:
+            self._prepare(stack, unshuffled=True)
+            stack.enter_context(milestones.on())
+            if manner.eager:
+                tf.config.run_functions_eagerly(True)
+            if manner.freezing is not None:
+                stack.enter_context(manner.freezing.on())
             _seed(SEED + 1)
             try:
                 with alarm(seconds):
@@ -138,7 +181,19 @@ class Subject:
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
         """The same functions on other data."""
-        return Subject(self.functions, self.namespace, train, test)
+        return replace(self, train=train, test=test)
+
+    def watched_frozen(self, sides: frozenset[str]) -> Subject:
+        """The same, with some sides watched as their graphs are: with frozen Python values."""
+        return replace(self, frozen=sides)
+
+    def _prepare(self, stack: ExitStack, unshuffled: bool) -> None:
+        """What holds for every run of a side."""
+        stack.enter_context(as_found())
+        stack.enter_context(self._held_still())
+        if unshuffled:
+            stack.enter_context(still(self.namespace))
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
 
     def _model(self) -> keras.Model:
         try:
@@ -163,7 +218,7 @@ class Subject:
         return model
 
     @contextmanager
-    def _frozen(self) -> Iterator[None]:
+    def _held_still(self) -> Iterator[None]:
         splits = {"train": self.train, "test": self.test or self.train}
         original = self.namespace.get("make_dataset")
         self.namespace["make_dataset"] = lambda split="train", *_, **__: splits.get(
@@ -303,6 +358,11 @@ def alarm(seconds: float) -> Iterator[None]:
 
 def _seed(seed: int = SEED) -> None:
     keras.utils.set_random_seed(seed)
+
+
+def _nudge(model: keras.Model, share: float) -> None:
+    for variable in model.trainable_variables if share else ():
+        variable.assign(variable * (1 + share))
 
 
 def _all_built(model: keras.Model) -> bool:

@@ -13,8 +13,10 @@ from twintrain.diagnosis.replay.losses import (
     Declared,
     LossPractice,
     declare,
+    declared_by,
     total_loss,
 )
+from twintrain.diagnosis.watch.trace import FitCall, Step, Trace
 
 
 def batches(classes: int, weighted: bool) -> list[Batch]:
@@ -51,13 +53,13 @@ def declared(classes: int) -> Declared:
         (4, LossPractice()),
         (4, LossPractice(form="logits")),
         (4, LossPractice(form="class number")),
-        (4, LossPractice(weighting="none")),
-        (4, LossPractice(weighting="by weight")),
+        (4, LossPractice(weighted=False)),
+        (4, LossPractice(divisor="weights")),
         (4, LossPractice(regularized=False)),
         (4, LossPractice(reduction="sum")),
         (4, LossPractice(reduction="constant", factor=0.25)),
         (4, LossPractice(reduction="fixed size", factor=1 / 16)),
-        (4, LossPractice(weighting="none", regularized=False)),
+        (4, LossPractice(weighted=False, regularized=False)),
         (4, LossPractice(form="logits", reduction="sum", regularized=False)),
         (1, LossPractice(broadcast=True)),
         (1, LossPractice(broadcast=True, regularized=False)),
@@ -76,3 +78,71 @@ def test_a_loss_of_ones_own_is_not_forced_into_a_practice() -> None:
     seen, loss = batches(4, weighted=False), declared(4)
     targets = [float(tf.reduce_mean(tf.square(batch.p))) for batch in seen]
     assert search(loss, seen, targets, 2e-5) is None
+
+
+LENGTH = 6
+
+
+def sequences(masked: bool, padding: int = 0) -> list[Batch]:
+    """Batches of sequences of classes, of which the ends are padding."""
+    draw = np.random.default_rng(1)
+    found = []
+    for size in (16, 16, 16, 5):
+        kept = np.arange(LENGTH) < draw.integers(1, LENGTH + 1, (size, 1))
+        y = np.where(kept, draw.integers(1, 4, (size, LENGTH)), padding)
+        p = tf.nn.softmax(draw.normal(size=(size, LENGTH, 4)).astype("float32"))
+        if masked:
+            p._keras_mask = tf.constant(kept)
+        found.append(Batch(y, p, None, 0.0, size))
+    return found
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("padding", [0, -1])
+@pytest.mark.parametrize("divisor", ["positions that count", "positions", "rows", "each row's own"])
+def test_every_divisor_of_a_masked_loss_is_recognised(
+    masked: bool, padding: int, divisor: str
+) -> None:
+    seen, loss = sequences(masked, padding), declared(4)
+    mask = f"targets not {padding}" if not masked else "as declared"
+    practice = LossPractice(mask=mask, divisor=divisor)
+    if masked and padding:
+        seen = [Batch(np.maximum(b.y, 0), b.p, None, 0.0, b.size) for b in seen]
+    targets = [float(total_loss(loss, practice, batch)) for batch in seen]
+    assert np.isfinite(targets).all()
+    found = search(loss, seen, targets, 2e-5)
+    assert found == practice
+
+
+def test_the_class_that_a_loss_ignores_is_masked_as_keras_does() -> None:
+    seen = sequences(False, -1)
+    fn = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    loss = declare([fn], [1.0], [()])
+    targets = [float(fn(batch.y, batch.p)) for batch in seen]
+    assert search(loss, seen, targets, 2e-5) == LossPractice()
+
+
+def test_a_constant_number_of_positions_is_told_from_those_that_count() -> None:
+    seen, loss = sequences(True), declared(4)
+    practice = LossPractice(reduction="fixed size", factor=1 / 50)
+    targets = [float(total_loss(loss, practice, batch)) for batch in seen]
+    found = search(loss, seen, targets, 2e-5)
+    assert found is not None
+    assert found.reduction == "fixed size"
+    assert 1 / found.factor == pytest.approx(50, rel=1e-3)
+
+
+def test_a_function_given_to_compile_is_a_loss_like_any_other() -> None:
+    def cubes(y: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.abs(y - p) ** 3)
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss=cubes)
+    x, y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+    model.fit(x, y, verbose=0)
+    trace = Trace("keras_fit", [], fits=[FitCall(model, {})])
+    p = model(x)
+    trace.steps = [Step(model, x, True, p, (x, y), 0.0)]
+    (loss,) = declared_by(trace)
+    target = float(cubes(tf.constant(y), p))
+    assert search(loss, [Batch(y, p, None, 0.0, 4)], [target], 2e-5) == LossPractice()

@@ -73,7 +73,12 @@ def run(epochs: int, kept: int) -> Milestones:
     return found
 
 
-def ended(fit: Milestones, loop: Milestones, patience: int | None = None) -> Pair:
+def ended(
+    fit: Milestones,
+    loop: Milestones,
+    patience: int | None = None,
+    again: Milestones | None = None,
+) -> Pair:
     pair = pair_of()
     check_losses(pair)
     assert isinstance(pair.losses["keras_fit"], LossReading)
@@ -83,7 +88,8 @@ def ended(fit: Milestones, loop: Milestones, patience: int | None = None) -> Pai
         pair.fit.trace.fits[0].arguments["callbacks"] = [callback]
     test = data(12, 1)
     test.element = (test.element[0], np.ones(12, "int32"))
-    assert check_ending(pair, {"keras_fit": fit, "custom_loop": loop}, test)
+    runs = {"keras_fit": fit, "custom_loop": loop}
+    assert check_ending(pair, runs, test, lambda side: again)
     return pair
 
 
@@ -110,6 +116,19 @@ def test_a_loop_that_never_stops_is_named() -> None:
     assert pair.findings.causes[0].evidence[0].replayed == f"{EPOCHS} (no early stopping)"
 
 
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_another_number_of_epochs_that_depends_on_no_figure_is_named(side: str) -> None:
+    short, whole = run(10, 10), run(EPOCHS, EPOCHS)
+    fit, loop = (short, whole) if side == "keras_fit" else (whole, short)
+    pair = ended(fit, loop, again=run(10, 10))
+    assert named(pair) == [("epochs_differ", side, None)]
+    (evidence,) = pair.findings.causes[0].evidence
+    assert evidence.quantity == f"epochs trained when asked for {EPOCHS}"
+    assert (evidence.observed, evidence.expected) == ("10", str(EPOCHS))
+    # On other figures it stops elsewhere: that is early stopping.
+    assert not ended(fit, loop, again=run(11, 11)).findings.has("epochs_differ")
+
+
 def test_a_stop_by_no_known_rule_is_not_explained() -> None:
     pair = ended(run(BEST + 3, BEST), run(EPOCHS - 1, BEST), patience=3)
     assert not pair.findings.causes
@@ -124,7 +143,10 @@ def test_last_weights_where_the_other_side_keeps_the_best_are_named(side: str) -
     pair = ended(last, best) if side == "keras_fit" else ended(best, last)
     assert named(pair) == [("best_weights_not_restored", side, None)]
     evidence = pair.findings.causes[0].evidence[0]
-    assert (evidence.observed, evidence.expected) == ("of epoch 9 of 9, the last", "of epoch 6 of 9")
+    assert (evidence.observed, evidence.expected) == (
+        "of epoch 9 of 9, the last",
+        "of epoch 6 of 9",
+    )
 
 
 def test_where_the_last_epoch_is_the_best_both_are_the_same() -> None:

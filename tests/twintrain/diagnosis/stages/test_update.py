@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from tests.twintrain.diagnosis.traces import Practice, named, nothing, pair_of
+from tests.twintrain.diagnosis.traces import STEPS, Practice, named, nothing, pair_of
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.stages.update import check_optimizer, check_trainable
 from twintrain.diagnosis.watch.trace import Trace
@@ -51,8 +51,12 @@ def test_another_optimizer_or_setting_is_named(
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
     assert pair.findings.causes[0].first_visible is Stage.UPDATE
-    (evidence,) = pair.findings.causes[0].evidence
-    assert (evidence.quantity, evidence.observed, evidence.expected) == (quantity, observed, correct)
+    change, reading = pair.findings.causes[0].evidence
+    assert (reading.quantity, reading.observed) == (quantity, observed)
+    assert reading.expected == correct
+    assert float(change.observed) == pytest.approx(float(change.replayed), rel=1e-3)
+    assert float(change.observed) != pytest.approx(float(change.correct), rel=1e-3)
+    assert "keras.optimizers.Adam(learning_rate=0.01" in pair.findings.causes[0].fix
 
 
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
@@ -66,4 +70,19 @@ def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained()
     assert not pair.findings.causes
     (line,) = pair.findings.unexplained
     assert line.startswith("custom_loop: ")
-    assert line.endswith("is changed by more than the optimizer (step 3)")
+    assert "is changed by more than the optimizer (step 3: by up to 0.0" in line
+
+
+def test_an_optimizer_that_becomes_another_in_the_second_epoch_is_named_there() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        other = keras.optimizers.Adam(0.01, epsilon=1e-3)
+        other.build(loop.steps[0].model.trainable_variables)
+        for step in loop.steps[STEPS:]:
+            assert step.applied is not None
+            step.applied.optimizer = other
+            step.applied.state = []
+
+    pair = pair_of(plant=plant)
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", STEPS)]
+    assert "epsilon=1e-07" in pair.findings.causes[0].fix

@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.logs import figure_name, read_log
 
 HISTORY = keras.callbacks.History()
 HISTORY.history = {"loss": [2.0, 1.0]}
@@ -49,3 +49,33 @@ anything = st.recursive(
 @given(anything)
 def test_no_log_breaks_it(log: Any) -> None:
     assert all(isinstance(value, float) for series in read_log(log).values() for value in series)
+
+
+@pytest.mark.parametrize(
+    ("name", "held_out", "figure"),
+    [
+        ("loss", False, "loss"),
+        ("train_loss", False, "loss"),
+        ("losses", False, "loss"),
+        ("acc", False, "accuracy"),
+        ("trainAcc", False, "accuracy"),
+        ("sparse_categorical_accuracy", False, "accuracy"),
+        ("val_loss", True, "loss"),
+        ("validation.binary_accuracy", True, "accuracy"),
+        ("test.acc", True, "accuracy"),
+        ("kind_acc", False, "kind accuracy"),
+        ("mean_absolute_error", False, "mae"),
+        ("root_mean_squared_error", False, "rmse"),
+        ("top_5_accuracy", False, "top 5 accuracy"),
+        ("value", False, ""),
+        ("[0]", False, ""),
+        ("mean", False, ""),
+    ],
+)
+def test_spellings_of_one_figure_have_one_name(name: str, held_out: bool, figure: str) -> None:
+    assert figure_name(name) == (held_out, figure)
+
+
+def test_the_number_of_a_metric_object_says_nothing() -> None:
+    assert figure_name("accuracy_2", numbered=True).figure == "accuracy"
+    assert figure_name("mean_1", numbered=True).figure == ""

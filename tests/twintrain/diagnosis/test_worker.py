@@ -1,0 +1,42 @@
+"""The process of a diagnosis: what comes back of it, and what does where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.twintrain.diagnosis.watch.test_user_module import GOOD
+from twintrain.diagnosis import worker
+from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError
+
+
+def run(folder: Path, text: str) -> None:
+    path = folder / "training.py"
+    path.write_text(text, encoding="utf-8")
+    worker.run(path, 60.0, lambda line: None)
+
+
+def test_a_process_that_is_ended_from_outside_is_no_fault_of_the_code(tmp_path: Path) -> None:
+    ended = GOOD + "\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
+    with pytest.raises(DiagnosisFailedError, match="Segmentation fault") as caught:
+        run(tmp_path, ended)
+    assert "starting TensorFlow: " in caught.value.problem
+    assert "loading training.py: " in caught.value.problem
+
+
+def test_code_that_does_not_come_back_is_told_with_where_its_time_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IMPORTING", 1.0)
+    with pytest.raises(CodeFailedError, match=r"did not come back\. starting TensorFlow: \d+ s"):
+        run(tmp_path, "import time\ntime.sleep(600)\n" + GOOD)
+
+
+def test_the_time_that_imports_take_is_not_that_of_the_diagnosis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Were the time counted from the start, the process would be killed while it imports.
+    monkeypatch.setattr(worker, "GRACE", -59.0)
+    with pytest.raises(CodeFailedError, match="reading the data: "):
+        run(tmp_path, "import time\ntime.sleep(2)\n" + GOOD)

@@ -1,0 +1,65 @@
+"""The time a diagnosis may take, and where it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Report = Callable[[str], None]
+
+# Seconds after which what has not ended by itself is stopped, unless told otherwise.
+DEADLINE = 600.0
+# The phase with which a diagnosis begins, once all has been imported.
+READING = "reading the data"
+# A run gets at least this, also where the deadline has passed.
+_LEAST = 5.0
+
+
+class Budget:
+    """Seconds until the deadline, and those each phase took.
+
+    Work is measured out in steps, rows and epochs; time only ends what would not end by itself.
+
+    Args:
+        deadline: seconds from now.
+        report: hears what is being done.
+
+    Attributes:
+        phases: seconds per phase, in order.
+    """
+
+    def __init__(self, deadline: float, report: Report) -> None:
+        self.phases: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._deadline = deadline
+        self._report = report
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def passed(self) -> bool:
+        """Whether the deadline has."""
+        return self.spent >= self._deadline
+
+    def share(self, runs: int) -> float:
+        """Seconds for one of so many runs that are still to come."""
+        return max(_LEAST, (self._deadline - self.spent) / runs)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Report and time a phase."""
+        self._report(name)
+        before = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - before
+
+    def describe(self) -> str:
+        """Where the time went, the longest first."""
+        longest = sorted(self.phases.items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest)

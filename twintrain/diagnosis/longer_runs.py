@@ -1,0 +1,166 @@
+"""Longer runs of both sides, as they are: in graphs, on little data, unshuffled.
+
+They show what a few dozen steps of plain Python cannot: what is frozen in a graph, when a side
+stops and which weights it keeps, and whether the sides go on alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from twintrain.diagnosis.budget import Budget
+from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.replay.model_calls import compute_dtype
+from twintrain.diagnosis.replay.parting import Parting, compared_epochs, parting
+from twintrain.diagnosis.replay.tolerances import NUDGE_OF_FORWARD, forward_tolerance
+from twintrain.diagnosis.stages.graph_mode import GraphReading, read_graph
+from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
+from twintrain.diagnosis.watch.user_module import Manner, Subject, UserCodeError
+
+# Rows of the longer runs.
+FEW_ROWS, FEW_TEST_ROWS = 128, 64
+# Epochs where the code needs more rows than these, or where the model is large.
+SHORT = 2
+# Parameters from which a model takes too long for `EPOCHS` epochs of plain Python.
+LARGE = 2_000_000
+# Runs that may be asked for, for the time each is given.
+_RUNS = 8
+
+
+@dataclass
+class Long:
+    """Runs of both sides over some epochs.
+
+    Attributes:
+        subject: on the data they were made with.
+        epochs: handed to them.
+        graphs: per side, as it is.
+        readings: per side, held against plain Python; empty where that was left out.
+        test: what they evaluate on; its targets are dealt out anew, so that a validation loss soon
+            rises.
+    """
+
+    subject: Subject
+    epochs: int
+    graphs: dict[str, Milestones]
+    readings: dict[str, GraphReading]
+    test: Rows | None
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return -(-len(self.subject.train) // self.subject.train.batch)
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Sides whose graphs go on with Python values that have changed."""
+        return frozenset(side for side, reading in self.readings.items() if reading.explained)
+
+
+def run_longer(subject: Subject, budget: Budget) -> Long | None:
+    """Run both sides on little data for many epochs, or where that fails on all of it for two.
+
+    Returns:
+        None where a side does not come to its end in time.
+
+    Raises:
+        UserCodeError: a side raises as it is, on the data as it is.
+    """
+    test = subject.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if subject.test else None
+    few = subject.varied(subject.train.shortened(FEW_ROWS, shuffled_targets=False), test)
+    attempts = [(few, EPOCHS), (subject, SHORT)]
+    for tried, epochs in attempts:
+        try:
+            return _run(tried, epochs, budget)
+        except UserCodeError as error:
+            failure = error
+    if subject.cut:
+        return _run(subject.whole(), SHORT, budget)
+    raise failure
+
+
+def _run(subject: Subject, epochs: int, budget: Budget) -> Long | None:
+    graphs = {}
+    for side in SIDES:
+        with budget.phase(f"running {side} as it is for {epochs} epochs"):
+            found = subject.run_plain(side, epochs, budget.share(_RUNS))
+        if found is None:
+            return None
+        graphs[side] = found
+    return Long(subject, epochs, graphs, {}, subject.test)
+
+
+def read_graphs(runs: Long, budget: Budget) -> Long:
+    """Hold the graphs of each side against plain Python; of large models in fewer epochs."""
+    large = any(run.model.count_params() > LARGE for run in runs.graphs.values())
+    if large and runs.epochs > SHORT:
+        shorter = _run(runs.subject, SHORT, budget)
+        runs = runs if shorter is None else shorter
+
+    def run(side: str, manner: Manner) -> Milestones | None:
+        with budget.phase(f"running {side} as plain Python"):
+            return runs.subject.run_plain(side, runs.epochs, budget.share(_RUNS), manner)
+
+    readings = {
+        side: read_graph(side, runs.graphs[side], run, _nudge(runs.graphs[side].model))
+        for side in SIDES
+    }
+    return Long(runs.subject, runs.epochs, runs.graphs, readings, runs.test)
+
+
+def sides_apart(runs: Long, subject: Subject, budget: Budget) -> Parting | None:
+    """Where the two sides part as graphs; None where they do not.
+
+    Args:
+        runs: of both sides.
+        subject: the same on the data as it is held.
+        budget: of the diagnosis.
+    """
+    found = _apart(runs, budget)
+    if found is None or found.epoch > SHORT or runs.epochs <= SHORT:
+        return found
+    # A loop that counts its steps by itself parts from the other side on little data only.
+    try:
+        again = _run(subject, SHORT, budget)
+    except UserCodeError:
+        return found
+    return found if again is None else _apart(again, budget)
+
+
+def _apart(runs: Long, budget: Budget) -> Parting | None:
+    fit, loop = runs.graphs[FIT], runs.graphs[LOOP]
+
+    def nudged() -> Milestones | None:
+        manner = Manner(nudge=_nudge(loop.model))
+        with budget.phase("measuring what rounding grows to"):
+            return runs.subject.run_plain(LOOP, runs.epochs, budget.share(_RUNS), manner)
+
+    return parting(fit, loop, nudged)
+
+
+def run_on_other_rows(runs: Long, side: str, budget: Budget) -> Milestones | None:
+    """One side's longer run with its training rows in another order and other test targets, so
+    that every figure it could stop by is another.
+    """
+    moved, _ = runs.subject.train.reordered()
+    test = runs.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if runs.test else None
+    subject = runs.subject.varied(moved, test)
+    with budget.phase(f"running {side} on other rows"):
+        try:
+            return subject.run_plain(side, runs.epochs, budget.share(_RUNS))
+        except UserCodeError:
+            return None
+
+
+def said_epochs(runs: Long) -> str:
+    """After which epochs the weights of the two sides were compared."""
+    found = compared_epochs(runs.graphs[FIT], runs.graphs[LOOP])
+    return f"the end of {runs.epochs} epochs" if found == 1 else f"{runs.epochs} epochs"
+
+
+def _nudge(model: keras.Model) -> float:
+    return NUDGE_OF_FORWARD * forward_tolerance(compute_dtype(model)).rel

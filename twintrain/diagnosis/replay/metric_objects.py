@@ -1,0 +1,47 @@
+"""Metric objects that a side has, made again to compute their figure from what was seen."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from twintrain.diagnosis.replay.definitions import Answers, Definition, Sums
+from twintrain.diagnosis.watch.trace import value_of
+
+
+def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
+    """What a metric object computes from targets and outputs; None where it is a mean of numbers
+    handed to it, or cannot be made again.
+    """
+    if type(metric) in (keras.metrics.Mean, keras.metrics.Sum):
+        return None
+    try:
+        config = metric.get_config()
+        again = type(metric).from_config(config)
+    except Exception:  # a class of the user's own, with arguments that are not in its configuration
+        return None
+
+    def sums(a: Answers) -> Sums:
+        again.reset_state()
+        again.update_state(a.y, a.p, sample_weight=a.counts)
+        found = np.empty(len(again.variables), object)
+        for number, variable in enumerate(again.variables):
+            found[number] = value_of(variable).astype(np.float64)
+        return found
+
+    def finish(found: Sums) -> float:
+        for variable, value in zip(again.variables, found, strict=True):
+            variable.assign(np.asarray(value).astype(variable.dtype))
+        result = again.result()
+        return float(result) if np.ndim(result) == 0 else float("nan")
+
+    said = f"{type(metric).__name__}({_settings(config)})"
+    return Definition(figure, said, False, sums, finish, f"keras.metrics.{said}.")
+
+
+def _settings(config: dict[str, object]) -> str:
+    """The plain settings in a configuration, as arguments."""
+    kept = {k: v for k, v in config.items() if k not in ("name", "dtype")}
+    return ", ".join(
+        f"{k}={v!r}" for k, v in kept.items() if isinstance(v, (bool, int, float, str))
+    )
