@@ -79,36 +79,66 @@ def replay_update(
     """All of `model.variables` after the update of a step, from the weights, state and gradients
     before it; None where no optimizer was seen, or its state was not.
 
-    Variables the optimizer does not touch keep what they were before the step.
+    Variables no optimizer touches keep what they were before the step.
 
     Args:
         step: whose update is made again.
         gradients: instead of those the optimizer got.
-        state: of the optimizer, instead of its own.
+        state: of the optimizer (the first, where there are several), instead of its own.
         rate: instead of its own.
         clips: the optimizer clips as it does.
     """
     applied = step.applied
-    if applied is None or -1 in applied.variables or not applied.state:
+    if applied is None:
         return None
-    copies = _copies(step, applied.variables)
+    after = [value.copy() for value in step.before]
+    given = dict(zip(applied.variables, gradients or applied.gradients, strict=False))
+    for part in parts_of(applied):
+        if -1 in part.variables or not part.state:
+            return None
+        copies = _copies(step, part.variables)
+        handed = [given.get(position) for position in part.variables]
+        own = part.state if state is None else state
+        if not _apply_again(part.optimizer, copies, handed, own, rate, clips):
+            return None
+        for position, variable in zip(part.variables, copies, strict=True):
+            after[position] = value_of(variable)
+    return after
+
+
+def parts_of(applied: Applied) -> list[Applied]:
+    """The calls of optimizers that an update is made of."""
+    return applied.parts or [applied]
+
+
+def _apply_again(
+    original: keras.Optimizer,
+    copies: list[keras.Variable],
+    gradients: Gradients,
+    state: Arrays,
+    rate: float | None,
+    clips: bool,
+) -> bool:
+    """Update copies of variables as an optimizer would from some state; False where it is one
+    that cannot be made again.
+    """
     try:
-        optimizer = copy_of(applied.optimizer, copies, clips)
-        for variable, value in zip(optimizer.variables, state or applied.state, strict=True):
+        optimizer = copy_of(original, copies, clips)
+        for variable, value in zip(optimizer.variables, state, strict=True):
             variable.assign(value)
     except (ValueError, TypeError):
-        return None  # built for other variables than it is applied to
+        return False  # built for other variables than it is applied to
     if rate is not None:
         _set_rate(optimizer, rate)
-    optimizer.apply(constants(gradients or applied.gradients), copies)
-    return _with(step, applied.variables, copies)
+    optimizer.apply(constants(gradients), copies)
+    return True
 
 
 def fresh_state(step: Step) -> Arrays | None:
     """What the optimizer of a step held when it was new; None where a copy cannot be made."""
-    applied = step.applied
-    if applied is None or -1 in applied.variables:
+    if step.applied is None or -1 in step.applied.variables:
         return None
+    applied = parts_of(step.applied)[0]
     copies = [
         keras.Variable(value_of(step.model.variables[position])) for position in applied.variables
     ]

@@ -147,9 +147,9 @@ def _peaks_in_training(evaluation: Evaluation) -> tuple[float, float, float] | N
     if evaluation.weights is None or not evaluation.training:
         return None
     tolerance = forward_tolerance(compute_dtype(evaluation.model))
-    with weights_of(evaluation.model, evaluation.weights):
+    with weights_of(evaluation.model, evaluation.weights, evaluation.states):
         with_flag = outputs_of(call_model(evaluation.model, evaluation.inputs, True))
-    with weights_of(evaluation.model, evaluation.weights):
+    with weights_of(evaluation.model, evaluation.weights, evaluation.states):
         without = outputs_of(call_model(evaluation.model, evaluation.inputs, False))
     outputs = outputs_of(evaluation.outputs)
     if not all_close_to(outputs, with_flag, tolerance):

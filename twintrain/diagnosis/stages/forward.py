@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import itertools
 from dataclasses import dataclass
 
 import keras
@@ -11,7 +10,13 @@ import tensorflow as tf
 
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.compare import all_close_to, peak
-from twintrain.diagnosis.replay.model_calls import compute_dtype, forward, outputs_of
+from twintrain.diagnosis.replay.masks import without_masks
+from twintrain.diagnosis.replay.model_calls import (
+    calls_of,
+    compute_dtype,
+    forward,
+    outputs_of,
+)
 from twintrain.diagnosis.replay.tolerances import HALF, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -23,35 +28,44 @@ _TRIED = 3
 
 
 @dataclass
-class InferenceMode:
-    """A step whose outputs only a replay without the training flag gives.
+class Modes:
+    """In which mode the calls of a step were made, read from the first step that shows it.
 
     Attributes:
-        step: the first such step.
+        step: that one.
+        in_training: of each call whose outputs the flag changes, whether it was set.
         observed: largest output.
         replayed: the same, without the flag.
         correct: the same, with it.
     """
 
     step: CompleteStep
+    in_training: list[bool]
     observed: float
     replayed: float
     correct: float
+
+    def lack_flag(self, other: Modes | None) -> bool:
+        """Whether a call lacks the flag that the other side sets."""
+        if other is None or len(other.in_training) != len(self.in_training):
+            return not all(self.in_training) and (other is None or all(other.in_training))
+        pairs = zip(self.in_training, other.in_training, strict=True)
+        return any(theirs and not ours for ours, theirs in pairs)
 
 
 @looks_for("training_flag_missing", "precision_differs")
 def check_forward(pair: Pair) -> bool:
     """Replay the forward passes with the flag set and without."""
-    found = {side.name: _read_flag(pair, side) for side in pair.sides}
+    found = {side.name: _read_modes(pair, side) for side in pair.sides}
     for side in pair.sides:
         ours = found[side.name]
-        if ours is not None and found[pair.other(side.name).name] is None:
+        if ours is not None and ours.lack_flag(found[pair.other(side.name).name]):
             _name_flag(pair, side, ours)
     _check_precision(pair)
     return True
 
 
-def _name_flag(pair: Pair, side: Side, found: InferenceMode) -> None:
+def _name_flag(pair: Pair, side: Side, found: Modes) -> None:
     flag = "not given" if found.step.training is None else found.step.training
     pair.findings.name_cause(
         "training_flag_missing",
@@ -73,22 +87,29 @@ def _check_precision(pair: Pair) -> None:
         )
 
 
-def _read_flag(pair: Pair, side: Side) -> InferenceMode | None:
-    """Whether the flag is off; None where it is on, or where nothing in the model heeds it."""
+def _read_modes(pair: Pair, side: Side) -> Modes | None:
+    """The modes of a side's calls; None where nothing in the model heeds the flag, or where no
+    replay gives the outputs.
+    """
     for step in side.close[:_TRIED]:
         tolerance = forward_tolerance(compute_dtype(step.model))
-        outputs = outputs_of(step.outputs)
-        with_flag, without = (outputs_of(forward(step, flag)) for flag in (True, False))
-        in_training = all_close_to(outputs, with_flag, tolerance)
-        in_inference = all_close_to(outputs, without, tolerance)
-        if in_training and in_inference:
-            continue
-        if in_inference:
-            return InferenceMode(step, peak(outputs), peak(without), peak(with_flag))
-        if not in_training:
-            _explain(pair, side, step, outputs, with_flag, tolerance)
-        return None
+        seen = [outputs_of(call.outputs) for call in calls_of(step)]
+        on, off = ([outputs_of(o) for o in forward(step, flag)] for flag in (True, False))
+        modes = [
+            (all_close_to(outputs, with_flag, tolerance), all_close_to(outputs, without, tolerance))
+            for outputs, with_flag, without in zip(seen, on, off, strict=True)
+        ]
+        if not all(any(mode) for mode in modes):
+            _explain(pair, side, step, _flat(seen), _flat(on), tolerance)
+            return None
+        heeding = [training for training, inference in modes if training != inference]
+        if heeding:
+            return Modes(step, heeding, *(peak(_flat(found)) for found in (seen, off, on)))
     return None
+
+
+def _flat(outputs: list[Arrays]) -> Arrays:
+    return list(itertools.chain.from_iterable(outputs))
 
 
 def _explain(
@@ -100,7 +121,7 @@ def _explain(
     tolerance: Tolerance,
 ) -> None:
     """Outputs that neither replay gives: is it the masks?"""
-    with _without_masks():
+    with without_masks():
         unmasked = outputs_of(forward(step, True))
     if not all_close_to(outputs, unmasked, tolerance):
         pair.findings.unexplained.append(
@@ -115,16 +136,6 @@ def _explain(
         # A mask acts in the layers before it acts in the loss.
         stage=Stage.FORWARD,
     )
-
-
-@contextmanager
-def _without_masks() -> Iterator[None]:
-    original = keras.layers.Embedding.compute_mask
-    keras.layers.Embedding.compute_mask = lambda self, inputs, mask=None: None
-    try:
-        yield
-    finally:
-        keras.layers.Embedding.compute_mask = original
 
 
 def _half(side: Side) -> str | None:

@@ -13,9 +13,14 @@ import tensorflow as tf
 from twintrain.diagnosis.replay.clipping import global_norm, norm
 from twintrain.diagnosis.replay.compare import close_to
 from twintrain.diagnosis.replay.losses import LossReading, batch_of, total_loss
-from twintrain.diagnosis.replay.model_calls import call_model, compute_dtype, weights_of
+from twintrain.diagnosis.replay.model_calls import (
+    call_model,
+    compute_dtype,
+    weights_of,
+    whole_call,
+)
 from twintrain.diagnosis.replay.tolerances import ACCUMULATED, Tolerance, gradient_rel
-from twintrain.diagnosis.replay.updates import inner
+from twintrain.diagnosis.replay.updates import inner, parts_of
 from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.handed import handed
@@ -54,8 +59,12 @@ def check_scale(pair: Pair) -> bool:
 
 
 def _scale_of(optimizer: keras.Optimizer) -> float:
-    held = getattr(optimizer, "dynamic_scale", None)
-    return _USUAL_SCALE if held is None else float(value_of(held))
+    """The factor an optimizer wants its loss to have, however it holds it."""
+    for name in ("dynamic_scale", "initial_scale", "loss_scale_factor"):
+        held = getattr(optimizer, name, None)
+        if held is not None and not isinstance(held, bool):
+            return float(value_of(held))
+    return _USUAL_SCALE
 
 
 def _lacks_scale(side: Side) -> bool | None:
@@ -66,9 +75,16 @@ def _lacks_scale(side: Side) -> bool | None:
     if not updates:
         return None
     step, applied = updates[0]
-    if hasattr(applied.optimizer, "inner_optimizer"):
-        return step.scale is None
+    for part in parts_of(applied):
+        if _divides(part.optimizer):
+            return step.scale is None
     return compute_dtype(step.model) == "float16"
+
+
+def _divides(optimizer: keras.Optimizer) -> bool:
+    """Whether an optimizer takes its gradients for those of a scaled loss."""
+    dynamic = hasattr(optimizer, "inner_optimizer")
+    return dynamic or getattr(optimizer, "loss_scale_factor", None) is not None
 
 
 def check_gradients(pair: Pair) -> bool:
@@ -81,6 +97,12 @@ def check_gradients(pair: Pair) -> bool:
 
 def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
     for step in [step for step in side.close if step.number in reading.batches][:_TRIED]:
+        if whole_call(step) is None:
+            pair.findings.unexplained.append(
+                f"{side.name}: its calls of parts of the model cannot be replayed as one, so its "
+                "gradients were not"
+            )
+            return
         scale = (step.scale or 1.0) / reading.factors.get(step.number, 1.0)
         observed = {
             position: gradient / scale
@@ -120,10 +142,11 @@ def gradient_of(step: CompleteStep, reading: LossReading) -> dict[int, np.ndarra
     step.
     """
     batch = reading.batches[step.number]
-    with weights_of(step.model, step.before):
+    called = whole_call(step) or step.model
+    with weights_of(step.model, step.before, step.states):
         with tf.GradientTape() as tape:
             again = batch_of(step, batch.y, batch.w)
-            again.p = call_model(step.model, step.inputs, step.training)
+            again.p = call_model(called, step.inputs, step.training)
             added = [tf.cast(loss, tf.float32) for loss in step.model.losses]
             again.added = tf.add_n(added) if added else 0.0
             loss = total_loss(reading.declared, reading.practice, again)

@@ -1,4 +1,6 @@
-"""Sees the calls of models, in training and outside of it, and of the losses of a step."""
+"""Sees the calls of models and of their layers, in training and outside of it, and of the losses of
+a step.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,30 @@ from typing import Any
 
 import keras
 
-from twintrain.diagnosis.watch.recording import Recording
+from twintrain.diagnosis.watch.recording import Recording, states_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, is_concrete
-from twintrain.diagnosis.watch.trace import Arrays, Evaluation, LossCall, Step, snapshot
+from twintrain.diagnosis.watch.trace import (
+    Arrays,
+    Call,
+    Evaluation,
+    LossCall,
+    Step,
+    first_of,
+    snapshot,
+)
+from twintrain.diagnosis.watch.trained_model import is_whole
 
 
 class ModelObserver:
-    """Observer of layers and losses. A call of a model under a tape begins a step."""
+    """Observer of layers and losses. A call under a tape belongs to a step, any other to an
+    evaluation.
+    """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._layers, self._losses = Nesting(), Nesting()
+        # Parts of the model called one after the other outside of a tape.
+        self._apart: list[Call] = []
 
     def seams(self) -> list[Seam]:
         """The methods it looks at."""
@@ -30,59 +45,121 @@ class ModelObserver:
     def _layer(
         self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
     ) -> Any:
-        inputs = arguments[0] if arguments else next(iter(named.values()), None)
-        if not self._is_watched(layer, inputs):
+        owner = self._owner(layer, arguments, named)
+        if owner is None:
             with self._layers:
                 return original(layer, *arguments, **named)
-        self._recording.check()
-        self._recording.finish_step()
-        before = snapshot(layer) if layer.built else None
+        recording = self._recording
+        if recording.tapes:
+            recording.prepare()
+        else:
+            recording.check()
+            recording.finish_step()
+        known = recording.tapes > 0 and recording.step_of(owner) is not None
+        before = [] if known else snapshot(owner)
+        states = [] if known else states_of(owner)
         with self._layers:
             outputs = original(layer, *arguments, **named)
-        if before is None or len(before) != len(layer.variables):
-            before = snapshot(layer)  # its weights were made by this very call
-        self._seen(layer, inputs, _flag(layer, arguments, named), outputs, before)
+        owner = recording.trained.owner_of(layer)
+        if owner is None:
+            return outputs  # nothing to train came to light
+        call = Call(layer, arguments, named, _flag(layer, arguments, named), outputs)
+        if not known and len(before) != len(owner.variables):
+            before = snapshot(owner)  # its weights were made by this very call
+        if recording.tapes:
+            self._seen(owner, call, before, states)
+        else:
+            self._seen_outside(owner, call, before, states)
         return outputs
 
-    def _is_watched(self, layer: Any, inputs: Any) -> bool:
-        """Whether a call is that of a whole model, on real data, that has something to train."""
-        if not self._layers.outermost or not isinstance(layer, keras.Model):
-            return False
-        if not all(map(is_concrete, keras.tree.flatten(inputs))):
-            return False
-        return not layer.built or bool(layer.trainable_variables)
+    def _owner(
+        self, layer: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> keras.Model | None:
+        """The model that a call is a forward pass of; None for a call within another one, one on
+        symbols, and one of a layer of which nothing can be trained.
+        """
+        if not self._layers.outermost:
+            return None
+        inputs = keras.tree.flatten(first_of(layer, arguments, named))
+        if not inputs or not all(map(is_concrete, inputs)):
+            return None
+        if not layer.built and not layer.variables and isinstance(layer, keras.Model):
+            return layer
+        return self._recording.trained.owner_of(layer)
 
-    def _seen(
-        self, model: keras.Model, inputs: Any, flag: bool | None, outputs: Any, before: Arrays
-    ) -> None:
+    def _seen(self, owner: keras.Model, call: Call, before: Arrays, states: Arrays) -> None:
+        """A call under a tape: it begins the step of its model, or goes on with it."""
         recording = self._recording
-        if not recording.tapes:
-            self._seen_outside(model, inputs, flag, outputs, before)
-            return
-        added = float(sum(float(loss) for loss in model.losses)) if model.losses else 0.0
-        step = Step(model, inputs, flag, outputs, recording.element, added)
-        recording.begin_step(step, before)
+        step = recording.step_of(owner)
+        if step is None:
+            chain = [*self._calls_that_feed(call), call]
+            step = Step(owner, chain[0].inputs, None, None, recording.element, 0.0, before)
+            step.states, step.calls = states, chain[:-1]
+            recording.add(step)
+        step.outputs = call.outputs
+        step.layer_losses = float(sum(float(loss) for loss in owner.losses))
+        if step.training is None:
+            step.training = call.training
+        if step.before is not None:
+            step.calls.append(call)
+
+    def _calls_that_feed(self, call: Call) -> list[Call]:
+        """Calls outside of a tape that made the inputs of one under it: a part of the model that
+        is not trained, say. They are no evaluation.
+        """
+        if not self._apart or not _feeds(self._apart[-1], call):
+            return []
+        self._recording.trace.evaluations.pop()
+        chain, self._apart = self._apart, []
+        return chain
 
     def _seen_outside(
-        self, model: keras.Model, inputs: Any, flag: bool | None, outputs: Any, weights: Arrays
+        self, owner: keras.Model, call: Call, weights: Arrays, states: Arrays
     ) -> None:
         """A forward pass without a tape; only the first after a step keeps the weights."""
-        trace, position = self._recording.trace, len(self._recording.trace.steps)
-        first = not trace.evaluations or trace.evaluations[-1].position != position
-        kept = weights if first else None
-        trace.evaluations.append(
-            Evaluation(position, model, inputs, flag, outputs, self._recording.element, kept)
+        recording = self._recording
+        evaluations, position = recording.trace.evaluations, recording.position
+        last = evaluations[-1] if evaluations else None
+        whole = is_whole(call.layer, owner)
+        if self._apart and not whole and last is not None and self._goes_on(last, call):
+            self._apart.append(call)
+            last.outputs = call.outputs
+            if last.training is None:
+                last.training = call.training
+            return
+        self._apart = [] if whole else [call]
+        first = last is None or last.position != position
+        model = call.layer if whole and isinstance(call.layer, keras.Model) else owner
+        if first and model is not owner:
+            weights = snapshot(model)
+        found = Evaluation(
+            position, model, call.inputs, call.training, call.outputs, recording.element, None
         )
+        if first:
+            found.weights, found.states = weights, states
+        evaluations.append(found)
+
+    def _goes_on(self, last: Evaluation, call: Call) -> bool:
+        """Whether a call of a part of the model goes on with the forward pass of the last one."""
+        recording = self._recording
+        here = last.position == recording.position and last.element is recording.element
+        return here and all(call.layer is not other.layer for other in self._apart)
 
     def _loss(self, original: Callable[..., Any], loss: Any, *arguments: Any, **named: Any) -> Any:
-        step = self._recording.step
-        of_a_step = self._recording.tapes and step is not None and step.target is None
-        if of_a_step and step is not None and self._losses.outermost:
+        if self._recording.tapes and self._losses.outermost:
             weights = arguments[2] if len(arguments) > 2 else named.get("sample_weight")
             targets = arguments[0] if arguments else named.get("y_true")
-            step.losses.append(LossCall(loss, weights, targets))
+            for step in self._recording.under_way:
+                if step.target is None:
+                    step.losses.append(LossCall(loss, weights, targets))
         with self._losses:
             return original(loss, *arguments, **named)
+
+
+def _feeds(one: Call, other: Call) -> bool:
+    """Whether some output of a call is an input of another."""
+    outputs = {id(tensor) for tensor in keras.tree.flatten(one.outputs)}
+    return any(id(tensor) in outputs for tensor in keras.tree.flatten(other.inputs))
 
 
 def _flag(layer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool | None:

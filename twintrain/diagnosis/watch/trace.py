@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -36,6 +37,9 @@ class Applied:
         state: the optimizer's own variables before the update.
         iterations: updates made before this one.
         after: `model.variables` right after the update.
+        parts: where several optimizers update a step, or one does in several calls, each of these
+            calls; the gradients and variables above are then those of all of them, the rest is that
+            of the first.
     """
 
     optimizer: keras.Optimizer
@@ -45,19 +49,45 @@ class Applied:
     state: Arrays
     iterations: int
     after: Arrays = field(default_factory=list)
+    parts: list[Applied] = field(default_factory=list)
+
+
+@dataclass
+class Call:
+    """One call of a model, or of a layer of it.
+
+    Attributes:
+        layer: what was called.
+        arguments, named: what it was given.
+        training: the flag in force, None where none was given.
+        outputs: nest of tensors, masks still attached.
+    """
+
+    layer: keras.layers.Layer
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    training: bool | None
+    outputs: Any
+
+    @property
+    def inputs(self) -> Any:
+        """The first argument, however it was given."""
+        return first_of(self.layer, self.arguments, self.named)
 
 
 @dataclass
 class Step:
-    """One forward pass under a gradient tape, and what followed until the next forward pass.
+    """The forward pass under a gradient tape, and what followed until the next one.
+
+    A forward pass is one call of the model, or several of it and of its layers.
 
     Attributes:
-        model: what was called.
-        inputs: as the model got them (nest of tensors).
-        training: the flag in force, None where none was given.
-        outputs: nest of tensors, masks still attached.
+        model: the one that is trained; what is called are it, parts of it, or what it is part of.
+        inputs: of the first call (nest of tensors).
+        training: the first flag in force, None where none was given.
+        outputs: of the last call (nest of tensors), masks still attached.
         element: the data-set element pulled last before the call.
-        layer_losses: `model.losses` right after the call.
+        layer_losses: `model.losses` right after the last call.
         before, after: all of `model.variables`; kept for the steps that are looked at closely and
             at boundaries.
         target: what the tape differentiated, summed where it was not a scalar; None when nothing
@@ -65,11 +95,13 @@ class Step:
         gradients: per source of the tape; `sources` are positions in `model.variables`.
         scale: the factor `optimizer.scale_loss` put in; None where it was not called.
         losses: calls of Keras loss objects, in order.
-        applied: the first update by an optimizer; None where none was seen.
+        applied: the first update of each variable by an optimizer; None where none was seen.
         optimizer_after: the optimizer's own variables right after its update, kept as `after` is.
         boundary: a data-set iteration began right after this step.
         fed: targets and weights as the data has them, where they are those of other rows than the
             inputs; None where each row came with its own.
+        calls: in order; kept as `before` is.
+        states: what recurrent layers carried over, before the step; kept as `before` is.
     """
 
     model: keras.Model
@@ -89,11 +121,13 @@ class Step:
     optimizer_after: Arrays | None = None
     boundary: bool = False
     fed: tuple[Any, Any] | None = None
+    calls: list[Call] = field(default_factory=list)
+    states: Arrays = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in the batch."""
-        return int(keras.tree.flatten(self.inputs)[0].shape[0])
+        return rows_in(self.inputs)
 
 
 @dataclass(kw_only=True)
@@ -124,7 +158,10 @@ def complete_steps(steps: Sequence[Step]) -> list[CompleteStep]:
 
 @dataclass
 class Evaluation:
-    """One forward pass outside of any tape, after `position` training steps."""
+    """One forward pass outside of any tape, after `position` training steps.
+
+    `states` is what recurrent layers carried over, kept as `weights` are.
+    """
 
     position: int
     model: keras.Model
@@ -133,11 +170,12 @@ class Evaluation:
     outputs: Any
     element: Any
     weights: Arrays | None
+    states: Arrays = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in the batch."""
-        return int(keras.tree.flatten(self.inputs)[0].shape[0])
+        return rows_in(self.inputs)
 
 
 @dataclass
@@ -200,6 +238,32 @@ class Trace:
 def snapshot(model: keras.Model) -> Arrays:
     """All variables of a model, copied."""
     return [value_of(variable) for variable in model.variables]
+
+
+def state_variables(model: keras.Model) -> list[keras.Variable]:
+    """What the recurrent layers of a model carry over from batch to batch: `stateful=True` keeps it
+    in variables that are not among `model.variables`.
+    """
+    found: dict[int, keras.Variable] = {}
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False):
+            states = keras.tree.flatten(getattr(layer, "states", None) or [])
+            found |= {id(state): state for state in states if isinstance(state, keras.Variable)}
+    return list(found.values())
+
+
+def first_of(layer: keras.layers.Layer, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """The first argument of a call of a layer, given by place or by name; None without one."""
+    if arguments:
+        return arguments[0]
+    names = inspect.signature(layer.call).parameters
+    return next((named[name] for name in names if name in named), None)
+
+
+def rows_in(inputs: Any) -> int:
+    """Rows of a nest of batch tensors."""
+    shapes = [part.shape for part in keras.tree.flatten(inputs) if len(part.shape)]
+    return int(shapes[0][0]) if shapes else 1
 
 
 def value_of(variable: keras.Variable | tf.Variable) -> np.ndarray:

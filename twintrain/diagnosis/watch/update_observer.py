@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,6 +21,8 @@ class UpdateObserver:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._optimizers = Nesting()
+        # What was differentiated in the last step: the same loss may be, for several variables.
+        self._targets: list[Any] = []
 
     def seams(self) -> list[Seam]:
         """The methods it looks at."""
@@ -41,25 +44,47 @@ class UpdateObserver:
         return original(tape)
 
     def _close_tape(self, original: Callable[..., Any], tape: Any, *arguments: Any) -> Any:
-        self._recording.tapes -= 1
+        self._recording.close_tape()
         return original(tape, *arguments)
 
     def _gradient(
         self, original: Callable[..., Any], tape: Any, target: Any, sources: Any, **named: Any
     ) -> Any:
         gradients = original(tape, target, sources, **named)
-        step = self._recording.step
-        if step is not None and tf.executing_eagerly():
-            _note_gradients(step, target, sources, gradients)
+        if tf.executing_eagerly():
+            self._note_gradients(target, tf.nest.flatten(sources), gradients)
         return gradients
+
+    def _note_gradients(self, target: Any, sources: list[Any], gradients: Any) -> None:
+        """Add what a tape was asked for to the step whose forward pass it saw."""
+        step = self._recording.trained_by([identity(source) for source in sources])
+        if step is None:
+            return  # by the inputs, say, for a penalty
+        found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))]
+        known = positions_of(step.model)
+        positions = [known.get(identity(source), -1) for source in sources]
+        if step.target is None:
+            self._targets = []
+        elif step.applied is not None and not set(positions).isdisjoint(step.sources):
+            return  # of the weights after the update
+        parts = [part for part in tf.nest.flatten(target) if not self._is_known(part)]
+        self._targets += parts
+        value = float(sum(_sum_of(part) for part in parts)) / (step.scale or 1.0)
+        step.target = (step.target or 0.0) + value
+        for position, gradient in zip(positions, found, strict=False):
+            _add_gradient(step, position, gradient, bool(parts))
+
+    def _is_known(self, target: Any) -> bool:
+        """Whether a loss was differentiated in this step before."""
+        return any(target is other for other in self._targets)
 
     def _scale(self, original: Callable[..., Any], optimizer: Any, loss: Any) -> Any:
         with self._optimizers:
             scaled = original(optimizer, loss)
-        step = self._recording.step
-        if self._optimizers.outermost and step is not None and is_concrete(loss):
+        if self._optimizers.outermost and is_concrete(loss):
             value = _sum_of(loss)
-            step.scale = _sum_of(scaled) / value if value else 1.0
+            for step in self._recording.under_way:
+                step.scale = _sum_of(scaled) / value if value else 1.0
         return scaled
 
     def _apply(
@@ -73,12 +98,13 @@ class UpdateObserver:
         variables = None if trainable_variables is None else list(trainable_variables)
         step = self._recording.step
         seen = step if self._optimizers.outermost and tf.executing_eagerly() else None
-        if seen is not None and seen.applied is None:
-            seen.applied = _applied(seen, optimizer, grads, variables)
+        if seen is not None:
+            seen.applied = _joined(seen, _applied(seen, optimizer, grads, variables))
         with self._optimizers:
             done = original(optimizer, grads, variables)
         if seen is not None and seen.applied is not None:
             seen.applied.after = snapshot(seen.model)
+            seen.after = None  # something was called between gradient and update
             if seen.applied.optimizer is optimizer:
                 # At once: what is done to the optimizer before the next step is not the update's.
                 seen.optimizer_after = [value_of(v) for v in optimizer.variables]
@@ -96,21 +122,39 @@ class UpdateObserver:
         return original(optimizer, variables)
 
 
-def _note_gradients(step: Step, target: Any, sources: Any, gradients: Any) -> None:
-    flat = tf.nest.flatten(sources)
-    found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(flat))]
-    known = positions_of(step.model)
-    positions = [known.get(identity(source), -1) for source in flat]
-    if max(positions, default=-1) < 0 or step.applied is not None:
-        return  # by the inputs, say, for a penalty
-    value = float(sum(_sum_of(part) for part in tf.nest.flatten(target))) / (step.scale or 1.0)
-    if step.target is None:
-        step.target = value
-        step.sources = positions
-        step.gradients = found
-    elif step.sources == positions:  # a loss in parts, each differentiated by itself
-        step.target += value
-        step.gradients = [_added(a, b) for a, b in zip(step.gradients, found, strict=True)]
+def _add_gradient(
+    step: Step, position: int, gradient: np.ndarray | None, another_loss: bool
+) -> None:
+    """Add the gradient of one variable; of a loss in parts, each differentiated by itself, the
+    parts add up.
+    """
+    if position < 0 or position not in step.sources:
+        step.sources.append(position)
+        step.gradients.append(gradient)
+    elif another_loss:
+        index = step.sources.index(position)
+        step.gradients[index] = _added(step.gradients[index], gradient)
+
+
+def _joined(step: Step, update: Applied) -> Applied | None:
+    """What a step's updates are together with one more; an update of variables that were updated
+    before is not part of the step.
+    """
+    first = step.applied
+    ours = [position for position in update.variables if position >= 0]
+    if not ours:
+        return first  # of another model
+    if first is None:
+        return update
+    if not set(ours).isdisjoint(first.variables):
+        return first
+    parts = [*(first.parts or [first]), update]
+    pairs = [pair for part in parts for pair in zip(part.variables, part.gradients, strict=False)]
+    # In the order of the gradients of the step.
+    place = {position: index for index, position in enumerate(step.sources)}
+    pairs.sort(key=lambda pair: place.get(pair[0], len(place)))
+    gradients = [gradient for _, gradient in pairs]
+    return replace(first, gradients=gradients, variables=[p for p, _ in pairs], parts=parts)
 
 
 def _applied(

@@ -121,7 +121,7 @@ class Subject:
         model = self._model()
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
         started = time.monotonic()
-        watch = Watch(trace, close, most, started + seconds)
+        watch = Watch(trace, close, most, started + seconds, model)
         returned: Any = None
         with ExitStack() as stack:
             self._prepare(stack, unshuffled)
@@ -213,8 +213,10 @@ class Subject:
         if len(model.variables) == 0 or not model.built or not _all_built(model):
             # Weights that are made at the first call would be drawn at another moment on each side.
             with contextlib.suppress(Exception):
+                # Two rows, unless the batch dimension is fixed.
+                rows = self.train.batch if self.train.fixed else 2
                 first = keras.tree.map_structure(
-                    lambda a: keras.ops.convert_to_tensor(a[:2]), self.train.part(0)
+                    lambda a: keras.ops.convert_to_tensor(a[:rows]), self.train.part(0)
                 )
                 model(first, training=False)
         return model

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import keras
 import tensorflow as tf
 
 from twintrain.diagnosis.watch.data_observer import DataObserver
@@ -33,10 +34,13 @@ class Watch:
         close: how many steps from each boundary on keep their weights and optimizer state.
         most: steps after which the function is stopped with `Enough`.
         until: the same, on the clock of `time.monotonic`.
+        given: the model the function under watch gets.
     """
 
-    def __init__(self, trace: Trace, close: int, most: int, until: float) -> None:
-        self._recording = Recording(trace, close, most, until)
+    def __init__(
+        self, trace: Trace, close: int, most: int, until: float, given: keras.Model
+    ) -> None:
+        self._recording = Recording(trace, close, most, until, given)
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -50,7 +54,7 @@ class Watch:
             try:
                 yield
             finally:
-                self._recording.finish_step()
+                self._recording.end()
 
     def _seams(self) -> list[Seam]:
         seams = [seam for observer in OBSERVERS for seam in observer(self._recording).seams()]

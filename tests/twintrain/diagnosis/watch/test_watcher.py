@@ -17,9 +17,11 @@ from twintrain.diagnosis.watch.watcher import Watch
 ROWS, TEST = data(36, 0), data(12, 1)
 
 
-def watched(close: int = 12, most: int = 100, seconds: float = 60) -> tuple[Watch, Trace]:
+def watched(
+    close: int = 12, most: int = 100, seconds: float = 60, model: keras.Model | None = None
+) -> tuple[Watch, Trace]:
     trace = Trace("custom_loop", [])
-    return Watch(trace, close, most, time.monotonic() + seconds), trace
+    return Watch(trace, close, most, time.monotonic() + seconds, model or small_model()), trace
 
 
 def loop(model: keras.Model, epochs: int, graph: bool = False) -> None:
