@@ -44,12 +44,13 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
     weighted = any(planting.weighted for planting in plantings)
     constrained = any(planting.constrained for planting in plantings)
     stopping = any(planting.stopping for planting in plantings)
+    stateful = any(planting.stateful for planting in plantings)
 
     def build(policy: str) -> keras.Model:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            return _model(task, two, constrained)
+            return _model(task, two, constrained, stateful)
         finally:
             keras.config.set_dtype_policy(before)
 
@@ -61,7 +62,7 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
         )
         if weighted:
             parts += (np.random.default_rng(3).uniform(0.2, 3.0, len(x)).astype("float32"),)
-        return tf.data.Dataset.from_tensor_slices(parts).batch(BATCH)
+        return tf.data.Dataset.from_tensor_slices(parts).batch(BATCH, drop_remainder=stateful)
 
     loss: keras.Loss = (
         keras.losses.MeanSquaredError()
@@ -109,25 +110,28 @@ def _optimizer(plantings: list[Planting]) -> keras.Optimizer:
     return found
 
 
-def _model(task: str, two: bool, constrained: bool) -> keras.Model:
+def _model(task: str, two: bool, constrained: bool, stateful: bool) -> keras.Model:
     regular = keras.regularizers.L2(1e-3)
     constraint = keras.constraints.MaxNorm(0.5) if constrained else None
     dense = lambda units, **k: L.Dense(units, kernel_regularizer=regular, **k)  # noqa: E731
+    batch = BATCH if stateful else None
     if task == "cnn":
-        inputs = keras.Input((28, 28, 1))
+        inputs = keras.Input((28, 28, 1), batch_size=batch)
         x = L.Conv2D(8, 3, strides=2, activation="relu")(inputs)
         x = L.Dropout(0.3)(L.Flatten()(L.MaxPooling2D()(x)))
     elif task == "regression":
-        inputs = keras.Input((8,))
+        inputs = keras.Input((8,), batch_size=batch)
         x = dense(32, activation="relu")(inputs)
     elif task == "batch_norm":
-        inputs = keras.Input((12,))
+        inputs = keras.Input((12,), batch_size=batch)
         x = L.Activation("relu")(L.BatchNormalization()(dense(32)(inputs)))
         x = L.Dropout(0.4)(x)
     else:
-        inputs = keras.Input((16,), dtype="int32")
+        inputs = keras.Input((16,), batch_size=batch, dtype="int32")
         x = L.Embedding(60, 12, mask_zero=True)(inputs)
         x = L.Dropout(0.3)(L.GlobalAveragePooling1D()(x))
+    if stateful:
+        x = L.GRU(8, stateful=True)(L.Reshape((1, -1))(x))
     x = dense(16, activation="relu", kernel_constraint=constraint)(x)
     units, activation = {
         "cnn": (10, "softmax"),

@@ -46,6 +46,7 @@ class Planting:
         constrained: a layer has a constraint, and the optimizer is SGD.
         scheduled: the learning rate follows a schedule.
         stopping: early stopping is on.
+        stateful: the model has a stateful recurrent layer, and all batches are whole.
         optimizer: more arguments of the optimizer.
     """
 
@@ -57,6 +58,7 @@ class Planting:
     constrained: bool = False
     scheduled: bool = False
     stopping: bool = False
+    stateful: bool = False
     optimizer: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +76,13 @@ PLANTINGS = {
     "preprocessing_differs": Planting(Trait.SCALE),
     "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
     "training_flag_missing": Planting(Trait.TWO_MODES),
+    "recurrent_state_not_reset": Planting(
+        not_beside=frozenset(
+            {"batch_size_differs", "last_batch_dropped", "metric_batch_average"}
+            | {"loss_before_update"}
+        ),
+        stateful=True,
+    ),
     "dropout_rate_inverted": Planting(Trait.TWO_MODES, frozenset({"training_flag_missing"})),
     "precision_differs": Planting(),
     "target_broadcast": Planting(Trait.ONE_OUTPUT),
@@ -182,6 +191,7 @@ def reference_fit(setup: Setup) -> LoopFunction:
             loss=setup.losses[0] if one else list(setup.losses),
             loss_weights=None if one else list(setup.loss_weights),
         )
+        anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: _start_anew(model))
         stop = keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=setup.stopping, restore_best_weights=True
         )
@@ -190,10 +200,17 @@ def reference_fit(setup: Setup) -> LoopFunction:
             epochs=epochs,
             validation_data=setup.test(),
             verbose=0,
-            callbacks=[stop] if setup.stopping else [],
+            callbacks=[*([stop] if setup.stopping else []), anew],
         )
 
     return keras_fit
+
+
+def _start_anew(model: keras.Model) -> None:
+    """Recurrent layers forget what they carried over."""
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_state()
 
 
 def shuffled(
@@ -281,6 +298,8 @@ class _Loop:
                 self.optimizer = self._made_optimizer()
             if not self.has("metrics_not_reset"):
                 self.batches = []
+            if not self.has("recurrent_state_not_reset"):
+                _start_anew(self.model)
             for number, element in enumerate(data):
                 self._step(number, *keras.utils.unpack_x_y_sample_weight(element))
             log["loss"].append(self._reported(data))

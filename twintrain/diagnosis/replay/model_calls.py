@@ -43,6 +43,11 @@ def calls_of(step: Step) -> list[Call]:
     return [Call(step.model, (step.inputs,), {}, step.training, step.outputs)]
 
 
+def seen_outputs(step: Step) -> Arrays:
+    """The outputs of all calls of a step, as float32."""
+    return outputs_of([call.outputs for call in calls_of(step)])
+
+
 def _again(call: Call, training: bool | None) -> Any:
     """A call once more, with another flag where the layer takes one."""
     named = {name: value for name, value in call.named.items() if name != "training"}

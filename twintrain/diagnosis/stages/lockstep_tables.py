@@ -43,46 +43,89 @@ def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
 
 def lockstep_tables(pair: Pair) -> list[list[Difference]]:
     """Per compared step, every tensor compared."""
-    undone = {name: reading.factors for name, reading in pair.losses.items()}
     return [
-        compare(
-            _observe(fit, undone.get(FIT, {}).get(fit.number, 1.0)),
-            _observe(loop, undone.get(LOOP, {}).get(loop.number, 1.0)),
-        )
+        compare(*_observe_both(pair, fit, loop, aligned(fit, loop)))
         for fit, loop in compared_steps(pair)
     ]
 
 
-def _observe(step: CompleteStep, factor: float) -> Observation:
-    """The tensors of a step, by the stages of `Difference`.
-
-    Args:
-        step: on one side.
-        factor: undoes the one that the side puts into its loss, and takes out of its gradients
-            before they are applied.
+def aligned(fit: CompleteStep, loop: CompleteStep) -> bool:
+    """Whether variables of the two models at one position are the same variable, as far as shapes
+    tell.
     """
+    return [v.shape for v in fit.before] == [v.shape for v in loop.before]
+
+
+def _observe_both(
+    pair: Pair, fit: CompleteStep, loop: CompleteStep, same: bool
+) -> tuple[Observation, Observation]:
+    """The tensors of a step on both sides, by the stages of `Difference`.
+
+    Outputs and inputs that are not built alike (one side calls the model, the other its parts) are
+    left out where the rows, the loss, the gradients and the weights can be held against each other
+    all the same.
+    """
+    # Where one side leaves a variable out, the other's is held against nothing.
+    moving = sorted({*_moving(fit), *_moving(loop)})
+    kept = (moving, moving) if same else (_moving(fit), _moving(loop))
+    ours = _observe(fit, kept[0], _undone(pair, FIT, fit))
+    theirs = _observe(loop, kept[1], _undone(pair, LOOP, loop))
+    for stage, what in ((BATCH, "inputs"), ("forward output", "forward output")):
+        if same and not _alike(ours[stage], theirs[stage]) and _same_rows(pair, fit, loop):
+            ours[stage], theirs[stage] = {}, {}
+            _note_once(pair, what)
+    return ours, theirs
+
+
+def _undone(pair: Pair, side: str, step: CompleteStep) -> float:
+    """The factor that undoes the one a side puts into its loss, and takes out of its gradients
+    before they are applied.
+    """
+    reading = pair.losses.get(side)
+    return 1.0 if reading is None else reading.factors.get(step.number, 1.0)
+
+
+def _alike(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> bool:
+    return [a.shape for a in ours.values()] == [b.shape for b in theirs.values()]
+
+
+def _note_once(pair: Pair, what: str) -> None:
+    if not any(look.what == what for look in pair.findings.looks):
+        # Equal losses, gradients and weights come of equal outputs.
+        why = "the two call other parts of the model; loss, gradients and weights were compared"
+        pair.findings.not_compared(what, why, open_=False)
+
+
+def _moving(step: CompleteStep) -> list[int]:
+    """Positions of the variables that are trained."""
+    return sorted({*trainable_positions(step.model), *(p for p in step.sources if p >= 0)})
+
+
+def _observe(step: CompleteStep, moving: list[int], factor: float) -> Observation:
+    """The tensors of a step on one side; loss and gradients times a factor."""
     variables = step.model.variables
-    trainable = trainable_positions(step.model)
-    rest = [i for i in range(len(variables)) if i not in trainable]
+    rest = [i for i in range(len(variables)) if i not in moving]
     outputs = {f"predictions[{i}]": p for i, p in enumerate(outputs_of(step.outputs))}
     return {
         BATCH: {"inputs": as_rows(step.inputs)},
         "forward output": outputs,
         "loss": {"total": np.asarray(factor * step.target, np.float32)},
-        "gradient": _gradients(step, factor),
-        "update": {variables[p].path: step.after[p] for p in trainable},
+        "gradient": _gradients(step, moving, factor),
+        "update": {variables[p].path: step.after[p] for p in moving},
         "non-trainable state": {variables[p].path: step.after[p] for p in rest},
     }
 
 
-def _gradients(step: CompleteStep, factor: float) -> dict[str, np.ndarray]:
-    """Gradients by the path of their variable; empty where there is none."""
-    found = {}
-    for position, gradient in zip(step.sources, step.gradients, strict=False):
-        name = step.model.variables[position].path if position >= 0 else "another variable"
-        (kept,) = times(factor, [gradient])
-        found[name] = np.zeros(0, np.float32) if kept is None else kept
-    return found
+def _gradients(step: CompleteStep, moving: list[int], factor: float) -> dict[str, np.ndarray]:
+    """Gradients by the path of their variable, times a factor; empty where there is none."""
+    taken = dict(zip(step.sources, times(factor, step.gradients), strict=False))
+    found = {step.model.variables[p].path: taken.get(p) for p in moving}
+    if -1 in taken:
+        found["another variable"] = taken[-1]
+    return {
+        name: np.zeros(0, np.float32) if gradient is None else gradient
+        for name, gradient in found.items()
+    }
 
 
 def first_divergence(tables: list[list[Difference]], tolerance: float) -> Divergence | None:
@@ -100,10 +143,10 @@ def weight_curve(pair: Pair) -> list[float | None]:
     """Largest difference over all trainable weights after each compared step; None where the models
     have different shapes.
     """
-    return [
-        largest(
-            [fit.after[p] for p in trainable_positions(fit.model)],
-            [loop.after[p] for p in trainable_positions(loop.model)],
-        )
-        for fit, loop in compared_steps(pair)
-    ]
+    found = []
+    for fit, loop in compared_steps(pair):
+        ours, theirs = _moving(fit), _moving(loop)
+        if aligned(fit, loop):
+            ours = theirs = sorted({*ours, *theirs})
+        found.append(largest([fit.after[p] for p in ours], [loop.after[p] for p in theirs]))
+    return found

@@ -14,7 +14,8 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP
 
 Settings = dict[str, Any]
-# Names, what random numbers are drawn from, and what only says how a layer was built.
+# Names, what random numbers are drawn from, what only says how a layer was built, and what a stage
+# of its own reads.
 _ASIDE = {
     "name",
     "seed",
@@ -23,6 +24,7 @@ _ASIDE = {
     "layers",
     "input_layers",
     "output_layers",
+    "stateful",
 }
 
 

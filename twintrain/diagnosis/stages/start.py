@@ -38,9 +38,10 @@ def _start_of(side: Side) -> Arrays | None:
 
 def _distance(side: Side, start: Arrays) -> float:
     """How far a side starts from the weights of the model it was given."""
-    if not side.trace.initial:
-        return 0.0
-    given = [side.trace.initial[i] for i in weight_positions(side.steps[0].model)]
+    model = side.steps[0].model
+    if len(side.trace.initial) != len(model.variables):
+        return 0.0  # given unbuilt, or trained within a larger model
+    given = [side.trace.initial[i] for i in weight_positions(model)]
     return largest(given, start) or 0.0
 
 

@@ -17,11 +17,12 @@ from twintrain.diagnosis.replay.updates import (
 from twintrain.diagnosis.result import Replay
 from twintrain.diagnosis.stages.changes import change_of_weight, changes_differ
 from twintrain.diagnosis.stages.findings import by_reading
+from twintrain.diagnosis.stages.lockstep_tables import aligned
 from twintrain.diagnosis.stages.manual_update import check_manual_update
 from twintrain.diagnosis.stages.optimizer_wording import written
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
-from twintrain.diagnosis.watch.trace import LOOP, Applied, CompleteStep
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep
 
 # Steps in which two optimizers must part, if their settings matter.
 _TRIED = 12
@@ -29,20 +30,44 @@ _TRIED = 12
 
 @looks_for("trainable_flags")
 def check_trainable(pair: Pair) -> bool:
-    """Compare the variables that move."""
+    """Compare the variables that move; a variable counts that one side gives no gradient."""
     fit, loop = (_moved(side) for side in pair.sides)
     if fit == loop or not fit or not loop:
         return True
-    variables = pair.loop.steps[0].model.variables
-    names = [variables[p].path for p in sorted(fit ^ loop) if 0 <= p < len(variables)]
-    pair.findings.name_cause(
-        "trainable_flags",
-        LOOP,
-        0,
-        by_reading("variables that move", len(loop), len(fit)),
-        by_reading("the difference", ", ".join(names), ""),
+    first = {side.name: side.close[0] for side in pair.sides if side.close}
+    if len(first) < 2 or not aligned(first[FIT], first[LOOP]):
+        return False  # positions in one model are not those in the other
+    sets = {FIT: fit, LOOP: loop}
+    at_fault = _who_leaves_out(pair, sets)
+    other = pair.other(at_fault).name
+    quantities = (
+        ("variables that move", len(sets[at_fault]), len(sets[other])),
+        ("stay, but move on the other side", sets[other] - sets[at_fault], "none"),
+        ("move, but stay on the other side", sets[at_fault] - sets[other], "none"),
     )
+    evidence = [
+        by_reading(what, _named(pair, found) if isinstance(found, set) else found, right)
+        for what, found, right in quantities
+        if found
+    ]
+    pair.findings.name_cause("trainable_flags", at_fault, 0, *evidence)
     return True
+
+
+def _who_leaves_out(pair: Pair, sets: dict[str, set[int]]) -> str:
+    """The side that takes no gradient of a variable its model has as trainable; else the loop,
+    because fit is what it is held against.
+    """
+    lacking = {
+        side.name: bool({*trainable_positions(side.close[0].model)} - sets[side.name])
+        for side in pair.sides
+    }
+    return FIT if lacking[FIT] and not lacking[LOOP] else LOOP
+
+
+def _named(pair: Pair, positions: set[int]) -> str:
+    variables = pair.loop.close[0].model.variables
+    return ", ".join(str(variables[p].path) for p in sorted(positions) if 0 <= p < len(variables))
 
 
 def _moved(side: Side) -> set[int]:

@@ -26,7 +26,7 @@ from twintrain.diagnosis.watch.logs import read_log
 from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.stillness import still
-from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace, snapshot
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace, snapshot, state_variables
 from twintrain.diagnosis.watch.watcher import Watch
 from twintrain.errors import TwintrainError
 
@@ -219,6 +219,8 @@ class Subject:
                     lambda a: keras.ops.convert_to_tensor(a[:rows]), self.train.part(0)
                 )
                 model(first, training=False)
+            for state in state_variables(model):
+                state.assign(keras.ops.zeros_like(state))  # nothing was fed yet
         return model
 
     @contextmanager
