@@ -53,6 +53,7 @@ from twintrain.diagnosis.stages.lockstep_tables import (
     weight_curve,
 )
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
+from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
@@ -169,8 +170,14 @@ def _diagnose(
         once, twice = _watch(subject, left, report)
     _need_steps(once)
     report("replaying the steps")
-    fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
-    pair = Pair(fit, loop, subject)
+    pair = _pair_of(once, twice, subject)
+    if _needs_all_rows(pair):
+        report("the two train on different rows; once more with all of the data")
+        whole = subject.whole()
+        again = _watch(whole, left, report)
+        if all(trace.complete for runs in again for trace in runs.values()):
+            once, twice = again
+            pair = _pair_of(once, twice, whole)
     for check in CHECKS:
         check(pair)
     replayed = len(pair.losses) == len(SIDES) and not pair.findings.unexplained
@@ -182,6 +189,21 @@ def _diagnose(
     result = conclude(pair, once, replayed)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _pair_of(once: dict[str, Trace], twice: dict[str, Trace], subject: Subject) -> Pair:
+    fit, loop = (read_side(twice[side], _first_epoch(once[side]), subject) for side in SIDES)
+    return Pair(fit, loop, subject)
+
+
+def _needs_all_rows(pair: Pair) -> bool:
+    """Whether the sides train on different rows maybe only because the data was cut, and there is
+    not too much of it to see two epochs.
+    """
+    train = pair.subject.train
+    if not train.cut or train.total is None or 2 * train.total > MOST_STEPS * train.batch:
+        return False
+    return train_on_other_rows(pair)
 
 
 def _watch(
