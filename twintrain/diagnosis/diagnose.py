@@ -54,6 +54,7 @@ from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
+from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.verdict import conclude, repeat_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
@@ -182,8 +183,14 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
         subject = subject.whole()
         once, twice = _watch(subject, budget)
     _need_steps(twice)
-    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
-    pair = Pair(fit, loop, subject)
+    pair = _pair_of(once, twice, subject)
+    if _needs_all_rows(pair):
+        # Numbers of rows may stand in the code.
+        whole = subject.whole()
+        again = _watch(whole, budget)
+        if all(trace.complete for traces in again for trace in traces.values()):
+            once, twice = again
+            pair = _pair_of(once, twice, whole)
     if runs is not None:
         _compare_graphs(pair, runs)
     with budget.phase("replaying the steps"):
@@ -197,6 +204,21 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
         pair.findings.notes.append("A loss is not a number from the first step on.")
     _compare_endings(pair, runs, budget)
     return conclude(pair, repeat, replayed)
+
+
+def _pair_of(once: dict[str, Trace], twice: dict[str, Trace], subject: Subject) -> Pair:
+    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
+    return Pair(fit, loop, subject)
+
+
+def _needs_all_rows(pair: Pair) -> bool:
+    """Whether the sides train on different rows maybe only because the data was cut, and there is
+    not too much of it to see two epochs.
+    """
+    train = pair.subject.train
+    if not train.cut or train.total is None or 2 * train.total > MOST_STEPS * train.batch:
+        return False
+    return train_on_other_rows(pair)
 
 
 def _look(pair: Pair) -> None:
@@ -224,8 +246,8 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
         with budget.phase(f"watching {side} with nothing shuffled"):
             seconds = budget.share(_RUNS)
             twice[side] = pair.subject.run(side, 2, CLOSE, MOST_STEPS, seconds, unshuffled=True)
-    fit, loop = (_read(once[side], twice[side], pair.subject) for side in SIDES)
-    still = Pair(fit, loop, pair.subject, pair.findings)
+    still = _pair_of(once, twice, pair.subject)
+    still.findings = pair.findings
     told = list(pair.findings.unexplained)
     with budget.phase("replaying the steps"):
         _look(still)

@@ -11,7 +11,7 @@ from tests.twintrain.diagnosis.traces import BATCH, ROWS, Practice, named, nothi
 from twintrain.diagnosis.stages.batches import check_count, check_order
 from twintrain.diagnosis.stages.evaluation import check_evaluations
 from twintrain.diagnosis.stages.pair import Pair
-from twintrain.diagnosis.stages.validation_split import check_split
+from twintrain.diagnosis.stages.validation_split import check_split, train_on_other_rows
 from twintrain.diagnosis.watch.trace import Evaluation, Trace
 
 HELD = 9
@@ -147,3 +147,10 @@ def test_an_epoch_cut_short_holds_nothing_back() -> None:
     pair = pair_of(loop=Practice(order=lambda epoch, rows: np.arange(2 * BATCH)))
     assert check_split(pair)
     assert nothing(pair)
+
+
+def test_the_sides_may_train_on_other_rows_or_on_more_of_them() -> None:
+    assert not train_on_other_rows(pair_of())
+    assert not train_on_other_rows(pair_holding(LAST, LAST))
+    assert train_on_other_rows(pair_holding(LAST, DRAWN))
+    assert train_on_other_rows(pair_holding(LAST, LAST, dropped=3))
