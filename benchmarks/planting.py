@@ -5,15 +5,14 @@ equals without one.
 mistake it trains exactly as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is
 made of these.
 
-A new pitfall is a line of `PLANTINGS`, which says what it asks of a task, and the place in `_Loop`
-where it is made.
+A new pitfall is a line of `PLANTINGS` (benchmarks/plantings.py), which says what it asks of a task,
+and the place in `_Loop` where it is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -21,139 +20,6 @@ import numpy as np
 import tensorflow as tf
 
 LoopFunction = Callable[[keras.Model, tf.data.Dataset, int], Any]
-
-
-class Trait(Enum):
-    """What a task may have; the value says why a pitfall cannot show on a task without it."""
-
-    PROBABILITIES = "needs class probabilities"
-    TWO_MODES = "the model has neither dropout nor batch normalization"
-    SCALE = "token numbers have no scale"
-    ONE_OUTPUT = "needs one output per row"
-    PADDING = "nothing is padded"
-
-
-@dataclass(frozen=True)
-class Planting:
-    """What a pitfall asks of the task it is planted in.
-
-    Attributes:
-        needs: what the task must have; None for any task.
-        not_beside: pitfalls that would be invisible or meaningless beside it, or it beside them.
-        two_outputs: the model has a second output.
-        half: mixed float16.
-        weighted: the data has sample weights.
-        constrained: a layer has a constraint, and the optimizer is SGD.
-        scheduled: the learning rate follows a schedule.
-        stopping: early stopping is on.
-        stateful: the model has a stateful recurrent layer, and all batches are whole.
-        optimizer: more arguments of the optimizer.
-    """
-
-    needs: Trait | None = None
-    not_beside: frozenset[str] = frozenset()
-    two_outputs: bool = False
-    half: bool = False
-    weighted: bool = False
-    constrained: bool = False
-    scheduled: bool = False
-    stopping: bool = False
-    stateful: bool = False
-    optimizer: dict[str, Any] = field(default_factory=dict)
-
-
-PLANTINGS = {
-    "different_initial_weights": Planting(),
-    "shuffle_missing": Planting(),
-    "shuffle_buffer_too_small": Planting(not_beside=frozenset({"shuffle_missing"})),
-    "batch_size_differs": Planting(),
-    "epoch_truncated": Planting(),
-    "last_batch_dropped": Planting(not_beside=frozenset({"epoch_truncated"})),
-    "validation_split_differs": Planting(
-        not_beside=frozenset({"epoch_truncated", "last_batch_dropped", "evaluation_set_differs"})
-    ),
-    "targets_misaligned": Planting(),
-    "preprocessing_differs": Planting(Trait.SCALE),
-    "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
-    "training_flag_missing": Planting(Trait.TWO_MODES),
-    "recurrent_state_not_reset": Planting(
-        not_beside=frozenset(
-            {"batch_size_differs", "last_batch_dropped", "metric_batch_average"}
-            | {"loss_before_update"}
-        ),
-        stateful=True,
-    ),
-    "dropout_rate_inverted": Planting(Trait.TWO_MODES, frozenset({"training_flag_missing"})),
-    "precision_differs": Planting(),
-    "target_broadcast": Planting(Trait.ONE_OUTPUT),
-    "probabilities_as_logits": Planting(Trait.PROBABILITIES),
-    "label_encoding_differs": Planting(Trait.PROBABILITIES, frozenset({"probabilities_as_logits"})),
-    "loss_reduction": Planting(),
-    "regularization_losses_missing": Planting(),
-    "weights_ignored": Planting(weighted=True),
-    "loss_weights_ignored": Planting(two_outputs=True),
-    "weighted_mean_normalization": Planting(
-        not_beside=frozenset({"weights_ignored"}), weighted=True
-    ),
-    "mask_ignored": Planting(Trait.PADDING),
-    "loss_scale_not_applied": Planting(not_beside=frozenset({"precision_differs"}), half=True),
-    "gradients_rescaled": Planting(),
-    "clipping_missing": Planting(
-        not_beside=frozenset({"clip_per_variable_vs_global", "gradients_rescaled"}),
-        optimizer={"global_clipnorm": 0.05},
-    ),
-    "clip_per_variable_vs_global": Planting(
-        not_beside=frozenset({"gradients_rescaled"}), optimizer={"global_clipnorm": 0.05}
-    ),
-    "optimizer_differs": Planting(
-        not_beside=frozenset({"clip_per_variable_vs_global", "clipping_missing"})
-    ),
-    "optimizer_state_reset": Planting(
-        not_beside=frozenset({"optimizer_differs", "gradient_accumulation"})
-    ),
-    "learning_rate_schedule": Planting(not_beside=frozenset({"optimizer_differs"}), scheduled=True),
-    "gradient_accumulation": Planting(not_beside=frozenset({"gradients_rescaled"})),
-    "constraints_not_applied": Planting(
-        not_beside=frozenset(
-            {"gradient_accumulation", "optimizer_differs", "gradients_rescaled"}
-            | {"optimizer_state_reset"}
-        ),
-        constrained=True,
-    ),
-    "trainable_flags": Planting(),
-    "metrics_not_reset": Planting(),
-    "metric_batch_average": Planting(not_beside=frozenset({"last_batch_dropped"})),
-    "loss_before_update": Planting(
-        not_beside=frozenset({"metrics_not_reset", "metric_batch_average"})
-    ),
-    "last_batch_logged": Planting(
-        not_beside=frozenset({"metrics_not_reset", "metric_batch_average", "loss_before_update"})
-    ),
-    "metric_definition_differs": Planting(
-        not_beside=frozenset(
-            {
-                "regularization_losses_missing",
-                "metrics_not_reset",
-                "last_batch_logged",
-                "loss_before_update",
-            }
-        )
-    ),
-    "ema_not_finalized": Planting(
-        not_beside=frozenset({"optimizer_differs"}),
-        optimizer={"use_ema": True, "ema_momentum": 0.9},
-    ),
-    "evaluation_set_differs": Planting(),
-    "evaluation_training_mode": Planting(Trait.TWO_MODES),
-    "early_stopping_rule": Planting(stopping=True),
-    "best_weights_not_restored": Planting(stopping=True),
-}
-
-
-def can_stand_together(ids: Iterable[str]) -> bool:
-    """Whether each of some pitfalls shows beside the others."""
-    chosen = set(ids)
-    return not any(PLANTINGS[id_].not_beside & chosen for id_ in chosen)
 
 
 @dataclass(frozen=True)
@@ -170,6 +36,7 @@ class Setup:
         stopping: patience of early stopping on the validation loss, best weights restored; 0 for
             none.
         half: mixed float16.
+        warming: the loss is multiplied by `warmth(epoch)`.
     """
 
     build: Callable[[str], keras.Model]
@@ -179,6 +46,23 @@ class Setup:
     loss_weights: tuple[float, ...] = (1.0,)
     stopping: int = 0
     half: bool = False
+    warming: bool = False
+
+
+def warmth(epoch: int) -> float:
+    """The weight of the loss in an epoch (from 0)."""
+    return 1.0 if epoch == 0 else 3.0
+
+
+class Weighted(keras.losses.Loss):
+    """A loss times a variable."""
+
+    def __init__(self, loss: keras.Loss, weight: tf.Variable) -> None:
+        super().__init__()
+        self.loss, self.weight = loss, weight
+
+    def call(self, y: Any, p: Any) -> tf.Tensor:
+        return self.weight * self.loss.call(y, p)
 
 
 def reference_fit(setup: Setup) -> LoopFunction:
@@ -186,12 +70,19 @@ def reference_fit(setup: Setup) -> LoopFunction:
 
     def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
         one = len(setup.losses) == 1
+        weight = tf.Variable(1.0, trainable=False)
+        losses = [Weighted(loss, weight) if setup.warming else loss for loss in setup.losses]
         model.compile(
             setup.optimizer(),
-            loss=setup.losses[0] if one else list(setup.losses),
+            loss=losses[0] if one else losses,
             loss_weights=None if one else list(setup.loss_weights),
         )
         anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: _start_anew(model))
+        warm = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: weight.assign(
+                warmth(epoch) if setup.warming else 1.0
+            )
+        )
         stop = keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=setup.stopping, restore_best_weights=True
         )
@@ -200,7 +91,7 @@ def reference_fit(setup: Setup) -> LoopFunction:
             epochs=epochs,
             validation_data=setup.test(),
             verbose=0,
-            callbacks=[*([stop] if setup.stopping else []), anew],
+            callbacks=[*([stop] if setup.stopping else []), warm, anew],
         )
 
     return keras_fit
@@ -258,6 +149,8 @@ class _Loop:
     def __init__(self, setup: Setup, planted: frozenset[str], model: keras.Model) -> None:
         self.setup, self.planted, self.model = setup, planted, model
         self.optimizer = self._made_optimizer()
+        self.weight = 1.0
+        self.traced: Any = None
         self.best = float("inf")
         self.wait = 0
         self.kept = model.get_weights()
@@ -293,7 +186,8 @@ class _Loop:
         if self.has("validation_split_differs"):
             ds, self.held = _last_fifth_held_back(ds)
         data = self._data(ds)
-        for epoch in range(epochs):
+        for epoch in range(epochs - 1 or 1) if self.has("epochs_differ") else range(epochs):
+            self.weight = warmth(epoch) if self.setup.warming else 1.0
             if epoch and self.has("optimizer_state_reset"):
                 self.optimizer = self._made_optimizer()
             if not self.has("metrics_not_reset"):
@@ -372,7 +266,14 @@ class _Loop:
                 values = values * w
                 count = tf.reduce_sum(w) if self.has("weighted_mean_normalization") else count
             total += weight * tf.reduce_sum(values) / (1.0 if self.has("loss_reduction") else count)
-        return total
+        return self._weight() * total
+
+    def _weight(self) -> tf.Tensor:
+        if not self.has("python_value_frozen_in_trace"):
+            return tf.constant(self.weight)
+        if self.traced is None:
+            self.traced = tf.function(lambda: tf.constant(self.weight))
+        return self.traced()
 
     def _values(self, y: tf.Tensor, p: tf.Tensor, loss: keras.Loss) -> tf.Tensor:
         if self.has("target_broadcast"):

@@ -56,11 +56,11 @@ from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
 from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.verdict import conclude, repeat_of
+from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
     Subject,
     UserCodeError,
-    as_found,
     load_module,
     subject_of,
 )

@@ -13,8 +13,9 @@ import tensorflow as tf
 from twintrain.diagnosis.budget import Budget
 from twintrain.diagnosis.longer_runs import PLAIN, Long, read_graphs, run_longer
 from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP
-from twintrain.diagnosis.watch.user_module import UserCodeError, as_found, subject_of
+from twintrain.diagnosis.watch.user_module import UserCodeError, subject_of
 
 Loop = Callable[..., Any]
 

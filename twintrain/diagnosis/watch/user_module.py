@@ -23,6 +23,7 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.process_state import alarm, as_found
 from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.stillness import still
@@ -286,7 +287,6 @@ def load_module(path: Path) -> dict[str, Any]:
     return vars(module)
 
 
-@contextmanager
 def as_found() -> Iterator[None]:
     """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings
     like to change.
@@ -337,7 +337,6 @@ def user_traceback(error: BaseException) -> str:
     return head + "".join(traceback.format_exception_only(error))
 
 
-@contextmanager
 def alarm(seconds: float) -> Iterator[None]:
     """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of
     Keras.
