@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import pytest
 
@@ -96,3 +98,24 @@ def test_an_optimizer_that_becomes_another_in_the_second_epoch_is_named_there() 
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", STEPS)]
     assert "epsilon=1e-07" in pair.findings.causes[0].fix
+
+
+class OwnAdam(keras.optimizers.Adam):
+    """Adam by another name, or one that goes twice as far."""
+
+    times = 1.0
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, self.times * learning_rate)
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0])
+def test_a_class_of_ones_own_is_told_by_what_it_does(
+    times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OwnAdam, "times", times)
+    pair = pair_of(loop=Practice(optimizer=lambda: OwnAdam(0.01)))
+    check_optimizer(pair)
+    expected = [] if times == 1.0 else [("optimizer_differs", "custom_loop", 0)]
+    assert named(pair) == expected
+    assert not pair.findings.unexplained
