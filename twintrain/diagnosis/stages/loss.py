@@ -243,7 +243,7 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
             continue
         if name == "reduction" and _cannot_tell(pair, fit, loop):
             continue
-        if _at_fault(name, fit, loop) == FIT:
+        if _at_fault(pair, name, fit, loop) == FIT:
             _name(pair, pair.fit, name, (fit, ours), (loop, theirs))
         else:
             _name(pair, pair.loop, name, (loop, theirs), (fit, ours))
@@ -334,8 +334,10 @@ def _id(name: str, values: set[Any]) -> str:
     return _IDS[name]
 
 
-def _at_fault(name: str, fit: LossReading, loop: LossReading) -> str:
+def _at_fault(pair: Pair, name: str, fit: LossReading, loop: LossReading) -> str:
     ours, theirs = getattr(fit.practice, name), getattr(loop.practice, name)
+    if name == "divisor" and ours == "weights" and _declares_weights(pair.fit):
+        return LOOP
     if name == "weighted":
         return LOOP if ours else FIT
     if name == "mask" and masks(fit) != masks(loop):
@@ -348,6 +350,13 @@ def _at_fault(name: str, fit: LossReading, loop: LossReading) -> str:
         return LOOP if theirs == wrong else FIT
     right = getattr(LossPractice(), name)
     return FIT if ours != right and theirs == right else LOOP
+
+
+def _declares_weights(fit: Side) -> bool:
+    """Whether `fit` was told to divide by the sum of the weights."""
+    compiled = getattr(fit.steps[0].model, "_compile_loss", None)
+    losses = [one.loss for one in getattr(compiled, "_flat_losses", None) or []]
+    return any(getattr(one, "reduction", "") == "mean_with_sample_weight" for one in losses)
 
 
 def _are_probabilities(batch: Batch) -> bool:

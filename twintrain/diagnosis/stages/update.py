@@ -165,11 +165,8 @@ def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[A
     if not each_close(first.learning_rate, other.learning_rate, LEARNING_RATE):
         readings.append(by_reading("learning rate", first.learning_rate, other.learning_rate))
     replayed = _by_the_other(pair.loop, right_ones) if number == 0 else []
-    if (
-        not replayed
-        and _is_derived(first, other)
-        and found | {"class": ""} == right | {"class": ""}
-    ):
+    alike = found | {"class": ""} == right | {"class": ""}
+    if alike and not replayed and _is_derived(first, other):
         return False  # a class of one's own that updates as the one it is made of
     pair.findings.name_cause(
         "optimizer_differs",

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.recording import Recording, positions_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, family, identity, is_concrete
-from twintrain.diagnosis.watch.trace import Applied, Step, snapshot, value_of
+from twintrain.diagnosis.watch.trace import Applied, Step, gradient_array, snapshot, value_of
 
 
 class UpdateObserver:
@@ -60,7 +60,9 @@ class UpdateObserver:
         step = self._recording.trained_by([identity(source) for source in sources])
         if step is None:
             return  # by the inputs, say, for a penalty
-        found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))]
+        found = [
+            gradient_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))
+        ]
         known = positions_of(step.model)
         positions = [known.get(identity(source), -1) for source in sources]
         if step.target is None:
@@ -169,7 +171,7 @@ def _applied(
     return Applied(
         optimizer=optimizer,
         learning_rate=float(value_of(optimizer.learning_rate)),
-        gradients=[_array(gradient) for gradient in gradients],
+        gradients=[gradient_array(gradient) for gradient in gradients],
         variables=[positions.get(identity(variable), -1) for variable in known],
         state=[value_of(variable) for variable in kept],
         iterations=int(value_of(optimizer.iterations)),
@@ -184,10 +186,6 @@ def _added(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
     if a is None:
         return b
     return a if b is None else a + b
-
-
-def _array(gradient: Any) -> np.ndarray | None:
-    return None if gradient is None else np.array(tf.convert_to_tensor(gradient))
 
 
 def _flatten_gradients(gradients: Any, count: int) -> list[Any]:
