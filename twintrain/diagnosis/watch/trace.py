@@ -127,6 +127,7 @@ class Step:
             inputs; None where each row came with its own.
         calls: in order; kept as `before` is.
         states: what recurrent layers carried over, before the step; kept as `before` is.
+        partly: the first call is one of a part of the model, whose inputs are not the data's.
     """
 
     model: keras.Model
@@ -148,6 +149,7 @@ class Step:
     fed: tuple[Any, Any] | None = None
     calls: list[Call] = field(default_factory=list)
     states: Arrays = field(default_factory=list)
+    partly: bool = False
 
     @property
     def size(self) -> int:

@@ -150,13 +150,20 @@ def _joined(step: Step, update: Applied) -> Applied | None:
         return update
     if not set(ours).isdisjoint(first.variables):
         return first
-    parts = [*(first.parts or [first]), update]
+    # By their variables: the order of the calls of different optimizers says nothing.
+    parts = sorted(
+        [*(first.parts or [first]), update], key=lambda part: max(min(part.variables), 0)
+    )
     pairs = [pair for part in parts for pair in zip(part.variables, part.gradients, strict=False)]
     # In the order of the gradients of the step.
     place = {position: index for index, position in enumerate(step.sources)}
     pairs.sort(key=lambda pair: place.get(pair[0], len(place)))
     gradients = [gradient for _, gradient in pairs]
-    return replace(first, gradients=gradients, variables=[p for p, _ in pairs], parts=parts)
+    return replace(parts[0], gradients=gradients, variables=[p for p, _ in pairs], parts=parts)
+
+
+def _first_variable(update: Applied) -> int:
+    return min(position for position in update.variables if position >= 0)
 
 
 def _applied(
