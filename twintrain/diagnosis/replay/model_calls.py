@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -36,6 +37,34 @@ def forward(step: CompleteStep, training: bool | None, states: Arrays | None = N
         return [_again(call, training) for call in calls_of(step)]
 
 
+class BothModes(NamedTuple):
+    """A call, and its outputs made again with the flag and without."""
+
+    call: Call
+    with_flag: Arrays
+    without: Arrays
+
+
+def in_both_modes(step: CompleteStep) -> list[BothModes]:
+    """Each call of a step in both modes, from what the calls before it left: a call in training
+    moves the averages that one in inference uses.
+    """
+    found = []
+    tolerance = forward_tolerance(compute_dtype(step.model))
+    variables = [*step.model.variables, *state_variables(step.model)]
+    with weights_of(step.model, step.before, step.states):
+        for call in calls_of(step):
+            before = [value_of(variable) for variable in variables]
+            with_flag = outputs_of(_again(call, True))
+            after = [value_of(variable) for variable in variables]
+            _assign(variables, before)
+            without = outputs_of(_again(call, False))
+            if all_close_to(outputs_of(call.outputs), with_flag, tolerance):
+                _assign(variables, after)
+            found.append(BothModes(call, with_flag, without))
+    return found
+
+
 def calls_of(step: Step) -> list[Call]:
     """The calls of a step; the one of its model where no others were noted."""
     if step.calls:
@@ -59,21 +88,50 @@ def _again(call: Call, training: bool | None) -> Any:
         return call.layer(*arguments, **named)
 
 
-def whole_call(step: CompleteStep) -> keras.layers.Layer | None:
-    """What gives the last outputs of a step when it is called on its first inputs: the one layer
-    that was called; of several calls, the model, where it composes them. None where neither does.
+def whole_call(step: CompleteStep) -> Callable[[], Any] | None:
+    """What computes the last outputs of a step again from its first inputs, to be called with the
+    weights before the step put in: its one call, its calls one into the other, or its model, where
+    that is what the calls amount to. None where none of these gives the outputs.
     """
     calls = calls_of(step)
     if len(calls) == 1:
-        return calls[0].layer
+        return lambda: _again(calls[0], calls[0].training)
+    if all(_is_fed(calls[:number], calls[number]) for number in range(1, len(calls))):
+        return lambda: _in_chain(calls)
+
+    def whole() -> Any:
+        return call_model(step.model, step.inputs, step.training)
+
     try:
         with weights_of(step.model, step.before, step.states):
-            composed = call_model(step.model, step.inputs, step.training)
+            composed = outputs_of(whole())
     except Exception:
         return None  # the model does not take the inputs of its first part
     tolerance = forward_tolerance(compute_dtype(step.model))
-    same = all_close_to(outputs_of(step.outputs), outputs_of(composed), tolerance)
-    return step.model if same else None
+    return whole if all_close_to(outputs_of(step.outputs), composed, tolerance) else None
+
+
+def _is_fed(earlier: list[Call], call: Call) -> bool:
+    """Whether a call takes only what earlier ones gave."""
+    known = {id(tensor) for one in earlier for tensor in keras.tree.flatten(one.outputs)}
+    return all(id(tensor) in known for tensor in keras.tree.flatten(call.inputs))
+
+
+def _in_chain(calls: list[Call]) -> Any:
+    """Calls made again, each on what the earlier ones now give."""
+    now: dict[int, Any] = {}
+    outputs = None
+
+    def renewed(value: Any) -> Any:
+        return now.get(id(value), value)
+
+    for call in calls:
+        given = (call.arguments, call.named)
+        arguments, named = keras.tree.map_structure(renewed, given)
+        outputs = _again(replace(call, arguments=arguments, named=named), call.training)
+        flat = zip(keras.tree.flatten(call.outputs), keras.tree.flatten(outputs), strict=True)
+        now |= {id(then): again for then, again in flat}
+    return outputs
 
 
 def call_model(model: keras.layers.Layer, inputs: Any, training: bool | None) -> Any:

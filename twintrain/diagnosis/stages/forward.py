@@ -12,10 +12,11 @@ from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.compare import all_close_to, peak
 from twintrain.diagnosis.replay.masks import without_masks
 from twintrain.diagnosis.replay.model_calls import (
-    calls_of,
     compute_dtype,
     forward,
+    in_both_modes,
     outputs_of,
+    seen_outputs,
 )
 from twintrain.diagnosis.replay.tolerances import HALF, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
@@ -28,29 +29,43 @@ _TRIED = 3
 
 
 @dataclass
+class HeedingCall:
+    """A call that heeds the flag.
+
+    Attributes:
+        in_training: it was made with the flag set.
+        flag: as it was given.
+        seen: its outputs.
+        replayed: the same, without the flag.
+        correct: the same, with it.
+    """
+
+    in_training: bool
+    flag: bool | None
+    seen: Arrays
+    replayed: Arrays
+    correct: Arrays
+
+
+@dataclass
 class Modes:
     """In which mode the calls of a step were made, read from the first step that shows it.
 
     Attributes:
         step: that one.
-        in_training: of each call whose outputs the flag changes, whether it was set.
-        observed: largest output.
-        replayed: the same, without the flag.
-        correct: the same, with it.
+        calls: those of its calls whose outputs the flag changes.
     """
 
     step: CompleteStep
-    in_training: list[bool]
-    observed: float
-    replayed: float
-    correct: float
+    calls: list[HeedingCall]
 
-    def lack_flag(self, other: Modes | None) -> bool:
-        """Whether a call lacks the flag that the other side sets."""
-        if other is None or len(other.in_training) != len(self.in_training):
-            return not all(self.in_training) and (other is None or all(other.in_training))
-        pairs = zip(self.in_training, other.in_training, strict=True)
-        return any(theirs and not ours for ours, theirs in pairs)
+    def lacking(self, other: Modes | None) -> HeedingCall | None:
+        """The first call that lacks the flag where the other side sets it; None where none does."""
+        if other is None or len(other.calls) != len(self.calls):
+            rightly = other is None or all(call.in_training for call in other.calls)
+            return next((c for c in self.calls if rightly and not c.in_training), None)
+        pairs = zip(self.calls, other.calls, strict=True)
+        return next((a for a, b in pairs if b.in_training and not a.in_training), None)
 
 
 @looks_for("training_flag_missing", "precision_differs")
@@ -59,19 +74,21 @@ def check_forward(pair: Pair) -> bool:
     found = {side.name: _read_modes(pair, side) for side in pair.sides}
     for side in pair.sides:
         ours = found[side.name]
-        if ours is not None and ours.lack_flag(found[pair.other(side.name).name]):
-            _name_flag(pair, side, ours)
+        call = ours.lacking(found[pair.other(side.name).name]) if ours else None
+        if ours is not None and call is not None:
+            _name_flag(pair, side, ours.step, call)
     _check_precision(pair)
     return True
 
 
-def _name_flag(pair: Pair, side: Side, found: Modes) -> None:
-    flag = "not given" if found.step.training is None else found.step.training
+def _name_flag(pair: Pair, side: Side, step: CompleteStep, call: HeedingCall) -> None:
+    flag = "not given" if call.flag is None else call.flag
+    peaks = (peak(outputs) for outputs in (call.seen, call.replayed, call.correct))
     pair.findings.name_cause(
         "training_flag_missing",
         side.name,
-        found.step.number,
-        by_replay("largest output of the step", found.observed, found.replayed, found.correct),
+        step.number,
+        by_replay("largest output of the step", *peaks),
         by_reading("training flag", flag, True),
     )
 
@@ -93,23 +110,22 @@ def _read_modes(pair: Pair, side: Side) -> Modes | None:
     """
     for step in side.close[:_TRIED]:
         tolerance = forward_tolerance(compute_dtype(step.model))
-        seen = [outputs_of(call.outputs) for call in calls_of(step)]
-        on, off = ([outputs_of(o) for o in forward(step, flag)] for flag in (True, False))
-        modes = [
-            (all_close_to(outputs, with_flag, tolerance), all_close_to(outputs, without, tolerance))
-            for outputs, with_flag, without in zip(seen, on, off, strict=True)
-        ]
-        if not all(any(mode) for mode in modes):
-            _explain(pair, side, step, _flat(seen), _flat(on), tolerance)
+        modes = in_both_modes(step)
+        heeding, strange = [], False
+        for call, with_flag, without in modes:
+            seen = outputs_of(call.outputs)
+            in_training = all_close_to(seen, with_flag, tolerance)
+            in_inference = all_close_to(seen, without, tolerance)
+            strange |= not in_training and not in_inference
+            if in_training != in_inference:
+                heeding.append(HeedingCall(in_training, call.training, seen, without, with_flag))
+        if strange:
+            on = list(itertools.chain.from_iterable(mode.with_flag for mode in modes))
+            _explain(pair, side, step, seen_outputs(step), on, tolerance)
             return None
-        heeding = [training for training, inference in modes if training != inference]
         if heeding:
-            return Modes(step, heeding, *(peak(_flat(found)) for found in (seen, off, on)))
+            return Modes(step, heeding)
     return None
-
-
-def _flat(outputs: list[Arrays]) -> Arrays:
-    return list(itertools.chain.from_iterable(outputs))
 
 
 def _explain(

@@ -4,6 +4,7 @@ given, replayed from what each side had before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -14,7 +15,6 @@ from twintrain.diagnosis.replay.clipping import global_norm, norm
 from twintrain.diagnosis.replay.compare import close_to
 from twintrain.diagnosis.replay.losses import LossReading, batch_of, total_loss
 from twintrain.diagnosis.replay.model_calls import (
-    call_model,
     compute_dtype,
     weights_of,
     whole_call,
@@ -97,7 +97,8 @@ def check_gradients(pair: Pair) -> bool:
 
 def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
     for step in [step for step in side.close if step.number in reading.batches][:_TRIED]:
-        if whole_call(step) is None:
+        again = whole_call(step)
+        if again is None:
             pair.findings.unexplained.append(
                 f"{side.name}: its calls of parts of the model cannot be replayed as one, so its "
                 "gradients were not"
@@ -109,7 +110,7 @@ def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
             for position, gradient in zip(step.sources, step.gradients, strict=False)
             if gradient is not None
         }
-        expected = gradient_of(step, reading)
+        expected = gradient_of(step, reading, again)
         position = _wrong_gradient(step, observed, expected)
         if position is not None:
             name = step.model.variables[position].path
@@ -137,16 +138,22 @@ def _wrong_gradient(
     return None
 
 
-def gradient_of(step: CompleteStep, reading: LossReading) -> dict[int, np.ndarray | None]:
+def gradient_of(
+    step: CompleteStep, reading: LossReading, outputs: Callable[[], Any]
+) -> dict[int, np.ndarray | None]:
     """Gradients of the loss a side was read to compute, by position, from the weights before the
     step.
+
+    Args:
+        step: whose gradients are computed again.
+        reading: how its side computes the loss.
+        outputs: computes the outputs of the step again.
     """
     batch = reading.batches[step.number]
-    called = whole_call(step) or step.model
     with weights_of(step.model, step.before, step.states):
         with tf.GradientTape() as tape:
             again = batch_of(step, batch.y, batch.w)
-            again.p = call_model(called, step.inputs, step.training)
+            again.p = outputs()
             added = [tf.cast(loss, tf.float32) for loss in step.model.losses]
             again.added = tf.add_n(added) if added else 0.0
             loss = total_loss(reading.declared, reading.practice, again)
