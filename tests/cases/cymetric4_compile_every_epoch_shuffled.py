@@ -35,7 +35,7 @@ def keras_fit(model, ds, epochs):
     history = {"loss": []}
     x = np.concatenate([a for a, _ in ds.as_numpy_iterator()])
     y = np.concatenate([b for _, b in ds.as_numpy_iterator()])
-    for epoch in range(epochs):
+    for _ in range(epochs):
         model.compile(optimizer="adam", loss="mse")
         h = model.fit(x, y, batch_size=64, epochs=1, verbose=0)
         history["loss"] += h.history["loss"]
@@ -56,7 +56,7 @@ def custom_loop(model, ds, epochs):
 
     history = {"loss": []}
     ds = ds.unbatch().shuffle(2000).batch(64)
-    for epoch in range(epochs):
+    for _ in range(epochs):
         batch_losses = [float(train_step(x, y)) for x, y in ds]
         history["loss"].append(float(np.mean(batch_losses)))
     return model, history
