@@ -82,7 +82,7 @@ def judged(found: Result) -> str:
 def pairs(count: int, ids: list[str]) -> list[Job]:
     """Seeded random pairs that can stand beside each other."""
     from benchmarks.diagnosis_tasks import why_not
-    from benchmarks.plantings import can_stand_together
+    from benchmarks.planting import can_stand_together
 
     draw = random.Random(2026)
     found: list[Job] = []

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.planting import Setup, planted_loop, reference_fit
-from benchmarks.plantings import PLANTINGS, Planting, Trait
+from benchmarks.planted_task import Planting, Setup, Trait, reference_fit
+from benchmarks.planting import PLANTINGS, planted_loop
 from twintrain.data.idx import read_images, read_labels
 
 ROWS, TEST_ROWS, BATCH = 330, 100, 32

@@ -1,120 +1,127 @@
-"""A correct training loop in which any pitfall of the catalogue can be planted, and the `fit` it
-equals without one.
+"""A correct training loop in which any pitfall of the catalogue can be planted.
 
 `planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no
 mistake it trains exactly as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is
 made of these.
 
-A new pitfall is a line of `PLANTINGS` (benchmarks/plantings.py), which says what it asks of a task,
-and the place in `_Loop` where it is made.
+A new pitfall is a line of `PLANTINGS`, which says what it asks of a task, and the place in `_Loop`
+where it is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-LoopFunction = Callable[[keras.Model, tf.data.Dataset, int], Any]
+from benchmarks.planted_task import (
+    LoopFunction,
+    Planting,
+    Setup,
+    Trait,
+    rows_in,
+    shuffled,
+    start_anew,
+    warmth,
+)
 
-
-@dataclass(frozen=True)
-class Setup:
-    """What both sides are asked to do.
-
-    Attributes:
-        build: makes the model under a dtype policy; its `dropout`, masks and constraints are its
-            own.
-        test: makes the evaluation data.
-        losses: per output, a Keras loss.
-        optimizer: makes the optimizer.
-        loss_weights: per output.
-        stopping: patience of early stopping on the validation loss, best weights restored; 0 for
-            none.
-        half: mixed float16.
-        warming: the loss is multiplied by `warmth(epoch)`.
-    """
-
-    build: Callable[[str], keras.Model]
-    test: Callable[[], tf.data.Dataset]
-    losses: tuple[keras.Loss, ...]
-    optimizer: Callable[[], keras.Optimizer]
-    loss_weights: tuple[float, ...] = (1.0,)
-    stopping: int = 0
-    half: bool = False
-    warming: bool = False
-
-
-def warmth(epoch: int) -> float:
-    """The weight of the loss in an epoch (from 0)."""
-    return 1.0 if epoch == 0 else 3.0
-
-
-class Weighted(keras.losses.Loss):
-    """A loss times a variable."""
-
-    def __init__(self, loss: keras.Loss, weight: tf.Variable) -> None:
-        super().__init__()
-        self.loss, self.weight = loss, weight
-
-    def call(self, y: Any, p: Any) -> tf.Tensor:
-        return self.weight * self.loss.call(y, p)
-
-
-def reference_fit(setup: Setup) -> LoopFunction:
-    """`keras_fit` of a setup."""
-
-    def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
-        one = len(setup.losses) == 1
-        weight = tf.Variable(1.0, trainable=False)
-        losses = [Weighted(loss, weight) if setup.warming else loss for loss in setup.losses]
-        model.compile(
-            setup.optimizer(),
-            loss=losses[0] if one else losses,
-            loss_weights=None if one else list(setup.loss_weights),
+PLANTINGS = {
+    "different_initial_weights": Planting(),
+    "shuffle_missing": Planting(),
+    "shuffle_buffer_too_small": Planting(not_beside=frozenset({"shuffle_missing"})),
+    "batch_size_differs": Planting(),
+    "epoch_truncated": Planting(),
+    "last_batch_dropped": Planting(not_beside=frozenset({"epoch_truncated"})),
+    "validation_split_differs": Planting(
+        not_beside=frozenset({"epoch_truncated", "last_batch_dropped", "evaluation_set_differs"})
+    ),
+    "targets_misaligned": Planting(),
+    "preprocessing_differs": Planting(Trait.SCALE),
+    "augmentation_one_sided": Planting(not_beside=frozenset({"preprocessing_differs"})),
+    "training_flag_missing": Planting(Trait.TWO_MODES),
+    "recurrent_state_not_reset": Planting(
+        not_beside=frozenset(
+            {"batch_size_differs", "last_batch_dropped", "metric_batch_average"}
+            | {"loss_before_update"}
+        ),
+        stateful=True,
+    ),
+    "dropout_rate_inverted": Planting(Trait.TWO_MODES, frozenset({"training_flag_missing"})),
+    "precision_differs": Planting(),
+    "python_value_frozen_in_trace": Planting(warming=True),
+    "target_broadcast": Planting(Trait.ONE_OUTPUT),
+    "probabilities_as_logits": Planting(Trait.PROBABILITIES),
+    "label_encoding_differs": Planting(Trait.PROBABILITIES, frozenset({"probabilities_as_logits"})),
+    "loss_reduction": Planting(),
+    "regularization_losses_missing": Planting(),
+    "weights_ignored": Planting(weighted=True),
+    "loss_weights_ignored": Planting(two_outputs=True),
+    "weighted_mean_normalization": Planting(
+        not_beside=frozenset({"weights_ignored"}), weighted=True
+    ),
+    "mask_ignored": Planting(Trait.PADDING),
+    "loss_scale_not_applied": Planting(not_beside=frozenset({"precision_differs"}), half=True),
+    "gradients_rescaled": Planting(),
+    "clipping_missing": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "gradients_rescaled"}),
+        optimizer={"global_clipnorm": 0.05},
+    ),
+    "clip_per_variable_vs_global": Planting(
+        not_beside=frozenset({"gradients_rescaled"}), optimizer={"global_clipnorm": 0.05}
+    ),
+    "optimizer_differs": Planting(
+        not_beside=frozenset({"clip_per_variable_vs_global", "clipping_missing"})
+    ),
+    "optimizer_state_reset": Planting(
+        not_beside=frozenset({"optimizer_differs", "gradient_accumulation"})
+    ),
+    "learning_rate_schedule": Planting(not_beside=frozenset({"optimizer_differs"}), scheduled=True),
+    "gradient_accumulation": Planting(not_beside=frozenset({"gradients_rescaled"})),
+    "constraints_not_applied": Planting(
+        not_beside=frozenset(
+            {"gradient_accumulation", "optimizer_differs", "gradients_rescaled"}
+            | {"optimizer_state_reset"}
+        ),
+        constrained=True,
+    ),
+    "trainable_flags": Planting(),
+    "metrics_not_reset": Planting(),
+    "metric_batch_average": Planting(not_beside=frozenset({"last_batch_dropped"})),
+    "loss_before_update": Planting(
+        not_beside=frozenset({"metrics_not_reset", "metric_batch_average"})
+    ),
+    "last_batch_logged": Planting(
+        not_beside=frozenset({"metrics_not_reset", "metric_batch_average", "loss_before_update"})
+    ),
+    "metric_definition_differs": Planting(
+        not_beside=frozenset(
+            {
+                "regularization_losses_missing",
+                "metrics_not_reset",
+                "last_batch_logged",
+                "loss_before_update",
+            }
         )
-        anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: _start_anew(model))
-        warm = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: weight.assign(
-                warmth(epoch) if setup.warming else 1.0
-            )
-        )
-        stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=setup.stopping, restore_best_weights=True
-        )
-        return model.fit(
-            shuffled(ds),
-            epochs=epochs,
-            validation_data=setup.test(),
-            verbose=0,
-            callbacks=[*([stop] if setup.stopping else []), warm, anew],
-        )
-
-    return keras_fit
+    ),
+    "ema_not_finalized": Planting(
+        not_beside=frozenset({"optimizer_differs"}),
+        optimizer={"use_ema": True, "ema_momentum": 0.9},
+    ),
+    "evaluation_set_differs": Planting(),
+    "evaluation_training_mode": Planting(Trait.TWO_MODES),
+    "epochs_differ": Planting(),
+    "early_stopping_rule": Planting(stopping=True),
+    "best_weights_not_restored": Planting(stopping=True),
+}
 
 
-def _start_anew(model: keras.Model) -> None:
-    """Recurrent layers forget what they carried over."""
-    for layer in model.layers:
-        if getattr(layer, "stateful", False):
-            layer.reset_state()
-
-
-def shuffled(
-    ds: tf.data.Dataset, buffer: int | None = None, batch: int | None = None, drop: bool = False
-) -> tf.data.Dataset:
-    """Rows in a new order every epoch, batched as before unless told otherwise."""
-    sizes = [_rows_in(element) for element in ds]
-    count, size = sum(sizes), sizes[0]
-    return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
-
-
-def _rows_in(element: Any) -> int:
-    return len(keras.tree.flatten(element)[0])
+def can_stand_together(ids: Iterable[str]) -> bool:
+    """Whether each of some pitfalls shows beside the others."""
+    chosen = set(ids)
+    return not any(PLANTINGS[id_].not_beside & chosen for id_ in chosen)
 
 
 def planted_loop(setup: Setup, planted: frozenset[str]) -> LoopFunction:
@@ -193,7 +200,7 @@ class _Loop:
             if not self.has("metrics_not_reset"):
                 self.batches = []
             if not self.has("recurrent_state_not_reset"):
-                _start_anew(self.model)
+                start_anew(self.model)
             for number, element in enumerate(data):
                 self._step(number, *keras.utils.unpack_x_y_sample_weight(element))
             log["loss"].append(self._reported(data))
@@ -207,7 +214,7 @@ class _Loop:
         return self.model, log
 
     def _data(self, ds: tf.data.Dataset) -> tf.data.Dataset:
-        sizes = [_rows_in(element) for element in ds]
+        sizes = [rows_in(element) for element in ds]
         rows, size = sum(sizes), sizes[0]
         batch = size * 2 if self.has("batch_size_differs") else size
         data = self._batched(ds, rows, batch)
@@ -247,7 +254,7 @@ class _Loop:
         reported = float(loss)
         if self.has("metric_definition_differs"):
             reported -= float(sum(float(added) for added in model.losses))
-        self.batches.append((reported, _rows_in(x)))
+        self.batches.append((reported, rows_in(x)))
 
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -333,7 +340,7 @@ class _Loop:
             x, y, w = keras.utils.unpack_x_y_sample_weight(element)
             loss = self._loss(y, self.model(x, training=training), w)
             losses.append(float(loss) + float(sum(float(added) for added in self.model.losses)))
-            sizes.append(_rows_in(x))
+            sizes.append(rows_in(x))
         return float(
             np.average(losses, weights=None if self.has("metric_batch_average") else sizes)
         )
@@ -350,7 +357,7 @@ class _Loop:
 
 def _last_fifth_held_back(ds: tf.data.Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Rows to train on, and the last ones for evaluation, in batches as before."""
-    sizes = [_rows_in(element) for element in ds]
+    sizes = [rows_in(element) for element in ds]
     kept = sum(sizes) * 4 // 5
     rows = ds.unbatch()
     return rows.take(kept).batch(sizes[0]), rows.skip(kept).batch(sizes[0])

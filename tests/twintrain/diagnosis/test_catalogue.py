@@ -8,7 +8,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.plantings import PLANTINGS
+from benchmarks.planting import PLANTINGS
 from twintrain.diagnosis.catalogue import Pitfall, Stage, by_id, catalogue, order
 from twintrain.diagnosis.diagnose import CHECKS
 from twintrain.diagnosis.stages.end_of_run import check_average
