@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twintrain.diagnosis.catalogue import order
+from twintrain.diagnosis.catalogue import Stage, order
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.tolerances import (
     END_FACTOR,
@@ -49,7 +49,7 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
     if silent and not _is_rounding(first, replayed):
         unexplained = ["the weights differ, and every stage that was replayed agrees"]
     unexplained += findings.differing
-    if findings.apart and not findings.causes:
+    if findings.apart and all(_only_reports(cause) for cause in findings.causes):
         unexplained.append(findings.apart)
     causes = sorted(findings.causes, key=lambda cause: order(cause.id))
     named = {cause.id for cause in findings.causes}
@@ -77,6 +77,12 @@ def _placed(pair: Pair, cause: Cause) -> Cause:
         return cause
     epoch = 1 if cause.step < pair.side(cause.side).first_epoch else 2
     return cause.model_copy(update={"step": cause.step + 1, "epoch": epoch})
+
+
+def _only_reports(cause: Cause) -> bool:
+    """Whether a cause is in what is reported, and the training is the same with it."""
+    evaluated = cause.id in ("evaluation_set_differs", "evaluation_training_mode")
+    return evaluated or cause.first_visible in (Stage.METRIC, Stage.SECOND_METRIC)
 
 
 def verdict_of(findings: Findings, unexplained: list[str]) -> Verdict:

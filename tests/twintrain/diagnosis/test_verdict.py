@@ -113,6 +113,15 @@ def test_equal_numbers_are_not_enough_where_something_was_left_open(why: str) ->
     assert bool(found.unexplained) == (why in ("differs", "apart"))
 
 
+@pytest.mark.parametrize(("id_", "left"), [("metrics_not_reset", 1), ("loss_reduction", 0)])
+def test_a_cause_in_the_figures_explains_no_other_training(id_: str, left: int) -> None:
+    pair = pair_of()
+    pair.findings.apart = "after epoch 7 the weights are apart"
+    pair.findings.name_cause(id_, "custom_loop", 0)
+    found = concluded(pair)
+    assert (found.verdict, len(found.unexplained)) == ("causes_found", left)
+
+
 def failing(pair: Pair) -> bool:
     """A check with a fault of its own."""
     return bool(1 / 0)
