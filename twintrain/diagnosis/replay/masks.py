@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -16,10 +16,15 @@ def without_masks() -> Iterator[None]:
     """Layers get no mask within this context: neither one that hangs on a tensor, nor one that they
     are handed, as the layers of a functional model are by its graph.
     """
-    with ExitStack() as stack:
-        stack.enter_context(wrapped(keras.layers.Layer, "__call__", _unmasked_call))
-        stack.enter_context(wrapped(keras.layers.Layer, "_set_mask_metadata", _nothing))
-        yield
+    from keras.src import backend  # where every layer looks for the mask of a tensor
+
+    original = backend.get_keras_mask
+    backend.get_keras_mask = lambda tensor: None
+    try:
+        with wrapped(keras.layers.Layer, "__call__", _unmasked_call):
+            yield
+    finally:
+        backend.get_keras_mask = original
 
 
 def _unmasked_call(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -32,7 +37,3 @@ def _is_mask(name: str) -> bool:
     `attention_mask`, which says what may look at what.
     """
     return name == "mask" or (name.endswith("_mask") and name != "attention_mask")
-
-
-def _nothing(original: Callable[..., Any], *arguments: Any) -> None:
-    """No mask is hung on the outputs."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.twintrain.diagnosis.traces import Practice, cross_entropy, named, nothing, pair_of
 from twintrain.diagnosis.catalogue import Stage
@@ -57,6 +59,27 @@ def test_a_loss_that_is_not_scaled_is_named_with_the_norm(scaled: int, side: str
     assert pair.findings.causes[0].first_visible is Stage.GRADIENTS
     evidence = pair.findings.causes[0].evidence[0]
     assert float(evidence.expected) == pytest.approx(1024 * float(evidence.observed), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "held", [2048, 2048.0, np.float32(2048), tf.Variable(2048.0), keras.Variable(2048.0)]
+)
+def test_a_scale_is_read_however_the_optimizer_holds_it(held: Any) -> None:
+    right = Practice(optimizer=scaling)
+    pair = pair_of(right, right, plant=scaled_in(0))
+    applied = pair.loop.close[0].applied
+    assert applied is not None
+    applied.optimizer.__dict__["dynamic_scale"] = held
+    check_scale(pair)
+    evidence = pair.findings.causes[0].evidence[0]
+    assert float(evidence.expected) == pytest.approx(2048 * float(evidence.observed), rel=1e-4)
+
+
+def test_a_fixed_factor_asks_for_a_scaled_loss_as_well() -> None:
+    right = Practice(optimizer=lambda: keras.optimizers.Adam(0.01, loss_scale_factor=128))
+    pair = pair_of(right, right, plant=scaled_in(0))
+    check_scale(pair)
+    assert named(pair) == [("loss_scale_not_applied", "custom_loop", 0)]
 
 
 def test_gradients_of_the_loss_are_explained() -> None:

@@ -68,3 +68,30 @@ def test_a_loss_that_is_scaled_and_scaled_back_by_hand_is_compared_without_its_s
     pair = pair_of(loop=by_hand)
     check_losses(pair)
     assert first_divergence(lockstep_tables(pair), 2e-5) is None
+
+
+def test_outputs_that_are_not_built_alike_are_left_out_and_noted() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        for step in loop.steps:
+            step.outputs = [step.outputs, step.outputs]
+
+    pair = pair_of(plant=plant)
+    tables = lockstep_tables(pair)
+    assert first_divergence(tables, 0.0) is None
+    assert "forward output" not in {row.stage for row in tables[0]}
+    (look,) = pair.findings.looks
+    assert (look.what, look.compared, look.open) == ("forward output", False, False)
+
+
+def test_a_variable_that_one_side_leaves_out_is_the_one_that_differs() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        for step in loop.steps:
+            step.sources, step.gradients = step.sources[2:], step.gradients[2:]
+
+    pair = pair_of(plant=plant)
+    apart = [row for row in lockstep_tables(pair)[0] if row.exceeds(0.0)]
+    variables = pair.fit.close[0].model.variables
+    assert [(row.stage, row.tensor) for row in apart] == [
+        ("gradient", variables[0].path),
+        ("gradient", variables[1].path),
+    ]

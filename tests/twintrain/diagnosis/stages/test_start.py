@@ -8,6 +8,7 @@ import pytest
 from tests.twintrain.diagnosis.traces import Practice, named, nothing, pair_of
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.stages.start import check_start
+from twintrain.diagnosis.watch.trace import Trace
 
 
 def moved(model: keras.Model) -> None:
@@ -48,3 +49,12 @@ def test_models_of_other_shapes_are_not_explained() -> None:
     check_start(pair)
     assert not pair.findings.causes
     assert pair.findings.unexplained == ["the two sides train models of different shapes"]
+
+
+def test_a_given_model_of_another_size_is_no_distance() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        loop.initial = loop.initial[:1]
+
+    pair = pair_of(loop=Practice(start=moved), plant=plant)
+    check_start(pair)
+    assert named(pair) == [("different_initial_weights", "custom_loop", None)]

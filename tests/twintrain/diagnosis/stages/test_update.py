@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
-from tests.twintrain.diagnosis.traces import STEPS, Practice, named, nothing, pair_of
+from tests.twintrain.diagnosis.traces import STEPS, Practice, named, nothing, pair_of, small_model
 from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.replay.updates import replay_update
 from twintrain.diagnosis.stages.update import check_optimizer, check_trainable
 from twintrain.diagnosis.watch.trace import Trace
 
@@ -36,7 +39,60 @@ def test_variables_that_are_left_out_are_named() -> None:
     assert named(pair) == [("trainable_flags", "custom_loop", 0)]
     counts, names = pair.findings.causes[0].evidence
     assert (counts.observed, counts.expected) == ("2", "4")
+    assert names.quantity == "stay, but move on the other side"
     assert names.observed.count("kernel") == names.observed.count("bias") == 1
+
+
+def test_variables_that_fit_leaves_out_are_named_on_fit() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        for step in fit.steps:
+            assert step.applied is not None
+            step.applied.gradients[0] = None
+
+    pair = pair_of(plant=plant)
+    check_trainable(pair)
+    assert named(pair) == [("trainable_flags", "keras_fit", 0)]
+
+
+def test_a_frozen_layer_of_fit_is_held_against_the_loop() -> None:
+    def frozen() -> keras.Model:
+        model = small_model()
+        model.layers[1].trainable = False
+        return model
+
+    pair = pair_of(fit=Practice(build=frozen))
+    check_trainable(pair)
+    assert named(pair) == [("trainable_flags", "custom_loop", 0)]
+    assert pair.findings.causes[0].evidence[1].quantity == "move, but stay on the other side"
+
+
+def split(trace: Trace) -> None:
+    """Two optimizers of the same settings, the later layer first."""
+    for step in trace.steps:
+        whole = step.applied
+        assert whole is not None
+        parts = []
+        for chosen in ((2, 3), (0, 1)):
+            # Of Adam: iterations and rate, then two moments per variable.
+            moments = [whole.state[2 + 2 * i + k] for i in chosen for k in (0, 1)]
+            parts.append(
+                replace(
+                    whole,
+                    variables=[whole.variables[i] for i in chosen],
+                    gradients=[whole.gradients[i] for i in chosen],
+                    state=[*whole.state[:2], *moments],
+                )
+            )
+        whole.parts = parts
+
+
+def test_two_optimizers_of_a_step_are_replayed_together() -> None:
+    pair = pair_of(plant=lambda fit, loop: split(loop))
+    assert check_trainable(pair)
+    for step, same in zip(pair.loop.close, pair.fit.close, strict=True):
+        replayed = replay_update(step)
+        assert replayed is not None
+        assert all(map(np.allclose, replayed, same.after))
 
 
 @pytest.mark.parametrize(
