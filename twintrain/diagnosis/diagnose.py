@@ -249,7 +249,7 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
             seconds = budget.share(_RUNS)
             twice[side] = pair.subject.run(side, 2, CLOSE, MOST_STEPS, seconds, unshuffled=True)
     still = _pair_of(once, twice, pair.subject)
-    still.findings = pair.findings
+    still.findings, still.unshuffled = pair.findings, True
     told = list(pair.findings.unexplained)
     with budget.phase("replaying the steps"):
         _look(still)

@@ -106,7 +106,8 @@ def _note_coverage(pair: Pair, steps: int, first: Divergence | None) -> None:
         findings.not_compared("steps", f"{why}, also where nothing is shuffled", open_=True)
     elif steps:
         of = max(len(side.steps) for side in pair.sides)
-        findings.compared("steps", f"{steps} of {of} tensor by tensor")
+        still = ", with nothing shuffled" if pair.unshuffled else ""
+        findings.compared("steps", f"{steps} of {of} tensor by tensor{still}")
     else:
         findings.not_compared("steps", "no step was seen whole on both sides", open_=True)
     evaluating = [side.name for side in pair.sides if side.trace.evaluations]

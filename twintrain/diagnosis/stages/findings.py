@@ -76,11 +76,22 @@ class Findings:
 
     def compared(self, what: str, said: str) -> None:
         """Note that something was compared, and how much of it."""
-        self.looks.append(Look(what=what, compared=True, said=said))
+        self._add(Look(what=what, compared=True, said=said))
 
     def not_compared(self, what: str, why: str, *, open_: bool) -> None:
         """Note that something was not compared; `open_` where the sides may differ in it."""
-        self.looks.append(Look(what=what, compared=False, said=why, open=open_))
+        self._add(Look(what=what, compared=False, said=why, open=open_))
+
+    def _add(self, look: Look) -> None:
+        """Add a look; what was looked at once more counts as it was seen then, but what was left
+        open by each side is told of both.
+        """
+        self.looks = [
+            other
+            for other in self.looks
+            if other.what != look.what or (other.open and look.open and other.said != look.said)
+        ]
+        self.looks.append(look)
 
     def has(self, *ids: str) -> bool:
         """Whether one of these was found."""

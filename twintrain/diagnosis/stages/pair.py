@@ -77,6 +77,7 @@ class Pair:
         findings: what the stages found so far.
         losses: per side, how it computes its loss; empty until that was read, or where it could not
             be.
+        unshuffled: the sides were watched with nothing shuffled.
     """
 
     fit: Side
@@ -84,6 +85,7 @@ class Pair:
     subject: Subject
     findings: Findings = field(default_factory=Findings)
     losses: dict[str, LossReading] = field(default_factory=dict)
+    unshuffled: bool = False
 
     @property
     def sides(self) -> tuple[Side, Side]:

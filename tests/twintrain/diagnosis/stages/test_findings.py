@@ -55,6 +55,20 @@ def test_a_check_rules_out_what_it_declares_where_it_could_look(could: bool) -> 
     assert pair.findings.ruled_out == ({"loss_reduction", "mask_ignored"} if could else set())
 
 
+def test_what_is_looked_at_again_is_told_as_it_was_seen_then() -> None:
+    findings = Findings()
+    findings.not_compared("logs", "batches come in another order", open_=False)
+    findings.compared("logs", "loss")
+    findings.compared("logs", "loss")
+    for side in ("keras_fit", "custom_loop"):
+        findings.not_compared("epochs", f"{side} was stopped", open_=True)
+    assert [(look.what, look.said) for look in findings.looks] == [
+        ("logs", "loss"),
+        ("epochs", "keras_fit was stopped"),
+        ("epochs", "custom_loop was stopped"),
+    ]
+
+
 def test_figures_are_rounded_for_reading() -> None:
     assert say(np.float32(1) / 3) == "0.333333"
     assert say(None) == "None"
