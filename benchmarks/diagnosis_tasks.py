@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.planting import PLANTINGS, Planting, Setup, Trait, planted_loop, reference_fit
+from benchmarks.planted_task import Planting, Setup, Trait, reference_fit
+from benchmarks.planting import PLANTINGS, planted_loop
 from twintrain.data.idx import read_images, read_labels
 
 ROWS, TEST_ROWS, BATCH = 330, 100, 32
@@ -77,6 +78,7 @@ def functions_of(task: str, planted: frozenset[str]) -> tuple[Callable[..., Any]
         loss_weights=(1.0, 0.3) if two else (1.0,),
         stopping=2 if stopping else 0,
         half=half,
+        warming=any(planting.warming for planting in plantings),
     )
 
     def custom_loop(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:

@@ -1,5 +1,4 @@
-"""A correct training loop in which any pitfall of the catalogue can be planted, and the `fit` it
-equals without one.
+"""A correct training loop in which any pitfall of the catalogue can be planted.
 
 `planted_loop(setup, {"training_flag_missing"})` is a `custom_loop` with that mistake; with no
 mistake it trains exactly as `reference_fit(setup)` does. The matrix in `benchmarks/diagnosis.py` is
@@ -11,56 +10,23 @@ where it is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-LoopFunction = Callable[[keras.Model, tf.data.Dataset, int], Any]
-
-
-class Trait(Enum):
-    """What a task may have; the value says why a pitfall cannot show on a task without it."""
-
-    PROBABILITIES = "needs class probabilities"
-    TWO_MODES = "the model has neither dropout nor batch normalization"
-    SCALE = "token numbers have no scale"
-    ONE_OUTPUT = "needs one output per row"
-    PADDING = "nothing is padded"
-
-
-@dataclass(frozen=True)
-class Planting:
-    """What a pitfall asks of the task it is planted in.
-
-    Attributes:
-        needs: what the task must have; None for any task.
-        not_beside: pitfalls that would be invisible or meaningless beside it, or it beside them.
-        two_outputs: the model has a second output.
-        half: mixed float16.
-        weighted: the data has sample weights.
-        constrained: a layer has a constraint, and the optimizer is SGD.
-        scheduled: the learning rate follows a schedule.
-        stopping: early stopping is on.
-        stateful: the model has a stateful recurrent layer, and all batches are whole.
-        optimizer: more arguments of the optimizer.
-    """
-
-    needs: Trait | None = None
-    not_beside: frozenset[str] = frozenset()
-    two_outputs: bool = False
-    half: bool = False
-    weighted: bool = False
-    constrained: bool = False
-    scheduled: bool = False
-    stopping: bool = False
-    stateful: bool = False
-    optimizer: dict[str, Any] = field(default_factory=dict)
-
+from benchmarks.planted_task import (
+    LoopFunction,
+    Planting,
+    Setup,
+    Trait,
+    rows_in,
+    shuffled,
+    start_anew,
+    warmth,
+)
 
 PLANTINGS = {
     "different_initial_weights": Planting(),
@@ -85,6 +51,7 @@ PLANTINGS = {
     ),
     "dropout_rate_inverted": Planting(Trait.TWO_MODES, frozenset({"training_flag_missing"})),
     "precision_differs": Planting(),
+    "python_value_frozen_in_trace": Planting(warming=True),
     "target_broadcast": Planting(Trait.ONE_OUTPUT),
     "probabilities_as_logits": Planting(Trait.PROBABILITIES),
     "label_encoding_differs": Planting(Trait.PROBABILITIES, frozenset({"probabilities_as_logits"})),
@@ -145,6 +112,7 @@ PLANTINGS = {
     ),
     "evaluation_set_differs": Planting(),
     "evaluation_training_mode": Planting(Trait.TWO_MODES),
+    "epochs_differ": Planting(),
     "early_stopping_rule": Planting(stopping=True),
     "best_weights_not_restored": Planting(stopping=True),
 }
@@ -154,76 +122,6 @@ def can_stand_together(ids: Iterable[str]) -> bool:
     """Whether each of some pitfalls shows beside the others."""
     chosen = set(ids)
     return not any(PLANTINGS[id_].not_beside & chosen for id_ in chosen)
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What both sides are asked to do.
-
-    Attributes:
-        build: makes the model under a dtype policy; its `dropout`, masks and constraints are its
-            own.
-        test: makes the evaluation data.
-        losses: per output, a Keras loss.
-        optimizer: makes the optimizer.
-        loss_weights: per output.
-        stopping: patience of early stopping on the validation loss, best weights restored; 0 for
-            none.
-        half: mixed float16.
-    """
-
-    build: Callable[[str], keras.Model]
-    test: Callable[[], tf.data.Dataset]
-    losses: tuple[keras.Loss, ...]
-    optimizer: Callable[[], keras.Optimizer]
-    loss_weights: tuple[float, ...] = (1.0,)
-    stopping: int = 0
-    half: bool = False
-
-
-def reference_fit(setup: Setup) -> LoopFunction:
-    """`keras_fit` of a setup."""
-
-    def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
-        one = len(setup.losses) == 1
-        model.compile(
-            setup.optimizer(),
-            loss=setup.losses[0] if one else list(setup.losses),
-            loss_weights=None if one else list(setup.loss_weights),
-        )
-        anew = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: _start_anew(model))
-        stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=setup.stopping, restore_best_weights=True
-        )
-        return model.fit(
-            shuffled(ds),
-            epochs=epochs,
-            validation_data=setup.test(),
-            verbose=0,
-            callbacks=[*([stop] if setup.stopping else []), anew],
-        )
-
-    return keras_fit
-
-
-def _start_anew(model: keras.Model) -> None:
-    """Recurrent layers forget what they carried over."""
-    for layer in model.layers:
-        if getattr(layer, "stateful", False):
-            layer.reset_state()
-
-
-def shuffled(
-    ds: tf.data.Dataset, buffer: int | None = None, batch: int | None = None, drop: bool = False
-) -> tf.data.Dataset:
-    """Rows in a new order every epoch, batched as before unless told otherwise."""
-    sizes = [_rows_in(element) for element in ds]
-    count, size = sum(sizes), sizes[0]
-    return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
-
-
-def _rows_in(element: Any) -> int:
-    return len(keras.tree.flatten(element)[0])
 
 
 def planted_loop(setup: Setup, planted: frozenset[str]) -> LoopFunction:
@@ -258,6 +156,8 @@ class _Loop:
     def __init__(self, setup: Setup, planted: frozenset[str], model: keras.Model) -> None:
         self.setup, self.planted, self.model = setup, planted, model
         self.optimizer = self._made_optimizer()
+        self.weight = 1.0
+        self.traced: Any = None
         self.best = float("inf")
         self.wait = 0
         self.kept = model.get_weights()
@@ -293,13 +193,14 @@ class _Loop:
         if self.has("validation_split_differs"):
             ds, self.held = _last_fifth_held_back(ds)
         data = self._data(ds)
-        for epoch in range(epochs):
+        for epoch in range(epochs - 1 or 1) if self.has("epochs_differ") else range(epochs):
+            self.weight = warmth(epoch) if self.setup.warming else 1.0
             if epoch and self.has("optimizer_state_reset"):
                 self.optimizer = self._made_optimizer()
             if not self.has("metrics_not_reset"):
                 self.batches = []
             if not self.has("recurrent_state_not_reset"):
-                _start_anew(self.model)
+                start_anew(self.model)
             for number, element in enumerate(data):
                 self._step(number, *keras.utils.unpack_x_y_sample_weight(element))
             log["loss"].append(self._reported(data))
@@ -313,7 +214,7 @@ class _Loop:
         return self.model, log
 
     def _data(self, ds: tf.data.Dataset) -> tf.data.Dataset:
-        sizes = [_rows_in(element) for element in ds]
+        sizes = [rows_in(element) for element in ds]
         rows, size = sum(sizes), sizes[0]
         batch = size * 2 if self.has("batch_size_differs") else size
         data = self._batched(ds, rows, batch)
@@ -353,7 +254,7 @@ class _Loop:
         reported = float(loss)
         if self.has("metric_definition_differs"):
             reported -= float(sum(float(added) for added in model.losses))
-        self.batches.append((reported, _rows_in(x)))
+        self.batches.append((reported, rows_in(x)))
 
     def _loss(self, y: Any, predictions: Any, w: Any) -> tf.Tensor:
         targets, outputs = keras.tree.flatten(y), keras.tree.flatten(predictions)
@@ -372,7 +273,14 @@ class _Loop:
                 values = values * w
                 count = tf.reduce_sum(w) if self.has("weighted_mean_normalization") else count
             total += weight * tf.reduce_sum(values) / (1.0 if self.has("loss_reduction") else count)
-        return total
+        return self._weight() * total
+
+    def _weight(self) -> tf.Tensor:
+        if not self.has("python_value_frozen_in_trace"):
+            return tf.constant(self.weight)
+        if self.traced is None:
+            self.traced = tf.function(lambda: tf.constant(self.weight))
+        return self.traced()
 
     def _values(self, y: tf.Tensor, p: tf.Tensor, loss: keras.Loss) -> tf.Tensor:
         if self.has("target_broadcast"):
@@ -432,7 +340,7 @@ class _Loop:
             x, y, w = keras.utils.unpack_x_y_sample_weight(element)
             loss = self._loss(y, self.model(x, training=training), w)
             losses.append(float(loss) + float(sum(float(added) for added in self.model.losses)))
-            sizes.append(_rows_in(x))
+            sizes.append(rows_in(x))
         return float(
             np.average(losses, weights=None if self.has("metric_batch_average") else sizes)
         )
@@ -449,7 +357,7 @@ class _Loop:
 
 def _last_fifth_held_back(ds: tf.data.Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Rows to train on, and the last ones for evaluation, in batches as before."""
-    sizes = [_rows_in(element) for element in ds]
+    sizes = [rows_in(element) for element in ds]
     kept = sum(sizes) * 4 // 5
     rows = ds.unbatch()
     return rows.take(kept).batch(sizes[0]), rows.skip(kept).batch(sizes[0])

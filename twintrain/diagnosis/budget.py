@@ -58,8 +58,3 @@ class Budget:
             yield
         finally:
             self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - before
-
-    def describe(self) -> str:
-        """Where the time went, the longest first."""
-        longest = sorted(self.phases.items(), key=lambda item: -item[1])
-        return ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest)

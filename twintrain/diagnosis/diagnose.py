@@ -24,11 +24,11 @@ from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.longer_runs import (
     SHORT,
     Long,
+    only_on_little_data,
     read_graphs,
     run_longer,
     run_on_other_rows,
     said_epochs,
-    sides_apart,
 )
 from twintrain.diagnosis.result import Diagnosis, Look
 from twintrain.diagnosis.stages import (
@@ -54,12 +54,13 @@ from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
+from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.verdict import conclude, repeat_of
+from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
     Subject,
     UserCodeError,
-    as_found,
     load_module,
     subject_of,
 )
@@ -182,10 +183,16 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
         subject = subject.whole()
         once, twice = _watch(subject, budget)
     _need_steps(twice)
-    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
-    pair = Pair(fit, loop, subject)
+    pair = _pair_of(once, twice, subject)
+    if _needs_all_rows(pair):
+        # Numbers of rows may stand in the code.
+        whole = subject.whole()
+        again = _watch(whole, budget)
+        if all(trace.complete for traces in again for trace in traces.values()):
+            once, twice = again
+            pair = _pair_of(once, twice, whole)
     if runs is not None:
-        _compare_graphs(pair, runs, budget)
+        _compare_graphs(pair, runs)
     with budget.phase("replaying the steps"):
         _look(pair)
     repeat = repeat_of(pair, once, CLOSE)
@@ -197,6 +204,21 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
         pair.findings.notes.append("A loss is not a number from the first step on.")
     _compare_endings(pair, runs, budget)
     return conclude(pair, repeat, replayed)
+
+
+def _pair_of(once: dict[str, Trace], twice: dict[str, Trace], subject: Subject) -> Pair:
+    fit, loop = (_read(once[side], twice[side], subject) for side in SIDES)
+    return Pair(fit, loop, subject)
+
+
+def _needs_all_rows(pair: Pair) -> bool:
+    """Whether the sides train on different rows maybe only because the data was cut, and there is
+    not too much of it to see two epochs.
+    """
+    train = pair.subject.train
+    if not train.cut or train.total is None or 2 * train.total > MOST_STEPS * train.batch:
+        return False
+    return train_on_other_rows(pair)
 
 
 def _look(pair: Pair) -> None:
@@ -224,8 +246,8 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
         with budget.phase(f"watching {side} with nothing shuffled"):
             seconds = budget.share(_RUNS)
             twice[side] = pair.subject.run(side, 2, CLOSE, MOST_STEPS, seconds, unshuffled=True)
-    fit, loop = (_read(once[side], twice[side], pair.subject) for side in SIDES)
-    still = Pair(fit, loop, pair.subject, pair.findings)
+    still = _pair_of(once, twice, pair.subject)
+    still.findings = pair.findings
     told = list(pair.findings.unexplained)
     with budget.phase("replaying the steps"):
         _look(still)
@@ -234,18 +256,17 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
     return still
 
 
-def _compare_graphs(pair: Pair, runs: Long, budget: Budget) -> None:
+def _compare_graphs(pair: Pair, runs: Long) -> None:
     """Compare the longer runs: each side with itself as plain Python, and the sides."""
-    apart = sides_apart(runs, pair.subject, budget)
-    attempt(pair, check_graphs, runs.readings, apart)
-    if apart is not None:
+    attempt(pair, check_graphs, runs.readings, runs.apart)
+    if runs.apart is not None:
         pair.findings.apart = (
-            f"run as they are on {len(runs.subject.train)} rows, {apart.describe()}"
+            f"run as they are on {len(runs.subject.train)} rows, {runs.apart.describe()}"
         )
-    used = [side for side in SIDES if runs.readings[side].calls]
     epochs = f"{said_epochs(runs)} of {runs.steps} steps"
-    if used:
-        pair.findings.compared("tf.function", f"{epochs}, held against plain Python")
+    if any(reading.calls for reading in runs.readings.values()):
+        plain = f"held against plain Python in {runs.plain} of them"
+        pair.findings.compared("tf.function", f"{epochs}, {plain}")
     else:
         pair.findings.compared("tf.function", f"neither side uses it; {epochs} as they are")
 
@@ -268,6 +289,12 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
         else:
             why = f"the epochs of a longer run ({runs.epochs}) could not be told apart"
             findings.not_compared("end of run", why, open_=True)
+    if runs is not None and not findings.causes and only_on_little_data(runs, pair.subject, budget):
+        findings.apart = ""
+        findings.notes.append(
+            f"On {len(runs.subject.train)} rows the sides take other steps; on the rows they were "
+            "watched on they do not."
+        )
 
 
 def _only_graphs(error: UserCodeError) -> Diagnosis:

@@ -6,7 +6,7 @@ stops and which weights it keeps, and whether the sides go on alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import keras
 
@@ -25,6 +25,8 @@ from twintrain.diagnosis.watch.user_module import Manner, Subject, UserCodeError
 FEW_ROWS, FEW_TEST_ROWS = 128, 64
 # Epochs where the code needs more rows than these, or where the model is large.
 SHORT = 2
+# Epochs of plain Python, where the sides do not part later.
+PLAIN = 6
 # Parameters from which a model takes too long for `EPOCHS` epochs of plain Python.
 LARGE = 2_000_000
 # Runs that may be asked for, for the time each is given.
@@ -40,6 +42,8 @@ class Long:
         epochs: handed to them.
         graphs: per side, as it is.
         readings: per side, held against plain Python; empty where that was left out.
+        apart: where the sides part; None where they do not.
+        plain: epochs of the readings.
         test: what they evaluate on; its targets are dealt out anew, so that a validation loss soon
             rises.
     """
@@ -47,8 +51,10 @@ class Long:
     subject: Subject
     epochs: int
     graphs: dict[str, Milestones]
-    readings: dict[str, GraphReading]
     test: Rows | None
+    readings: dict[str, GraphReading] = field(default_factory=dict)
+    apart: Parting | None = None
+    plain: int = 0
 
     @property
     def steps(self) -> int:
@@ -91,44 +97,56 @@ def _run(subject: Subject, epochs: int, budget: Budget) -> Long | None:
         if found is None:
             return None
         graphs[side] = found
-    return Long(subject, epochs, graphs, {}, subject.test)
+    return Long(subject, epochs, graphs, subject.test)
 
 
 def read_graphs(runs: Long, budget: Budget) -> Long:
-    """Hold the graphs of each side against plain Python; of large models in fewer epochs."""
-    large = any(run.model.count_params() > LARGE for run in runs.graphs.values())
-    if large and runs.epochs > SHORT:
-        shorter = _run(runs.subject, SHORT, budget)
-        runs = runs if shorter is None else shorter
+    """Hold the sides against each other, and each of them against itself as plain Python.
 
+    Plain Python takes many times as long as a graph, so it is run for the first epochs only, unless
+    the sides part later. Large models, and sides whose epochs cannot be told apart, are run once
+    more for few epochs instead.
+    """
+    runs = replace(runs, apart=_apart(runs, budget))
+    large = any(run.model.count_params() > LARGE for run in runs.graphs.values())
+    unseen = any(run.epochs <= 1 for run in runs.graphs.values())
+    if (large or unseen) and runs.epochs > SHORT:
+        shorter = _run(runs.subject, SHORT, budget)
+        if shorter is not None:
+            return replace(runs, readings=_readings(shorter, budget, SHORT), plain=SHORT)
+    first = replace(runs, readings=_readings(runs, budget, PLAIN), plain=min(PLAIN, runs.epochs))
+    if runs.apart is None or runs.apart.epoch <= PLAIN or first.frozen:
+        return first
+    return replace(runs, readings=_readings(runs, budget, runs.epochs), plain=runs.epochs)
+
+
+def _readings(runs: Long, budget: Budget, epochs: int) -> dict[str, GraphReading]:
     def run(side: str, manner: Manner) -> Milestones | None:
         with budget.phase(f"running {side} as plain Python"):
             return runs.subject.run_plain(side, runs.epochs, budget.share(_RUNS), manner)
 
-    readings = {
-        side: read_graph(side, runs.graphs[side], run, _nudge(runs.graphs[side].model))
-        for side in SIDES
-    }
-    return Long(runs.subject, runs.epochs, runs.graphs, readings, runs.test)
+    most = epochs if epochs < runs.epochs else 0
+    found = {}
+    for side, graph in runs.graphs.items():
+        found[side] = read_graph(side, graph, run, _nudge(graph.model), most)
+    return found
 
 
-def sides_apart(runs: Long, subject: Subject, budget: Budget) -> Parting | None:
-    """Where the two sides part as graphs; None where they do not.
+def only_on_little_data(runs: Long, subject: Subject, budget: Budget) -> bool:
+    """Whether the sides part because there is little data: a loop may count its steps by itself.
 
     Args:
-        runs: of both sides.
+        runs: of both sides, on little data.
         subject: the same on the data as it is held.
         budget: of the diagnosis.
     """
-    found = _apart(runs, budget)
-    if found is None or found.epoch > SHORT or runs.epochs <= SHORT:
-        return found
-    # A loop that counts its steps by itself parts from the other side on little data only.
+    if runs.apart is None or runs.apart.epoch > SHORT or runs.epochs <= SHORT:
+        return False
     try:
         again = _run(subject, SHORT, budget)
     except UserCodeError:
-        return found
-    return found if again is None else _apart(again, budget)
+        return False
+    return again is not None and _apart(again, budget) is None
 
 
 def _apart(runs: Long, budget: Budget) -> Parting | None:

@@ -27,6 +27,9 @@ def show(console: Console, found: Diagnosis) -> None:
     for looked in _coverage(found):
         console.print(looked)
     console.print(Text(_numbers(found), style="dim"))
+    if found.phases and any(look.open for look in found.coverage):
+        took = (f"{name} {seconds:.0f} s" for name, seconds in found.phases.items())
+        console.print(Text(f"Time: {'; '.join(took)}.", style="dim"))
     for note in found.notes:
         console.print(Text(f"Note: {note}", style="dim"))
     if found.verdict == "unknown" and found.ruled_out:

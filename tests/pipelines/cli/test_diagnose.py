@@ -100,6 +100,7 @@ def test_what_was_left_open_is_told_as_that(
     known = {"verdict": "unknown", "causes": [], "first_divergence": None, "steps": 3}
     known |= {"max_abs_difference": 0.0, "tolerance": 1e-5, "unexplained": [], "ruled_out": []}
     known |= {"notes": [], "curve": [0.0], "tables": [], "coverage": [look]}
+    known |= {"phases": {"watching custom_loop": 75.2}}
     found = Diagnosis.model_validate(known | {"failures": ["loss could not be read: KeyError()"]})
     monkeypatch.setattr("twintrain.diagnosis.worker.run", lambda *_: found)
     path = tmp_path / "mine.py"
@@ -108,6 +109,7 @@ def test_what_was_left_open_is_told_as_that(
     assert said.startswith("No difference was found, but not all could be compared.")
     assert "Not compared: epochs (custom_loop was stopped)." in said
     assert "Twintrain failed here: loss could not be read: KeyError()." in said
+    assert "Time: watching custom_loop 75 s." in said
 
 
 @pytest.mark.parametrize("as_json", [True, False])

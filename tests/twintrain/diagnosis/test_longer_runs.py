@@ -11,10 +11,11 @@ import pytest
 import tensorflow as tf
 
 from twintrain.diagnosis.budget import Budget
-from twintrain.diagnosis.longer_runs import Long, read_graphs, run_longer, sides_apart
+from twintrain.diagnosis.longer_runs import PLAIN, Long, read_graphs, run_longer
 from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP
-from twintrain.diagnosis.watch.user_module import Subject, UserCodeError, as_found, subject_of
+from twintrain.diagnosis.watch.user_module import UserCodeError, subject_of
 
 Loop = Callable[..., Any]
 
@@ -59,7 +60,7 @@ def loop(weight_of: Callable[[int], float], graph: bool = True, rows: int = 0) -
     return custom_loop
 
 
-def run(custom_loop: Loop, fit: Loop = keras_fit) -> tuple[Long, Subject, Budget]:
+def run(custom_loop: Loop, fit: Loop = keras_fit) -> Long:
     functions = {
         "build_model": build_model,
         "make_dataset": make_dataset,
@@ -67,44 +68,48 @@ def run(custom_loop: Loop, fit: Loop = keras_fit) -> tuple[Long, Subject, Budget
         LOOP: custom_loop,
     }
     budget = Budget(300, lambda line: None)
-    subject = subject_of(functions, {})
-    found = run_longer(subject, budget)
+    found = run_longer(subject_of(functions, {}), budget)
     assert found is not None
-    return found, subject, budget
+    return read_graphs(found, budget)
 
 
 def test_shuffled_sides_that_train_alike_are_alike_in_every_epoch() -> None:
     with as_found():
-        runs, subject, budget = run(loop(lambda epoch: 1.0))
-        runs = read_graphs(runs, budget)
-        assert sides_apart(runs, subject, budget) is None
+        runs = run(loop(lambda epoch: 1.0))
+    assert runs.apart is None
     assert runs.graphs[FIT].epochs == runs.graphs[LOOP].epochs == EPOCHS
     assert not runs.frozen
     assert all(reading.calls for reading in runs.readings.values())
 
 
-@pytest.mark.parametrize("changes_in", [1, 15])
-def test_a_number_that_is_frozen_is_found_in_whatever_epoch_it_changes(changes_in: int) -> None:
+def test_a_number_that_is_frozen_is_found() -> None:
     with as_found():
-        runs, subject, budget = run(loop(lambda epoch: 1.0 if epoch < changes_in else 3.0))
-        runs = read_graphs(runs, budget)
-        # As a graph the loop is right by its mistake: it never changes the weight.
-        assert sides_apart(runs, subject, budget) is None
+        runs = run(loop(lambda epoch: 1.0 if epoch < 2 else 3.0))
+    # As a graph the loop is right by its mistake: it never changes the weight.
+    assert runs.apart is None
     reading = runs.readings[LOOP]
     assert reading.apart is not None
-    assert reading.apart.epoch == changes_in + 1
+    assert reading.apart.epoch == 3
     assert [change.name for change in reading.frozen] == ["weight"]
     assert runs.frozen == {LOOP}
 
 
+def test_plain_python_goes_on_where_the_sides_part_late() -> None:
+    late = lambda epoch: 1.0 if epoch < 15 else 3.0  # noqa: E731
+    with as_found():
+        runs = run(loop(late), loop(late, graph=False))
+    assert runs.apart is not None
+    assert runs.apart.epoch == 16
+    assert runs.plain == EPOCHS > PLAIN
+    assert [change.name for change in runs.readings[LOOP].frozen] == ["weight"]
+
+
 def test_plain_python_is_not_run_where_there_is_no_function() -> None:
     with as_found():
-        runs, subject, budget = run(loop(lambda epoch: 1.0 + epoch, graph=False))
-        runs = read_graphs(runs, budget)
-        apart = sides_apart(runs, subject, budget)
+        runs = run(loop(lambda epoch: 1.0 + epoch, graph=False))
     assert runs.readings[LOOP].eager is None
-    assert apart is not None
-    assert apart.epoch == 2
+    assert runs.apart is not None
+    assert runs.apart.epoch == 2
 
 
 def test_code_that_raises_as_it_is_is_the_users() -> None:

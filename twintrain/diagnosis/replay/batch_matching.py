@@ -33,7 +33,7 @@ class Stream:
     """A sequence of batches, read against the data they come from.
 
     Attributes:
-        sizes: rows per batch.
+        sizes: rows per batch; 0 for a step on the same batch as the one before.
         rows: per batch, the position of each of its rows in the data; -1 where it was not
             recognised.
         change: 'none', 'scaled' (x' = a x + b), 'rounded', 'fixed' (another function of the row) or
@@ -50,7 +50,8 @@ class Stream:
 
     def part(self, start: int, stop: int) -> np.ndarray:
         """Rows of some of the batches, in order."""
-        chosen = self.rows[start:stop]
+        pairs = zip(self.rows[start:stop], self.sizes[start:stop], strict=True)
+        chosen = [rows for rows, size in pairs if size]
         return np.concatenate(chosen) if chosen else np.empty(0, int)
 
 
@@ -62,17 +63,37 @@ def read_stream(fed: Fed, data: Rows, epoch: int) -> Stream:
         data: the split they should come from.
         epoch: batches in the first epoch.
     """
-    values = [as_rows(step.inputs) for step in fed]
+    inputs = [_inputs_of(step) for step in fed]
+    values = [as_rows(part) for part in inputs]
     register = Register(data)
-    stream = Stream([len(batch) for batch in values], [], values=values)
+    stream = Stream(_sizes(fed, values), [], values=values)
     targets = [_pulled_targets(step) for step in fed]
-    direct = register.find([keys_of(step.inputs) for step in fed], targets, epoch)
+    direct = register.find([keys_of(part) for part in inputs], targets, epoch)
     if all((found >= 0).all() for found in direct):
         stream.rows = direct
         return stream
     stream.rows = _indirectly(fed, values, data, direct, register, epoch)
     stream.change, stream.detail = _change(values, stream.rows, as_rows(data.part(0)), epoch)
     return stream
+
+
+def _inputs_of(step: Step | Evaluation) -> Any:
+    """What a batch is recognised by: the inputs of the model, or what was pulled from the data
+    where only parts of the model are called.
+    """
+    element = step.element[0] if isinstance(step.element, tuple) else step.element
+    return element if getattr(step, "partly", False) and element is not None else step.inputs
+
+
+def _sizes(fed: Fed, values: list[np.ndarray]) -> list[int]:
+    """Rows per batch; steps of several parts of a model may be made on one and the same batch."""
+    sizes = []
+    for number, (step, batch) in enumerate(zip(fed, values, strict=True)):
+        before = fed[number - 1] if number else None
+        again = before is not None and step.element is not None and step.element is before.element
+        parts = again and (getattr(step, "partly", False) or getattr(before, "partly", False))
+        sizes.append(0 if parts else len(batch))
+    return sizes
 
 
 class Register:
@@ -240,6 +261,8 @@ def _standardised(rows: np.ndarray) -> list[bytes]:
 def _change(
     values: list[np.ndarray], rows: list[np.ndarray], reference: np.ndarray, epoch: int
 ) -> tuple[str, tuple[float, float] | str | None]:
+    if len({batch.shape[1] for batch in values}) > 1:
+        return "fixed", None
     got, ids = np.concatenate(values), np.concatenate(rows)
     if got.shape[1] != reference.shape[1]:
         return "fixed", None

@@ -26,6 +26,7 @@ LAST = "last batch"
 RUNNING = "never reset"
 RUNNING_BATCHES = "never reset, mean over batches"
 OF_RUNNING = "mean of the running means"
+BY_ROWS = "mean of the batches' figures, weighted by their rows"
 SUM = "sum over batches"
 TOTAL = "sum over examples"
 PER_ROW = "sum over batches, divided by the rows"
@@ -39,6 +40,7 @@ WAYS = (
     RUNNING,
     RUNNING_BATCHES,
     OF_RUNNING,
+    BY_ROWS,
     SUM,
     TOTAL,
     PER_ROW,
@@ -100,8 +102,9 @@ class Quantity:
             running = [sum(epoch[1:end], epoch[0]) for end in range(1, len(epoch) + 1)]
             return float(np.mean([self.finish(sums) for sums in running]))
         values = np.array([self.finish(sums) for sums in epoch])
-        if way == TOTAL:
-            return float((values * np.array(sizes)).sum())
+        if way in (TOTAL, BY_ROWS):
+            total = float((values * np.array(sizes)).sum())
+            return total / sum(sizes) if way == BY_ROWS else total
         divisors = {
             BATCHES: len(epoch),
             SUM: 1,

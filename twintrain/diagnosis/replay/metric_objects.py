@@ -35,13 +35,20 @@ def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
         result = again.result()
         return float(result) if np.ndim(result) == 0 else float("nan")
 
-    said = f"{type(metric).__name__}({_settings(config)})"
+    said = f"{type(metric).__name__}({_settings(metric, config)})"
     return Definition(figure, said, False, sums, finish, f"keras.metrics.{said}.")
 
 
-def _settings(config: dict[str, object]) -> str:
-    """The plain settings in a configuration, as arguments."""
-    kept = {k: v for k, v in config.items() if k not in ("name", "dtype")}
+def _settings(metric: keras.Metric, config: dict[str, object]) -> str:
+    """The settings in a configuration, as arguments, without those of a metric made with none."""
+    try:
+        usual = type(metric)().get_config()
+    except Exception:  # it cannot be made with none
+        usual = {}
     return ", ".join(
-        f"{k}={v!r}" for k, v in kept.items() if isinstance(v, (bool, int, float, str))
+        f"{name}={value!r}"
+        for name, value in config.items()
+        if name not in ("name", "dtype")
+        and isinstance(value, (bool, int, float, str))
+        and value != usual.get(name)
     )

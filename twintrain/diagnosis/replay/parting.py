@@ -77,9 +77,10 @@ def parting(
 
 def _aligned(a: Milestones, b: Milestones) -> list[tuple[Arrays, Arrays]]:
     """The states after each epoch of both, and what they ended with where both have all epochs."""
-    if a.epochs == b.epochs:
+    stopped = a.stopped or b.stopped
+    if a.epochs == b.epochs and not stopped:
         return [*zip(a.states[1:], b.states[1:], strict=True), (a.kept, b.kept)]
-    if min(a.epochs, b.epochs) <= 1:
+    if min(a.epochs, b.epochs) <= 1 and not stopped:
         return [(a.kept, b.kept)]  # a pass over data that was not seen
     return list(zip(a.states[1:], b.states[1:], strict=False))
 

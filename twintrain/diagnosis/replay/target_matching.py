@@ -12,9 +12,9 @@ import numpy as np
 from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.tolerances import (
     KNOWN_TARGETS,
-    ROW_DECIMALS,
     SAME_CLASSES,
     SAME_ROW,
+    SAME_TARGET,
     SCALED,
     TINY,
     WRONG_PAIRS,
@@ -50,9 +50,17 @@ def sources_of(rows: np.ndarray, fed: np.ndarray, targets: np.ndarray) -> np.nda
 
 def _classes(values: np.ndarray) -> np.ndarray:
     """A number for each row, the same for equal rows; numbers follow the order of the values."""
-    rounded = np.round(values, ROW_DECIMALS) + 0.0
-    numbers: np.ndarray = np.unique(rounded, axis=0, return_inverse=True)[1].reshape(-1)
+    numbers: np.ndarray = np.unique(_rounded(values), axis=0, return_inverse=True)[1].reshape(-1)
     return numbers
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """In whole units of what may be rounding. Adding zero turns -0.0 into 0.0."""
+    return np.round(values / _unit(values)) + 0.0
+
+
+def _unit(values: np.ndarray) -> float:
+    return SAME_TARGET * max(float(np.abs(values).max()), TINY)
 
 
 def _is_function(own: np.ndarray, classes: np.ndarray, fed: np.ndarray, few: bool) -> bool:
@@ -103,7 +111,7 @@ def _class_numbers(fed: np.ndarray, targets: np.ndarray, numbers: np.ndarray) ->
     of several columns.
     """
     count = numbers.max() + 1
-    if len(np.unique(np.round(fed, ROW_DECIMALS), axis=0)) > count:
+    if len(np.unique(_rounded(fed), axis=0)) > count:
         return None
     if fed.shape[1] == targets.shape[1]:
         together = _classes(np.concatenate([targets, fed]))
@@ -115,7 +123,7 @@ def _class_numbers(fed: np.ndarray, targets: np.ndarray, numbers: np.ndarray) ->
     if targets.shape[1] > 1:
         return None
     # One column per class, in the order of the class numbers.
-    labels = np.unique(np.round(targets[:, 0], ROW_DECIMALS))
+    labels = np.unique(targets[:, 0])
     columns = fed.argmax(axis=1)
     if not np.isin(columns, labels).all():
         return None
@@ -150,7 +158,7 @@ def _of_scaled(rows: np.ndarray, fed: np.ndarray, targets: np.ndarray) -> np.nda
             continue
         sources = np.empty_like(rows)
         sources[by_fed] = rows[by_own]
-        same = np.abs(targets[sources, 0] - targets[rows, 0]) <= 10.0**-ROW_DECIMALS
+        same = np.abs(targets[sources, 0] - targets[rows, 0]) <= _unit(targets)
         return np.where(same, rows, sources)
     return None
 

@@ -85,6 +85,8 @@ UNREPRESENTATIVE = 0.05
 WRONG_PAIRS = 0.05
 # Share of fed targets that must be targets of the data.
 KNOWN_TARGETS = 0.95
+# Targets this near, as a share of the largest, are the same: they may have been scaled.
+SAME_TARGET = 1e-5
 # By how many rows, as a share, the classes of fed targets may differ from those of the rows they
 # were dealt out anew to: a shift loses the rows at the ends.
 SAME_CLASSES = 0.02
@@ -126,6 +128,9 @@ CLIPPED = Tolerance(1e-4, 1e-9)
 SAME_LIMIT = Tolerance(1e-3, 1e-8)
 # One update by an optimizer that was put back into its state.
 UPDATE = Tolerance(1e-4, 1e-6)
+# Two rules apart in what they change a weight by, even where that is little beside the weight: the
+# first is a share of the change, the second of the weight, whose difference it is (float32).
+CHANGE, CHANGE_OF_SIZE = 1e-4, 1e-6
 # Plain descent: rate times gradient, as the difference of weights a thousand times as large.
 DESCENT = Tolerance(1e-2, 1e-6)
 # So the rates read from it agree this far.

@@ -240,8 +240,8 @@ def _set_rate(optimizer: keras.Optimizer, rate: float) -> None:
 
 
 def constants(gradients: Gradients) -> list[Any]:
-    """Gradients as an optimizer takes them."""
-    return [None if g is None else tf.constant(g) for g in gradients]
+    """Gradients as an optimizer takes them; as slices where they came so."""
+    return [None if g is None else getattr(g, "slices", None) or tf.constant(g) for g in gradients]
 
 
 def _copies(step: Step, positions: list[int], constrained: bool = True) -> list[keras.Variable]:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from twintrain.diagnosis.replay.compare import close_to, trainable_positions
-from twintrain.diagnosis.replay.tolerances import UPDATE
+from twintrain.diagnosis.replay.tolerances import CHANGE, CHANGE_OF_SIZE, UPDATE
 from twintrain.diagnosis.result import Replay
 from twintrain.diagnosis.stages.findings import by_replay
-from twintrain.diagnosis.watch.trace import Arrays, Step
+from twintrain.diagnosis.watch.trace import Arrays, CompleteStep, Step
 
 
 def differs(step: Step, replayed: Arrays, correct: Arrays) -> bool:
     """Whether two replays of a step leave some trainable weight apart."""
     return any(not close_to(replayed[p], correct[p], UPDATE) for p in _moving(step, replayed))
+
+
+def changes_differ(step: CompleteStep, replayed: Arrays, correct: Arrays) -> bool:
+    """Whether two replays change some trainable weight otherwise, be it by little beside the
+    weight.
+    """
+    for position in _moving(step, replayed):
+        before, a, b = step.before[position], replayed[position], correct[position]
+        if not a.size or not (np.isfinite(a).all() and np.isfinite(b).all()):
+            continue
+        allowed = CHANGE * np.abs(a - before).max() + CHANGE_OF_SIZE * np.abs(before).max()
+        if np.abs(a - b).max() > allowed:
+            return True
+    return False
 
 
 def change_of_weight(

@@ -76,6 +76,14 @@ def check_rescaled(pair: Pair) -> bool:
     if each_close(factors[FIT], factors[LOOP], SAME_LIMIT):
         return True
     at_fault = FIT if each_close(factors[LOOP], 1.0, SAME_LIMIT) else LOOP
+    same_loss = any(look.what == "loss" and look.compared for look in pair.findings.looks)
+    if at_fault not in pair.losses and not same_loss:
+        # It may undo a factor of that loss.
+        pair.findings.unexplained.append(
+            f"{at_fault}: gradients are multiplied by {factors[at_fault]:.6g} on their way to the "
+            "optimizer, and no replay gives its loss"
+        )
+        return False
     _name_rescaled(pair, pair.side(at_fault), factors[at_fault])
     return True
 

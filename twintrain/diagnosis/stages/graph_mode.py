@@ -11,7 +11,7 @@ all of them and then each by itself: what gives the graph's weights is the cause
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class GraphReading:
         return self.apart is not None or bool(self.error)
 
 
-def read_graph(side: str, graph: Milestones, run: Runner, nudge: float) -> GraphReading:
+def read_graph(side: str, graph: Milestones, run: Runner, nudge: float, most: int) -> GraphReading:
     """Hold one side's graphs against the same code as plain Python.
 
     Args:
@@ -74,26 +74,23 @@ def read_graph(side: str, graph: Milestones, run: Runner, nudge: float) -> Graph
         graph: its run in graphs.
         run: makes more runs, of the same length on the same data.
         nudge: share by which weights are moved to see what rounding grows to.
+        most: epochs of plain Python, which takes many times as long; 0 for all.
     """
+    plainly = Manner(eager=True, most=most)
     reading = GraphReading(graph, graph.calls)
     if not graph.calls:
         return reading
     try:
-        reading.eager = run(side, Manner(eager=True))
+        reading.eager = run(side, plainly)
     except UserCodeError as error:
         reading.error = error.text
     if reading.eager is not None:
-        reading.apart = _apart(side, graph, reading.eager, run, nudge)
+        nudged = replace(plainly, nudge=nudge)
+        noise = lambda: _attempt(run, side, nudged)  # noqa: E731
+        reading.apart = parting(graph, reading.eager, noise)
     if reading.parts:
-        _explain(side, reading, run, nudge)
+        _explain(side, reading, run, replace(plainly, nudge=nudge))
     return reading
-
-
-def _apart(
-    side: str, graph: Milestones, eager: Milestones, run: Runner, nudge: float
-) -> Parting | None:
-    noise = lambda: _attempt(run, side, Manner(eager=True, nudge=nudge))  # noqa: E731
-    return parting(graph, eager, noise)
 
 
 def _attempt(run: Runner, side: str, manner: Manner) -> Milestones | None:
@@ -103,18 +100,27 @@ def _attempt(run: Runner, side: str, manner: Manner) -> Milestones | None:
         return None
 
 
-def _explain(side: str, reading: GraphReading, run: Runner, nudge: float) -> None:
+def _explain(side: str, reading: GraphReading, run: Runner, nudged: Manner) -> None:
     """Find the values that, frozen, make plain Python train as the graph does."""
+
+    def gives(freezing: Freezing) -> Milestones | None:
+        """The run with these frozen, where it gives the graph's weights."""
+        manner = replace(nudged, nudge=0.0, freezing=freezing)
+        found = _attempt(run, side, manner)
+        if found is None:
+            return None
+        # Of plain Python with nothing frozen, lest looking for the noise change what is found.
+        apart = parting(reading.graph, found, lambda: _attempt(run, side, nudged))
+        return found if apart is None else None
+
     everything = Freezing()
-    found = _attempt(run, side, Manner(eager=True, freezing=everything))
-    if found is None or _apart(side, reading.graph, found, run, nudge) is not None:
+    reading.replayed = gives(everything)
+    if reading.replayed is None:
         return
-    reading.replayed = found
     reading.frozen = list(everything.changes.values())
     for keys in _groups(everything.changes):
-        chosen = Freezing(frozenset(keys))
-        again = _attempt(run, side, Manner(eager=True, freezing=chosen))
-        if again is not None and _apart(side, reading.graph, again, run, nudge) is None:
+        again = gives(Freezing(frozenset(keys)))
+        if again is not None:
             reading.replayed = again
             reading.frozen = [everything.changes[key] for key in keys]
             return

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twintrain.diagnosis.replay.clipping import Gradients, Way, clip, clipping, times, way_of
+from twintrain.diagnosis.replay.clipping import (
+    NO_CLIPPING,
+    Gradients,
+    Way,
+    clip,
+    clipping,
+    times,
+    way_of,
+)
+from twintrain.diagnosis.replay.compare import gradients_agree
+from twintrain.diagnosis.replay.tolerances import CLIPPED
 from twintrain.diagnosis.replay.updates import replicas
 from twintrain.diagnosis.stages.pair import Side
 from twintrain.diagnosis.watch.trace import Applied, Step
@@ -53,6 +63,19 @@ def way_of_side(updates: list[Handed]) -> Way | None:
     if not updates or replicas(updates[0].applied.optimizer) > 1:
         return None
     return way_of([update.raw for update in updates], [update.given for update in updates])
+
+
+def hides(updates: list[Handed], factor: float) -> bool:
+    """Whether another factor before the clipping would have led to the same gradients: all of them
+    are clipped to the limit.
+    """
+    way = way_of_side(updates)
+    if way is None or way.rule == NO_CLIPPING:
+        return False
+    return all(
+        gradients_agree(clip(way.rule, times(factor, update.raw)), update.given, CLIPPED)
+        for update in updates
+    )
 
 
 def reached(update: Handed) -> Gradients:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from twintrain.diagnosis.replay.clipping import times
 from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
 from twintrain.diagnosis.replay.model_calls import outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_ROW
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
-from twintrain.diagnosis.watch.trace import CompleteStep
+from twintrain.diagnosis.watch.trace import FIT, LOOP, CompleteStep
 from twintrain.parity.divergence import Difference, Divergence
 from twintrain.parity.lockstep import Observation, compare
 
@@ -34,7 +35,7 @@ def same_batches(pair: Pair) -> bool:
 
 def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
     ours, theirs = pair.fit.stream.rows[fit.number], pair.loop.stream.rows[loop.number]
-    if (ours >= 0).all() and (theirs >= 0).all():
+    if len(ours) == len(theirs) and (ours >= 0).all() and (theirs >= 0).all():
         return np.array_equal(ours, theirs)
     a, b = as_rows(fit.inputs), as_rows(loop.inputs)
     return a.shape == b.shape and each_close(a, b, SAME_ROW, equal_nan=True)
@@ -67,12 +68,21 @@ def _observe_both(
     # Where one side leaves a variable out, the other's is held against nothing.
     moving = sorted({*_moving(fit), *_moving(loop)})
     kept = (moving, moving) if same else (_moving(fit), _moving(loop))
-    ours, theirs = _observe(fit, kept[0]), _observe(loop, kept[1])
+    ours = _observe(fit, kept[0], _undone(pair, FIT, fit))
+    theirs = _observe(loop, kept[1], _undone(pair, LOOP, loop))
     for stage, what in ((BATCH, "inputs"), ("forward output", "forward output")):
         if same and not _alike(ours[stage], theirs[stage]) and _same_rows(pair, fit, loop):
             ours[stage], theirs[stage] = {}, {}
             _note_once(pair, what)
     return ours, theirs
+
+
+def _undone(pair: Pair, side: str, step: CompleteStep) -> float:
+    """The factor that undoes the one a side puts into its loss, and takes out of its gradients
+    before they are applied.
+    """
+    reading = pair.losses.get(side)
+    return 1.0 if reading is None else reading.factors.get(step.number, 1.0)
 
 
 def _alike(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> bool:
@@ -91,23 +101,24 @@ def _moving(step: CompleteStep) -> list[int]:
     return sorted({*trainable_positions(step.model), *(p for p in step.sources if p >= 0)})
 
 
-def _observe(step: CompleteStep, moving: list[int]) -> Observation:
+def _observe(step: CompleteStep, moving: list[int], factor: float) -> Observation:
+    """The tensors of a step on one side; loss and gradients times a factor."""
     variables = step.model.variables
     rest = [i for i in range(len(variables)) if i not in moving]
     outputs = {f"predictions[{i}]": p for i, p in enumerate(outputs_of(step.outputs))}
     return {
         BATCH: {"inputs": as_rows(step.inputs)},
         "forward output": outputs,
-        "loss": {"total": np.asarray(step.target, np.float32)},
-        "gradient": _gradients(step, moving),
+        "loss": {"total": np.asarray(factor * step.target, np.float32)},
+        "gradient": _gradients(step, moving, factor),
         "update": {variables[p].path: step.after[p] for p in moving},
         "non-trainable state": {variables[p].path: step.after[p] for p in rest},
     }
 
 
-def _gradients(step: CompleteStep, moving: list[int]) -> dict[str, np.ndarray]:
-    """Gradients by the path of their variable; empty where there is none."""
-    taken = dict(zip(step.sources, step.gradients, strict=False))
+def _gradients(step: CompleteStep, moving: list[int], factor: float) -> dict[str, np.ndarray]:
+    """Gradients by the path of their variable, times a factor; empty where there is none."""
+    taken = dict(zip(step.sources, times(factor, step.gradients), strict=False))
     found = {step.model.variables[p].path: taken.get(p) for p in moving}
     if -1 in taken:
         found["another variable"] = taken[-1]

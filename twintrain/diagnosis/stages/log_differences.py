@@ -10,6 +10,7 @@ from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.figures import (
     AFTER,
     BATCHES,
+    BY_ROWS,
     FEWER,
     LAST,
     NEVER,
@@ -41,6 +42,7 @@ _IDS = {
     RUNNING_BATCHES: ("metrics_not_reset", "metric_batch_average"),
     AFTER: ("loss_before_update",),
     OF_RUNNING: (_DEFINITION,),
+    BY_ROWS: (_DEFINITION,),
     SUM: (_DEFINITION,),
     TOTAL: (_DEFINITION,),
     PER_ROW: (_DEFINITION,),
@@ -50,6 +52,7 @@ _IDS = {
 # What to do about it, where the catalogue's words are of something else.
 _FIXES = {
     OF_RUNNING: "Read the metric once, at the end of the epoch: {} is a mean of its running means.",
+    BY_ROWS: "Compute it once, over all rows of the epoch: {} is a mean of what batches give.",
     SUM: "Divide by what was added up: {} is a sum over batches.",
     TOTAL: "Divide by the rows: {} is a sum over them.",
     PER_ROW: "Multiply each batch's mean by its rows before dividing by all rows: {} does not.",
@@ -120,9 +123,11 @@ class Differences:
         count = min(len(fit.series), len(loop.series))
         a, b = np.array(fit.series[-count:]), np.array(loop.series[-count:])
         floor = sum(tolerance_of(series).floor for series in (fit.series, loop.series))
-        apart = 0.0 if self._other_training else self._seen_apart(fit)
-        tolerance = Tolerance(FIGURE.rel, floor + apart)
-        return bool(each_close(a, b, tolerance, equal_nan=True))
+        if each_close(a, b, Tolerance(FIGURE.rel, floor), equal_nan=True):
+            return True
+        if self._other_training:
+            return False
+        return bool(each_close(a, b, Tolerance(FIGURE.rel, floor + self._seen_apart(fit))))
 
     def _seen_apart(self, fit: Reported) -> float:
         """How far the usual figure of this name is apart in what was seen."""

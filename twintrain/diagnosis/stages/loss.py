@@ -25,7 +25,7 @@ from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, SUM_TO_ONE, forward_tolerance
 from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
-from twintrain.diagnosis.stages.handed import handed, way_of_side
+from twintrain.diagnosis.stages.handed import handed, hides, way_of_side
 from twintrain.diagnosis.stages.lockstep_tables import compared_steps
 from twintrain.diagnosis.stages.loss_wording import divisor, fix_of, masks
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -241,7 +241,9 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
                 f"those of step 1 count in keras_fit, {_kept(loop)} in custom_loop"
             )
             continue
-        if _at_fault(name, fit, loop) == FIT:
+        if name == "reduction" and _cannot_tell(pair, fit, loop):
+            continue
+        if _at_fault(pair, name, fit, loop) == FIT:
             _name(pair, pair.fit, name, (fit, ours), (loop, theirs))
         else:
             _name(pair, pair.loop, name, (loop, theirs), (fit, ours))
@@ -255,6 +257,19 @@ def _kept(reading: LossReading) -> int:
 
 def _same_factor(fit: LossReading, loop: LossReading) -> bool:
     return each_close(fit.practice.factor, loop.practice.factor, SAME_FACTOR)
+
+
+def _cannot_tell(pair: Pair, fit: LossReading, loop: LossReading) -> bool:
+    """Whether a side may scale its loss and scale its gradients back: all of these are clipped."""
+    for side, reading in ((pair.fit, fit), (pair.loop, loop)):
+        factor = reading.practice.factor
+        if reading.practice.reduction == "constant" and hides(handed(side), 1 / factor):
+            pair.findings.unexplained.append(
+                f"{side.name}: its loss is {factor:.6g} times the mean; whether its gradients are "
+                "scaled back cannot be seen, because all of them are clipped"
+            )
+            return True
+    return False
 
 
 def _same_divisor(fit: LossReading, loop: LossReading) -> bool:
@@ -319,8 +334,10 @@ def _id(name: str, values: set[Any]) -> str:
     return _IDS[name]
 
 
-def _at_fault(name: str, fit: LossReading, loop: LossReading) -> str:
+def _at_fault(pair: Pair, name: str, fit: LossReading, loop: LossReading) -> str:
     ours, theirs = getattr(fit.practice, name), getattr(loop.practice, name)
+    if name == "divisor" and ours == "weights" and _declares_weights(pair.fit):
+        return LOOP
     if name == "weighted":
         return LOOP if ours else FIT
     if name == "mask" and masks(fit) != masks(loop):
@@ -333,6 +350,13 @@ def _at_fault(name: str, fit: LossReading, loop: LossReading) -> str:
         return LOOP if theirs == wrong else FIT
     right = getattr(LossPractice(), name)
     return FIT if ours != right and theirs == right else LOOP
+
+
+def _declares_weights(fit: Side) -> bool:
+    """Whether `fit` was told to divide by the sum of the weights."""
+    compiled = getattr(fit.steps[0].model, "_compile_loss", None)
+    losses = [one.loss for one in getattr(compiled, "_flat_losses", None) or []]
+    return any(getattr(one, "reduction", "") == "mean_with_sample_weight" for one in losses)
 
 
 def _are_probabilities(batch: Batch) -> bool:

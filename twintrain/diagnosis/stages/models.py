@@ -27,6 +27,9 @@ _ASIDE = {
     "stateful",
 }
 
+# Characters of a setting that are shown.
+_LONGEST = 80
+
 
 @looks_for("dropout_rate_inverted", "precision_differs")
 def check_models(pair: Pair) -> bool:
@@ -61,12 +64,17 @@ def _name_setting(
     id_ = _pitfall_of(key, observed, correct)
     if id_ is None:
         pair.findings.unexplained.append(
-            f"{where} is {observed} in {at_fault} and {correct} on the other side"
+            f"{where} is {_short(observed)} in {at_fault} and {_short(correct)} on the other side"
         )
         return
     # A mask acts in the layers before it acts in the loss.
     stage = Stage.FORWARD if id_ == "mask_ignored" else None
     pair.findings.name_cause(id_, at_fault, 0, by_reading(where, observed, correct), stage=stage)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:
@@ -104,12 +112,21 @@ def _settings(layer: Any) -> Settings:
     except (NotImplementedError, TypeError):
         # A layer of the user's own that does not describe itself.
         config = {"rate": getattr(layer, "rate", None)}
-    kept = {
-        key: value
-        for key, value in config.items()
-        if key not in _ASIDE and not key.endswith("initializer")
-    }
+    kept: Settings = _without_names(config)
     return kept | {"dtype": layer.dtype_policy.name, "trainable": layer.trainable}
+
+
+def _without_names(value: Any) -> Any:
+    """Settings, and those of what a layer wraps, without what is set aside."""
+    if isinstance(value, dict):
+        return {
+            key: _without_names(part)
+            for key, part in value.items()
+            if key not in _ASIDE and not str(key).endswith("initializer")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_names(part) for part in value]
+    return value
 
 
 CHECKS = (check_models,)

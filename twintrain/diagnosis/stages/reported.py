@@ -103,15 +103,6 @@ class Figures:
         pool = self.evaluation if quantity.held_out else self.training
         return next((own for own in pool if own.figure == quantity.figure and own.usual), None)
 
-    def outputs(self) -> tuple[float, float]:
-        """Smallest and largest output in training."""
-        flat = [
-            np.asarray(keras.ops.cast(part, "float32"))
-            for step in self.side.steps
-            for part in keras.tree.flatten(step.outputs)
-        ]
-        return min(float(p.min()) for p in flat), max(float(p.max()) for p in flat)
-
     @functools.cached_property
     def training(self) -> list[Quantity]:
         """From what was seen in the steps; nothing where targets are not known."""

@@ -120,6 +120,17 @@ def rows_to_train_on(pair: Pair) -> dict[str, int]:
     return found
 
 
+def train_on_other_rows(pair: Pair) -> bool:
+    """Whether the sides have other rows to train on, or other numbers of them in an epoch.
+
+    On data that was cut, numbers of rows that stand in the code may be all there is to it.
+    """
+    fit, loop = (split_of(pair, side) for side in pair.sides)
+    if fit is None or loop is None or not pair.complete:
+        return False
+    return _differ(fit, loop) or fit.trained[0].sum() != loop.trained[0].sum()
+
+
 def hold_the_same_back(pair: Pair) -> bool:
     """Whether both sides evaluate the same training rows that they do not train on, and maybe
     others.

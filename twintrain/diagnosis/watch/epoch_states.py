@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, dataset_iterator, family, wrapped
 from twintrain.diagnosis.watch.trace import Arrays, snapshot
 
@@ -21,19 +22,23 @@ class Milestones:
 
     Args:
         model: the one the training is given; if it trains another, that one is followed.
+        most: epochs after which the training is stopped with `Enough`; 0 for none.
 
     Attributes:
         model: the one that was trained.
         states: all of its variables at the start and after each epoch.
         kept: what it ended with.
         calls: of `tf.function`s, each in another one left out.
+        stopped: after `most` epochs; what it ended with is not what it would have kept.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, most: int = 0) -> None:
         self.model = model
         self.states: list[Arrays] = []
         self.kept: Arrays = []
         self.calls = 0
+        self.stopped = False
+        self._most = most
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
         self._layers, self._functions = Nesting(), Nesting()
         self._averaged = False
@@ -72,6 +77,9 @@ class Milestones:
 
     def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         self._note()
+        if self._most and any(len(states) > self._most for _, states in self._seen.values()):
+            self.stopped = True
+            raise Enough
         return original(*arguments, **named)
 
     def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:

@@ -95,6 +95,7 @@ class ModelObserver:
             chain = [*self._calls_that_feed(call), call]
             step = Step(owner, chain[0].inputs, None, None, recording.element, 0.0, before)
             step.states, step.calls = states, chain[:-1]
+            step.partly = not is_whole(chain[0].layer, owner)
             recording.add(step)
         step.outputs = call.outputs
         step.layer_losses = float(sum(float(loss) for loss in owner.losses))

@@ -16,6 +16,31 @@ FIT, LOOP = "keras_fit", "custom_loop"
 SIDES = (FIT, LOOP)
 
 
+class SlicedGradient(np.ndarray):
+    """The gradient of an embedding, dense, which remembers the slices it was handed over as.
+
+    An optimizer that squares gradients squares each slice: of a row that a batch takes twice, that
+    is not the square of the sum. What is computed from it is an ordinary dense gradient.
+    """
+
+    slices: tf.IndexedSlices | None = None
+
+    def __array_finalize__(self, origin: Any) -> None:
+        self.slices = None
+
+
+def gradient_array(gradient: Any) -> np.ndarray | None:
+    """A gradient as an array; None where there is none."""
+    if gradient is None:
+        return None
+    dense = np.array(tf.convert_to_tensor(gradient))
+    if not isinstance(gradient, tf.IndexedSlices):
+        return dense
+    found = dense.view(SlicedGradient)
+    found.slices = gradient
+    return found
+
+
 @dataclass
 class LossCall:
     """One call of a Keras loss object."""
@@ -102,6 +127,7 @@ class Step:
             inputs; None where each row came with its own.
         calls: in order; kept as `before` is.
         states: what recurrent layers carried over, before the step; kept as `before` is.
+        partly: the first call is one of a part of the model, whose inputs are not the data's.
     """
 
     model: keras.Model
@@ -123,6 +149,7 @@ class Step:
     fed: tuple[Any, Any] | None = None
     calls: list[Call] = field(default_factory=list)
     states: Arrays = field(default_factory=list)
+    partly: bool = False
 
     @property
     def size(self) -> int:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.recording import Recording, positions_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, family, identity, is_concrete
-from twintrain.diagnosis.watch.trace import Applied, Step, snapshot, value_of
+from twintrain.diagnosis.watch.trace import Applied, Step, gradient_array, snapshot, value_of
 
 
 class UpdateObserver:
@@ -60,7 +60,9 @@ class UpdateObserver:
         step = self._recording.trained_by([identity(source) for source in sources])
         if step is None:
             return  # by the inputs, say, for a penalty
-        found = [_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))]
+        found = [
+            gradient_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))
+        ]
         known = positions_of(step.model)
         positions = [known.get(identity(source), -1) for source in sources]
         if step.target is None:
@@ -148,13 +150,20 @@ def _joined(step: Step, update: Applied) -> Applied | None:
         return update
     if not set(ours).isdisjoint(first.variables):
         return first
-    parts = [*(first.parts or [first]), update]
+    # By their variables: the order of the calls of different optimizers says nothing.
+    parts = sorted(
+        [*(first.parts or [first]), update], key=lambda part: max(min(part.variables), 0)
+    )
     pairs = [pair for part in parts for pair in zip(part.variables, part.gradients, strict=False)]
     # In the order of the gradients of the step.
     place = {position: index for index, position in enumerate(step.sources)}
     pairs.sort(key=lambda pair: place.get(pair[0], len(place)))
     gradients = [gradient for _, gradient in pairs]
-    return replace(first, gradients=gradients, variables=[p for p, _ in pairs], parts=parts)
+    return replace(parts[0], gradients=gradients, variables=[p for p, _ in pairs], parts=parts)
+
+
+def _first_variable(update: Applied) -> int:
+    return min(position for position in update.variables if position >= 0)
 
 
 def _applied(
@@ -169,7 +178,7 @@ def _applied(
     return Applied(
         optimizer=optimizer,
         learning_rate=float(value_of(optimizer.learning_rate)),
-        gradients=[_array(gradient) for gradient in gradients],
+        gradients=[gradient_array(gradient) for gradient in gradients],
         variables=[positions.get(identity(variable), -1) for variable in known],
         state=[value_of(variable) for variable in kept],
         iterations=int(value_of(optimizer.iterations)),
@@ -184,10 +193,6 @@ def _added(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
     if a is None:
         return b
     return a if b is None else a + b
-
-
-def _array(gradient: Any) -> np.ndarray | None:
-    return None if gradient is None else np.array(tf.convert_to_tensor(gradient))
 
 
 def _flatten_gradients(gradients: Any, count: int) -> list[Any]:

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import inspect
 import io
-import random
 import sys
 import time
 import traceback
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.process_state import alarm, as_found
 from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.stillness import still
@@ -56,11 +55,13 @@ class Manner:
         freezing: goes on with the Python values of first calls; only where `eager`.
         nudge: share of themselves by which the weights are moved at the start: what comes of that
             is what rounding grows to.
+        most: epochs after which it is stopped, where these can be told apart; 0 for none.
     """
 
     eager: bool = False
     freezing: Freezing | None = None
     nudge: float = 0.0
+    most: int = 0
 
 
 @dataclass
@@ -160,7 +161,8 @@ class Subject:
         _seed()
         model = self._model()
         _nudge(model, manner.nudge)
-        milestones = Milestones(model)
+        milestones = Milestones(model, manner.most)
+        returned: Any = None
         with ExitStack() as stack:
             self._prepare(stack, unshuffled=True)
             stack.enter_context(milestones.on())
@@ -173,7 +175,8 @@ class Subject:
                 with alarm(seconds):
                     returned = self.functions[side](model, self.train.dataset(), epochs)
             except Enough:
-                return None
+                if not milestones.stopped:
+                    return None
             except Exception as error:
                 raise UserCodeError(side, user_traceback(error)) from None
         milestones.end(_unpack(returned)[0])
@@ -282,42 +285,6 @@ def load_module(path: Path) -> dict[str, Any]:
     return vars(module)
 
 
-@contextmanager
-def as_found() -> Iterator[None]:
-    """Put back, in the end, the global state of Python, NumPy, TensorFlow and Keras that trainings
-    like to change.
-
-    Meanwhile GPUs multiply float32 as float32. In TF32, with 11 bits, two ways to compute the same
-    thing differ by more than many a mistake does.
-    """
-    from tensorflow.python.eager import context  # the one place where the global seed can be read
-
-    python = random.getstate()
-    numpy_state = np.random.get_state()
-    policy = keras.config.dtype_policy()
-    floatx = keras.config.floatx()
-    eager = tf.config.functions_run_eagerly()
-    filtering = keras.config.is_traceback_filtering_enabled()
-    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
-    seed = context.global_seed()
-    path = list(sys.path)
-    keras.config.disable_traceback_filtering()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-        keras.config.set_floatx(floatx)
-        tf.config.run_functions_eagerly(eager)
-        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
-        if filtering:
-            keras.config.enable_traceback_filtering()
-        context.set_global_seed(seed)
-        sys.path[:] = path
-        random.setstate(python)
-        np.random.set_state(numpy_state)
-
-
 def user_traceback(error: BaseException) -> str:
     """The traceback of the user's own code: no frame of ours, of Keras or of TensorFlow before or
     after it.
@@ -331,31 +298,6 @@ def user_traceback(error: BaseException) -> str:
     ]
     head = "Traceback (most recent call last):\n" + "".join(traceback.format_list(frames))
     return head + "".join(traceback.format_exception_only(error))
-
-
-@contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of
-    Keras.
-    """
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: Any) -> None:
-        raise Enough
-
-    before = signal.signal(signal.SIGALRM, ring)
-    # Again every second: raised inside of a __del__, it would be lost.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _seed(seed: int = SEED) -> None:

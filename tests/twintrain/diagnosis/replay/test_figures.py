@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from twintrain.diagnosis.replay.figures import (
     BATCHES,
+    BY_ROWS,
     FEWER,
     LAST,
     NEVER,
@@ -58,12 +61,21 @@ def test_every_way_of_averaging_is_found_again(way: str, series: list[float]) ->
 
 
 def test_every_way_is_tried() -> None:
-    assert len(WAYS) == len(set(WAYS)) == 11
+    assert len(WAYS) == len(set(WAYS)) == 12
 
 
 def test_batches_of_one_size_have_one_mean_and_it_is_right() -> None:
     even = quantity(sizes=[[8, 8, 8], [8, 8, 8]])
     assert explanations([0.8, 0.95 / 3], [even])[0].deviations == 0
+
+
+def test_a_root_is_not_averaged_over_batches() -> None:
+    root = replace(quantity(), finish=lambda s: float(np.sqrt(s[0] / s[1])))
+    by_rows = [
+        float(np.average(np.sqrt(values), weights=sizes))
+        for values, sizes in zip(VALUES, SIZES, strict=True)
+    ]
+    assert explanations(by_rows, [root])[0].way == BY_ROWS
 
 
 def test_two_mistakes_at_once_explain_only_a_mean_over_batches() -> None:

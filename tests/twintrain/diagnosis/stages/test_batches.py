@@ -163,3 +163,19 @@ def test_the_epoch_of_these_traces() -> None:
     pair = pair_of()
     assert (pair.fit.first_epoch, len(pair.fit.steps)) == (STEPS, 2 * STEPS)
     assert pair.fit.stream.sizes[:STEPS] == [8, 8, 8, 8, 4]
+
+
+@pytest.mark.parametrize(("grows", "found"), [(False, 1), (True, 0)])
+def test_a_buffer_that_holds_only_the_rows_that_were_kept_is_small(grows: bool, found: int) -> None:
+    pair = pair_of()
+    pair.subject.train.cut, pair.subject.train.total = True, 5000
+    pair.loop.trace.buffers = [ROWS + 4]
+    again = pair_of().loop.trace
+    again.buffers = [ROWS // 2 if grows else ROWS + 4]
+    varied = pair.subject.varied(pair.subject.train, pair.subject.test)
+    varied.run = lambda *_, **__: again  # type: ignore[method-assign]
+    pair.subject.varied = lambda *_: varied  # type: ignore[method-assign]
+    check_order(pair)
+    assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)] * found
+    if found:
+        assert pair.findings.causes[0].evidence[0].observed == "40 rows"

@@ -141,6 +141,19 @@ def test_a_loss_that_is_scaled_by_hand_and_gradients_that_are_scaled_back_are_ri
     assert nothing(pair)
 
 
+def test_a_scale_of_the_loss_is_not_accused_where_clipping_hides_the_way_back() -> None:
+    by_hand = Practice(
+        loss=lambda y, p, w: 128 * cross_entropy(y, p, w),
+        handed=lambda gradients: together([g / 128 for g in gradients]),
+    )
+    pair = pair_of(Practice(handed=together), by_hand)
+    for check in (check_losses, check_gradients, check_rescaled, check_clipping):
+        check(pair)
+    assert not pair.findings.causes
+    (line,) = pair.findings.unexplained
+    assert "128 times the mean" in line
+
+
 def test_a_summed_loss_whose_gradients_are_divided_by_the_rows_is_a_mean() -> None:
     def plant(fit: Trace, loop: Trace) -> None:
         for step in loop.steps:
@@ -174,3 +187,12 @@ def test_a_loss_scale_optimizer_is_no_factor() -> None:
     check_rescaled(pair)
     check_clipping(pair)
     assert nothing(pair)
+
+
+def test_a_factor_beside_a_loss_that_is_not_read_is_not_named() -> None:
+    own = Practice(loss=lambda y, p, w: tf.reduce_mean(tf.square(p)) * 8, handed=times(1 / 8))
+    pair = pair_of(loop=own)
+    for check in (check_losses, check_rescaled, check_clipping):
+        check(pair)
+    assert not pair.findings.causes
+    assert any("multiplied by 0.125" in line for line in pair.findings.unexplained)

@@ -58,7 +58,7 @@ def draws() -> Change:
 @pytest.mark.parametrize("changed", [WEIGHT, FLAG, draws()], ids=lambda change: change.name)
 def test_the_value_that_gives_the_graphs_weights_is_found(changed: Change) -> None:
     known = {None: GRAPH, frozenset({changed.key}): GRAPH}
-    found = read_graph(LOOP, GRAPH, runner(known), 1e-6)
+    found = read_graph(LOOP, GRAPH, runner(known), 1e-6, 0)
     assert found.apart is not None
     assert found.apart.epoch == 2
     assert found.explained
@@ -66,18 +66,18 @@ def test_the_value_that_gives_the_graphs_weights_is_found(changed: Change) -> No
 
 
 def test_values_that_only_together_give_them_are_told_together() -> None:
-    found = read_graph(LOOP, GRAPH, runner({None: GRAPH}), 1e-6)
+    found = read_graph(LOOP, GRAPH, runner({None: GRAPH}), 1e-6, 0)
     assert [change.name for change in found.frozen] == ["weight", "base.trainable", DRAWS]
 
 
 def test_what_no_frozen_value_gives_stays_unexplained() -> None:
-    found = read_graph(LOOP, GRAPH, runner({}), 1e-6)
+    found = read_graph(LOOP, GRAPH, runner({}), 1e-6, 0)
     assert (found.parts, found.explained, found.frozen) == (True, False, [])
 
 
 def test_plain_python_that_raises_is_explained_by_frozen_values() -> None:
     known = {frozenset(): None, None: GRAPH, frozenset({FLAG.key}): GRAPH}
-    found = read_graph(FIT, GRAPH, runner(known), 1e-6)
+    found = read_graph(FIT, GRAPH, runner(known), 1e-6, 0)
     assert (found.parts, found.explained, found.frozen) == (True, True, [FLAG])
 
 
@@ -85,7 +85,7 @@ def test_a_side_without_functions_is_not_run_again() -> None:
     def never(side: str, manner: Manner) -> Milestones:
         pytest.fail("was run")
 
-    found = read_graph(LOOP, run(0.1, calls=0), never, 1e-6)
+    found = read_graph(LOOP, run(0.1, calls=0), never, 1e-6, 0)
     assert (found.parts, found.eager) == (False, None)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.twintrain.diagnosis.traces import STEPS, Practice, pair_of
+from tests.twintrain.diagnosis.traces import STEPS, Practice, cross_entropy, pair_of
 from twintrain.diagnosis.stages.lockstep_tables import (
     compared_steps,
     first_divergence,
     lockstep_tables,
     weight_curve,
 )
+from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.watch.trace import Trace
 
 ORDER = ["batch", "forward output", "loss", "gradient", "update"]
@@ -84,3 +85,13 @@ def test_a_variable_that_one_side_leaves_out_is_the_one_that_differs() -> None:
         ("gradient", variables[0].path),
         ("gradient", variables[1].path),
     ]
+
+
+def test_a_loss_that_is_scaled_and_scaled_back_by_hand_is_compared_without_its_scale() -> None:
+    by_hand = Practice(
+        loss=lambda y, p, w: 64 * cross_entropy(y, p, w),
+        handed=lambda gradients: [g / 64 for g in gradients],
+    )
+    pair = pair_of(loop=by_hand)
+    check_losses(pair)
+    assert first_divergence(lockstep_tables(pair), 2e-5) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -116,6 +117,16 @@ def test_another_optimizer_or_setting_is_named(
     assert "keras.optimizers.Adam(learning_rate=0.01" in pair.findings.causes[0].fix
 
 
+def test_a_weight_decay_that_is_little_beside_the_weight_shows_in_its_change() -> None:
+    decayed = Practice(optimizer=lambda: keras.optimizers.AdamW(0.01, weight_decay=0.004))
+    pair = pair_of(decayed, Practice())
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+    change, reading = pair.findings.causes[0].evidence
+    assert (reading.observed, reading.expected) == ("Adam", "AdamW")
+    assert change.observed == change.replayed != change.correct
+
+
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
     def plant(fit: Trace, loop: Trace) -> None:
         after = loop.steps[2].after
@@ -143,3 +154,24 @@ def test_an_optimizer_that_becomes_another_in_the_second_epoch_is_named_there() 
     check_optimizer(pair)
     assert named(pair) == [("optimizer_differs", "custom_loop", STEPS)]
     assert "epsilon=1e-07" in pair.findings.causes[0].fix
+
+
+class OwnAdam(keras.optimizers.Adam):
+    """Adam by another name, or one that goes twice as far."""
+
+    times = 1.0
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, self.times * learning_rate)
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0])
+def test_a_class_of_ones_own_is_told_by_what_it_does(
+    times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OwnAdam, "times", times)
+    pair = pair_of(loop=Practice(optimizer=lambda: OwnAdam(0.01)))
+    check_optimizer(pair)
+    expected = [] if times == 1.0 else [("optimizer_differs", "custom_loop", 0)]
+    assert named(pair) == expected
+    assert not pair.findings.unexplained

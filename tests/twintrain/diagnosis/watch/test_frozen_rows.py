@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from twintrain.diagnosis.watch import frozen_rows
 from twintrain.diagnosis.watch.frozen_rows import MOST_BATCHES, Rows, as_rows, hold, keys_of
 
 X = np.arange(60, dtype="float32").reshape(20, 3)
@@ -25,13 +26,39 @@ def test_rows_are_those_of_the_data_in_its_order_and_batches() -> None:
     assert [len(x) for x, _ in rows.dataset()] == [8, 8, 4]
 
 
-def test_long_data_is_cut_within_a_batch() -> None:
-    long = tf.data.Dataset.range(3000).map(lambda n: tf.cast(n, tf.float32)[None]).batch(9)
-    rows = hold(lambda split: long, "train")
-    assert rows.cut
-    assert MOST_BATCHES * 9 < len(rows) < (MOST_BATCHES + 1) * 9
-    assert len(rows) % 9 != 0
-    assert len(hold(lambda split: long, "train", most=2000)) >= 2000
+def numbers(count: int) -> tf.data.Dataset:
+    return tf.data.Dataset.range(count).map(lambda n: tf.cast(n, tf.float32)[None])
+
+
+@pytest.mark.parametrize(("count", "last"), [(3000, 3), (2997, 0), (2998, 1)])
+def test_long_data_is_cut_as_all_of_it_ends(count: int, last: int) -> None:
+    rows = hold(lambda split: numbers(count).batch(9), "train")
+    assert (rows.cut, rows.total) == (True, count)
+    assert len(rows) == MOST_BATCHES * 9 + last
+    assert rows.amount == f"the first {len(rows)} of {count:,} rows"
+
+
+def test_data_that_just_fits_is_not_cut() -> None:
+    rows = hold(lambda split: numbers((MOST_BATCHES + 1) * 9 - 1).batch(9), "train")
+    assert (rows.cut, rows.total) == (False, len(rows))
+    assert len(rows) == (MOST_BATCHES + 1) * 9 - 1
+    assert rows.amount == "296 rows"
+
+
+def test_data_whose_end_is_not_reached_ends_in_a_partial_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frozen_rows, "COUNTING_SECONDS", -1.0)
+    rows = hold(lambda split: numbers(3000).batch(9), "train")
+    assert (rows.cut, rows.total, len(rows)) == (True, None, MOST_BATCHES * 9 + 3)
+    assert rows.amount == "the first 291 rows"
+
+
+def test_more_rows_are_kept_where_they_are_asked_for() -> None:
+    rows = hold(lambda split: numbers(3000).batch(9), "train", most=2000)
+    assert len(rows) >= 2000
+    assert (rows.cut, len(rows) % 9) == (True, 3)
+    assert not hold(lambda split: numbers(3000).batch(9), "train", most=4000).cut
 
 
 def test_static_batches_stay_static() -> None:

@@ -60,6 +60,7 @@ def test_a_loop_is_seen_step_by_step(graph: bool) -> None:
         assert step.applied is not None
         assert step.sources == step.applied.variables == [0, 1, 2, 3]
         assert len(step.losses) == 1
+        assert np.array_equal(step.losses[0].targets, step.element[1])
         assert np.array_equal(step.element[0], step.inputs)
     first, last = trace.steps[0], trace.steps[-1]
     assert all(map(np.array_equal, first.before or [], start))
@@ -151,3 +152,11 @@ def test_a_loss_in_parts_is_one_target_and_a_penalty_on_inputs_none() -> None:
     assert step.target == pytest.approx(float(parts[0] + parts[1]))
     for index, seen in enumerate(step.gradients):
         assert seen == pytest.approx(gradients[0][index] + gradients[1][index])
+
+
+def test_the_buffers_of_shuffles_are_seen() -> None:
+    watch, trace = watched()
+    with watch.on():
+        data_set = ROWS.dataset().shuffle(7).shuffle(buffer_size=tf.constant(30, tf.int64))
+        assert len(list(data_set)) == STEPS
+    assert trace.buffers == [7, 30]

@@ -1,0 +1,35 @@
+"""Rows are recognised in what was fed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twintrain.diagnosis.replay.batch_matching import Register
+from twintrain.diagnosis.watch.frozen_rows import Rows, keys_of
+
+X = np.array([[0], [1], [0], [2], [0]], "float32")
+Y = np.array([0.0, 1, 2, 3, 4], "float32")
+REGISTER = Register(Rows((X, Y), 2, False, keys_of(X)))
+
+
+def found(places: list[list[int]], pulled: bool) -> list[list[int]]:
+    keys = [keys_of(X[batch]) for batch in places]
+    targets = [keys_of(Y[batch]) if pulled else None for batch in places]
+    return [list(rows) for rows in REGISTER.find(keys, targets, len(places) // 2)]
+
+
+def test_equal_inputs_are_told_apart_by_their_targets() -> None:
+    order = [[4, 3], [0, 2], [2, 4], [1, 0]]
+    assert found(order, pulled=True) == order
+
+
+def test_equal_inputs_in_the_order_of_the_data_are_in_order() -> None:
+    order = [[0, 1, 2], [3, 4], [0, 1, 2], [3, 4]]
+    assert found(order, pulled=False) == order
+    part = [[1, 2], [3, 4], [1, 2], [3, 4]]
+    assert found(part, pulled=False) == part
+
+
+def test_rows_that_are_not_in_the_data_are_not_found() -> None:
+    (rows,) = REGISTER.find([keys_of(X + 7)], [None], 1)
+    assert list(rows) == [-1] * 5
