@@ -158,7 +158,7 @@ def test_two_tapes_and_two_optimizers_make_one_step() -> None:
     assert first.target == pytest.approx(float(np.mean(np.square(np.asarray(first.outputs) - X))))
     assert first.applied is not None
     assert first.applied.variables == [0, 1, 2, 3]
-    assert [part.variables for part in first.applied.parts] == [[2, 3], [0, 1]]
+    assert [part.variables for part in first.applied.parts] == [[0, 1], [2, 3]]
     assert all(map(np.array_equal, first.applied.gradients, first.gradients))
     assert all(map(np.array_equal, first.after or [], second.before or []))
 
