@@ -1,6 +1,7 @@
 """Correct loops in many styles: none of them may be accused of anything.
 
-Every fifth is diagnosed here, and one whose variables are mirrored; all of them in `benchmarks/diagnosis.py`, which takes minutes.
+Every seventh is diagnosed here, and some that ask for more of the watch; all of them in
+`benchmarks/diagnosis.py`, which takes minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from tests.diagnosed import Diagnoses
 
 HERE = Path(__file__).parent
 FILES = sorted(path for path in HERE.glob("*.py") if path.stem not in ("__init__", "test_correct"))
-CHOSEN = sorted({*FILES[::5], HERE / "mirrored_strategy.py"})
+MORE = ("mirrored_strategy", "rows_a_multiple_of_the_batch", "stateful_gru_fixed_batch")
+CHOSEN = sorted({*FILES[::7], *(HERE / f"{name}.py" for name in MORE)})
 
 
 @pytest.fixture(scope="module")
