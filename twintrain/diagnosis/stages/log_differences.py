@@ -34,12 +34,13 @@ from twintrain.diagnosis.stages.reported import Figures, Reported
 from twintrain.diagnosis.stages.same_training import other_evaluation, other_training
 
 _DEFINITION = "metric_definition_differs"
+_RESET = "metrics_not_reset"
 # Per way of averaging, its pitfalls.
 _IDS = {
     BATCHES: ("metric_batch_average",),
     LAST: ("last_batch_logged",),
-    RUNNING: ("metrics_not_reset",),
-    RUNNING_BATCHES: ("metrics_not_reset", "metric_batch_average"),
+    RUNNING: (_RESET,),
+    RUNNING_BATCHES: (_RESET, "metric_batch_average"),
     AFTER: ("loss_before_update",),
     OF_RUNNING: (_DEFINITION,),
     BY_ROWS: (_DEFINITION,),
@@ -214,7 +215,8 @@ class Differences:
             correct: what it should be, epoch by epoch.
             fix: what to do, unless the catalogue's words do.
         """
-        epoch = _first_apart(reported.series, correct, FIGURE)
+        # Beside another way of averaging, the first epoch differs too, but not for want of a reset.
+        epoch = 1 if id_ == _RESET else _first_apart(reported.series, correct, FIGURE)
         evidence = by_replay(
             f"{reported.name} of epoch {epoch + 1} {said}",
             _at(reported.series, epoch),

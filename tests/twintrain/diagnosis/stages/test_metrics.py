@@ -80,6 +80,19 @@ def test_another_way_of_averaging_is_named_and_replayed(
     assert float(evidence.correct) != pytest.approx(float(evidence.observed), rel=2e-4)
 
 
+def test_two_ways_at_once_show_in_the_epochs_of_each() -> None:
+    def series(trace: Trace) -> list[float]:
+        targets = [step.target or 0.0 for step in trace.steps]
+        return [float(np.mean(targets[:STEPS])), float(np.mean(targets))]
+
+    pair = logged(series)
+    check_metrics(pair)
+    assert named(pair) == [
+        ("metrics_not_reset", "custom_loop", 2 * STEPS - 1),
+        ("metric_batch_average", "custom_loop", STEPS - 1),
+    ]
+
+
 def test_a_way_that_both_sides_use_is_no_difference() -> None:
     def plant(fit: Trace, loop: Trace) -> None:
         fit.log, loop.log = {"loss": by_batches(fit)}, {"loss": by_batches(loop)}
