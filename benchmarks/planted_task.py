@@ -143,8 +143,11 @@ def shuffled(
 ) -> tf.data.Dataset:
     """Rows in a new order every epoch, batched as before unless told otherwise."""
     sizes = [rows_in(element) for element in ds]
-    count, size = sum(sizes), sizes[0]
-    return ds.unbatch().shuffle(buffer or count, seed=7).batch(batch or size, drop_remainder=drop)
+    count, size = sum(sizes), batch or sizes[0]
+    found = ds.unbatch().shuffle(buffer or count, seed=7).batch(size, drop_remainder=drop)
+    # Of a data set of unknown length, `fit` counts more updates than there are batches.
+    batches = count // size if drop else -(-count // size)
+    return found.apply(tf.data.experimental.assert_cardinality(batches))
 
 
 def rows_in(element: Any) -> int:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.twintrain.diagnosis.traces import pair_of
 from twintrain.diagnosis.budget import Budget
 from twintrain.diagnosis.longer_runs import PLAIN, Long, read_graphs, run_longer
 from twintrain.diagnosis.replay.early_stopping import EPOCHS
+from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP
 from twintrain.diagnosis.watch.user_module import UserCodeError, subject_of
@@ -118,3 +120,18 @@ def test_code_that_raises_as_it_is_is_the_users() -> None:
 
     with as_found(), pytest.raises(UserCodeError, match=LOOP):
         run(raising)
+
+
+def test_updates_that_fit_counts_too_many_are_told() -> None:
+    with as_found():
+        adam = loop(lambda epoch: 1.0, graph=False)
+        runs = run(adam, fit_of_unknown_length)
+    pair = pair_of()
+    check_graphs(pair, runs.readings, runs.apart)
+    (said,) = pair.findings.differing
+    assert "keras_fit counts 6 updates in its first epoch, which has 5 batches" in said
+
+
+def fit_of_unknown_length(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    return model.fit(ds.unbatch().batch(16), epochs=epochs, verbose=0)

@@ -83,13 +83,12 @@ class Findings:
         self._add(Look(what=what, compared=False, said=why, open=open_))
 
     def _add(self, look: Look) -> None:
-        """Add a look; what was looked at once more counts as it was seen then, but what was left
-        open by each side is told of both.
-        """
+        """Add a look, once; what could not be compared at first, and was then, was compared."""
         self.looks = [
             other
             for other in self.looks
-            if other.what != look.what or (other.open and look.open and other.said != look.said)
+            if other != look
+            and not (look.compared and other.what == look.what and not other.compared)
         ]
         self.looks.append(look)
 

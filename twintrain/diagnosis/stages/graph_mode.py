@@ -156,12 +156,28 @@ def check_graphs(pair: Pair, readings: dict[str, GraphReading], apart: Parting |
             )
         elif reading.explained:
             _name(pair, side, reading)
+        elif (more := _counted_more(reading)) is not None:
+            pair.findings.differing.append(
+                f"{side} counts {more[0]} updates in its first epoch, which has {more[1]} batches: "
+                "Keras runs a part of one more step at the end of a data set whose length it does "
+                "not know. ds.apply(tf.data.experimental.assert_cardinality(batches)) tells it"
+            )
         elif reading.apart is not None:
             pair.findings.differing.append(
                 f"{side} trains otherwise in tf.function than as plain Python "
                 f"({reading.apart.describe()}), and no Python value that was frozen gives that"
             )
     return True
+
+
+def _counted_more(reading: GraphReading) -> tuple[int, int] | None:
+    """Updates counted in the first epoch by a graph and as plain Python, where these are not the
+    same.
+    """
+    if reading.eager is None or not reading.graph.counts or not reading.eager.counts:
+        return None
+    graph, plain = reading.graph.counts[0], reading.eager.counts[0]
+    return (graph, plain) if graph > plain else None
 
 
 def _note_failure(pair: Pair, side: str, reading: GraphReading) -> None:

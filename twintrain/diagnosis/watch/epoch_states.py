@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, dataset_iterator, family, wrapped
-from twintrain.diagnosis.watch.trace import Arrays, snapshot
+from twintrain.diagnosis.watch.trace import Arrays, snapshot, value_of
 
 
 class Milestones:
@@ -28,6 +28,8 @@ class Milestones:
         model: the one that was trained.
         states: all of its variables at the start and after each epoch.
         kept: what it ended with.
+        counts: updates the optimizer the model was compiled with had counted at each of these;
+            empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
         stopped: after `most` epochs; what it ended with is not what it would have kept.
     """
@@ -36,6 +38,7 @@ class Milestones:
         self.model = model
         self.states: list[Arrays] = []
         self.kept: Arrays = []
+        self.counts: list[int] = []
         self.calls = 0
         self.stopped = False
         self._most = most
@@ -106,6 +109,13 @@ class Milestones:
             now = _values(model)
             if not any(_same(now, state, model) for state in states):
                 states.append(now)
+                self._count(model)
+
+    def _count(self, model: keras.Model) -> None:
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None and model is self.model:
+            with tf.init_scope():
+                self.counts.append(int(value_of(optimizer.iterations)))
 
 
 def _values(model: keras.Model) -> Arrays:
