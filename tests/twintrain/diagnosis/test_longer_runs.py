@@ -132,6 +132,20 @@ def test_updates_that_fit_counts_too_many_are_told() -> None:
     assert "keras_fit counts 6 updates in its first epoch, which has 5 batches" in said
 
 
+def test_updates_that_are_counted_for_nothing_are_no_difference() -> None:
+    with as_found():
+        runs = run(loop(lambda epoch: 1.0), fit_of_unknown_length_by_descent)
+    pair = pair_of()
+    check_graphs(pair, runs.readings, runs.apart)
+    assert runs.apart is None
+    assert not pair.findings.differing
+
+
 def fit_of_unknown_length(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
     model.compile(keras.optimizers.Adam(0.1), "mse")
+    return model.fit(ds.unbatch().batch(16), epochs=epochs, verbose=0)
+
+
+def fit_of_unknown_length_by_descent(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
+    model.compile(keras.optimizers.SGD(0.1), "mse")
     return model.fit(ds.unbatch().batch(16), epochs=epochs, verbose=0)

@@ -156,7 +156,7 @@ def check_graphs(pair: Pair, readings: dict[str, GraphReading], apart: Parting |
             )
         elif reading.explained:
             _name(pair, side, reading)
-        elif (more := _counted_more(reading)) is not None:
+        elif reading.apart is not None and (more := _counted_more(reading)) is not None:
             pair.findings.differing.append(
                 f"{side} counts {more[0]} updates in its first epoch, which has {more[1]} batches: "
                 "Keras runs a part of one more step at the end of a data set whose length it does "
