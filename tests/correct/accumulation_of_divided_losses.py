@@ -29,7 +29,10 @@ def keras_fit(model, ds, epochs):
         optimizer=keras.optimizers.SGD(0.2, momentum=0.5, gradient_accumulation_steps=4),
         loss="sparse_categorical_crossentropy",
     )
-    return model.fit(ds.unbatch().shuffle(192, seed=1).batch(16), epochs=epochs, verbose=0)
+    # Of a data set of unknown length, fit would count an update too many in every epoch.
+    known = tf.data.experimental.assert_cardinality(sum(1 for _ in ds))
+    data = ds.unbatch().shuffle(192, seed=1).batch(16).apply(known)
+    return model.fit(data, epochs=epochs, verbose=0)
 
 
 def custom_loop(model, ds, epochs):
