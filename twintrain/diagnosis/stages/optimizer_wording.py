@@ -40,7 +40,7 @@ def schedule_written(schedule: keras.optimizers.schedules.LearningRateSchedule) 
     name = type(schedule).__name__
     try:
         config = schedule.get_config()
-    except NotImplementedError:
+    except Exception:  # of a schedule of the user's own; what is found is named all the same
         return f"{name}(...)"
     arguments = ", ".join(
         f"{key}={_literal(value)}"

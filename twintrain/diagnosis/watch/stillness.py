@@ -121,9 +121,9 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield from replacements
     for owner in (tf.random, random_ops):
         prefix = "" if owner is tf.random else "random_"
-        yield owner, f"{prefix}normal", _normal
+        yield owner, f"{prefix}normal", _normal_by(tf.random.stateless_normal)
         yield owner, f"{prefix}uniform", _uniform
-        yield owner, "truncated_normal", _truncated_normal
+        yield owner, "truncated_normal", _normal_by(tf.random.stateless_truncated_normal)
     yield tf.random, "categorical", _categorical
     yield keras.random.SeedGenerator, "next", _same_seed
 
@@ -143,26 +143,20 @@ def _replaced(owner: Any, name: str, new: Callable[..., Any]) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-def _normal(
-    shape: Any,
-    mean: Any = 0.0,
-    stddev: Any = 1.0,
-    dtype: Any = tf.float32,
-    seed: Any = None,
-    name: str | None = None,
-) -> Any:
-    return tf.random.stateless_normal(shape, _SEED, mean, stddev, dtype)
+def _normal_by(stateless: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands for a normal draw: the stateless one, seeded alike each time."""
 
+    def draw(
+        shape: Any,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        dtype: Any = tf.float32,
+        seed: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        return stateless(shape, _SEED, mean, stddev, dtype)
 
-def _truncated_normal(
-    shape: Any,
-    mean: Any = 0.0,
-    stddev: Any = 1.0,
-    dtype: Any = tf.float32,
-    seed: Any = None,
-    name: str | None = None,
-) -> Any:
-    return tf.random.stateless_truncated_normal(shape, _SEED, mean, stddev, dtype)
+    return draw
 
 
 def _uniform(
