@@ -266,7 +266,9 @@ def _compare_graphs(pair: Pair, runs: Long) -> None:
             f"run as they are on {len(runs.subject.train)} rows, {runs.apart.describe()}"
         )
     epochs = f"{said_epochs(runs)} of {runs.steps} steps"
-    if any(reading.calls for reading in runs.readings.values()):
+    if any(look.open for look in pair.findings.looks):
+        pair.findings.compared("runs as they are", epochs)
+    elif any(reading.calls for reading in runs.readings.values()):
         plain = f"held against plain Python in {runs.plain} of them"
         pair.findings.compared("tf.function", f"{epochs}, {plain}")
     else:

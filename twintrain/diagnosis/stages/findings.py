@@ -83,12 +83,14 @@ class Findings:
         self._add(Look(what=what, compared=False, said=why, open=open_))
 
     def _add(self, look: Look) -> None:
-        """Add a look, once; what could not be compared at first, and was then, was compared."""
+        """Add a look, once; what could not be compared at first, and was then, was compared. What
+        was left open stays so.
+        """
         self.looks = [
             other
             for other in self.looks
             if other != look
-            and not (look.compared and other.what == look.what and not other.compared)
+            and (other.compared or other.open or not look.compared or other.what != look.what)
         ]
         self.looks.append(look)
 

@@ -181,6 +181,10 @@ def _counted_more(reading: GraphReading) -> tuple[int, int] | None:
 
 
 def _note_failure(pair: Pair, side: str, reading: GraphReading) -> None:
+    if reading.calls and reading.eager is None and not reading.error:
+        pair.findings.not_compared(
+            "tf.function", f"{side} did not come to its end as plain Python in time", open_=True
+        )
     if reading.error and not reading.explained:
         last = reading.error.strip().splitlines()[-1]
         pair.findings.not_compared(

@@ -60,10 +60,14 @@ def test_what_is_looked_at_again_is_told_as_it_was_seen_then() -> None:
     findings.not_compared("logs", "batches come in another order", open_=False)
     findings.compared("logs", "loss")
     findings.compared("logs", "loss")
+    findings.not_compared("tf.function", "raises as plain Python", open_=True)
+    findings.compared("tf.function", "24 epochs")
     for side in ("keras_fit", "custom_loop"):
         findings.not_compared("epochs", f"{side} was stopped", open_=True)
     assert [(look.what, look.said) for look in findings.looks] == [
         ("logs", "loss"),
+        ("tf.function", "raises as plain Python"),
+        ("tf.function", "24 epochs"),
         ("epochs", "keras_fit was stopped"),
         ("epochs", "custom_loop was stopped"),
     ]

@@ -130,6 +130,15 @@ def test_a_graph_that_is_another_training_unexplained_is_never_identical() -> No
     assert "custom_loop trains otherwise in tf.function" in pair.findings.differing[0]
 
 
+def test_plain_python_that_does_not_end_in_time_leaves_the_comparison_open() -> None:
+    pair = pair_of()
+    cut = read_graph(LOOP, GRAPH, lambda side, manner: None, 1e-6, 0)
+    check_graphs(pair, {FIT: same(), LOOP: cut}, None)
+    (look,) = pair.findings.looks
+    assert (look.compared, look.open) == (False, True)
+    assert look.said == "custom_loop did not come to its end as plain Python in time"
+
+
 def test_plain_python_that_raises_leaves_the_comparison_open() -> None:
     pair = pair_of()
     raising = GraphReading(GRAPH, 3, error="Traceback\nValueError: no")
