@@ -52,7 +52,7 @@ class Look(BaseModel):
     """One thing that was compared between the sides, or was not.
 
     Attributes:
-        what: 'batches', 'steps', 'epochs', 'tf.function', 'logs', 'evaluation', 'end of run'.
+        what: 'steps', 'epochs', 'tf.function', 'logs', 'evaluation', 'end of run' and the like.
         compared: whether it was.
         said: how much of it was, or why it was not.
         open: it was not, and the sides may differ in it: the verdict cannot be 'identical'.
