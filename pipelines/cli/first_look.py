@@ -13,12 +13,12 @@ import importlib.machinery
 import importlib.util
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 from twintrain.data import idx
 from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, LABEL
 from twintrain.errors import TwintrainError
+from twintrain.problems.bound_names import OPEN, names_bound_by
 from twintrain.problems.find import MODELS, check_label_names, model_function
 from twintrain.recipe.recipe import Recipe
 
@@ -154,15 +154,5 @@ def names_bound_in(path: Path) -> frozenset[str] | None:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    names = frozenset(name for node in ast.walk(tree) for name in _bound_by(node))
-    return None if names & {"*", "__getattr__"} else names
-
-
-def _bound_by(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            yield node.name
-        case ast.Name(ctx=ast.Store()):
-            yield node.id
-        case ast.alias():
-            yield (node.asname or node.name).partition(".")[0]
+    names = names_bound_by(tree)
+    return None if names & OPEN else names

@@ -22,7 +22,6 @@ import numpy as np
 
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.longer_runs import (
-    SHORT,
     Long,
     only_on_little_data,
     read_graphs,
@@ -161,13 +160,31 @@ def _diagnose(
     budget = Budget(deadline, report)
     with budget.phase(READING):
         subject = subject_of(functions, namespace)
+    return diagnose_subject(subject, budget)
+
+
+def diagnose_subject(
+    subject: Subject, budget: Budget, known: Callable[[Pair], None] = lambda pair: None
+) -> Diagnosis:
+    """Diagnose two sides.
+
+    Args:
+        subject: the sides.
+        budget: the time there is.
+        known: adds to the findings what was seen of the code before; called once both sides were
+            watched.
+
+    Raises:
+        TwintrainError: a side makes no step that could be seen.
+        UserCodeError: its code raised.
+    """
     # First as they are: what fails here is the code's own fault.
     runs = run_longer(subject, budget)
     if runs is not None:
         runs = read_graphs(runs, budget)
         subject = subject.watched_frozen(runs.frozen)
     try:
-        result = _compare(subject, runs, budget)
+        result = _compare(subject, runs, budget, known)
     except UserCodeError as error:
         if runs is None:
             raise
@@ -175,7 +192,9 @@ def _diagnose(
     return result.model_copy(update={"seconds": budget.spent, "phases": dict(budget.phases)})
 
 
-def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
+def _compare(
+    subject: Subject, runs: Long | None, budget: Budget, known: Callable[[Pair], None]
+) -> Diagnosis:
     """Watch both sides, and look at every stage."""
     try:
         once, twice = _watch(subject, budget)
@@ -193,6 +212,7 @@ def _compare(subject: Subject, runs: Long | None, budget: Budget) -> Diagnosis:
         if all(trace.complete for traces in again for trace in traces.values()):
             once, twice = again
             pair = _pair_of(once, twice, whole)
+    known(pair)
     if runs is not None:
         _compare_graphs(pair, runs)
     with budget.phase("replaying the steps"):
@@ -281,7 +301,7 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     if runs is None:
         why = "a side did not end a longer run in the time it was given"
         findings.not_compared("tf.function, end of run", why, open_=True)
-    elif runs.epochs == SHORT:
+    elif runs.cut_short:
         why = "a side does not run on little data for many epochs"
         findings.not_compared("end of run", why, open_=True)
     else:

@@ -52,6 +52,7 @@ class Long:
     epochs: int
     graphs: dict[str, Milestones]
     test: Rows | None
+    cut_short: bool = False
     readings: dict[str, GraphReading] = field(default_factory=dict)
     apart: Parting | None = None
     plain: int = 0
@@ -78,14 +79,17 @@ def run_longer(subject: Subject, budget: Budget) -> Long | None:
     """
     test = subject.test.shortened(FEW_TEST_ROWS, shuffled_targets=True) if subject.test else None
     few = subject.varied(subject.train.shortened(FEW_ROWS, shuffled_targets=False), test)
-    attempts = [(few, EPOCHS), (subject, SHORT)]
+    most = subject.most_epochs or EPOCHS
+    attempts = [(few, min(EPOCHS, most)), (subject, min(SHORT, most))]
     for tried, epochs in attempts:
         try:
-            return _run(tried, epochs, budget)
+            found = _run(tried, epochs, budget)
+            return found and replace(found, cut_short=tried is not few)
         except UserCodeError as error:
             failure = error
     if subject.cut:
-        return _run(subject.whole(), SHORT, budget)
+        found = _run(subject.whole(), min(SHORT, most), budget)
+        return found and replace(found, cut_short=True)
     raise failure
 
 

@@ -29,23 +29,27 @@ def name_epochs(
     asked: tuple[int, ...],
     observed: tuple[int, ...],
     expected: tuple[int, ...],
+    fix: str = "",
 ) -> None:
     """Name `epochs_differ`.
 
     Args:
         pair: findings go here.
         at_fault: the side that trains for another number of epochs.
-        asked: numbers of epochs the side was asked for, each in another run.
+        asked: numbers of epochs the side was asked for, each in another run; none where it trains
+            for a number of its own.
         observed: those it trained.
         expected: those the other side trained.
+        fix: what to do, where nothing was asked for.
     """
     told = " and ".join(map(str, asked))
+    quantity = f"epochs trained when asked for {told}" if asked else "epochs"
     pair.findings.name_cause(
         "epochs_differ",
         at_fault,
         None,
-        by_reading(f"epochs trained when asked for {told}", _said(observed), _said(expected)),
-        fix=f"Train for the epochs that are asked for: {told}, not {_said(observed)}.",
+        by_reading(quantity, _said(observed), _said(expected)),
+        fix=fix or f"Train for the epochs that are asked for: {told}, not {_said(observed)}.",
     )
 
 

@@ -36,6 +36,8 @@ class Rows:
         keys: per row, what it is recognised by.
         cut: the user's data goes on behind these rows.
         total: rows of the user's data; None where it goes on for longer than it was counted.
+        inputs_at, targets_at: places in the user's data where inputs and targets stood; None where
+            both are the first rows, in order.
     """
 
     element: Any
@@ -44,6 +46,15 @@ class Rows:
     keys: list[bytes]
     cut: bool = False
     total: int | None = None
+    inputs_at: np.ndarray | None = None
+    targets_at: np.ndarray | None = None
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the inputs and the targets stood in the user's data."""
+        first = np.arange(len(self))
+        inputs = first if self.inputs_at is None else self.inputs_at
+        return inputs, inputs if self.targets_at is None else self.targets_at
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -73,21 +84,27 @@ class Rows:
         if self.fixed or len(self) % self.batch == 0:
             count = max(batch, count - count % batch)
         element = keras.tree.map_structure(lambda a: a[:count], self.element)
+        inputs, targets = (at[:count] for at in self.places)
         if shuffled_targets and isinstance(element, tuple) and len(element) > 1:
             order = np.random.default_rng(0).permutation(count)
+            targets = targets[order]
             element = (
                 element[0],
                 keras.tree.map_structure(lambda a: a[order], element[1]),
                 *element[2:],
             )
-        return Rows(element, batch, self.fixed, self.keys[:count])
+        return Rows(
+            element, batch, self.fixed, self.keys[:count], inputs_at=inputs, targets_at=targets
+        )
 
     def reordered(self) -> tuple[Rows, np.ndarray]:
         """The same rows at other places, and which of these rows stands at each."""
         order = np.roll(np.arange(len(self)), self.batch + self.batch // 2 + 1)
         element = keras.tree.map_structure(lambda a: a[order], self.element)
         keys = [self.keys[i] for i in order]
-        return Rows(element, self.batch, self.fixed, keys, self.cut, self.total), order
+        inputs, targets = (at[order] for at in self.places)
+        moved = Rows(element, self.batch, self.fixed, keys, self.cut, self.total, inputs, targets)
+        return moved, order
 
     def part(self, number: int) -> Any:
         """Inputs (0), targets (1) or weights (2) of all rows, None where there are none."""
@@ -166,13 +183,13 @@ def _joined(batches: list[Any], static: bool, behind: int | None) -> Rows:
     element = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     total = None if behind is None else _rows_in(element) + behind
     if behind != 0:
-        rows = _cut(_rows_in(element), size, static, total)
+        rows = rows_to_keep(_rows_in(element), size, static, total)
         element = keras.tree.map_structure(lambda a: a[:rows], element)
     inputs = element[0] if isinstance(element, tuple) else element
     return Rows(element, size, static, keys_of(inputs), behind != 0, total)
 
 
-def _cut(rows: int, size: int, static: bool, total: int | None) -> int:
+def rows_to_keep(rows: int, size: int, static: bool, total: int | None) -> int:
     """How many rows to keep of data that goes on.
 
     They end as all of the data does: with a partial batch of as many rows, or with a full batch.

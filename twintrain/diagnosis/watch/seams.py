@@ -42,9 +42,28 @@ class Nesting:
         self._depth -= 1
 
 
+class _Suspension:
+    """Whether seams look away just now."""
+
+    depth = 0
+
+
 @contextmanager
-def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None]:
-    """Let `seam(original, *arguments)` stand for a method of a class, until the context ends.
+def suspended() -> Iterator[None]:
+    """Let all seams look away within this context: methods are what they were."""
+    _Suspension.depth += 1
+    try:
+        yield
+    finally:
+        _Suspension.depth -= 1
+
+
+@contextmanager
+def wrapped(
+    owner: type, method: str, seam: Callable[..., Any], always: bool = False
+) -> Iterator[None]:
+    """Let `seam(original, *arguments)` stand for a method of a class, until the context ends; while
+    seams are `suspended`, only if it is to stand there `always`.
 
     What `original` raises passes through. What the seam itself raises becomes a `WatchError`, lest
     it be taken for a failure of the code under watch.
@@ -61,6 +80,8 @@ def wrapped(owner: type, method: str, seam: Callable[..., Any]) -> Iterator[None
 
     @functools.wraps(original)
     def wrapper(*arguments: Any, **named: Any) -> Any:
+        if _Suspension.depth and not always:
+            return original(*arguments, **named)
         try:
             return seam(called, *arguments, **named)
         except Exception as error:

@@ -74,6 +74,7 @@ class Subject:
         train, test: the data, held still.
         frozen: sides whose graphs go on with Python values that have changed since; they are
             watched so, too.
+        most_epochs: that both sides can be asked for; None for any number.
     """
 
     functions: dict[str, Callable[..., Any]]
@@ -81,6 +82,7 @@ class Subject:
     train: Rows
     test: Rows | None
     frozen: frozenset[str] = frozenset()
+    most_epochs: int | None = None
 
     @property
     def cut(self) -> bool:
@@ -116,7 +118,7 @@ class Subject:
         Raises:
             UserCodeError: it raised, or its model is not a Keras model.
         """
-        _seed()
+        seed_all()
         model = self._model()
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
         started = time.monotonic()
@@ -128,10 +130,10 @@ class Subject:
             if side in self.frozen:
                 stack.enter_context(Freezing().on())
             # Not the one of build_model: a model built anew must get weights of its own.
-            _seed(seed + 1)
+            seed_all(seed + 1)
             try:
                 with alarm(seconds + 2):
-                    returned = self.functions[side](model, self.train.dataset(), epochs)
+                    returned = self._train(side, model, epochs)
                 trace.complete = True
             except Enough:
                 trace.note = f"stopped after the {most} steps it was given"
@@ -158,7 +160,7 @@ class Subject:
         Raises:
             UserCodeError: it raised.
         """
-        _seed()
+        seed_all()
         model = self._model()
         _nudge(model, manner.nudge)
         milestones = Milestones(model, manner.most)
@@ -170,10 +172,10 @@ class Subject:
                 tf.config.run_functions_eagerly(True)
             if manner.freezing is not None:
                 stack.enter_context(manner.freezing.on())
-            _seed(SEED + 1)
+            seed_all(SEED + 1)
             try:
                 with alarm(seconds):
-                    returned = self.functions[side](model, self.train.dataset(), epochs)
+                    returned = self._train(side, model, epochs)
             except Enough:
                 if not milestones.stopped:
                     return None
@@ -181,6 +183,10 @@ class Subject:
                 raise UserCodeError(side, user_traceback(error)) from None
         milestones.end(_unpack(returned)[0])
         return milestones
+
+    def _train(self, side: str, model: keras.Model, epochs: int) -> Any:
+        """Let a side train; what it returns."""
+        return self.functions[side](model, self.train.dataset(), epochs)
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
         """The same functions on other data."""
@@ -244,7 +250,7 @@ def subject_of(functions: dict[str, Callable[..., Any]], namespace: dict[str, An
     """
     for name, parameters in _WANTED.items():
         _check(name, functions.get(name), parameters)
-    _seed()
+    seed_all()
     try:
         train = hold(functions["make_dataset"], "train")
         test = hold(functions["make_dataset"], "test")
@@ -300,7 +306,8 @@ def user_traceback(error: BaseException) -> str:
     return head + "".join(traceback.format_exception_only(error))
 
 
-def _seed(seed: int = SEED) -> None:
+def seed_all(seed: int = SEED) -> None:
+    """Seed Python, NumPy, TensorFlow and Keras."""
     keras.utils.set_random_seed(seed)
 
 

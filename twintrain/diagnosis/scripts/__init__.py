@@ -1,0 +1,1 @@
+"""Diagnosis of scripts and notebooks as they are, without four functions in them."""

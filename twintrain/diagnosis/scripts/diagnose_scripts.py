@@ -1,0 +1,133 @@
+"""Diagnosis of scripts and notebooks: finds their trainings, and lets the stages look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
+from twintrain.diagnosis.diagnose import diagnose_subject
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.scripts.known import tell_what_was_seen
+from twintrain.diagnosis.scripts.lookout import Lookout, Seen
+from twintrain.diagnosis.scripts.program import Program
+from twintrain.diagnosis.scripts.script_rows import feed_of
+from twintrain.diagnosis.scripts.script_subject import (
+    Part,
+    ScriptSubject,
+    build_with,
+    read_rows,
+)
+from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of
+from twintrain.diagnosis.watch.process_state import as_found
+from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
+from twintrain.diagnosis.watch.user_module import UserCodeError, seed_all, user_traceback
+from twintrain.errors import TwintrainError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Lines that somebody chose, where a program trains more than twice."""
+
+    fit: int | None = None
+    loop: int | None = None
+
+    def of(self, side: str) -> int | None:
+        """The line for a side."""
+        return self.fit if side == FIT else self.loop
+
+
+def diagnose_scripts(
+    programs: Sequence[Program],
+    choice: Choice = Choice(),
+    deadline: float = DEADLINE,
+    report: Report = lambda line: None,
+) -> Diagnosis:
+    """Diagnose one program that trains twice, or two that train once each, `fit` first.
+
+    Args:
+        programs: to be run, from their start again and again.
+        choice: of lines, where a program trains more often.
+        deadline: seconds after which what has not ended by itself is stopped.
+        report: hears what is being done.
+
+    Raises:
+        TwintrainError: they do not train, or it is not clear which trainings are meant.
+        UserCodeError: their code raised.
+    """
+    with as_found():
+        budget = Budget(deadline, report)
+        seen = {}
+        for program in programs:
+            with budget.phase(f"running {Path(program.name).name} for a first look"):
+                seen[program.name] = _look(program)
+        report(READING)
+        parts = _parts(programs, seen, choice)
+        subject = subject_of_parts(parts, budget)
+        return diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, parts))
+
+
+def subject_of_parts(parts: dict[str, Part], budget: Budget) -> ScriptSubject:
+    """The two sides, with the rows they are to get."""
+    with budget.phase(READING):
+        feed = feed_of([(part.training, part.seen) for part in parts.values()])
+        train, test = read_rows(parts, feed)
+    first = parts.get(FIT) or parts[LOOP]
+    functions = {"build_model": build_with(first.training.model)}
+    own = [part.training.own_epochs for part in parts.values()]
+    known = [epochs for epochs in own if epochs is not None]
+    return ScriptSubject(
+        functions,
+        {},
+        train,
+        test,
+        most_epochs=min(known, default=None),
+        parts=parts,
+        feed=feed,
+    )
+
+
+def _look(program: Program) -> Seen:
+    seed_all()
+    with as_found():
+        seen = Lookout(program).look()
+    if seen.failure is not None and not (seen.fits or seen.steps):
+        raise UserCodeError(program.name, user_traceback(seen.failure)) from None
+    return seen
+
+
+def _parts(
+    programs: Sequence[Program], seen: dict[str, Seen], choice: Choice
+) -> dict[str, Part]:
+    """The two trainings to compare, by side."""
+    found = {program.name: trainings_of(seen[program.name]) for program in programs}
+    parts = {}
+    for number, side in enumerate(SIDES):
+        program = programs[min(number, len(programs) - 1)]
+        trainings = found[program.name]
+        chosen = choose(trainings, side, choice.of(side), program.name)
+        if chosen is None:
+            raise TwintrainError(*_lacking(program, seen[program.name], trainings, side))
+        others = [training for training in trainings if training is not chosen]
+        parts[side] = Part(program, chosen, others, seen[program.name])
+    return parts
+
+
+def _lacking(
+    program: Program, seen: Seen, trainings: Sequence[Training], side: str
+) -> tuple[str, str]:
+    """What to say of a program without a training of a side."""
+    what = "no call of fit" if side == FIT else "no loop of its own"
+    known = "; ".join(training.describe() for training in trainings) or "nothing that trains"
+    if seen.failure is not None:
+        return (
+            f"{program.name} raised before all of its trainings were seen: {seen.failure!r}.",
+            "Mend it, or leave out what raises.",
+        )
+    if seen.untracked and side == LOOP:
+        return (
+            f"{program.name} trains variables that no Keras model has.",
+            "A keras.Model can be watched; tf.Module and bare variables cannot.",
+        )
+    return f"{program.name} has {what}; seen: {known}.", "Name a file that has both, or two files."

@@ -1,0 +1,20 @@
+"""Where in a program something happens: the innermost of its frames."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+
+from twintrain.diagnosis.scripts.loop_marks import Key
+
+
+def place_in(folder: Path) -> Key:
+    """File and line of the innermost frame whose file is in a folder; ('', 0) where none is."""
+    frame: FrameType | None = sys._getframe(1)
+    prefix = f"{folder}/"
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(prefix):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return "", 0

@@ -1,0 +1,100 @@
+"""A notebook's code as one Python text, and where each of its lines stood."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twintrain.errors import TwintrainError
+
+# Cell magics whose cell is ordinary Python below the first line.
+_TRANSPARENT = {"time", "timeit", "capture", "prun", "memit"}
+_MAGIC = re.compile(r"^\s*[%!]|^\s*\w+\s*=\s*[!%]|^\s*[\w.]+\?{1,2}\s*$")
+
+
+@dataclass(frozen=True)
+class NotebookCode:
+    """The code cells of a notebook, one below the other.
+
+    Attributes:
+        text: Python; what was left out is `pass`.
+        cells: per line of the text, number of its code cell and of its line there, both from 1.
+        left_out: magics and shell commands, as they stood.
+    """
+
+    text: str
+    cells: tuple[tuple[int, int], ...]
+    left_out: tuple[str, ...] = field(default=())
+
+
+def read_notebook(path: Path) -> NotebookCode:
+    """Read a notebook of format 3 or 4.
+
+    Raises:
+        TwintrainError: it is not one, or holds no Python.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        cells = _cells(content)
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise TwintrainError(
+            f"{path} is not a notebook: {type(error).__name__}: {error}.",
+            "Save it again from Jupyter, or export it as a Python script.",
+        ) from None
+    language = _language(content)
+    if language != "python":
+        raise TwintrainError(f"{path} is a notebook of {language}.", "Name one of Python.")
+    lines: list[str] = []
+    places: list[tuple[int, int]] = []
+    left_out: list[str] = []
+    for number, cell in enumerate(cells, start=1):
+        for row, line in enumerate(_python(cell, left_out), start=1):
+            lines.append(line)
+            places.append((number, row))
+    return NotebookCode("\n".join(lines) + "\n", tuple(places), tuple(left_out))
+
+
+def _cells(content: dict[str, Any]) -> list[str]:
+    """The sources of the code cells."""
+    cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
+    sources = [
+        cell["source"] if "source" in cell else cell["input"]
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]
+    return ["".join(source) for source in sources]
+
+
+def _language(content: dict[str, Any]) -> str:
+    metadata = content.get("metadata", {})
+    found = metadata.get("kernelspec", {}).get("language")
+    found = found or metadata.get("language_info", {}).get("name")
+    return str(found or "python").lower()
+
+
+def _python(cell: str, left_out: list[str]) -> list[str]:
+    """The lines of a cell with what is no Python left out; as many lines as before."""
+    lines = cell.splitlines()
+    first = next((i for i, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        return lines
+    head = lines[first].strip()
+    if head.startswith("%%"):
+        left_out.append(head)
+        name = head[2:].split(" ")[0]
+        if name not in _TRANSPARENT:
+            return ["" for _ in lines]
+        lines[first] = ""
+    return [_without_magic(line, left_out) for line in lines]
+
+
+def _without_magic(line: str, left_out: list[str]) -> str:
+    if not _MAGIC.match(line):
+        return line
+    left_out.append(line.strip())
+    indent = line[: len(line) - len(line.lstrip())]
+    assigned = re.match(r"^\s*(\w+)\s*=", line)
+    return f"{indent}{assigned.group(1)} = []" if assigned else f"{indent}pass"

@@ -1,0 +1,170 @@
+"""Somebody's script as a program that can be run again and again in this process, from its start
+each time.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import io
+import linecache
+import os
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twintrain.diagnosis.scripts.loop_marks import HOOK, marked
+from twintrain.diagnosis.scripts.loops import Loops
+from twintrain.diagnosis.scripts.source import Source, read
+
+
+class Finished(BaseException):
+    """Raised inside a program when what follows need not be seen."""
+
+
+class AsksForInputError(Exception):
+    """The program waits for somebody to type."""
+
+
+@dataclass
+class Program:
+    """A script.
+
+    Attributes:
+        source: it.
+        path: the file to be run; of a notebook, its code written to a file.
+        arguments: `sys.argv` behind the name.
+        code: compiled, loops marked; by file.
+    """
+
+    source: Source
+    path: Path
+    arguments: Sequence[str] = ()
+    _code: dict[str, types.CodeType] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is run."""
+        return self.path.parent
+
+    @property
+    def name(self) -> str:
+        """As it was named."""
+        return str(self.source.path)
+
+    def compiled(self, path: Path) -> types.CodeType:
+        """The code of one of its files, loops marked.
+
+        Raises:
+            TwintrainError: it does not parse.
+        """
+        name = str(path)
+        if name not in self._code:
+            tree = marked(read(path).tree, name)
+            self._code[name] = compile(tree, name, "exec", dont_inherit=True)
+        return self._code[name]
+
+    def run(self, loops: Loops) -> dict[str, Any]:
+        """Run it from its start to its end, or until `Finished` is raised.
+
+        Returns:
+            Its globals; also where it was left by `Finished`.
+
+        Raises:
+            Exception: whatever it raises.
+        """
+        module = types.ModuleType("__main__")
+        module.__file__ = str(self.path)
+        namespace = vars(module)
+        namespace |= {HOOK: loops, "display": _ignored, "get_ipython": _ignored}
+        with self._as_main(module, loops), contextlib.suppress(Finished, SystemExit):
+            exec(self.compiled(self.path), namespace)  # noqa: S102 - it is what the user asked for
+        return namespace
+
+    @contextmanager
+    def _as_main(self, module: types.ModuleType, loops: Loops) -> Iterator[None]:
+        """The surroundings that a script expects: arguments, folder, modules beside it."""
+        before = dict(sys.modules)
+        main, argv, folder = sys.modules["__main__"], sys.argv, Path.cwd()
+        with ExitStack() as stack:
+            stack.enter_context(_replaced(builtins, "input", _asked))
+            stack.enter_context(_replaced(os, "_exit", _left))
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            finder = _Finder(self, loops)
+            sys.meta_path.insert(0, finder)
+            stack.callback(sys.meta_path.remove, finder)
+            sys.modules["__main__"] = module
+            sys.argv = [str(self.path), *self.arguments]
+            os.chdir(self.folder)
+            sys.path.insert(0, str(self.folder))
+            try:
+                yield
+            finally:
+                sys.path.remove(str(self.folder))
+                os.chdir(folder)
+                sys.argv, sys.modules["__main__"] = argv, main
+                self._forget_modules(before)
+                linecache.checkcache()
+
+    def _forget_modules(self, before: dict[str, types.ModuleType]) -> None:
+        """Modules beside the script are loaded anew with each run."""
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name not in before and file and Path(file).is_relative_to(self.folder):
+                del sys.modules[name]
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads the modules beside a script with their loops marked."""
+
+    def __init__(self, program: Program, loops: Loops) -> None:
+        self._program, self._loops = program, loops
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        folders = [str(self._program.folder)] if path is None else list(path)
+        spec = importlib.machinery.PathFinder.find_spec(name, folders)
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            return None
+        if not Path(spec.origin).is_relative_to(self._program.folder):
+            return None
+        spec.loader = self
+        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        vars(module)[HOOK] = self._loops
+        exec(self._program.compiled(Path(str(module.__file__))), vars(module))  # noqa: S102
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _asked(prompt: object = "") -> str:
+    told = f" ({prompt})" if str(prompt).strip() else ""
+    raise AsksForInputError(f"it asks for input here{told}, and nobody is there to type")
+
+
+def _left(status: int = 0) -> None:
+    raise SystemExit(status)
+
+
+def _ignored(*_: Any, **__: Any) -> Any:
+    return None

@@ -1,0 +1,207 @@
+"""Trainings of scripts as the two sides of a diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from twintrain.diagnosis.scripts.lookout import Seen
+from twintrain.diagnosis.scripts.program import Program
+from twintrain.diagnosis.scripts.same_start import SameStart
+from twintrain.diagnosis.scripts.script_rows import (
+    Feed,
+    rows_from_arrays,
+    rows_from_steps,
+    served,
+    shell,
+    test_arrays,
+)
+from twintrain.diagnosis.scripts.study import Study
+from twintrain.diagnosis.scripts.trainings import Training
+from twintrain.diagnosis.watch.frozen_rows import Rows, hold
+from twintrain.diagnosis.watch.process_state import as_found
+from twintrain.diagnosis.watch.stillness import still
+from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
+from twintrain.diagnosis.watch.user_module import (
+    SEED,
+    Subject,
+    UserCodeError,
+    seed_all,
+    user_traceback,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side: a training of a program.
+
+    Attributes:
+        program: it stands in.
+        training: it.
+        others: the other trainings of that program.
+        seen: all that was seen of it at first.
+    """
+
+    program: Program
+    training: Training
+    others: Sequence[Training]
+    seen: Seen
+
+    def study(
+        self,
+        epochs: int,
+        rows: tuple[Feed, Rows, Rows | None],
+        start: SameStart | None,
+        in_place: Any = None,
+    ) -> Study:
+        """A run of the program for the sake of this training."""
+        feed, train, test = rows
+        return Study(
+            self.program,
+            self.training,
+            self.others,
+            epochs,
+            -(-len(train) // max(1, self.training.batch)),
+            served(feed, train, test),
+            start,
+            lambda: seed_all(SEED + 2),
+            in_place,
+        )
+
+
+@dataclass
+class ScriptSubject(Subject):
+    """The two sides of a diagnosis, from one script or two.
+
+    Attributes:
+        parts: by side.
+        feed: how rows are replaced.
+    """
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    feed: Feed = Feed({}, None, False)
+
+    @property
+    def cut(self) -> bool:
+        """Whether not all of the data is used."""
+        return self.feed.replaceable and super().cut
+
+    def whole(self) -> Subject:
+        """The same on all of the data."""
+        return replace(self, feed=replace(self.feed, replaceable=False))
+
+    def varied(self, train: Rows, test: Rows | None) -> Subject:
+        """The same on other rows, where rows can be replaced; else the same on the same ones."""
+        return replace(self, train=train, test=test) if self.feed.replaceable else self
+
+    def run(self, *arguments: Any, **named: Any) -> Trace:
+        """As of any subject; what was evaluated before the training is left out."""
+        trace = super().run(*arguments, **named)
+        trace.evaluations = [seen for seen in trace.evaluations if seen.position > 0]
+        return trace
+
+    def _train(self, side: str, model: keras.Model, epochs: int) -> Any:
+        part = self.parts[side]
+        start = SameStart(model, parts=len(part.training.models) > 1)
+        study = part.study(epochs, (self.feed, self.train, self.test), start)
+        study.run()
+        return study.log
+
+    def _prepare(self, stack: ExitStack, unshuffled: bool) -> None:
+        stack.enter_context(as_found())
+        if unshuffled:
+            stack.enter_context(still({}))
+
+
+def build_with(model: keras.Model) -> Callable[[], keras.Model]:
+    """What stands for `build_model`: the model that was seen, with the weights it had."""
+    values = [tf.identity(tf.convert_to_tensor(v)) for v in model.variables]
+
+    def build() -> keras.Model:
+        for variable, value in zip(model.variables, values, strict=False):
+            variable.assign(value)
+        return model
+
+    return build
+
+
+def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Rows, Rows | None]:
+    """Read the rows of both splits.
+
+    Raises:
+        UserCodeError: the script raised.
+        TwintrainError: its data cannot be used.
+    """
+    part = parts.get(FIT) or parts[LOOP]
+    training = part.training
+    held = test_arrays([(p.training, p.seen) for p in parts.values()])
+    given = training.fit.given if training.fit is not None else {}
+    x = given.get("x")
+    if training.fit is not None and not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
+        most = None if feed.replaceable else len(x)
+        extra = [given[n] for n in ("y", "sample_weight") if given.get(n) is not None]
+        train = rows_from_arrays((x, *extra), training.batch, most)
+        return train, _test_rows(held, training.batch)
+    return _by_running(part, feed, held)
+
+
+def _test_rows(held: Any, batch: int) -> Rows | None:
+    if held is None:
+        return None
+    if isinstance(held, (tuple, list)):
+        return rows_from_arrays(tuple(held), batch)
+    if isinstance(held, tf.data.Dataset):
+        return hold(lambda split: held, "test")
+    return None
+
+
+def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
+    """Read them by running the program with nothing shuffled up to where `fit` would begin, or the
+    loop for one epoch.
+    """
+    batch = max(1, part.training.batch)
+    total = feed.total or batch
+    expected = shell(total, batch)
+    test = rows_from_arrays(tuple(held), batch) if isinstance(held, (tuple, list)) else None
+    found: dict[str, Rows] = {}
+
+    def read(model: keras.Model, given: dict[str, Any]) -> None:
+        for split, name in (("train", "x"), ("test", "validation_data")):
+            data = given.get(name)
+            if isinstance(data, keras.utils.PyDataset):
+                data = _dataset(data)
+            if isinstance(data, tf.data.Dataset):
+                if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+                    data = data.take(int(given.get("steps_per_epoch") or 1))
+                found[split] = hold(lambda _, data=data: data, split)
+
+    subject = ScriptSubject({}, {}, expected, test, parts={part.training.side: part}, feed=feed)
+    if part.training.fit is not None:
+        seed_all()
+        try:
+            with as_found(), still({}):
+                part.study(1, (feed, expected, test), None, in_place=read).run()
+        except Exception as error:
+            raise UserCodeError(part.program.name, user_traceback(error)) from None
+    else:
+        subject.functions["build_model"] = build_with(part.training.model)
+        trace = subject.run(LOOP, 1, 10**9, 10**4, 120.0, unshuffled=True)
+        found["train"] = rows_from_steps(trace.steps, batch, feed.total)
+    train = found["train"]
+    if len(train) == len(expected):
+        train = replace(train, total=total, cut=len(train) < total)
+        train.inputs_at = train.targets_at = expected.inputs_at
+    return train, found.get("test", test)
+
+
+def _dataset(data: keras.utils.PyDataset) -> tf.data.Dataset:
+    """The batches of a PyDataset as a data set."""
+    batches = [data[index] for index in range(len(data))]
+    rows = keras.tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *batches)
+    size = len(keras.tree.flatten(batches[0])[0])
+    return tf.data.Dataset.from_tensor_slices(rows).batch(size)

@@ -1,0 +1,262 @@
+"""Runs a program for the sake of one of its trainings.
+
+That one is left as it is, but for how long it goes on, the rows it gets and the weights it starts
+from. Other trainings are cut to one step, unseen, and the program ends before the first of them
+that comes after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from twintrain.diagnosis.scripts.entries import Entries, Entry
+from twintrain.diagnosis.scripts.figures import figures_here
+from twintrain.diagnosis.scripts.frames import place_in
+from twintrain.diagnosis.scripts.loop_marks import Key
+from twintrain.diagnosis.scripts.loops import Loops, Pass
+from twintrain.diagnosis.scripts.program import Finished, Program
+from twintrain.diagnosis.scripts.same_start import SameStart
+from twintrain.diagnosis.scripts.served import Served
+from twintrain.diagnosis.scripts.tiny_fit import first_batch, tiny_fit
+from twintrain.diagnosis.scripts.trainings import Section, Training
+from twintrain.diagnosis.watch.seams import Nesting, owner_of, suspended, wrapped
+from twintrain.diagnosis.watch.trace import first_of
+
+# What is called when the studied `fit` begins, in place of it.
+InPlaceOfFit = Callable[[keras.Model, dict[str, Any]], None]
+
+
+class Study:
+    """One run.
+
+    Args:
+        program: to be run.
+        training: the one it is about.
+        others: the other trainings of the program.
+        epochs: to train for.
+        steps: in an epoch, where the items of the loop are steps.
+        served: rows for the program; None to leave it its own.
+        start: hands weights over; None to leave the program its own.
+        began: called when the training begins.
+        in_place: called where `fit` would be, and ends the run.
+
+    Attributes:
+        done: the training came to its end.
+        log: figures it left behind, one per epoch.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        training: Training,
+        others: Sequence[Training],
+        epochs: int,
+        steps: int,
+        served: Served | None,
+        start: SameStart | None,
+        began: Callable[[], None] = lambda: None,
+        in_place: InPlaceOfFit | None = None,
+    ) -> None:
+        self._program, self._training = program, training
+        self._epochs, self._steps = epochs, steps
+        self._served, self._start, self._began = served, start, began
+        self._in_place = in_place
+        self._left = {(s.place, s.ordinal): s for s in training.sections}
+        self._places = {s.place for t in (training, *others) for s in t.sections}
+        self._within: Section | None = None
+        self._other: Pass | None = None
+        self._looking_away = ExitStack()
+        self._loops = Loops(self._may_go_on, self._entered, self._left_loop)
+        self._entries = Entries(program.folder, self._enter)
+        self._layers, self._fits = Nesting(), Nesting()
+        self._calls: Counter[Key] = Counter()
+        self._begun = False
+        self.log: Any = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the training came to its end."""
+        return not self._left and self._within is None
+
+    def run(self) -> None:
+        """Run the program.
+
+        Raises:
+            Exception: it raised before the training had ended.
+        """
+        if self._training.sections[0].repeats == "once":
+            self._within = self._left.pop(next(iter(self._left)))
+            self._begin()
+        try:
+            with self._on():
+                self._program.run(self._loops)
+            if self._within is not None and self._within.repeats == "once":
+                self._within = None
+        except Exception:
+            # What follows may be at odds with what was cut short.
+            if not self.done:
+                raise
+        finally:
+            self._looking_away.close()
+            self._loops.close()
+
+    @contextmanager
+    def _on(self) -> Iterator[None]:
+        model = keras.Model
+        seams = [
+            (owner_of(model, "fit"), "fit", self._fit),
+            (owner_of(model, "evaluate"), "evaluate", self._evaluate),
+            (owner_of(model, "predict"), "predict", self._predict),
+            (keras.layers.Layer, "__call__", self._layer),
+        ]
+        with ExitStack() as stack:
+            stack.enter_context(self._entries.on())
+            for owner, method, seam in seams:
+                stack.enter_context(wrapped(owner, method, seam, always=True))
+            yield
+
+    # Loops.
+
+    def _may_go_on(self, run: Pass) -> bool:
+        section = self._within
+        if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
+            if section.repeats == "epochs":
+                return run.items < self._epochs
+            return section.repeats != "steps" or run.items < self._epochs * self._steps
+        return self._other is None or run.items < 1
+
+    def _entered(self, run: Pass) -> None:
+        if run.key not in self._places:
+            return
+        section = self._left.pop((run.key, run.ordinal), None)
+        if section is not None:
+            self._look_again()
+            self._within = section
+            self._begin()
+        elif self._within is None:
+            self._begin_other()
+            self._other = run
+            self._looking_away.enter_context(suspended())
+
+    def _left_loop(self, run: Pass) -> None:
+        section = self._within
+        if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
+            self._keep_figures(run.items)
+            self._within = None
+        elif run is self._other:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._other = None
+        self._looking_away.close()
+
+    def _begin(self) -> None:
+        """The training begins, or goes on with another of its parts."""
+        if not self._begun:
+            self._begun = True
+            self._began()
+
+    def _begin_other(self) -> None:
+        """Another training begins.
+
+        Raises:
+            Finished: the one under study is over.
+        """
+        if self.done:
+            raise Finished
+
+    def _keep_figures(self, epochs: int) -> None:
+        self.log = figures_here(self._program.folder, epochs)
+
+    # Keras.
+
+    def _fit(self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any) -> Any:
+        given = _named(original, model, arguments, named)
+        place = place_in(self._program.folder)
+        self._calls[place] += 1
+        _ = self._loops.chain  # forgets loops that were left, and ends what depends on them
+        section = self._left.pop((place, self._calls[place]), None)
+        if section is None and self._within is None:
+            self._begin_other()
+            with suspended(), self._fits:
+                return tiny_fit(original, model, given)
+        if section is not None:
+            self._look_again()
+            first = int(given.get("initial_epoch", 0) or 0)
+            given["epochs"] = first + self._epochs
+        if self._served is not None:
+            given = self._served.given(given)
+        if self._in_place is not None:
+            self._in_place(model, given)
+            raise Finished
+        if section is not None:
+            self._within = section
+            self._begin()
+        if self._start is not None:
+            self._start.start(model, first_batch(given).get("x") if not model.built else None)
+        with self._fits:
+            history = original(model, **given)
+        if section is not None:
+            self._within = None
+            self.log = history
+        return history
+
+    def _evaluate(
+        self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        given = _named(original, model, arguments, named)
+        if not self._fits.outermost:
+            return original(model, **given)
+        if self._within is None and not self.done:
+            with suspended(), self._fits:
+                return original(model, **first_batch(given))
+        if self._served is not None:
+            given = self._served.evaluated(given)
+        with self._fits:
+            return original(model, **given)
+
+    def _predict(
+        self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        """Predictions of any number of rows go with the rows they are of: not cut, and not seen
+        outside of the training.
+        """
+        if self._within is not None:
+            return original(model, *arguments, **named)
+        eager = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(False)
+        try:
+            with suspended():
+                return original(model, *arguments, **named)
+        finally:
+            tf.config.run_functions_eagerly(eager)
+
+    def _layer(
+        self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        trains = self._within is not None and self._start is not None
+        if trains and self._layers.outermost and isinstance(layer, keras.Model):
+            if self._start is not None:
+                self._start.start(layer, first_of(layer, arguments, named))
+        with self._layers:
+            return original(layer, *arguments, **named)
+
+    def _enter(self, entry: Entry, arrays: Any) -> Any:
+        return arrays if self._served is None else self._served.arrays(entry, arrays)
+
+
+def _named(
+    original: Callable[..., Any], model: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
+    """Arguments by name, the model left out."""
+    given = dict(inspect.signature(original).bind(model, *arguments, **named).arguments)
+    given.pop("self", None)
+    given |= given.pop("kwargs", {})
+    return given

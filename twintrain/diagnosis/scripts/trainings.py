@@ -1,0 +1,254 @@
+"""What a program trains: which of its lines are one training, which of them is `fit`'s, and which
+of its loops counts epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import keras
+
+from twintrain.diagnosis.scripts.entries import Entry, rows_of
+from twintrain.diagnosis.scripts.loop_marks import Key
+from twintrain.diagnosis.scripts.loops import Pass
+from twintrain.diagnosis.scripts.lookout import FitSeen, Seen, StepSeen
+from twintrain.diagnosis.watch.trace import FIT, LOOP
+from twintrain.errors import TwintrainError
+
+# What the items of the loop are, or what is repeated.
+Repeats = Literal["fit", "epochs", "steps", "once"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a program that trains.
+
+    Attributes:
+        place: the call of `fit`, or the loop over epochs (over steps where there is none).
+        ordinal: which time the program comes there, from 1.
+        repeats: 'fit': its argument tells the epochs; 'epochs': each item of the loop is one;
+            'steps': each item of the loop is a step; 'once': it is gone through once.
+        own: epochs (steps, where these are repeated) in the program itself; None where that is not
+            known beforehand.
+    """
+
+    place: Key
+    ordinal: int
+    repeats: Repeats
+    own: int | None
+
+
+@dataclass
+class Training:
+    """One training.
+
+    Attributes:
+        side: 'keras_fit' or 'custom_loop'.
+        model: trained by it, first if there are several.
+        sections: its parts, in order.
+        lines: of its calls of `fit`, or of its gradients.
+        feeds: where its rows entered; empty where that is not known.
+        held_out: where its validation rows entered.
+        batch: rows in its first batch.
+        fit: its first call of `fit`, if it has one.
+        again: how often the program comes there again, with other models.
+    """
+
+    side: str
+    model: keras.Model
+    sections: list[Section]
+    lines: list[Key]
+    feeds: frozenset[Entry] = frozenset()
+    held_out: frozenset[Entry] = frozenset()
+    batch: int = 0
+    fit: FitSeen | None = None
+    again: int = 0
+    models: list[keras.Model] = field(default_factory=list)
+
+    @property
+    def line(self) -> int:
+        """Its first line."""
+        return min(section.place[1] for section in self.sections)
+
+    @property
+    def own_epochs(self) -> int | None:
+        """Epochs the program itself asks for, over all sections."""
+        found = [s.own if s.repeats in ("fit", "epochs") else None for s in self.sections]
+        known = [one for one in found if one is not None]
+        return sum(known) if len(known) == len(found) else None
+
+    def describe(self) -> str:
+        """In a few words."""
+        what = "fit" if self.side == FIT else "a loop"
+        if self.side == LOOP and self.fit is not None:
+            what = "fit with a train_step of its own"
+        return f"{what} at line {self.line}"
+
+
+def trainings_of(seen: Seen) -> list[Training]:
+    """All trainings of a program, in order."""
+    by_fit = _of_fits(seen)
+    return _merged([*by_fit, *_of_steps(seen, seen.steps)])
+
+
+def _of_fits(seen: Seen) -> list[Training]:
+    found = []
+    for call in seen.fits:
+        side = LOOP if call.own_step else FIT
+        section = _fit_section(call, seen.fits)
+        training = Training(side, call.model, [section], [call.place], call.feeds, call.held_out)
+        training.fit, training.models = call, [call.model]
+        training.batch = call.batch
+        found.append(training)
+    return found
+
+
+def _fit_section(call: FitSeen, calls: Sequence[FitSeen]) -> Section:
+    """`fit` in a loop that goes on with the same model is one training of as many epochs."""
+    epochs = int(call.given.get("epochs", 1)) - int(call.given.get("initial_epoch", 0) or 0)
+    around = call.chain[-1] if call.chain else None
+    if around is not None and epochs == 1:
+        here = [c for c in calls if around in c.chain]
+        if len(here) > 1 and all(c.model is call.model for c in here):
+            return Section(around.key, around.ordinal, "epochs", around.own)
+    return Section(call.place, call.ordinal, "fit", epochs)
+
+
+def _of_steps(seen: Seen, steps: Iterable[StepSeen]) -> list[Training]:
+    groups: dict[object, list[StepSeen]] = {}
+    most = max((rows_of(arrays) or 0 for arrays in seen.arrays.values()), default=0)
+    full = {id(step) for step in steps if _is_full(step, seen.steps, most)}
+    for step in steps:
+        around = _around(step, seen.steps, id(step) in full)
+        groups.setdefault(around[0] if around else step.place, []).append(step)
+    return [_of_group(group, seen, full) for group in groups.values()]
+
+
+def _of_group(group: list[StepSeen], seen: Seen, full: set[int]) -> Training:
+    first = group[0]
+    around = _around(first, seen.steps, id(first) in full)
+    if around is None:
+        section = Section(first.place, 1, "once", 1)
+    else:
+        run, repeats = around
+        section = Section(run.key, run.ordinal, repeats, run.own)
+    models = list({id(step.model): step.model for step in group}.values())
+    lines = sorted({step.place for step in group})
+    feeds = frozenset().union(*(step.feeds for step in group))
+    return Training(
+        LOOP, first.model, [section], lines, feeds, batch=first.rows, models=models
+    )
+
+
+def _around(
+    step: StepSeen, steps: Sequence[StepSeen], full: bool
+) -> tuple[Pass, Repeats] | None:
+    """The loop that counts the epochs of a step, or else its steps; None outside of any loop."""
+    chain = [run for run, _ in step.chain]
+    if not chain:
+        return None
+    if full:
+        return chain[-1], "epochs"
+    over_data = next((i for i, run in enumerate(chain) if run.over_data), None)
+    if over_data is not None:
+        return (chain[over_data - 1], "epochs") if over_data else (chain[0], "once")
+    if _steps_in_an_item(step, steps) > 1:
+        return chain[-1], "epochs"  # a comprehension or a function goes through the batches
+    if len(chain) > 1:
+        return chain[-2], "epochs"
+    return chain[-1], "steps"
+
+
+def _steps_in_an_item(step: StepSeen, steps: Sequence[StepSeen]) -> int:
+    """Steps from the same line in one item of the innermost loop."""
+    innermost = step.chain[-1]
+    return sum(
+        other.place == step.place and bool(other.chain) and other.chain[-1] == innermost
+        for other in steps
+    )
+
+
+def _is_full(step: StepSeen, steps: Sequence[StepSeen], most: int) -> bool:
+    """Whether a step takes all rows: the same ones as every other one of its loop."""
+    if not step.chain or step.rows < most or step.rows < 2:
+        return False
+    run = step.chain[-1][0]
+    others = [s for s in steps if s.chain and s.chain[-1][0] is run and s.place == step.place]
+    return len(others) > 1 and len({other.digest for other in others}) == 1
+
+
+def _merged(found: list[Training]) -> list[Training]:
+    """Trainings of one model are one; the same place with other models is the same training again."""
+    by_model: list[Training] = []
+    for training in found:
+        same = next(
+            (
+                other
+                for other in by_model
+                if other.side == training.side and _share(other, training)
+            ),
+            None,
+        )
+        if same is None:
+            by_model.append(training)
+            continue
+        same.sections += [s for s in training.sections if s not in same.sections]
+        same.lines = sorted({*same.lines, *training.lines})
+        same.feeds |= training.feeds
+        same.held_out |= training.held_out
+    kept: list[Training] = []
+    for training in by_model:
+        places = [section.place for section in training.sections]
+        same = next(
+            (
+                other
+                for other in kept
+                if other.side == training.side
+                and [section.place for section in other.sections] == places
+            ),
+            None,
+        )
+        if same is None:
+            kept.append(training)
+        else:
+            same.again += 1
+    return kept
+
+
+def _share(one: Training, other: Training) -> bool:
+    ids = {id(model) for model in one.models}
+    return any(id(model) in ids for model in other.models)
+
+
+def choose(
+    found: list[Training], side: str, line: int | None, name: str
+) -> Training | None:
+    """The training of a side; None where there is none.
+
+    Args:
+        found: all trainings of a program.
+        side: 'keras_fit' or 'custom_loop'.
+        line: that somebody chose; None where nobody did.
+        name: of the program.
+
+    Raises:
+        TwintrainError: there are several, or none at that line.
+    """
+    flag = "--fit" if side == FIT else "--loop"
+    candidates = [training for training in found if training.side == side]
+    if line is not None:
+        chosen = [t for t in candidates if line in {t.line, *(at for _, at in t.lines)}]
+        if len(chosen) == 1:
+            return chosen[0]
+        known = ", ".join(training.describe() for training in candidates) or "none"
+        raise TwintrainError(
+            f"{name} has no such training at line {line}.", f"Choose {flag} from: {known}."
+        )
+    if len(candidates) > 1:
+        known = "; ".join(training.describe() for training in candidates)
+        lines = " or ".join(f"{flag} {training.line}" for training in candidates)
+        raise TwintrainError(f"{name} trains more than once: {known}.", f"Choose with {lines}.")
+    return candidates[0] if candidates else None
+
