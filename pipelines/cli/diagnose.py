@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand
 
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
-from pipelines.cli.first_look import names_bound_in
 from twintrain.diagnosis.budget import DEADLINE
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
     from twintrain.diagnosis.result import Diagnosis
+    from twintrain.diagnosis.worker import Task
 
+# Where the context of the command keeps the arguments behind `--`.
+SCRIPT_ARGUMENTS = "twintrain.script_arguments"
 EXAMPLE = """
-The module defines four functions, and is run as it is:
+Takes what people have, and runs it as it is, on a copy of the folder it is in:
+
+    twintrain diagnose train.py                      # fit and a loop of your own in one script
+    twintrain diagnose keras_version.py tf_version.py
+    twintrain diagnose notebook.ipynb
+    twintrain diagnose train.py -- --epochs 50       # behind --: the script's own arguments
+
+The code is run: name only files that you would run yourself. Its trainings are cut to a few hundred
+steps, its data to the first rows; both sides get the same weights before their first step.
+
+For experts, a module of four functions says by itself what is what:
 
     def build_model(): ...                      # a keras.Model
     def make_dataset(split): ...                # "train" or "test": a batched tf.data.Dataset
@@ -30,31 +45,51 @@ Both trainers may return nothing, a model, a log, or (model, log).
 
 Exit codes: 0 identical, in all that was compared; 4 causes found; 5 unknown: they differ and
 nothing known explains how, or not all could be compared; 3 the code could not be run; 2 the message
-tells what to mend (no such file, a missing function); 1 Twintrain itself failed. With --json,
+tells what to mend (no such file, nothing that trains); 1 Twintrain itself failed. With --json,
 standard output is one JSON object in each of these cases.
-Example:  twintrain diagnose my_training.py --json
 """
 REPORT_IT = "This is a fault of Twintrain, not of the code; please report it with the lines above."
-# What the module defines, and how each is called.
-FUNCTIONS = {
-    "build_model": "build_model()",
-    "make_dataset": "make_dataset(split)",
-    "keras_fit": "keras_fit(model, ds, epochs)",
-    "custom_loop": "custom_loop(model, ds, epochs)",
-}
+class ScriptCommand(TyperCommand):
+    """A command whose arguments behind `--` are those of a script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split the arguments; the script's are kept in the context."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[SCRIPT_ARGUMENTS] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(
-        "diagnose", help=f"Name the reason why a custom loop and fit differ.\n\n\b{EXAMPLE}"
+        "diagnose",
+        cls=ScriptCommand,
+        help=f"Name the reason why a custom loop and fit differ.\n\n\b{EXAMPLE}",
     )(diagnose)
     app.command("pitfalls")(pitfalls)
 
 
 def diagnose(
-    module: Annotated[Path, typer.Argument(help="A Python file with the four functions.")],
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE [FILE] [-- ARGUMENTS]",
+            help="A script or notebook with both trainings; or two, the one that calls fit first; "
+            "or a module of four functions.",
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
+    fit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Line of the fit to take, where a script has several."),
+    ] = None,
+    loop: Annotated[
+        int | None,
+        typer.Option(min=1, help="Line of the loop to take, where a script has several."),
+    ] = None,
     step: Annotated[
         int | None, typer.Option(min=1, help="Print every tensor compared in this step.")
     ] = None,
@@ -66,11 +101,25 @@ def diagnose(
             "counted. What was cut off makes the verdict unknown.",
         ),
     ] = DEADLINE,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=1, help="GiB that the code may take; all but a tenth by default."),
+    ] = None,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
     from twintrain.diagnosis.show import show, show_step
+    from twintrain.diagnosis.worker import Task
 
-    found = _found(module, deadline, as_json)
+    task = Task(
+        files=files,
+        arguments=ctx.meta.get(SCRIPT_ARGUMENTS, []),
+        fit=fit,
+        loop=loop,
+        deadline=deadline,
+        here=Path.cwd(),
+        memory=_memory() if memory is None else int(memory * 2**30),
+    )
+    found = _found(task, as_json)
     if as_json:
         typer.echo(found.model_dump_json(indent=1, exclude=set() if step else {"tables"}))
     else:
@@ -81,13 +130,25 @@ def diagnose(
     raise typer.Exit(OF_VERDICT[found.verdict])
 
 
-def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
+def _memory() -> int | None:
+    """Bytes a diagnosis may take by default: nine tenths of what is free."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    told = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return int(0.9 * max([free, *told]))
+
+
+def _found(task: Task, as_json: bool) -> Diagnosis:
     """The diagnosis, with its progress shown; a failure is shown too, and ends the command."""
+    from twintrain.diagnosis.scripts.source import look
     from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, run
 
     progress = Console(stderr=True, highlight=False)
     try:
-        _look(module)
+        look(task.files)
         with progress.status("starting TensorFlow") as status:
 
             def report(line: str) -> None:
@@ -95,7 +156,7 @@ def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
                 if not progress.is_terminal:
                     typer.echo(line, err=True)
 
-            return run(module, deadline, report)
+            return run(task, report)
     except TwintrainError as error:
         raise _failed(ExitCode.MEND, as_json, error.problem, error.remedy) from None
     except CodeFailedError as error:
@@ -118,27 +179,6 @@ def _failed(
     else:
         _show_failure(Console(stderr=True, highlight=False), problem, remedy, traceback)
     return typer.Exit(code)
-
-
-def _look(module: Path) -> None:
-    """See that the file is there and has the four functions, before TensorFlow is started.
-
-    Raises:
-        TwintrainError: it has not.
-    """
-    if not module.is_file():
-        raise TwintrainError(
-            f"There is no file {module}.",
-            f"Name a Python module with {', '.join(FUNCTIONS)}; `twintrain diagnose --help` shows "
-            "one.",
-        )
-    known = names_bound_in(module)
-    missing = [name for name in FUNCTIONS if known is not None and name not in known]
-    if missing:
-        raise TwintrainError(
-            f"{module} has no function {', '.join(missing)}.",
-            f"Add {', '.join(FUNCTIONS[name] for name in missing)}.",
-        )
 
 
 def _show_failure(console: Console, problem: str, remedy: str, traceback: str) -> None:

@@ -1,4 +1,4 @@
-"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker REQUEST`, progress on
+"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker FOLDER`, progress on
 its standard output.
 
 A process of its own, because the user's code may change global state, hang in C++ or be killed, and
@@ -7,6 +7,7 @@ because its chatter does not belong on the terminal.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,8 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from twintrain.diagnosis.budget import READING
+from pydantic import BaseModel
+
+from twintrain.diagnosis.budget import DEADLINE, READING
 from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.scripts.workplace import Copies
 from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import replace_text
 
@@ -29,6 +33,8 @@ from twintrain.processes.replacing import replace_text
 IMPORTING = 600.0
 # Seconds beyond the deadline after which the process is killed.
 GRACE = 60.0
+# Seconds between two looks at the process.
+LOOKING_AFTER = 0.2
 # Characters of its log that are shown where it failed.
 LOG_TAIL = 2000
 
@@ -60,76 +66,114 @@ class DiagnosisFailedError(Exception):
         self.problem, self.log = problem, log
 
 
-def run(module: Path, deadline: float, report: Callable[[str], None]) -> Diagnosis:
-    """Diagnose a module in a process of its own.
+class Task(BaseModel):
+    """What is to be diagnosed.
+
+    Attributes:
+        files: a module of four functions, or one or two scripts or notebooks.
+        arguments: of the scripts.
+        fit, loop: lines that were chosen, where a script trains more than twice.
+        deadline: seconds.
+        here: the folder the command is given in.
+        memory: bytes that the process may take; None for any number.
+    """
+
+    files: list[Path]
+    arguments: list[str] = []
+    fit: int | None = None
+    loop: int | None = None
+    deadline: float = DEADLINE
+    here: Path = Path()
+    memory: int | None = None
+
+
+def run(task: Task, report: Callable[[str], None]) -> Diagnosis:
+    """Diagnose in a process of its own, on a copy of the folder the code lies in.
 
     Raises:
         CodeFailedError: its code raised, or did not end even when it was stopped.
         TwintrainError: its code is not what can be diagnosed.
         DiagnosisFailedError: the diagnosis failed, or its process was killed.
     """
-    with tempfile.TemporaryDirectory(prefix="twintrain-") as folder:
+    with tempfile.TemporaryDirectory(prefix="twintrain-", ignore_cleanup_errors=True) as folder:
         outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
         with log.open("wb") as file:
-            child = _start(module, outcome, deadline, file)
-        follower = _Follower(child, deadline + GRACE, report)
+            child = _start(task, Path(folder), file)
+        follower = _Follower(child, task.deadline + GRACE, report, task.memory)
         follower.follow()
         if outcome.exists():
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
         if follower.stopped:
-            raise CodeFailedError(
-                f"The code did not come back. {follower.times()}",
-                "It may wait for input or for more data; allow it more time with --deadline.",
-                "",
-            )
+            raise CodeFailedError(*follower.stopped, "")
         tail = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
         ended = signal.strsignal(-child.returncode) if child.returncode < 0 else child.returncode
         raise DiagnosisFailedError(f"The diagnosis ended early ({ended}). {follower.times()}", tail)
 
 
-def _start(module: Path, outcome: Path, deadline: float, log: IO[bytes]) -> subprocess.Popen[str]:
-    name = "twintrain.diagnosis.worker"
-    command = [sys.executable, "-m", name, str(module), str(outcome), str(deadline)]
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
+def _start(task: Task, folder: Path, log: IO[bytes]) -> subprocess.Popen[str]:
+    (folder / "task.json").write_text(task.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-m", "twintrain.diagnosis.worker", str(folder)]
+    quiet = {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+    }
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **quiet}, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env={**os.environ, **quiet},
+        text=True,
+        # What the code starts is ended with it.
+        start_new_session=True,
     )
 
 
 class _Follower:
-    """Passes on what a process says, and kills it where it does not come back.
+    """Passes on what a process says, and kills it where it does not come back or takes too much.
 
     Args:
         child: the process.
         seconds: that it may take from when the module has been imported.
         report: hears each line.
+        memory: bytes it may take; None for any number.
 
     Attributes:
-        stopped: it was killed for the time it took.
+        stopped: why it was killed, and what to do; empty where it was not.
     """
 
     def __init__(
-        self, child: subprocess.Popen[str], seconds: float, report: Callable[[str], None]
+        self,
+        child: subprocess.Popen[str],
+        seconds: float,
+        report: Callable[[str], None],
+        memory: int | None,
     ) -> None:
-        self.stopped = False
-        self._child, self._seconds, self._report = child, seconds, report
+        self.stopped: tuple[str, ...] = ()
+        self._child, self._report, self._memory = child, report, memory
+        self._seconds = seconds
+        self._until = time.monotonic() + IMPORTING
         self._phases: list[tuple[str, float]] = [("starting TensorFlow", time.monotonic())]
-        self._timer = self._alarm(IMPORTING)
+        self._over = threading.Event()
 
     def follow(self) -> None:
         """Until the process ends."""
+        watching = threading.Thread(target=self._watch, daemon=True)
+        watching.start()
         try:
             for line in self._child.stdout or ():
                 if line.strip():
                     self._phases.append((line.strip(), time.monotonic()))
                     self._report(line.strip())
                 if line.startswith(READING):
-                    self._timer.cancel()
-                    self._timer = self._alarm(self._seconds)
+                    self._until = time.monotonic() + self._seconds
             self._child.wait()
         finally:
-            self._timer.cancel()
-            self._child.kill()
+            self._over.set()
+            self._kill()
 
     def times(self) -> str:
         """How long each phase took."""
@@ -140,15 +184,37 @@ class _Follower:
         ]
         return "; ".join(took) + "."
 
-    def _alarm(self, seconds: float) -> threading.Timer:
-        timer = threading.Timer(seconds, self._kill)
-        timer.daemon = True
-        timer.start()
-        return timer
+    def _watch(self) -> None:
+        while not self._over.wait(LOOKING_AFTER):
+            if time.monotonic() > self._until:
+                self.stopped = (
+                    f"The code did not come back. {self.times()}",
+                    "It may wait for input or for more data; allow it more time with --deadline.",
+                )
+            elif self._memory is not None and _memory_of(self._child.pid) > self._memory:
+                self.stopped = (
+                    f"The code took more than the {self._memory / 2**30:.1f} GiB of memory it was "
+                    f"allowed. {self.times()}",
+                    "Let it load less data, or allow it more with --memory.",
+                )
+            if self.stopped:
+                self._kill()
+                return
 
     def _kill(self) -> None:
-        self.stopped = True
+        """Kill the process and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
         self._child.kill()
+
+
+def _memory_of(process: int) -> int:
+    """Bytes of memory a process holds; 0 where the system does not tell."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _read(found: dict[str, str]) -> Diagnosis:
@@ -161,19 +227,16 @@ def _read(found: dict[str, str]) -> Diagnosis:
     return Diagnosis.model_validate(found)
 
 
-def main(module: str, outcome: str, deadline: str) -> None:
+def main(folder: Path) -> None:
     """Diagnose and write the outcome; what is printed is progress."""
-    import tensorflow as tf
-
-    from twintrain.diagnosis.diagnose import diagnose_module
     from twintrain.diagnosis.watch.seams import WatchError
     from twintrain.diagnosis.watch.user_module import UserCodeError
 
-    # Of one device a distribution strategy makes one replica, which trains on whole batches like
-    # any other code.
-    tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
+    report = _reporting()
+    task = Task.model_validate_json((folder / "task.json").read_bytes())
+    copies = Copies(task.files, task.here, folder / "copy")
     try:
-        text = diagnose_module(Path(module), float(deadline), report=print).model_dump_json()
+        text = _diagnosed(task, copies, report).model_dump_json()
     except UserCodeError as error:
         text = json.dumps(
             {"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text}
@@ -183,8 +246,41 @@ def main(module: str, outcome: str, deadline: str) -> None:
     except (Exception, WatchError) as error:
         told = f"Twintrain failed: {type(error).__name__}: {error}"
         text = json.dumps({"failure": told, "log": traceback.format_exc()[-LOG_TAIL:]})
-    replace_text(Path(outcome), text)
+    replace_text(folder / "outcome.json", copies.as_named(text))
+
+
+def _reporting() -> Callable[[str], None]:
+    """What prints progress; whatever else is printed, also by processes that the code starts, goes
+    where errors go.
+    """
+    progress = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return lambda line: print(line, file=progress)
+
+
+def _diagnosed(task: Task, copies: Copies, report: Callable[[str], None]) -> Diagnosis:
+    """The diagnosis of files, by functions or as scripts."""
+    import tensorflow as tf
+
+    from twintrain.diagnosis.diagnose import diagnose_module
+    from twintrain.diagnosis.scripts.diagnose_scripts import Choice, diagnose_scripts
+    from twintrain.diagnosis.scripts.program import Program
+    from twintrain.diagnosis.scripts.source import look
+
+    # Of one device a distribution strategy makes one replica, which trains on whole batches like
+    # any other code.
+    tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
+    sources = look(task.files)
+    if sources[0].is_functions:
+        os.chdir(copies.roots[0])
+        sys.path.insert(0, str(copies.roots[0]))
+        return diagnose_module(copies.files[0], task.deadline, report=report)
+    programs = [
+        Program(source, path, root, task.arguments)
+        for source, path, root in zip(sources, copies.files, copies.roots, strict=True)
+    ]
+    return diagnose_scripts(programs, Choice(task.fit, task.loop), task.deadline, report=report)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(Path(sys.argv[1]))

@@ -40,19 +40,15 @@ class Program:
     Attributes:
         source: it.
         path: the file to be run; of a notebook, its code written to a file.
+        folder: where it is run, and all of its own code lies.
         arguments: `sys.argv` behind the name.
-        code: compiled, loops marked; by file.
     """
 
     source: Source
     path: Path
+    folder: Path
     arguments: Sequence[str] = ()
     _code: dict[str, types.CodeType] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        """Where it is run."""
-        return self.path.parent
 
     @property
     def name(self) -> str:
@@ -103,11 +99,13 @@ class Program:
             sys.modules["__main__"] = module
             sys.argv = [str(self.path), *self.arguments]
             os.chdir(self.folder)
-            sys.path.insert(0, str(self.folder))
+            beside = str(self.path.parent)
+            sys.path.insert(0, beside)
             try:
                 yield
             finally:
-                sys.path.remove(str(self.folder))
+                with contextlib.suppress(ValueError):
+                    sys.path.remove(beside)
                 os.chdir(folder)
                 sys.argv, sys.modules["__main__"] = argv, main
                 self._forget_modules(before)
@@ -130,7 +128,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        folders = [str(self._program.folder)] if path is None else list(path)
+        folders = [p or str(Path.cwd()) for p in sys.path] if path is None else list(path)
         spec = importlib.machinery.PathFinder.find_spec(name, folders)
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             return None
