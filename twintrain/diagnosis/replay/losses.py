@@ -147,8 +147,14 @@ def _called(step: Step) -> Declared | None:
 
 def common_losses() -> Iterator[Declared]:
     """What people use most, for a side that declares nothing."""
+    for loss in common_loss_objects():
+        yield declare([loss], [1.0], [()])
+
+
+def common_loss_objects() -> tuple[keras.Loss, ...]:
+    """The losses that people use most."""
     losses = keras.losses
-    for loss in (
+    return (
         losses.SparseCategoricalCrossentropy(),
         losses.SparseCategoricalCrossentropy(from_logits=True),
         losses.CategoricalCrossentropy(),
@@ -158,8 +164,7 @@ def common_losses() -> Iterator[Declared]:
         losses.MeanSquaredError(),
         losses.MeanAbsoluteError(),
         losses.Huber(),
-    ):
-        yield declare([loss], [1.0], [()])
+    )
 
 
 def declare(losses: list[Any], weights: list[float], paths: list[Any]) -> Declared:

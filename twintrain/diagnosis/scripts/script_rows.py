@@ -29,7 +29,8 @@ class Feed:
 
     Attributes:
         bases: what enters where, of both splits.
-        total: training rows of the script.
+        total, test_total: training rows of the script, and rows it holds out; None where that is
+            not known.
         replaceable: rows can be replaced by index, on both sides.
         why_not: in words, where they cannot.
     """
@@ -38,6 +39,7 @@ class Feed:
     total: int | None
     replaceable: bool
     why_not: str = ""
+    test_total: int | None = None
 
 
 def feed_of(parts: list[tuple[Training, Seen]]) -> Feed:
@@ -116,7 +118,7 @@ def _with_test(feed: Feed, parts: list[tuple[Training, Seen]]) -> Feed:
             if known is not None and known.split == "train":
                 return replace(feed, replaceable=False, why_not="both splits have as many rows")
             bases[place] = Base("test", None, 0, count)
-    return replace(feed, bases=bases)
+    return replace(feed, bases=bases, test_total=count)
 
 
 def test_arrays(parts: list[tuple[Training, Seen]]) -> Any:
@@ -197,6 +199,8 @@ def _element(step: Any) -> Any:
 
 def served(feed: Feed, train: Rows, test: Rows | None) -> Served | None:
     """Rows to put in; None where they cannot be replaced."""
-    return Served(feed.bases, train, test) if feed.replaceable else None
+    if not feed.replaceable:
+        return None
+    return Served(feed.bases, train, test, feed.total, feed.test_total)
 
 

@@ -57,6 +57,7 @@ class Part:
         epochs: int,
         rows: tuple[Feed, Rows, Rows | None],
         start: SameStart | None,
+        seed: int = SEED,
         in_place: Any = None,
     ) -> Study:
         """A run of the program for the sake of this training."""
@@ -69,7 +70,7 @@ class Part:
             -(-len(train) // max(1, self.training.batch)),
             served(feed, train, test),
             start,
-            lambda: seed_all(SEED + 2),
+            lambda: seed_all(seed + 1),
             in_place,
         )
 
@@ -105,10 +106,12 @@ class ScriptSubject(Subject):
         trace.evaluations = [seen for seen in trace.evaluations if seen.position > 0]
         return trace
 
-    def _train(self, side: str, model: keras.Model, epochs: int) -> Any:
+    def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         part = self.parts[side]
+        # Data that is drawn by the script is the same in each run; what its training draws is not.
+        seed_all()
         start = SameStart(model, parts=len(part.training.models) > 1)
-        study = part.study(epochs, (self.feed, self.train, self.test), start)
+        study = part.study(epochs, (self.feed, self.train, self.test), start, seed)
         study.run()
         return study.log
 

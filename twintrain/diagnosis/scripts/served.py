@@ -43,11 +43,14 @@ class Served:
     Attributes:
         bases: by file, line and number of rows of what enters; anything else is left as it is.
         train, test: the rows.
+        total, test_total: how many the program has of both splits.
     """
 
     bases: Mapping[Place, Base]
     train: Rows
     test: Rows | None
+    total: int | None
+    test_total: int | None
 
     def arrays(self, entry: Entry, arrays: Any) -> Any:
         """What stands for the arrays of an entry."""
@@ -67,8 +70,9 @@ class Served:
     def given(self, given: dict[str, Any]) -> dict[str, Any]:
         """What stands for the arguments of `fit`: data as arrays is replaced."""
         found = dict(given)
-        if rows_of(given.get("x")) == self.train.total:
-            found |= self._replaced(given, Base("train", None, 0, self.train.total or 0))
+        count = rows_of(given.get("x"))
+        if count is not None and count == self.total:
+            found |= self._replaced(given, Base("train", None, 0, count))
         held = given.get("validation_data")
         if isinstance(held, (tuple, list)):
             found["validation_data"] = self._held_out(tuple(held))
@@ -77,8 +81,8 @@ class Served:
     def evaluated(self, given: dict[str, Any]) -> dict[str, Any]:
         """What stands for the arguments of `evaluate`."""
         count = rows_of(given.get("x"))
-        for split, rows in (("test", self.test), ("train", self.train)):
-            if rows is not None and count is not None and count == rows.total:
+        for split, total in (("test", self.test_total), ("train", self.total)):
+            if count is not None and count == total:
                 return given | self._replaced(given, Base(split, None, 0, count))
         return given
 
@@ -93,7 +97,7 @@ class Served:
 
     def _held_out(self, held: tuple[Any, ...]) -> tuple[Any, ...]:
         count = rows_of(held[0])
-        if self.test is None or count is None or count != self.test.total:
+        if self.test is None or count is None or count != self.test_total:
             return held
         inputs, targets = self._places(Base("test", None, 0, count))
         places = (inputs, targets, inputs)

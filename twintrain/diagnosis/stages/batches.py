@@ -20,6 +20,7 @@ from twintrain.diagnosis.replay.tolerances import (
     TINY_MAGNITUDE,
 )
 from twintrain.diagnosis.stages.findings import by_reading
+from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import rows_to_train_on
@@ -100,6 +101,10 @@ def check_order(pair: Pair) -> bool:
     orders = {side.name: _order(side.stream, side.first_epoch) for side in pair.sides}
     fit, loop = orders[FIT][0], orders[LOOP][0]
     if "unknown" in (fit, loop):
+        if not pair.unshuffled and not same_batches(pair):
+            unknown = " and ".join(name for name, order in orders.items() if order[0] == "unknown")
+            why = f"the rows that {unknown} trains on are not those of the data"
+            pair.findings.not_compared("order of the rows", why, open_=True)
         return False
     if "as given" in (fit, loop) and fit != loop:
         in_order = FIT if fit == "as given" else LOOP
@@ -310,7 +315,7 @@ def _is_random(pair: Pair, side: Side) -> bool:
     """
     moved, order = pair.subject.train.reordered()
     again = pair.subject.varied(moved, pair.subject.test).run(
-        side.name, 1, 0, OTHER_STEPS, OTHER_SECONDS, seed=OTHER_SEED
+        side.name, 1, 0, OTHER_STEPS, OTHER_SECONDS, OTHER_SEED, pair.unshuffled
     )
     rows = read_stream(again.steps, moved, len(again.steps)).rows
     pairs = _same_rows(side.stream, again, rows, order)

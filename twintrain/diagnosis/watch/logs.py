@@ -137,5 +137,5 @@ def _number(value: Any) -> float | None:
         return float(value)
     if isinstance(value, np.ndarray) or tf.is_tensor(value):
         array = np.asarray(value)
-        return float(array) if array.size == 1 and array.dtype.kind in "fiu" else None
+        return float(array.item()) if array.size == 1 and array.dtype.kind in "fiu" else None
     return None

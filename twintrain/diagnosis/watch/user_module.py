@@ -129,11 +129,9 @@ class Subject:
             stack.enter_context(watch.on())
             if side in self.frozen:
                 stack.enter_context(Freezing().on())
-            # Not the one of build_model: a model built anew must get weights of its own.
-            seed_all(seed + 1)
             try:
                 with alarm(seconds + 2):
-                    returned = self._train(side, model, epochs)
+                    returned = self._train(side, model, epochs, seed)
                 trace.complete = True
             except Enough:
                 trace.note = f"stopped after the {most} steps it was given"
@@ -172,10 +170,9 @@ class Subject:
                 tf.config.run_functions_eagerly(True)
             if manner.freezing is not None:
                 stack.enter_context(manner.freezing.on())
-            seed_all(SEED + 1)
             try:
                 with alarm(seconds):
-                    returned = self._train(side, model, epochs)
+                    returned = self._train(side, model, epochs, SEED)
             except Enough:
                 if not milestones.stopped:
                     return None
@@ -184,8 +181,10 @@ class Subject:
         milestones.end(_unpack(returned)[0])
         return milestones
 
-    def _train(self, side: str, model: keras.Model, epochs: int) -> Any:
+    def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         """Let a side train; what it returns."""
+        # Not the one of build_model: a model built anew must get weights of its own.
+        seed_all(seed + 1)
         return self.functions[side](model, self.train.dataset(), epochs)
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
