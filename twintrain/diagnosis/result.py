@@ -88,6 +88,20 @@ class Cause(BaseModel):
     fix: str = ""
 
 
+class Counterpart(BaseModel):
+    """A side that was in no script, and was made from what was seen of the other one.
+
+    Attributes:
+        side: 'keras_fit' or 'custom_loop'.
+        title: says what it is.
+        code: complete Python.
+    """
+
+    side: str
+    title: str
+    code: str
+
+
 class Diagnosis(BaseModel):
     """The outcome.
 
@@ -111,6 +125,7 @@ class Diagnosis(BaseModel):
         tables: per compared step, every tensor.
         seconds: spent.
         phases: seconds per phase.
+        made: the side that was made, where the code had one only.
     """
 
     verdict: Verdict
@@ -128,6 +143,7 @@ class Diagnosis(BaseModel):
     tables: list[list[Difference]]
     seconds: float = 0.0
     phases: dict[str, float] = {}
+    made: Counterpart | None = None
 
     def _repr_html_(self) -> str | None:
         return html_of(self)

@@ -9,8 +9,11 @@ from pathlib import Path
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.diagnose import diagnose_subject
 from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.scripts.known import tell_what_was_seen
+from twintrain.diagnosis.scripts.known import as_seen_alone, tell_what_was_seen
 from twintrain.diagnosis.scripts.lookout import Lookout, Seen
+from twintrain.diagnosis.scripts.made_fit import fit_for
+from twintrain.diagnosis.scripts.made_loop import loop_for
+from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.scripts.program import Program
 from twintrain.diagnosis.scripts.script_rows import feed_of
 from twintrain.diagnosis.scripts.script_subject import (
@@ -18,6 +21,7 @@ from twintrain.diagnosis.scripts.script_subject import (
     ScriptSubject,
     build_with,
     read_rows,
+    watch_alone,
 )
 from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of
 from twintrain.diagnosis.watch.process_state import as_found
@@ -65,7 +69,8 @@ def diagnose_scripts(
         report(READING)
         parts = _parts(programs, seen, choice)
         subject = subject_of_parts(parts, budget)
-        return diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, parts))
+        found = diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, subject))
+        return as_seen_alone(found, subject) if subject.made is not None else found
 
 
 def subject_of_parts(parts: dict[str, Part], budget: Budget) -> ScriptSubject:
@@ -77,15 +82,26 @@ def subject_of_parts(parts: dict[str, Part], budget: Budget) -> ScriptSubject:
     functions = {"build_model": build_with(first.training.model)}
     own = [part.training.own_epochs for part in parts.values()]
     known = [epochs for epochs in own if epochs is not None]
-    return ScriptSubject(
+    subject = ScriptSubject(
         functions,
         {},
         train,
         test,
-        most_epochs=min(known, default=None),
+        most_epochs=min(known) if known else None,
         parts=parts,
         feed=feed,
     )
+    if len(parts) == 1:
+        with budget.phase("making the side that is not there"):
+            subject.made = _made_for(subject, first.training)
+    return subject
+
+
+def _made_for(subject: ScriptSubject, training: Training) -> MadeSide:
+    """The counterpart of the only training there is."""
+    if training.side == FIT and training.fit is not None:
+        return loop_for(training.fit, subject.train, subject.test)
+    return fit_for(watch_alone(subject, LOOP), subject.train, subject.test)
 
 
 def _look(program: Program) -> Seen:
@@ -102,12 +118,15 @@ def _parts(
 ) -> dict[str, Part]:
     """The two trainings to compare, by side."""
     found = {program.name: trainings_of(seen[program.name]) for program in programs}
-    parts = {}
+    parts: dict[str, Part] = {}
     for number, side in enumerate(SIDES):
         program = programs[min(number, len(programs) - 1)]
         trainings = found[program.name]
         chosen = choose(trainings, side, choice.of(side), program.name)
         if chosen is None:
+            alone = len(programs) == 1 and bool(trainings) and seen[program.name].failure is None
+            if alone:
+                continue  # it is made
             raise TwintrainError(*_lacking(program, seen[program.name], trainings, side))
         others = [training for training in trainings if training is not chosen]
         parts[side] = Part(program, chosen, others, seen[program.name])

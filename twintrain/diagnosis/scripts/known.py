@@ -2,48 +2,99 @@
 
 from __future__ import annotations
 
-from twintrain.diagnosis.scripts.script_subject import Part
+from twintrain.diagnosis.result import Counterpart, Diagnosis
+from twintrain.diagnosis.scripts.script_subject import ScriptSubject
+from twintrain.diagnosis.scripts.trainings import Training
 from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.trace import FIT, LOOP
+from twintrain.diagnosis.watch.trained_model import shares_variables
+
+# What somebody may have wanted: of a loop that stands alone, these are no mistakes. What is left is
+# what such a loop does wrong.
+CHOICES = frozenset(
+    {
+        "augmentation_one_sided",
+        "batch_size_differs",
+        "best_weights_not_restored",
+        "clip_per_variable_vs_global",
+        "clipping_missing",
+        "early_stopping_rule",
+        "gradient_accumulation",
+        "learning_rate_schedule",
+        "loss_weights_ignored",
+        "optimizer_differs",
+        "precision_differs",
+        "preprocessing_differs",
+        "trainable_flags",
+        "weights_ignored",
+    }
+)
 
 
-def tell_what_was_seen(pair: Pair, parts: dict[str, Part]) -> None:
+def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
     """Add causes and notes that are read off the script itself."""
-    fit, loop = parts[FIT].training, parts[LOOP].training
-    _compare_epochs(pair, fit.own_epochs, loop.own_epochs)
-    if any(model is other for model in fit.models for other in loop.models):
+    trainings = [part.training for part in subject.parts.values()]
+    notes = pair.findings.notes
+    if len(trainings) == 2:
+        _compare_trainings(pair, *trainings)
+        notes.append(
+            "Both sides were given the same weights before their first step; which weights the "
+            "code itself draws was not compared."
+        )
+    for program in {part.program.name: part.program for part in subject.parts.values()}.values():
+        if program.source.left_out:
+            notes.append(f"Left out of the notebook: {'; '.join(program.source.left_out)}.")
+    if not subject.feed.replaceable:
+        notes.append(
+            f"Run on all of its rows, because {subject.feed.why_not}; how it stops on other rows "
+            "was not tried."
+        )
+    notes += [
+        f"{training.describe()} is come to {training.again + 1} times; the first was taken."
+        for training in trainings
+        if training.again
+    ]
+
+
+def _compare_trainings(pair: Pair, fit: Training, loop: Training) -> None:
+    """Compare what is read off the script: epochs, and whether it trains one model twice."""
+    epochs = fit.own_epochs, loop.own_epochs
+    if None not in epochs and epochs[0] != epochs[1]:
+        told = f"Train both for as many epochs: fit has {epochs[0]}, the loop {epochs[1]}."
+        name_epochs(pair, LOOP, (), (epochs[1] or 0,), (epochs[0] or 0,), told)
+    if any(shares_variables(model, other) for model in fit.models for other in loop.models):
         pair.findings.name_cause(
             "different_initial_weights",
             LOOP if loop.line > fit.line else FIT,
             None,
-            by_reading("model", "the one that was trained before", "one of its own"),
+            by_reading("weights before the first step", "those another training left", "new ones"),
             fix="Build the model anew before the second training, and give it the same weights.",
         )
-    pair.findings.notes.append(
-        "Both sides were given the same weights before their first step; which weights the script "
-        "itself draws was not compared."
+
+
+def as_seen_alone(found: Diagnosis, subject: ScriptSubject) -> Diagnosis:
+    """The diagnosis of a side that stands alone: what may have been wanted is told as that, and is
+    no cause; and the side that was made is shown.
+    """
+    made = subject.made
+    if made is None:
+        return found
+    (part,) = subject.parts.values()
+    wanted = [cause for cause in found.causes if cause.id in CHOICES]
+    causes = [cause for cause in found.causes if cause.id not in CHOICES]
+    notes = [
+        *found.notes,
+        *(f"Taken for intended: {cause.id}. {cause.fix}" for cause in wanted),
+        *(f"Not part of the code that was made: {name}." for name in made.left_out),
+    ]
+    verdict = found.verdict
+    if wanted and not causes:
+        verdict = "unknown"
+    counterpart = Counterpart(
+        side=made.side, title=made.title, code=made.shown(part.training.own_epochs)
     )
-    for part in {id(part.program): part for part in parts.values()}.values():
-        left_out = part.program.source.left_out
-        if left_out:
-            pair.findings.notes.append(f"Left out of the notebook: {'; '.join(left_out)}.")
-    feed = getattr(pair.subject, "feed", None)
-    if feed is not None and not feed.replaceable:
-        pair.findings.notes.append(
-            f"Run on all of its rows, because {feed.why_not}: early stopping on other rows was not "
-            "tried."
-        )
-    for training in (fit, loop):
-        if training.again:
-            pair.findings.notes.append(
-                f"{training.describe()} is come to {training.again + 1} times; the first was taken."
-            )
-
-
-def _compare_epochs(pair: Pair, fit: int | None, loop: int | None) -> None:
-    if fit is None or loop is None or fit == loop:
-        return
-    fix = f"Train both for as many epochs: fit has {fit}, the loop {loop}."
-    name_epochs(pair, LOOP, (), (loop,), (fit,), fix)
+    return found.model_copy(
+        update={"causes": causes, "notes": notes, "verdict": verdict, "made": counterpart}
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,33 +14,13 @@ from twintrain.diagnosis.replay.losses import batch_of, common_loss_objects, dec
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import SUM_TO_ONE, forward_tolerance
 from twintrain.diagnosis.scripts.code_of import code_of
+from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.watch.frozen_rows import Rows
-from twintrain.diagnosis.watch.trace import CompleteStep, Trace, complete_steps
+from twintrain.diagnosis.watch.trace import FIT, CompleteStep, Trace, complete_steps
 from twintrain.errors import TwintrainError
 
 # Steps from which the loss is read.
 _STEPS = 6
-
-
-@dataclass(frozen=True)
-class MadeSide:
-    """A counterpart that was made.
-
-    Attributes:
-        title: says what it is.
-        code: Python; it uses `model`, `x_train`, `y_train` and the like, and `EPOCHS`.
-        values: objects it uses that no code was found for.
-        left_out: what the side it is made from does and it does not, in words.
-    """
-
-    title: str
-    code: str
-    values: dict[str, Any] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-
-    def shown(self, epochs: int | None) -> str:
-        """The code as it is shown, complete."""
-        return f"EPOCHS = {epochs or 1}\n{self.code}"
 
 
 def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
@@ -63,15 +43,15 @@ def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
             "Add a script that calls fit: `twintrain diagnose keras_version.py tf_version.py`.",
         )
     applied = updated[0].applied
-    values: dict[str, Any] = {}
+    values: dict[str, Callable[[], Any]] = {}
     optimizer = code_of(applied.optimizer, applied.learning_rate)
     if optimizer is None:
-        values["optimizer_like_the_loops"] = _again(applied.optimizer)
+        values["optimizer_like_the_loops"] = lambda: _again(applied.optimizer)
         optimizer = "optimizer_like_the_loops"
     loss, of_its_own = _loss(steps[:_STEPS])
     loss_code = code_of(loss)
     if loss_code is None or of_its_own:
-        values["loss_of_the_loop"] = loss
+        values["loss_of_the_loop"] = lambda: loss
         loss_code = "loss_of_the_loop"
     weighted = rows.part(2) is not None
     data = "x_train, y_train, " + ("sample_weight=weights, " if weighted else "")
@@ -87,7 +67,7 @@ def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
         """
     )
     title = "There is no fit here; this is what it would do, on the same rows as arrays:"
-    return MadeSide(title, code, values)
+    return MadeSide(FIT, title, code, values)
 
 
 def _validation(test: Rows | None) -> str:

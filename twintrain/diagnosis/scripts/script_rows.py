@@ -154,25 +154,27 @@ def _train_count(training: Training, seen: Seen) -> int | None:
     return _all_rows(training, seen, given)[0]
 
 
-def rows_from_arrays(arrays: tuple[Any, ...], batch: int, most: int | None = None) -> Rows:
-    """The first rows of arrays, a few dozen batches of them, or at most so many."""
+def rows_from_arrays(arrays: tuple[Any, ...], batch: int, whole: bool = False) -> Rows:
+    """The first rows of arrays, a few dozen batches of them, or all."""
     total = rows_of(arrays[0]) or 0
-    enough = batch * (MOST_BATCHES + 1) if most is None else most
-    count = total
-    if total > enough:
-        count = rows_to_keep(enough, batch, False, total)
+    count = _kept(total, batch, whole)
     places = np.arange(count)
-    element = as_arrays(tuple(taken(part, places) for part in arrays if part is not None))
+    parts = as_arrays(tuple(taken(part, places) for part in arrays if part is not None))
+    # Lists would be stacked to one tensor by tf.data.
+    element = tuple(tuple(part) if isinstance(part, list) else part for part in parts)
     element = element if len(element) > 1 else element[0]
     inputs = element[0] if isinstance(element, tuple) else element
     return Rows(element, batch, False, keys_of(inputs), count < total, total, places, places)
 
 
-def shell(total: int, batch: int) -> Rows:
-    """The places of the first rows of data that was not read yet."""
-    count = total
-    if total > batch * (MOST_BATCHES + 1):
-        count = rows_to_keep(batch * (MOST_BATCHES + 1), batch, False, total)
+def _kept(total: int, batch: int, whole: bool) -> int:
+    enough = batch * (MOST_BATCHES + 1)
+    return total if whole or total <= enough else rows_to_keep(enough, batch, False, total)
+
+
+def shell(total: int, batch: int, whole: bool) -> Rows:
+    """The places of the first rows of data that was not read yet, or of all."""
+    count = _kept(total, batch, whole)
     places = np.arange(count)
     return Rows(places, batch, False, [b""] * count, count < total, total, places, places)
 

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from twintrain.diagnosis.scripts.lookout import Seen
+from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.scripts.program import Program
 from twintrain.diagnosis.scripts.same_start import SameStart
 from twintrain.diagnosis.scripts.script_rows import (
@@ -23,7 +24,7 @@ from twintrain.diagnosis.scripts.script_rows import (
 )
 from twintrain.diagnosis.scripts.study import Study
 from twintrain.diagnosis.scripts.trainings import Training
-from twintrain.diagnosis.watch.frozen_rows import Rows, hold
+from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.stillness import still
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
@@ -34,6 +35,10 @@ from twintrain.diagnosis.watch.user_module import (
     seed_all,
     user_traceback,
 )
+
+
+# Of a run by which rows are read: steps kept in full, steps, seconds.
+CLOSE, MOST_STEPS, SECONDS = 12, 10_000, 120.0
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,12 @@ class ScriptSubject(Subject):
     Attributes:
         parts: by side.
         feed: how rows are replaced.
+        made: the side that is in no script; None where both are.
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
     feed: Feed = Feed({}, None, False)
+    made: MadeSide | None = None
 
     @property
     def cut(self) -> bool:
@@ -94,7 +101,9 @@ class ScriptSubject(Subject):
 
     def whole(self) -> Subject:
         """The same on all of the data."""
-        return replace(self, feed=replace(self.feed, replaceable=False))
+        feed = replace(self.feed, replaceable=False, why_not="numbers of rows may stand in it")
+        train, test = read_rows(self.parts, feed)
+        return replace(self, feed=feed, train=train, test=test)
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
         """The same on other rows, where rows can be replaced; else the same on the same ones."""
@@ -107,6 +116,10 @@ class ScriptSubject(Subject):
         return trace
 
     def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
+        if self.made is not None and side == self.made.side:
+            (part,) = self.parts.values()
+            seed_all(seed + 1)
+            return self.made.train(model, self.train, self.test, epochs, part.program.folder)
         part = self.parts[side]
         # Data that is drawn by the script is the same in each run; what its training draws is not.
         seed_all()
@@ -146,21 +159,25 @@ def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Rows, Rows | None]:
     given = training.fit.given if training.fit is not None else {}
     x = given.get("x")
     if training.fit is not None and not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
-        most = None if feed.replaceable else len(x)
         extra = [given[n] for n in ("y", "sample_weight") if given.get(n) is not None]
-        train = rows_from_arrays((x, *extra), training.batch, most)
-        return train, _test_rows(held, training.batch)
+        train = rows_from_arrays((x, *extra), training.batch, not feed.replaceable)
+        return train, _test_rows(held, training.batch, not feed.replaceable)
     return _by_running(part, feed, held)
 
 
-def _test_rows(held: Any, batch: int) -> Rows | None:
+def _test_rows(held: Any, batch: int, whole: bool) -> Rows | None:
     if held is None:
         return None
     if isinstance(held, (tuple, list)):
-        return rows_from_arrays(tuple(held), batch)
+        return rows_from_arrays(tuple(held), batch, whole)
     if isinstance(held, tf.data.Dataset):
         return hold(lambda split: held, "test")
     return None
+
+
+def watch_alone(subject: ScriptSubject, side: str, epochs: int = 1) -> Trace:
+    """One side of a subject, with nothing shuffled."""
+    return subject.run(side, epochs, CLOSE, MOST_STEPS, SECONDS, unshuffled=True)
 
 
 def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
@@ -169,8 +186,9 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
     """
     batch = max(1, part.training.batch)
     total = feed.total or batch
-    expected = shell(total, batch)
-    test = rows_from_arrays(tuple(held), batch) if isinstance(held, (tuple, list)) else None
+    whole = not feed.replaceable
+    expected = shell(total, batch, whole)
+    test = rows_from_arrays(tuple(held), batch, whole) if isinstance(held, (tuple, list)) else None
     found: dict[str, Rows] = {}
 
     def read(model: keras.Model, given: dict[str, Any]) -> None:
@@ -181,7 +199,7 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
             if isinstance(data, tf.data.Dataset):
                 if data.cardinality() == tf.data.INFINITE_CARDINALITY:
                     data = data.take(int(given.get("steps_per_epoch") or 1))
-                found[split] = hold(lambda _, data=data: data, split)
+                found[split] = hold(lambda _, data=data: data, split, MOST_ROWS if whole else None)
 
     subject = ScriptSubject({}, {}, expected, test, parts={part.training.side: part}, feed=feed)
     if part.training.fit is not None:
@@ -193,7 +211,7 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
             raise UserCodeError(part.program.name, user_traceback(error)) from None
     else:
         subject.functions["build_model"] = build_with(part.training.model)
-        trace = subject.run(LOOP, 1, 10**9, 10**4, 120.0, unshuffled=True)
+        trace = watch_alone(subject, LOOP)
         found["train"] = rows_from_steps(trace.steps, batch, feed.total)
     train = found["train"]
     if len(train) == len(expected):
