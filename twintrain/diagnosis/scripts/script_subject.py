@@ -22,14 +22,13 @@ from twintrain.diagnosis.scripts.script_rows import (
     shell,
     test_arrays,
 )
-from twintrain.diagnosis.scripts.study import Study
+from twintrain.diagnosis.scripts.study import InPlaceOfFit, Study
 from twintrain.diagnosis.scripts.trainings import Training
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.stillness import still
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
 from twintrain.diagnosis.watch.user_module import (
-    SEED,
     Subject,
     UserCodeError,
     seed_all,
@@ -62,8 +61,8 @@ class Part:
         epochs: int,
         rows: tuple[Feed, Rows, Rows | None],
         start: SameStart | None,
-        seed: int = SEED,
-        in_place: Any = None,
+        began: Callable[[], None] = lambda: None,
+        in_place: InPlaceOfFit | None = None,
     ) -> Study:
         """A run of the program for the sake of this training."""
         feed, train, test = rows
@@ -75,7 +74,7 @@ class Part:
             -(-len(train) // max(1, self.training.batch)),
             served(feed, train, test),
             start,
-            lambda: seed_all(seed + 1),
+            began,
             in_place,
         )
 
@@ -93,6 +92,7 @@ class ScriptSubject(Subject):
     parts: dict[str, Part] = field(default_factory=dict)
     feed: Feed = Feed({}, None, False)
     made: MadeSide | None = None
+    _begun: bool = field(default=False, init=False, repr=False)
 
     @property
     def cut(self) -> bool:
@@ -118,20 +118,27 @@ class ScriptSubject(Subject):
     def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         if self.made is not None and side == self.made.side:
             (part,) = self.parts.values()
-            seed_all(seed + 1)
+            self._begin(seed)
             return self.made.train(model, self.train, self.test, epochs, part.program.folder)
         part = self.parts[side]
         # Data that is drawn by the script is the same in each run; what its training draws is not.
         seed_all()
         start = SameStart(model, parts=len(part.training.models) > 1)
-        study = part.study(epochs, (self.feed, self.train, self.test), start, seed)
+        begin = lambda: self._begin(seed)  # noqa: E731
+        study = part.study(epochs, (self.feed, self.train, self.test), start, begin)
         study.run()
         return study.log
+
+    def _begin(self, seed: int) -> None:
+        """The training begins."""
+        self._begun = True
+        seed_all(seed + 1)
 
     def _prepare(self, stack: ExitStack, unshuffled: bool) -> None:
         stack.enter_context(as_found())
         if unshuffled:
-            stack.enter_context(still({}))
+            self._begun = False
+            stack.enter_context(still({}, lambda: not self._begun))
 
 
 def build_with(model: keras.Model) -> Callable[[], keras.Model]:
@@ -205,7 +212,7 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
     if part.training.fit is not None:
         seed_all()
         try:
-            with as_found(), still({}):
+            with as_found(), still({}, lambda: True):
                 part.study(1, (feed, expected, test), None, in_place=read).run()
         except Exception as error:
             raise UserCodeError(part.program.name, user_traceback(error)) from None

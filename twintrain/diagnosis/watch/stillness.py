@@ -22,25 +22,38 @@ import tensorflow as tf
 _SEED = (20, 21)
 
 
+class _Waiting:
+    """Whether the training is still to begin: what is drawn till then makes the data, and stays."""
+
+    is_on: Callable[[], bool] = staticmethod(lambda: False)
+
+
+def _waits() -> bool:
+    """Data sets draw in graphs, which are made before the training begins and run while it does."""
+    return _Waiting.is_on() and tf.executing_eagerly()
+
+
 class StillGenerator(np.random.Generator):
     """A NumPy generator that leaves the order of things alone."""
 
     def permutation(self, x: Any, axis: int = 0) -> Any:
         """The same order."""
-        return _in_order(x)
+        return super().permutation(x, axis) if _waits() else _in_order(x)
 
     def permuted(self, x: Any, *, axis: int | None = None, out: Any = None) -> Any:
         """The same order."""
-        return np.array(x)
+        return super().permuted(x, axis=axis, out=out) if _waits() else np.array(x)
 
     def shuffle(self, x: Any, axis: int = 0) -> None:
         """Leave the order."""
+        if _waits():
+            super().shuffle(x, axis)
 
     def choice(  # type: ignore[override]
         self, a: Any, size: Any = None, replace: bool = True, **named: Any
     ) -> Any:
         """The same order where all are drawn once."""
-        whole = not replace and size == len(_in_order(a))
+        whole = not replace and size == len(_in_order(a)) and not _waits()
         return _in_order(a) if whole else super().choice(a, size, replace, **named)
 
 
@@ -49,14 +62,16 @@ class StillRandomState(np.random.RandomState):
 
     def permutation(self, x: Any) -> Any:
         """The same order."""
-        return _in_order(x)
+        return super().permutation(x) if _waits() else _in_order(x)
 
     def shuffle(self, x: Any) -> None:
         """Leave the order."""
+        if _waits():
+            super().shuffle(x)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
         """The same order where all are drawn once."""
-        whole = not replace and size == len(_in_order(a))
+        whole = not replace and size == len(_in_order(a)) and not _waits()
         return _in_order(a) if whole else super().choice(a, size, replace, p)
 
 
@@ -73,16 +88,21 @@ def _still_generator(seed: Any = None) -> np.random.Generator:
 
 
 @contextmanager
-def still(namespace: dict[str, Any]) -> Iterator[None]:
+def still(
+    namespace: dict[str, Any], waiting: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Hold random numbers still within this context.
 
     Args:
         namespace: the globals of the user's module: what it imported by name, and generators it
             made, are replaced there too.
+        waiting: whether the training is still to begin; till then only data sets are held still.
     """
     replacements = list(_replacements())
     by_id = {id(getattr(owner, name)): new for owner, name, new in replacements}
     with ExitStack() as stack:
+        stack.callback(setattr, _Waiting, "is_on", _Waiting.is_on)
+        _Waiting.is_on = staticmethod(waiting)
         for owner, name, new in replacements:
             stack.enter_context(_replaced(owner, name, new))
         for name, value in list(namespace.items()):
@@ -135,12 +155,22 @@ def _keep(value: Any, *_: Any, **__: Any) -> Any:
 @contextmanager
 def _replaced(owner: Any, name: str, new: Callable[..., Any]) -> Iterator[None]:
     original = owner.__dict__[name] if name in vars(owner) else getattr(owner, name)
-    setattr(owner, name, new)
+    always = isinstance(new, type) or owner is tf.data.Dataset
+    setattr(owner, name, new if always else _once_begun(getattr(owner, name), new))
     try:
         yield
     finally:
         with contextlib.suppress(AttributeError):
             setattr(owner, name, original)
+
+
+def _once_begun(original: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands for a function from the beginning of the training on."""
+
+    def drawn(*arguments: Any, **named: Any) -> Any:
+        return (original if _waits() else new)(*arguments, **named)
+
+    return drawn
 
 
 def _normal_by(stateless: Callable[..., Any]) -> Callable[..., Any]:
