@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
+from pipelines.cli.diagnosis_output import (
+    Form,
+    form_of,
+    look_at_page,
+    tell,
+    tell_failure,
+    write_page,
+)
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
 from pipelines.cli.first_look import names_bound_in
 from twintrain.diagnosis.budget import DEADLINE
@@ -66,28 +73,35 @@ def diagnose(
             "counted. What was cut off makes the verdict unknown.",
         ),
     ] = DEADLINE,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--format",
+            help="What to print: text; json, as --json does; or github, workflow commands, which "
+            "GitHub shows beside the lines.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with everything found to this file, too.")
+    ] = None,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
-    from twintrain.diagnosis.show import show, show_step
-
-    found = _found(module, deadline, as_json)
-    if as_json:
-        typer.echo(found.model_dump_json(indent=1, exclude=set() if step else {"tables"}))
-    else:
-        console = Console(highlight=False)
-        show(console, found)
-        if step is not None:
-            show_step(console, found, step)
+    form = form_of(form, as_json)
+    found = _found(module, deadline, form, html)
+    tell(found, form, step)
+    if html is not None and not write_page(found, module.name, html):
+        raise typer.Exit(ExitCode.MEND)
     raise typer.Exit(OF_VERDICT[found.verdict])
 
 
-def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
+def _found(module: Path, deadline: float, form: Form, html: Path | None) -> Diagnosis:
     """The diagnosis, with its progress shown; a failure is shown too, and ends the command."""
     from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, run
 
     progress = Console(stderr=True, highlight=False)
     try:
         _look(module)
+        look_at_page(html)
         with progress.status("starting TensorFlow") as status:
 
             def report(line: str) -> None:
@@ -97,26 +111,22 @@ def _found(module: Path, deadline: float, as_json: bool) -> Diagnosis:
 
             return run(module, deadline, report)
     except TwintrainError as error:
-        raise _failed(ExitCode.MEND, as_json, error.problem, error.remedy) from None
+        raise _failed(ExitCode.MEND, form, error.problem, error.remedy) from None
     except CodeFailedError as error:
-        found = error.traceback
-        raise _failed(ExitCode.CODE_FAILED, as_json, error.problem, error.remedy, found) from None
+        told = error.traceback
+        raise _failed(ExitCode.CODE_FAILED, form, error.problem, error.remedy, told) from None
     except DiagnosisFailedError as error:
-        raise _failed(ExitCode.FAULT, as_json, error.problem, REPORT_IT, error.log) from None
+        raise _failed(ExitCode.FAULT, form, error.problem, REPORT_IT, error.log) from None
     except KeyboardInterrupt:
         nothing = "Nothing was changed."
-        raise _failed(ExitCode.INTERRUPTED, as_json, "Interrupted.", nothing) from None
+        raise _failed(ExitCode.INTERRUPTED, form, "Interrupted.", nothing) from None
 
 
 def _failed(
-    code: ExitCode, as_json: bool, problem: str, remedy: str, traceback: str = ""
+    code: ExitCode, form: Form, problem: str, remedy: str, traceback: str = ""
 ) -> typer.Exit:
-    """Tell what failed, as JSON on standard output or in words on the other; how to end then."""
-    if as_json:
-        told = {"verdict": "unknown", "error": problem, "remedy": remedy, "traceback": traceback}
-        typer.echo(json.dumps(told))
-    else:
-        _show_failure(Console(stderr=True, highlight=False), problem, remedy, traceback)
+    """Tell what failed; how to end then."""
+    tell_failure(form, problem, remedy, traceback)
     return typer.Exit(code)
 
 
@@ -139,14 +149,6 @@ def _look(module: Path) -> None:
             f"{module} has no function {', '.join(missing)}.",
             f"Add {', '.join(FUNCTIONS[name] for name in missing)}.",
         )
-
-
-def _show_failure(console: Console, problem: str, remedy: str, traceback: str) -> None:
-    if traceback:
-        console.print(Text(traceback.rstrip()))
-    console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
-    if remedy:
-        console.print(Text(remedy, style="cyan"), soft_wrap=True)
 
 
 def pitfalls(

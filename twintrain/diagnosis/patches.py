@@ -108,7 +108,7 @@ def _from_logits(pair: Pair, side: Side) -> Change | None:
     if not isinstance(given, bool) or not _is_built_in(loss):
         return None
     shared = {spot for _, spot in pair.other(side.name).trace.made.values()}
-    edit = with_keyword("from_logits", not given, name_of=type(loss).__name__)
+    edit = with_keyword("from_logits", not given, only_after=0, name_of=type(loss).__name__)
     return _only({made[1]._replace(direct=True)}, {s._replace(direct=True) for s in shared}), edit
 
 

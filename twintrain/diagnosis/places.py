@@ -165,8 +165,16 @@ def _optimizer_made(moment: _Moment) -> Iterator[Spot | None]:
     yield None if moment.step.applied is None else moment.made(moment.step.applied.optimizer)
 
 
-def _in_step(what: str) -> Callable[[_Moment], Sequence[Spot | None]]:
-    return lambda moment: [moment.step.places.get(what)]
+def _in_step(what: str) -> Callable[[_Moment], Iterator[Spot | None]]:
+    """In the step itself; where that has none (there is no update in every step), in the first
+    that has.
+    """
+
+    def found(moment: _Moment) -> Iterator[Spot | None]:
+        steps = (moment.step, *moment.trace.steps)
+        yield next((step.places[what] for step in steps if what in step.places), None)
+
+    return found
 
 
 _SITES: dict[str, Callable[[_Moment], Sequence[Spot | None] | Iterator[Spot | None]]] = {
