@@ -56,8 +56,9 @@ _BY_ID: dict[str, tuple[str, ...]] = {
     "evaluation_set_differs": ("evaluation pull", "evaluation"),
 }
 _ANYWHERE = ("call", *_DATA, "gradient")
-# What `fit` does by what `compile` was told; the weights of rows and classes are its own arguments.
-_COMPILED = {"loss", "gradient", "update", "metric", "metric read"}
+# What `fit` does by what `compile` was told, and makes of a name that it was given; the weights of
+# rows and classes are its own arguments.
+_COMPILED = {"loss", "loss made", "gradient", "update", "metric", "metric read", "metric made"}
 _OF_FIT = {"weights_ignored"}
 
 

@@ -83,11 +83,17 @@ def _told(cause: Cause) -> Told:
         seen_in(cause),
         [row for row in cause.evidence if isinstance(row, Replay)],
         [row for row in cause.evidence if isinstance(row, Reading)],
-        [(line[:1], line) for line in cause.patch.splitlines()],
+        _signed(cause.patch),
         pitfall.example.rstrip(),
         SOURCES[pitfall.evidence],
         pitfall.links,
     )
+
+
+def _signed(patch: str) -> list[tuple[str, str]]:
+    """The lines of a difference, each with its '-' or '+'; the first two name the file."""
+    lines = patch.splitlines()
+    return [("" if number < 2 else line[:1], line) for number, line in enumerate(lines)]
 
 
 def _course(curve: list[float | None]) -> str:

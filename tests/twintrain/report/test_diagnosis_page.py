@@ -55,7 +55,7 @@ def test_the_page_tells_lines_patch_chart_and_tables() -> None:
     assert said in page
     assert "5 more tensors differ less." in page
     assert '<td class="text">t4</td>' not in page
-    assert len(re.findall("<details>", page)) == 2
+    assert len(re.findall("<details>", page)) == 3
 
 
 def test_two_that_are_identical_have_no_chart() -> None:

@@ -32,7 +32,8 @@ _INSTALLED = {"site-packages", "dist-packages"}
 # TensorFlow's rewriting of a function, in a file of its own.
 _REWRITTEN = "__autograph_generated_file"
 _CELL = "<ipython-input"
-_outermost: set[CodeType] = set()
+# By identity: the hash of a code object is computed anew each time.
+_outermost: dict[int, CodeType] = {}
 
 
 class Spot(NamedTuple):
@@ -101,7 +102,7 @@ class Source(NamedTuple):
 
 def outermost(function: F) -> F:
     """Mark a function as the one that calls the user's: what called it is not looked at."""
-    _outermost.add(function.__code__)
+    _outermost[id(function.__code__)] = function.__code__
     return function
 
 
@@ -111,7 +112,7 @@ def user_spot() -> Spot | None:
     direct = True
     while frame is not None:
         code = frame.f_code
-        if code in _outermost:
+        if id(code) in _outermost:
             return None
         if is_users(code.co_filename):
             return Spot(code, frame.f_lasti, direct)
