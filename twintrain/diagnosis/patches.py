@@ -48,13 +48,17 @@ def patch_of(pair: Pair, cause: Cause) -> str:
         return ""
     path = Path(spot.file)
     source = "".join(linecache.getlines(spot.file))
-    if path.suffix != ".py" or not path.is_file() or "\r" in source:
+    if not _is_source(path) or "\r" in source:
         return ""
     changed = edited(source, spot.end, edit)
     if changed is None or changed == source:
         return ""
-    place = place_of(spot)
-    return unified(place.file.lstrip("/"), source, changed)
+    return unified(place_of(spot).file, source, changed)
+
+
+def _is_source(path: Path) -> bool:
+    """Whether that is a file somebody edits; code taken out of a notebook is none."""
+    return path.suffix == ".py" and not path.stem.endswith(".ipynb") and path.is_file()
 
 
 def _training_flag(pair: Pair, side: Side) -> Change | None:

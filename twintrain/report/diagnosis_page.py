@@ -67,10 +67,7 @@ def render_diagnosis(found: Diagnosis, name: str) -> str:
             causes=[_told(cause) for cause in found.causes],
             chart=charts.weight_curve(found.curve, found.tolerance),
             course=_course(found.curve),
-            steps=[
-                _step_table(number, rows, found.tolerance)
-                for number, rows in enumerate(found.tables, start=1)
-            ],
+            steps=[_step_table(*step) for step in enumerate(found.tables, start=1)],
         )
     )
 
@@ -111,7 +108,7 @@ def _course(curve: list[float | None]) -> str:
     return f"{said}."
 
 
-def _step_table(number: int, rows: list[Difference], tolerance: float) -> StepTable:
+def _step_table(number: int, rows: list[Difference]) -> StepTable:
     """The tensors of a step in their order; where there are many, those that differ most."""
     ranked = sorted(rows, key=lambda row: -(float("inf") if row.max_abs is None else row.max_abs))
     kept = {id(row) for row in ranked[:MOST_ROWS]}
