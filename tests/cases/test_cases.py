@@ -36,8 +36,7 @@ def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> No
     assert {cause.side for cause in found.causes} == {expected["side"]}
     assert all(cause.evidence and cause.fix for cause in found.causes)
     assert all(cause.places and is_in(cause.places[0], name) for cause in found.causes)
-    lines = expected.get("lines", [cause.places[0].code for cause in found.causes])
-    assert [cause.places[0].code for cause in found.causes] == lines
+    assert [cause.places[0].code for cause in found.causes] == expected["lines"]
     assert found.verdict == "causes_found"
 
 

@@ -159,7 +159,11 @@ def _evaluated(moment: _Moment) -> Iterator[Spot | None]:
 
 
 def _evaluation_pulled(moment: _Moment) -> Iterator[Spot | None]:
-    yield None if moment.evaluation is None else moment.evaluation.source.pulled
+    """Where data is evaluated that was pulled for it, and not before the training or for it."""
+    pulled = None if moment.evaluation is None else moment.evaluation.source.pulled
+    training = {step.source.pulled for step in moment.trace.steps}
+    fits = {call.at for call in moment.trace.fits}
+    yield pulled if pulled not in training or pulled in fits else None
 
 
 def _optimizer_made(moment: _Moment) -> Iterator[Spot | None]:

@@ -123,6 +123,12 @@ def test_the_metric_is_the_one_the_evidence_tells_of(quantity: str, where: str) 
     ]
 
 
+def test_an_evaluation_of_data_pulled_long_ago_is_in_its_call() -> None:
+    trace = trace_of()
+    trace.evaluations[0].source = trace.steps[0].source
+    assert names(trace, "evaluation_set_differs") == ["evaluation"]
+
+
 def test_calls_without_the_flag_are_told_all_of_them_up_to_three() -> None:
     trace = trace_of(training=True)
     for name in ("a", "b", "a", "c", "d"):
