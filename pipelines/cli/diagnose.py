@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import click
 import typer
 from rich.console import Console
-from rich.text import Text
 from typer.core import TyperCommand
 
+from pipelines.cli.diagnosis_output import (
+    Form,
+    form_of,
+    look_at_page,
+    tell,
+    tell_failure,
+    write_page,
+)
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
 from twintrain.diagnosis.budget import DEADLINE
 from twintrain.errors import TwintrainError
@@ -49,6 +56,8 @@ tells what to mend (no such file, nothing that trains); 1 Twintrain itself faile
 standard output is one JSON object in each of these cases.
 """
 REPORT_IT = "This is a fault of Twintrain, not of the code; please report it with the lines above."
+
+
 class ScriptCommand(TyperCommand):
     """A command whose arguments behind `--` are those of a script."""
 
@@ -105,10 +114,22 @@ def diagnose(
         float | None,
         typer.Option(min=1, help="GiB that the code may take; all but a tenth by default."),
     ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--format",
+            help="What to print: text; json, as --json does; or github, workflow commands, which "
+            "GitHub shows beside the lines.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with everything found to this file, too.")
+    ] = None,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
-    from twintrain.diagnosis.show import show, show_step
     from twintrain.diagnosis.worker import Task
+
+    form = form_of(form, as_json)
 
     task = Task(
         files=files,
@@ -119,14 +140,11 @@ def diagnose(
         here=Path.cwd(),
         memory=_memory() if memory is None else int(memory * 2**30),
     )
-    found = _found(task, as_json)
-    if as_json:
-        typer.echo(found.model_dump_json(indent=1, exclude=set() if step else {"tables"}))
-    else:
-        console = Console(highlight=False)
-        show(console, found)
-        if step is not None:
-            show_step(console, found, step)
+    found = _found(task, form, html)
+    tell(found, form, step)
+    name = " and ".join(file.name for file in files)
+    if html is not None and not write_page(found, name, html):
+        raise typer.Exit(ExitCode.MEND)
     raise typer.Exit(OF_VERDICT[found.verdict])
 
 
@@ -141,7 +159,7 @@ def _memory() -> int | None:
     return int(0.9 * max([free, *told]))
 
 
-def _found(task: Task, as_json: bool) -> Diagnosis:
+def _found(task: Task, form: Form, html: Path | None) -> Diagnosis:
     """The diagnosis, with its progress shown; a failure is shown too, and ends the command."""
     from twintrain.diagnosis.scripts.source import look
     from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, run
@@ -149,6 +167,7 @@ def _found(task: Task, as_json: bool) -> Diagnosis:
     progress = Console(stderr=True, highlight=False)
     try:
         look(task.files)
+        look_at_page(html)
         with progress.status("starting TensorFlow") as status:
 
             def report(line: str) -> None:
@@ -158,35 +177,23 @@ def _found(task: Task, as_json: bool) -> Diagnosis:
 
             return run(task, report)
     except TwintrainError as error:
-        raise _failed(ExitCode.MEND, as_json, error.problem, error.remedy) from None
+        raise _failed(ExitCode.MEND, form, error.problem, error.remedy) from None
     except CodeFailedError as error:
-        found = error.traceback
-        raise _failed(ExitCode.CODE_FAILED, as_json, error.problem, error.remedy, found) from None
+        told = error.traceback
+        raise _failed(ExitCode.CODE_FAILED, form, error.problem, error.remedy, told) from None
     except DiagnosisFailedError as error:
-        raise _failed(ExitCode.FAULT, as_json, error.problem, REPORT_IT, error.log) from None
+        raise _failed(ExitCode.FAULT, form, error.problem, REPORT_IT, error.log) from None
     except KeyboardInterrupt:
         nothing = "Nothing was changed."
-        raise _failed(ExitCode.INTERRUPTED, as_json, "Interrupted.", nothing) from None
+        raise _failed(ExitCode.INTERRUPTED, form, "Interrupted.", nothing) from None
 
 
 def _failed(
-    code: ExitCode, as_json: bool, problem: str, remedy: str, traceback: str = ""
+    code: ExitCode, form: Form, problem: str, remedy: str, traceback: str = ""
 ) -> typer.Exit:
-    """Tell what failed, as JSON on standard output or in words on the other; how to end then."""
-    if as_json:
-        told = {"verdict": "unknown", "error": problem, "remedy": remedy, "traceback": traceback}
-        typer.echo(json.dumps(told))
-    else:
-        _show_failure(Console(stderr=True, highlight=False), problem, remedy, traceback)
+    """Tell what failed; how to end then."""
+    tell_failure(form, problem, remedy, traceback)
     return typer.Exit(code)
-
-
-def _show_failure(console: Console, problem: str, remedy: str, traceback: str) -> None:
-    if traceback:
-        console.print(Text(traceback.rstrip()))
-    console.print(Text.assemble(("Error: ", "bold red"), problem), soft_wrap=True)
-    if remedy:
-        console.print(Text(remedy, style="cyan"), soft_wrap=True)
 
 
 def pitfalls(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.diagnosed import Diagnoses
+from twintrain.diagnosis.result import Place
 
 HERE = Path(__file__).parent
 EXPECTED = yaml.safe_load((HERE / "expected.yaml").read_text(encoding="utf-8"))
@@ -34,7 +35,19 @@ def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> No
     assert [cause.id for cause in found.causes] == expected["ids"], (found.unexplained, found.notes)
     assert {cause.side for cause in found.causes} == {expected["side"]}
     assert all(cause.evidence and cause.fix for cause in found.causes)
+    assert all(cause.places and is_in(cause.places[0], name) for cause in found.causes)
+    assert [cause.places[0].code for cause in found.causes] == expected["lines"]
     assert found.verdict == "causes_found"
+
+
+def is_in(place: Place, name: str) -> bool:
+    """Whether that is a line of the module."""
+    path = HERE / f"{name}.py"
+    return Path(place.file).name == path.name and place.code == line_of(path, place.line)
+
+
+def line_of(path: Path, number: int) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[number - 1].strip()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,20 @@ class Look(BaseModel):
     open: bool = False
 
 
+class Place(BaseModel):
+    """A line of the user's own code.
+
+    Attributes:
+        file: from the working directory on where it is below that.
+        line: from 1.
+        code: what stands there; empty where it cannot be read.
+    """
+
+    file: str
+    line: int
+    code: str
+
+
 class Cause(BaseModel):
     """One practice in which the two trainings differ.
 
@@ -77,6 +91,10 @@ class Cause(BaseModel):
         epoch: the epoch (from 1) which that step is of.
         evidence: replays first, where a computation could be done again; readings else.
         fix: what to do.
+        places: lines of that side's code in which it happens, or in which what is missing should
+            stand; the first says most. Empty where none was seen.
+        patch: the fix as a unified diff of the user's own file; empty where it is not one line, or
+            not certain.
     """
 
     id: str
@@ -86,6 +104,8 @@ class Cause(BaseModel):
     epoch: int | None = None
     evidence: list[Evidence]
     fix: str = ""
+    places: list[Place] = []
+    patch: str = ""
 
 
 class Counterpart(BaseModel):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from twintrain.diagnosis.catalogue import Stage, order
+from twintrain.diagnosis.patches import patch_of
+from twintrain.diagnosis.places import spots_of
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.tolerances import (
     END_FACTOR,
@@ -21,6 +23,7 @@ from twintrain.diagnosis.stages.lockstep_tables import (
     weight_curve,
 )
 from twintrain.diagnosis.stages.pair import Pair
+from twintrain.diagnosis.watch.places import place_of
 from twintrain.diagnosis.watch.trace import Trace
 from twintrain.parity.divergence import Divergence
 
@@ -72,11 +75,17 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
 
 
 def _placed(pair: Pair, cause: Cause) -> Cause:
-    """A cause with its step counted from one, and the epoch that is of."""
+    """A cause with its lines, its step counted from one, and the epoch that is of."""
+    side, placed = pair.side(cause.side), cause
+    try:
+        places = [place_of(spot) for spot in spots_of(side.trace, cause)]
+        placed = cause.model_copy(update={"places": places, "patch": patch_of(pair, cause)})
+    except Exception as error:  # a cause is worth telling without its lines too
+        pair.findings.failures.append(f"the lines of {cause.id} could not be read: {error!r}")
     if cause.step is None:
-        return cause
-    epoch = 1 if cause.step < pair.side(cause.side).first_epoch else 2
-    return cause.model_copy(update={"step": cause.step + 1, "epoch": epoch})
+        return placed
+    epoch = 1 if cause.step < side.first_epoch else 2
+    return placed.model_copy(update={"step": cause.step + 1, "epoch": epoch})
 
 
 def _only_reports(cause: Cause) -> bool:

@@ -82,11 +82,20 @@ def divergence(comparison: Comparison) -> str:
     is none.
     """
     steps = comparison.parity.lockstep
-    curve = [float("nan") if value is None else value for value in steps.curve] if steps else []
+    return weight_curve(steps.curve) if steps else ""
+
+
+def weight_curve(differences: list[float | None], tolerance: float = 0.0) -> str:
+    """Largest difference of any weight after each step, log scale, and what counts as equal; empty
+    when there is no difference.
+    """
+    curve = [float("nan") if value is None else value for value in differences]
     if not any(value > 0 for value in curve):
         return ""
     with figure(7.0, 2.6) as drawn:
         axes = drawn.subplots()
+        if tolerance:
+            axes.axhline(tolerance, color=INK, linewidth=0.8, linestyle=":")
         axes.plot(range(1, len(curve) + 1), curve, color=LOOP, marker="o", markersize=4)
         axes.set_yscale("log")
         axes.set_xlabel("step")

@@ -67,13 +67,18 @@ def render_html(comparison: Comparison, images: Images | None = None) -> str:
     )
 
 
-def _render(template: str, comparison: Comparison, **parts: Any) -> str:
-    environment = Environment(
+def environment_of(template: str) -> Environment:
+    """What a template of this folder is rendered in; in HTML, every string is escaped."""
+    return Environment(
         loader=PackageLoader("twintrain", "report"),
         autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+
+
+def _render(template: str, comparison: Comparison, **parts: Any) -> str:
+    environment = environment_of(template)
     names = comparison.label_names
     environment.filters["points"] = lambda value: f"{value:+.2f}"
     environment.filters["percent"] = lambda value: f"{100 * value:.2f}"

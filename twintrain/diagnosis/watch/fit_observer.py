@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.places import user_spot
 from twintrain.diagnosis.watch.recording import Recording
 from twintrain.diagnosis.watch.seams import Nesting, Seam, accepts, family, is_concrete, owner_of
 from twintrain.diagnosis.watch.trace import FitCall, MetricEvent
@@ -40,7 +41,8 @@ class FitObserver:
                 is_figure = kind == "result" and is_concrete(value) and value.shape == ()
                 number = float(value) if is_figure else None
                 position = len(self._trace.steps)
-                self._trace.metrics.append(MetricEvent(position, metric, kind, number))
+                event = MetricEvent(position, metric, kind, number, user_spot())
+                self._trace.metrics.append(event)
             return value
 
         return seam
@@ -55,7 +57,7 @@ class FitObserver:
         if not accepts(original, (model, *arguments), named):
             return original(model, *arguments, **named)  # which says what is wrong with the call
         given = inspect.signature(original).bind(model, *arguments, **named).arguments
-        call = FitCall(model, given)
+        call = FitCall(model, given, at=user_spot())
         self._trace.fits.append(call)
         history = original(model, *arguments, **named)
         call.history = {

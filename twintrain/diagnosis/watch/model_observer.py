@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from twintrain.diagnosis.watch.places import user_spot
 from twintrain.diagnosis.watch.recording import Recording, states_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, is_concrete
 from twintrain.diagnosis.watch.trace import (
@@ -63,7 +64,8 @@ class ModelObserver:
         owner = recording.trained.owner_of(layer)
         if owner is None:
             return outputs  # nothing to train came to light
-        call = Call(layer, arguments, named, _flag(layer, arguments, named), outputs)
+        flag = _flag(layer, arguments, named)
+        call = Call(layer, arguments, named, flag, outputs, user_spot())
         if not known and len(before) != len(owner.variables):
             before = snapshot(owner)  # its weights were made by this very call
         if recording.tapes:
@@ -96,6 +98,8 @@ class ModelObserver:
             step = Step(owner, chain[0].inputs, None, None, recording.element, 0.0, before)
             step.states, step.calls = states, chain[:-1]
             step.partly = not is_whole(chain[0].layer, owner)
+            step.source = recording.source
+            step.note("call", call.at)
             recording.add(step)
         step.outputs = call.outputs
         step.layer_losses = float(sum(float(loss) for loss in owner.losses))
@@ -138,6 +142,7 @@ class ModelObserver:
         )
         if first:
             found.weights, found.states = weights, states
+        found.source, found.at = recording.source, call.at
         evaluations.append(found)
 
     def _goes_on(self, last: Evaluation, call: Call) -> bool:
@@ -152,7 +157,7 @@ class ModelObserver:
             targets = arguments[0] if arguments else named.get("y_true")
             for step in self._recording.under_way:
                 if step.target is None:
-                    step.losses.append(LossCall(loss, weights, targets))
+                    step.losses.append(LossCall(loss, weights, targets, user_spot()))
         with self._losses:
             return original(loss, *arguments, **named)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from twintrain.diagnosis.watch.places import Source
 from twintrain.diagnosis.watch.seams import identity
 from twintrain.diagnosis.watch.trace import (
     Arrays,
@@ -45,6 +46,7 @@ class Recording:
         trace: as given.
         tapes: gradient tapes that are open.
         element: pulled last from a data set.
+        source: where that comes from.
         trained: the model that is trained.
         under_way: the steps of the forward pass under way, or of the last one: one for each model.
     """
@@ -55,6 +57,7 @@ class Recording:
         self.trace = trace
         self.tapes = 0
         self.element: Any = None
+        self.source = Source()
         self.trained = TrainedModel(given)
         self.under_way: list[Step] = []
         self._close, self._most, self._until = close, most, until

@@ -135,6 +135,13 @@ def dataset_iterator() -> type:
     return found
 
 
+def variable_kinds() -> list[type]:
+    """The classes of variables that can be assigned to."""
+    from tensorflow.python.ops import resource_variable_ops as ops
+
+    return [ops.BaseResourceVariable, ops.ResourceVariable]
+
+
 def is_concrete(value: Any) -> bool:
     """Whether a value is there to be read, and not a symbol in a graph."""
     if isinstance(value, (np.ndarray, np.generic, float, int)):

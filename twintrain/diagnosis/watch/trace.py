@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.places import Source, Spot
+
 Arrays = list[np.ndarray]
 FIT, LOOP = "keras_fit", "custom_loop"
 SIDES = (FIT, LOOP)
@@ -48,6 +50,7 @@ class LossCall:
     loss: keras.Loss
     weights: Any
     targets: Any = None
+    at: Spot | None = None
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Call:
         arguments, named: what it was given.
         training: the flag in force, None where none was given.
         outputs: nest of tensors, masks still attached.
+        at: where in the user's code.
     """
 
     layer: keras.layers.Layer
@@ -93,6 +97,7 @@ class Call:
     named: dict[str, Any]
     training: bool | None
     outputs: Any
+    at: Spot | None = None
 
     @property
     def inputs(self) -> Any:
@@ -128,6 +133,9 @@ class Step:
         calls: in order; kept as `before` is.
         states: what recurrent layers carried over, before the step; kept as `before` is.
         partly: the first call is one of a part of the model, whose inputs are not the data's.
+        source: where the element comes from.
+        places: where in the user's code are the first 'call', 'gradient' and 'update', and the
+            first 'assign' of a weight by hand.
     """
 
     model: keras.Model
@@ -150,6 +158,13 @@ class Step:
     calls: list[Call] = field(default_factory=list)
     states: Arrays = field(default_factory=list)
     partly: bool = False
+    source: Source = field(default_factory=Source)
+    places: dict[str, Spot] = field(default_factory=dict)
+
+    def note(self, what: str, spot: Spot | None) -> None:
+        """Note where something is called; the first time counts."""
+        if spot is not None:
+            self.places.setdefault(what, spot)
 
     @property
     def size(self) -> int:
@@ -198,6 +213,8 @@ class Evaluation:
     element: Any
     weights: Arrays | None
     states: Arrays = field(default_factory=list)
+    source: Source = field(default_factory=Source)
+    at: Spot | None = None
 
     @property
     def size(self) -> int:
@@ -213,6 +230,7 @@ class MetricEvent:
     metric: keras.Metric
     kind: str
     value: float | None = None
+    at: Spot | None = None
 
 
 @dataclass
@@ -222,6 +240,7 @@ class FitCall:
     model: keras.Model
     arguments: dict[str, Any]
     history: dict[str, list[float]] | None = None
+    at: Spot | None = None
 
 
 @dataclass
@@ -238,6 +257,8 @@ class Trace:
         seconds: it took.
         seconds_to_first: of these, before its first step; None where there was none.
         buffers: of all calls of `Dataset.shuffle`, in order.
+        compiles: where models are compiled, in order.
+        made: losses, optimizers and metrics, by identity, and where each is made.
     """
 
     side: str
@@ -252,6 +273,8 @@ class Trace:
     log: dict[str, list[float]] = field(default_factory=dict)
     compiled: bool = False
     buffers: list[int] = field(default_factory=list)
+    compiles: list[Spot] = field(default_factory=list)
+    made: dict[int, tuple[Any, Spot]] = field(default_factory=dict)
     note: str = ""
     seconds: float = 0.0
     seconds_to_first: float | None = None

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.places import user_spot
 from twintrain.diagnosis.watch.recording import Recording, positions_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, family, identity, is_concrete
 from twintrain.diagnosis.watch.trace import Applied, Step, gradient_array, snapshot, value_of
@@ -60,6 +61,7 @@ class UpdateObserver:
         step = self._recording.trained_by([identity(source) for source in sources])
         if step is None:
             return  # by the inputs, say, for a penalty
+        step.note("gradient", user_spot())
         found = [
             gradient_array(gradient) for gradient in _flatten_gradients(gradients, len(sources))
         ]
@@ -102,6 +104,7 @@ class UpdateObserver:
         seen = step if self._optimizers.outermost and tf.executing_eagerly() else None
         if seen is not None:
             seen.applied = _joined(seen, _applied(seen, optimizer, grads, variables))
+            seen.note("update", user_spot())
         with self._optimizers:
             done = original(optimizer, grads, variables)
         if seen is not None and seen.applied is not None:

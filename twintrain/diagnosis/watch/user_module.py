@@ -21,6 +21,7 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
+from twintrain.diagnosis.watch.places import outermost
 from twintrain.diagnosis.watch.process_state import alarm, as_found
 from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
@@ -94,6 +95,7 @@ class Subject:
         make = self.functions["make_dataset"]
         return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
 
+    @outermost
     def run(
         self,
         side: str,

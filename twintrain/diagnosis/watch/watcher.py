@@ -17,13 +17,14 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.data_observer import DataObserver
 from twintrain.diagnosis.watch.fit_observer import FitObserver
+from twintrain.diagnosis.watch.line_observer import LineObserver
 from twintrain.diagnosis.watch.model_observer import ModelObserver
 from twintrain.diagnosis.watch.recording import Recording
 from twintrain.diagnosis.watch.seams import Seam, wrapped
 from twintrain.diagnosis.watch.trace import Trace
 from twintrain.diagnosis.watch.update_observer import UpdateObserver
 
-OBSERVERS = (ModelObserver, UpdateObserver, FitObserver, DataObserver)
+OBSERVERS = (ModelObserver, UpdateObserver, FitObserver, DataObserver, LineObserver)
 
 
 class Watch:
