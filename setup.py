@@ -72,7 +72,7 @@ setup(
     packages=find_packages(include=["twintrain*", "components*", "pipelines*"]),
     package_data={
         "twintrain": [
-            "diagnosis/catalogue.yaml",
+            "diagnosis/pitfalls/*.yaml",
             "recipe/builtin/*.yaml",
             "recipe/parity.yaml",
             "report/*.html",

@@ -107,7 +107,7 @@ NODES = (
         code=(
             *_TRAINING,
             *_rooms("parity", "diagnosis"),
-            "twintrain/diagnosis/*.yaml",
+            "twintrain/diagnosis/pitfalls/*.yaml",
             *_components("parity_check", "transformed", "artifacts"),
         ),
         isolated=True,

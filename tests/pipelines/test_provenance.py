@@ -85,7 +85,7 @@ def test_other_files_change_what_they_belong_to(clone: Path) -> None:
     assert changed_by(clone, "components/data_gate.py") == {"DataGate", *everything}
     found = changed_by(clone, "twintrain/statistics/paired.py")
     assert found == {"Evaluator", "Attribution", *everything}
-    found = changed_by(clone, "twintrain/diagnosis/catalogue.yaml")
+    found = changed_by(clone, "twintrain/diagnosis/pitfalls/loss.yaml")
     assert found == {"ParityCheck", *everything}
     assert changed_by(clone, "twintrain/recipe/builtin/bare.yaml") == everything
 

@@ -1,6 +1,7 @@
 """The catalogue of pitfalls: why a hand-written loop and `fit` disagree.
 
-Every entry is a line of `catalogue.yaml`. The ids are stable: programs may depend on them.
+Its entries stand in the files of `pitfalls/`, in the order in which they first show in lockstep.
+The ids are stable: programs may depend on them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from twintrain.errors import TwintrainError, did_you_mean
 
+# In this order, and within a file from top to bottom.
+_FILES = ("batches", "loss", "update", "figures")
 _TRACKERS = {
     "tf": "https://github.com/tensorflow/tensorflow/issues/",
     "keras": "https://github.com/keras-team/keras/issues/",
@@ -84,8 +87,9 @@ class Pitfall(BaseModel):
 @cache
 def catalogue() -> tuple[Pitfall, ...]:
     """All entries, in the order in which they first show."""
-    text = (Path(__file__).with_suffix(".yaml")).read_text(encoding="utf-8")
-    return tuple(Pitfall(**entry) for entry in yaml.safe_load(text))
+    folder = Path(__file__).parent / "pitfalls"
+    texts = [(folder / f"{name}.yaml").read_text(encoding="utf-8") for name in _FILES]
+    return tuple(Pitfall(**entry) for text in texts for entry in yaml.safe_load(text))
 
 
 def by_id(id_: str) -> Pitfall:

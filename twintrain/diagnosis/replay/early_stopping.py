@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -30,12 +32,18 @@ class Ending:
     Attributes:
         epochs: trained.
         kept: the epoch (from 1) whose weights it ended with; 0 when none of them.
-        series: per monitor, its value on the test rows after each epoch.
+        judged: gives `series`. It is asked only where they decide something: computing them takes
+            as long as the training did.
     """
 
     epochs: int
     kept: int
-    series: dict[str, list[float]]
+    judged: Callable[[], dict[str, list[float]]]
+
+    @cached_property
+    def series(self) -> dict[str, list[float]]:
+        """Per monitor, its value on the test rows after each epoch."""
+        return self.judged()
 
     @property
     def keeps_last(self) -> bool:
@@ -59,13 +67,15 @@ def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -
     """
     if run.epochs < 2:
         return None
-    series: dict[str, list[float]] = {}
-    if test is not None and declared is not None:
-        judged = [_judge(run.model, state, test, declared) for state in run.states[1:]]
-        columns = zip(*judged, strict=True)
-        series = {name: list(values) for name, values in zip(MONITORS, columns, strict=True)}
-    finite = {name: values for name, values in series.items() if np.isfinite(values).all()}
-    return Ending(run.epochs, _kept_epoch(run), finite)
+
+    def judged() -> dict[str, list[float]]:
+        if test is None or declared is None:
+            return {}
+        found = [_judge(run.model, state, test, declared) for state in run.states[1:]]
+        series = dict(zip(MONITORS, map(list, zip(*found, strict=True)), strict=True))
+        return {name: values for name, values in series.items() if np.isfinite(values).all()}
+
+    return Ending(run.epochs, _kept_epoch(run), judged)
 
 
 def _kept_epoch(run: Milestones) -> int:

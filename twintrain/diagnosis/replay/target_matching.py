@@ -145,22 +145,29 @@ def _of_values(rows: np.ndarray, fed: np.ndarray, targets: np.ndarray) -> np.nda
 
 
 def _of_scaled(rows: np.ndarray, fed: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
-    """Rows by the order of their targets, where these are the data's up to a scale and an offset,
-    each as often as its row was fed.
+    """Rows by the order of their targets, where these are the data's up to a scale and an offset of
+    each column, each as often as its row was fed.
     """
-    if fed.shape[1] != 1 or targets.shape[1] != 1:
+    if fed.shape[1] != targets.shape[1]:
         return None
-    by_own = np.argsort(targets[rows, 0], kind="stable")
-    own = targets[rows[by_own], 0]
+    # By the column in which the fewest are equal; the others must agree.
+    column = int(np.argmax([len(np.unique(values)) for values in targets[rows].T]))
+    by_own = np.argsort(targets[rows, column], kind="stable")
+    own = targets[rows[by_own], column]
     for direction in (1, -1):
-        by_fed = np.argsort(fed[:, 0], kind="stable")[::direction]
-        if _fit_line(own, fed[by_fed, 0]) is None:
+        by_fed = np.argsort(fed[:, column], kind="stable")[::direction]
+        if _fit_line(own, fed[by_fed, column]) is None:
             continue
         sources = np.empty_like(rows)
         sources[by_fed] = rows[by_own]
-        same = np.abs(targets[sources, 0] - targets[rows, 0]) <= _unit(targets)
-        return np.where(same, rows, sources)
+        if all(map(_on_a_line, targets[sources].T, fed.T)):
+            same = np.abs(targets[sources] - targets[rows]).max(axis=1) <= _unit(targets)
+            return np.where(same, rows, sources)
     return None
+
+
+def _on_a_line(x: np.ndarray, y: np.ndarray) -> bool:
+    return _fit_line(x, y) is not None if np.ptp(x) > 0 else not np.ptp(y) > 0
 
 
 def _fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:

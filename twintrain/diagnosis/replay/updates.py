@@ -5,7 +5,9 @@ got.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -68,6 +70,44 @@ def copy_of(
     return twin
 
 
+class _Twin(NamedTuple):
+    """An optimizer made again, the variables it is built for, and its state when it was new."""
+
+    optimizer: keras.Optimizer
+    copies: list[keras.Variable]
+    fresh: Arrays
+
+
+# Twins of optimizers, as long as these live, by what they are built for: making one takes longer
+# than an update.
+_TWINS: WeakKeyDictionary[keras.Optimizer, dict[Any, _Twin]] = WeakKeyDictionary()
+
+
+def _twin_of(original: keras.Optimizer, step: Step, positions: list[int], clips: bool) -> _Twin:
+    """A twin of an optimizer for some variables of the model of a step, with any values in them:
+    the same one each time. Of a class of the user's own, which may keep more than is in its
+    variables, a new one.
+
+    Raises:
+        ValueError, TypeError: it cannot be made again.
+    """
+    variables = [step.model.variables[position] for position in positions]
+    key = (clips, *((v.name, tuple(v.shape), str(v.dtype)) for v in variables))
+    known = _TWINS.setdefault(original, {})
+    if key not in known:
+        copies = _copies(step, positions)
+        optimizer = copy_of(original, copies, clips)
+        made = _Twin(optimizer, copies, [value_of(v) for v in optimizer.variables])
+        kinds = (type(original), type(inner(original)))
+        if not all(kind.__module__.startswith("keras.") for kind in kinds):
+            return made
+        known[key] = made
+    found = known[key]
+    for variable, copy in zip(variables, found.copies, strict=True):
+        copy.constraint = getattr(variable, "constraint", None)
+    return found
+
+
 def replay_update(
     step: CompleteStep,
     *,
@@ -96,13 +136,13 @@ def replay_update(
     for part in parts_of(applied):
         if -1 in part.variables or not part.state:
             return None
-        copies = _copies(step, part.variables)
         handed = [given.get(position) for position in part.variables]
         own = part.state if state is None else state
-        if not _apply_again(part.optimizer, copies, handed, own, rate, clips):
+        again = _apply_again(part, step, handed, own, rate, clips)
+        if again is None:
             return None
-        for position, variable in zip(part.variables, copies, strict=True):
-            after[position] = value_of(variable)
+        for position, value in zip(part.variables, again, strict=True):
+            after[position] = value
     return after
 
 
@@ -112,26 +152,27 @@ def parts_of(applied: Applied) -> list[Applied]:
 
 
 def _apply_again(
-    original: keras.Optimizer,
-    copies: list[keras.Variable],
+    part: Applied,
+    step: CompleteStep,
     gradients: Gradients,
     state: Arrays,
     rate: float | None,
     clips: bool,
-) -> bool:
-    """Update copies of variables as an optimizer would from some state; False where it is one
-    that cannot be made again.
+) -> Arrays | None:
+    """The variables of an update as the optimizer leaves them from some state; None where it is
+    one that cannot be made again.
     """
     try:
-        optimizer = copy_of(original, copies, clips)
+        optimizer, copies, _ = _twin_of(part.optimizer, step, part.variables, clips)
         for variable, value in zip(optimizer.variables, state, strict=True):
             variable.assign(value)
     except (ValueError, TypeError):
-        return False  # built for other variables than it is applied to
-    if rate is not None:
-        _set_rate(optimizer, rate)
-    optimizer.apply(constants(gradients), copies)
-    return True
+        return None  # built for other variables than it is applied to
+    for position, copy in zip(part.variables, copies, strict=True):
+        copy.assign(step.before[position])
+    with _rate_of(optimizer, rate):
+        optimizer.apply(constants(gradients), copies)
+    return [value_of(copy) for copy in copies]
 
 
 def fresh_state(step: Step) -> Arrays | None:
@@ -139,11 +180,8 @@ def fresh_state(step: Step) -> Arrays | None:
     if step.applied is None or -1 in step.applied.variables:
         return None
     applied = parts_of(step.applied)[0]
-    copies = [
-        keras.Variable(value_of(step.model.variables[position])) for position in applied.variables
-    ]
     try:
-        return [value_of(v) for v in copy_of(applied.optimizer, copies).variables]
+        return list(_twin_of(applied.optimizer, step, applied.variables, clips=True).fresh)
     except (ValueError, TypeError):
         return None
 
@@ -237,6 +275,20 @@ def _set_rate(optimizer: keras.Optimizer, rate: float) -> None:
         core._learning_rate = _Constant(rate)
     else:
         core.learning_rate = rate
+
+
+@contextmanager
+def _rate_of(optimizer: keras.Optimizer, rate: float | None) -> Iterator[None]:
+    """Let an optimizer have another rate for a while, and its schedule back after it."""
+    core = inner(optimizer)
+    schedule = core._learning_rate if has_schedule(core) else None
+    if rate is not None:
+        _set_rate(optimizer, rate)
+    try:
+        yield
+    finally:
+        if schedule is not None:
+            core._learning_rate = schedule
 
 
 def constants(gradients: Gradients) -> list[Any]:

@@ -34,11 +34,13 @@ _LONGEST = 80
 @looks_for("dropout_rate_inverted", "precision_differs")
 def check_models(pair: Pair) -> bool:
     """Compare the settings of the two trained models, layer by layer."""
-    fit, loop = (_settings_of(side.steps[0].model) for side in pair.sides)
+    notes: list[str] = []
+    fit, loop = (_settings_of(side.steps[0].model, notes) for side in pair.sides)
+    pair.findings.notes += [n for n in dict.fromkeys(notes) if n not in pair.findings.notes]
     if [kind for kind, _ in fit] != [kind for kind, _ in loop]:
         pair.findings.unexplained.append("the two sides train models of different layers")
         return True
-    built = _settings_of(pair.subject.functions["build_model"]())
+    built = _settings_of(pair.subject.functions["build_model"](), [])
     for number, ((kind, ours), (_, theirs)) in enumerate(zip(fit, loop, strict=True)):
         known = number < len(built) and built[number][0] == kind
         _compare(pair, kind, ours, theirs, built[number][1] if known else {})
@@ -96,24 +98,40 @@ def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:
     return None
 
 
-def _settings_of(model: keras.Model) -> list[tuple[str, Settings]]:
-    """Kind and settings of every layer that has weights or a rate."""
+def _settings_of(model: keras.Model, notes: list[str]) -> list[tuple[str, Settings]]:
+    """Kind and settings of every layer that has weights or a rate; what fails in a layer's own
+    description of itself is noted.
+    """
     layers = model._flatten_layers(include_self=False)
     return [
-        (type(layer).__name__, _settings(layer))
+        (type(layer).__name__, _settings(layer, notes))
         for layer in layers
         if layer.weights or hasattr(layer, "rate")
     ]
 
 
-def _settings(layer: Any) -> Settings:
+def _settings(layer: Any, notes: list[str]) -> Settings:
     try:
         config = dict(layer.get_config())
-    except (NotImplementedError, TypeError):
-        # A layer of the user's own that does not describe itself.
+    except Exception as error:
+        if not _does_not_describe_itself(error):
+            kind = type(layer).__name__
+            notes.append(f"Settings of {kind} were not compared: its get_config raises {error!r}.")
         config = {"rate": getattr(layer, "rate", None)}
     kept: Settings = _without_names(config)
     return kept | {"dtype": layer.dtype_policy.name, "trainable": layer.trainable}
+
+
+def _does_not_describe_itself(error: Exception) -> bool:
+    """Whether a layer of the user's own cannot be described: it says so, or holds what Keras cannot
+    write down, for which Keras itself raises a TypeError. Anything else is a mistake in its code.
+    """
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    raised_in = "" if last is None else last.tb_frame.f_globals.get("__name__", "")
+    of_keras = isinstance(error, TypeError) and raised_in.partition(".")[0] == "keras"
+    return of_keras or isinstance(error, NotImplementedError)
 
 
 def _without_names(value: Any) -> Any:

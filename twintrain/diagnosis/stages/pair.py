@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
+from twintrain.diagnosis.replay.batch_matching import Stream, forget_stale, read_stream
 from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.stages.findings import Findings
 from twintrain.diagnosis.watch.frozen_rows import Rows
@@ -62,6 +62,8 @@ class Side:
 
 def read_side(trace: Trace, first_epoch: int, subject: Subject, alone: int | None = None) -> Side:
     """Read a trace of two epochs; `alone` as in `Side`, where that is not the first of these."""
+    forget_stale(trace.steps)
+    forget_stale(trace.evaluations)
     stream = read_stream(trace.steps, subject.train, first_epoch)
     close = complete_steps(trace.steps)
     return Side(trace, first_epoch, stream, close, first_epoch if alone is None else alone)

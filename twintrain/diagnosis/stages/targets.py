@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.target_matching import sources_of
-from twintrain.diagnosis.replay.tolerances import WRONG_PAIRS
+from twintrain.diagnosis.replay.tolerances import SAME_ROW, WRONG_PAIRS
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
@@ -72,6 +72,8 @@ def check_targets(pair: Pair) -> bool:
         pairings = {side.name: _pairing(pair.subject.train, side, part) for side in pair.sides}
         found = {name: pairing for name, pairing in pairings.items() if pairing is not None}
         looked |= len(found) == len(pair.sides)
+        if part == TARGETS and len(found) < len(pair.sides):
+            _compare_epochs(pair)
         wrong = {name: pairing for name, pairing in found.items() if pairing.is_wrong}
         for name, pairing in wrong.items():
             _hand_on(pair.subject.train, pair.side(name), pairing)
@@ -134,6 +136,34 @@ def _pairing(data: Rows, side: Side, part: int) -> Pairing | None:
         if sources is not None:
             ends = np.cumsum([len(batch) for batch in rows])[:-1]
             return Pairing(part, steps, rows, np.split(sources, ends))
+    return None
+
+
+def _compare_epochs(pair: Pair) -> None:
+    """Where it cannot be told whose targets a side's inputs came with: are they others in each
+    epoch, and on this side alone?
+    """
+    vary = {side.name: _vary(side) for side in pair.sides}
+    for name, varies in vary.items():
+        if varies and vary[pair.other(name).name] is False:
+            pair.findings.unexplained.append(
+                f"{name}: inputs come with other targets in each epoch, and it cannot be told "
+                "whose these are"
+            )
+
+
+def _vary(side: Side) -> bool | None:
+    """Whether one input comes with several targets; None where that cannot be seen."""
+    steps = [number for number, rows in enumerate(side.stream.rows) if (rows >= 0).all()]
+    for fed in _fed([side.steps[number] for number in steps], TARGETS):
+        rows = np.concatenate([side.stream.rows[number] for number in steps])
+        order = np.argsort(rows, kind="stable")
+        again = np.diff(rows[order]) == 0
+        if not again.any():
+            return None
+        one, other = fed[order][:-1][again], fed[order][1:][again]
+        same = np.isclose(one, other, SAME_ROW.rel, SAME_ROW.floor, equal_nan=True).all(axis=1)
+        return float(1 - same.mean()) > WRONG_PAIRS
     return None
 
 

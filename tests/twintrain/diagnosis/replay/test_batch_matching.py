@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from twintrain.diagnosis.replay.batch_matching import Register
+from twintrain.diagnosis.replay.batch_matching import Register, forget_stale
 from twintrain.diagnosis.watch.frozen_rows import Rows, keys_of
+from twintrain.diagnosis.watch.trace import Evaluation
 
 X = np.array([[0], [1], [0], [2], [0]], "float32")
 Y = np.array([0.0, 1, 2, 3, 4], "float32")
@@ -33,3 +36,20 @@ def test_equal_inputs_in_the_order_of_the_data_are_in_order() -> None:
 def test_rows_that_are_not_in_the_data_are_not_found() -> None:
     (rows,) = REGISTER.find([keys_of(X + 7)], [None], 1)
     assert list(rows) == [-1] * 5
+
+
+def fed(inputs: float, element: Any) -> Evaluation:
+    value = np.full((2, 1), inputs, "float32")
+    return Evaluation(0, None, value, True, value, element, None)
+
+
+def test_an_element_that_stands_while_other_inputs_come_is_forgotten() -> None:
+    last, one, two = (X[:2],), (X[2:4],), (X[1:3],)
+    taken_out = [fed(number, last) for number in range(6)]
+    forget_stale(taken_out)
+    assert all(step.element is None for step in taken_out)
+    same_batch_again = [fed(1.0, last) for _ in range(6)]
+    two_steps_each = [fed(number, one if number < 2 else two) for number in range(4)]
+    for steps in (same_batch_again, two_steps_each):
+        forget_stale(steps)
+        assert all(step.element is not None for step in steps)

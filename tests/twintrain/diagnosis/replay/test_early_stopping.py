@@ -45,11 +45,11 @@ def test_it_stops_where_keras_stops(
 
 def test_a_rule_is_found_from_where_it_stopped() -> None:
     losses = [1.0, 0.8, 0.9, 0.95, 0.97]
-    assert rule_of(Ending(5, 2, {"val_loss": losses})) == (
+    assert rule_of(Ending(5, 2, lambda: {"val_loss": losses})) == (
         "monitor val_loss, mode min, patience 3, min_delta 0"
     )
-    assert rule_of(Ending(EPOCHS, 2, {})) == "no early stopping"
-    assert rule_of(Ending(5, 2, {})) is None
+    assert rule_of(Ending(EPOCHS, 2, dict)) == "no early stopping"
+    assert rule_of(Ending(5, 2, dict)) is None
 
 
 def test_an_ending_is_read_from_the_states_of_a_training() -> None:

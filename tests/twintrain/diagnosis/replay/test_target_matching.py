@@ -66,6 +66,18 @@ def test_numbers_of_other_rows_are_seen_whatever_was_made_of_them(name: str) -> 
     assert np.array_equal(found, others)
 
 
+def test_several_numbers_of_other_rows_are_seen_whatever_scale_they_were_given() -> None:
+    pairs = np.concatenate([NUMBERS, np.sin(NUMBERS)], axis=1)
+    scaled = pairs / [10.0, -2.0] + [0.5, 3.0]
+    others = np.roll(ROWS, 1)
+    for fed in (ROWS, others):
+        found = sources_of(ROWS, scaled[fed].astype("float32"), pairs)
+        assert found is not None
+        assert np.array_equal(found, fed)
+    mixed = np.stack([scaled[others, 0], scaled[ROWS, 1]], axis=1)  # no row's
+    assert sources_of(ROWS, mixed, pairs) is None
+
+
 def test_targets_of_some_other_rows_are_seen() -> None:
     others = ROWS.copy()
     others[:10] = others[:10][::-1]

@@ -83,3 +83,44 @@ def test_other_rates_and_other_layers_are_not_explained() -> None:
     pair = pair_of(fit=fit)
     check_models(pair)
     assert pair.findings.unexplained == ["the two sides train models of different layers"]
+
+
+class Scaled(keras.layers.Layer):
+    """A layer with a weight, which describes itself, or not."""
+
+    def __init__(self, raises: Exception | None = None, holds: object = None) -> None:
+        super().__init__()
+        self.raises, self.holds = raises, holds
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x: object) -> object:
+        return self.scale * x
+
+    def get_config(self) -> dict[str, object]:
+        if self.raises is not None:
+            raise self.raises
+        return {"holds": keras.saving.serialize_keras_object(self.holds)}
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        (lambda: Scaled(raises=NotImplementedError("not for me")), []),
+        (lambda: Scaled(holds=iter([])), []),
+        (lambda: Scaled(raises=TypeError("'int' is not iterable")), ["'int' is not iterable"]),
+        (lambda: Scaled(raises=AttributeError("no rate")), ["no rate"]),
+    ],
+    ids=["says so", "holds what cannot be written", "mistake of its own", "another"],
+)
+def test_a_layer_that_cannot_describe_itself_is_told_from_a_mistake_in_its_code(
+    layer: Callable[[], keras.layers.Layer], told: list[str]
+) -> None:
+    def build() -> keras.Model:
+        return keras.Sequential([small_model(dropout=0.2), layer()])
+
+    practice = Practice(build=build)
+    pair = pair_of(fit=practice, loop=practice)
+    check_models(pair)
+    assert not pair.findings.causes
+    assert len(pair.findings.notes) == len(told)
+    assert all(text in note for text, note in zip(told, pair.findings.notes, strict=True))

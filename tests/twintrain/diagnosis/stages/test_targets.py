@@ -124,3 +124,35 @@ def test_a_row_that_a_shift_leaves_without_target_is_no_cut_epoch() -> None:
         pair.loop.stream.sizes[number] -= 1
     check_count(pair)
     assert [id_ for id_, _, _ in named(pair)] == ["targets_misaligned"]
+
+
+def both_ways(step: Step, change: Change) -> None:
+    called_with(step, change)
+    pulled(step, change)
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_targets_that_change_on_one_side_alone_are_told_where_they_are_no_rows(side: str) -> None:
+    draw = np.random.default_rng(0)
+
+    def noise(y: Any) -> Any:
+        return draw.normal(size=(len(y), 2)).astype("float32")
+
+    pair = pair_of(plant=planted(side, noise, both_ways))
+    check_targets(pair)
+    (told,) = pair.findings.unexplained
+    assert told.startswith(f"{side}: inputs come with other targets in each epoch")
+    for step in pair.other(side).steps:
+        both_ways(step, noise)
+    pair.findings.unexplained.clear()
+    check_targets(pair)
+    assert nothing(pair)
+
+
+def test_targets_that_are_the_same_in_each_epoch_are_their_own_whatever_they_are() -> None:
+    def made_of_them(y: Any) -> Any:
+        return np.stack([np.sin(y), np.zeros(len(y))], axis=1)
+
+    pair = pair_of(plant=planted("custom_loop", made_of_them, both_ways))
+    check_targets(pair)
+    assert nothing(pair)
