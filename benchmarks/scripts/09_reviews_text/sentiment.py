@@ -11,10 +11,10 @@ import tensorflow as tf
 from keras import layers
 
 MAX_TOKENS = 500
-SEQ_LEN = 40
+SEQ_LEN = 32
 EMBED = 16
 BATCH = 32
-EPOCHS = 5
+EPOCHS = 4
 
 keras.utils.set_random_seed(1234)
 
@@ -47,7 +47,7 @@ x_val = vectorize(tf.constant(val_texts)).numpy()
 model = keras.Sequential([
     keras.Input((SEQ_LEN,), dtype="int64"),
     layers.Embedding(MAX_TOKENS, EMBED, mask_zero=True),
-    layers.Bidirectional(layers.LSTM(16)),
+    layers.LSTM(24),
     layers.Dropout(0.3),
     layers.Dense(16, activation="relu"),
     layers.Dense(1, activation="sigmoid"),
