@@ -4,9 +4,14 @@ Python.
 
 from __future__ import annotations
 
+import os
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.form_printer import CannotPrintError, Printed, plain_python, print_form
@@ -54,23 +59,52 @@ def tidy(files: list[Path]) -> None:
         subprocess.run([*command, *files[start : start + 200]], check=False, capture_output=True)
 
 
-def run_plainly(file: Path, seconds: float = PLAIN_SECONDS) -> str:
-    """Run a file by itself, a notebook cell after cell in one.
+def run_plainly(
+    files: Iterable[Path], seconds: float = PLAIN_SECONDS
+) -> Iterator[tuple[Path, str]]:
+    """Run files one by one, each by itself, as `python FILE` does; a notebook cell after cell.
 
-    Returns:
-        The last lines it said where it failed; nothing where it ran.
+    Each is run in a fork of a process that has imported TensorFlow and done nothing with it.
+
+    Yields:
+        A file and the end of its traceback where it failed; nothing where it ran.
     """
-    text = file.read_text(encoding="utf-8")
-    command = [sys.executable, file]
-    if file.suffix == ".ipynb":
-        # `python -c` has no source, which tf.function needs for its loops.
-        file = file.with_suffix(".plain.py")
-        file.write_text(plain_python(text), encoding="utf-8")
-        command = [sys.executable, file]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, cwd=file.parent, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"not done after {seconds:.0f} s"
-    return "" if done.returncode == 0 else "\n".join(done.stderr.strip().splitlines()[-3:])
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tensorflow", "keras"])
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said.txt"
+        for file in files:
+            process = context.Process(target=_run, args=(_as_python(file, Path(folder)), said))
+            process.start()
+            process.join(seconds)
+            if process.is_alive():
+                process.kill()
+                process.join()
+                yield file, f"not done after {seconds:.0f} s"
+            elif process.exitcode:
+                yield file, "\n".join(said.read_text(encoding="utf-8").strip().splitlines()[-3:])
+            else:
+                yield file, ""
+
+
+def _as_python(file: Path, folder: Path) -> Path:
+    if file.suffix != ".ipynb":
+        return file
+    code = folder / f"{file.parent.name}.py"
+    code.write_text(plain_python(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return code
+
+
+def _run(file: Path, said: Path) -> None:
+    """Run a file as the main module, in a process of its own."""
+    with said.open("w", encoding="utf-8") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+        sys.argv = [str(file)]
+        try:
+            runpy.run_path(str(file), run_name="__main__")
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)

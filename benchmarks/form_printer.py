@@ -14,10 +14,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.form_classes import class_sections, main_sections
 from benchmarks.form_inline import CannotInlineError
 from benchmarks.form_names import source_of
 from benchmarks.form_sections import Section, Wish, sections_of
 from benchmarks.form_source import Module
+from benchmarks.form_step import NoStepError
+from benchmarks.form_train_step import train_step_sections
 
 
 class CannotPrintError(Exception):
@@ -80,6 +83,24 @@ def arrays(module: Module) -> Printed:
         raise CannotPrintError(str(why)) from None
 
 
+def trainer_class(module: Module) -> Printed:
+    """A class with a method for fit and one for the loop."""
+    return _printed("train.py", class_sections(module))
+
+
+def main_argparse(module: Module) -> Printed:
+    """A program with `main()` and options."""
+    return _printed("train.py", main_sections(module))
+
+
+def train_step(module: Module) -> Printed:
+    """The loop as a model with a train_step of its own."""
+    try:
+        return _printed("train.py", train_step_sections(module))
+    except NoStepError as why:
+        raise CannotPrintError(str(why)) from None
+
+
 def notebook(module: Module) -> Printed:
     """A notebook: a cell each for imports, data, model, fit and loop.
 
@@ -133,6 +154,9 @@ FORMS: dict[str, Callable[[Module], Printed]] = {
     "script": script,
     "two_scripts": two_scripts,
     "notebook": notebook,
+    "trainer_class": trainer_class,
+    "main_argparse": main_argparse,
+    "train_step": train_step,
     "loop_alone": loop_alone,
     "fit_alone": fit_alone,
     "arrays": arrays,

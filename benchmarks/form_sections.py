@@ -121,14 +121,14 @@ class _Layout:
         found = [self._data(), self._model()]
         found += [self._side(side) for side in self.wish.sides]
         nodes = [part for section in found for part in section.body]
-        constants = [item for item in self.items if not _is_definition(item)]
+        constants = [item for item in self.items if not is_definition(item)]
         top = [*constants, *parsed(f"EPOCHS = {self.module.epochs}")]
         imports = self.module.imports_for([*constants, *nodes])
         return [Section("imports", imports), Section("constants", top), *found]
 
     def _helpers(self, *roots: ast.AST) -> list[ast.stmt]:
         """Definitions that are needed from here on and not placed yet."""
-        needed = [item for item in self.module.needed(roots) if _is_definition(item)]
+        needed = [item for item in self.module.needed(roots) if is_definition(item)]
         new = [item for item in needed if item not in self.placed]
         self.placed += new
         return new
@@ -227,7 +227,8 @@ class _Layout:
             raise CannotInlineError(f"{', '.join(clash)} would be bound twice")
 
 
-def _is_definition(item: ast.stmt) -> bool:
+def is_definition(item: ast.stmt) -> bool:
+    """Whether it is a function or a class."""
     return isinstance(item, (ast.FunctionDef, ast.ClassDef))
 
 
