@@ -67,6 +67,7 @@ def step_of(loop: ast.FunctionDef) -> Step:
     before = [part for part in body[:cut] if part is not container and not _holds(part, tape)]
     made = _made(before, optimizer)
     batch, data = _batch(loop, container)
+    _check_data(data, before)
     own = bound_in(statements) | {n.id for n in ast.walk(batch) if isinstance(n, ast.Name)}
     setup = _needed(before, read_in([*statements, data]) - own - {optimizer, model})
     _check_rest(loop, body[cut:], statements, before, (model, optimizer))
@@ -213,10 +214,15 @@ def _data(loop: ast.FunctionDef, iterated: ast.expr) -> ast.expr:
             if not calls or ast.unparse(calls[0].args[0]) != ds:
                 raise NoStepError("its step is not called with the batches as they come")
             return name(ds)
-    text = ast.unparse(iterated)
+    return iterated
+
+
+def _check_data(data: ast.expr, before: list[ast.stmt]) -> None:
+    """See that what is iterated is a data set, as far as its making tells."""
+    made = [part for part in before if bound_in([part]) & read_in([data])]
+    text = " ".join(ast.unparse(part) for part in (data, *made))
     if any(word in text for word in ("numpy", "zip(", "enumerate(", "iter(", "range(")):
         raise NoStepError("its batches are not those of a data set")
-    return iterated
 
 
 def _needed(before: list[ast.stmt], read: set[str]) -> list[ast.stmt]:
