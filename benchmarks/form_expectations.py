@@ -5,8 +5,8 @@ them; for a correct module 'identical'. Three rules depart from it:
 
 * One side alone cannot be held against the other. `loop_alone` has no expectation of a mistake on
   fit's side, nor of one that is a mistake only because fit does otherwise (`NEEDS_BOTH`), and
-  `fit_alone` has none of anything: saying nothing is right there, 'identical' too, and so is a
-  refusal that tells what is missing (exit code 2). The right name is right all the same.
+  `fit_alone` has none of anything: saying nothing is right there, 'identical' too; a refusal that
+  tells what is missing (exit code 2) is counted by itself. The right name is right all the same.
 * `train_step` trains by fit, which averages, resets and finalizes by itself.
 * `EXCEPTIONS` are mistakes that a form takes away, each with the reason.
 """
@@ -21,6 +21,7 @@ from benchmarks.diagnosis_sets import FOLDERS, expected_of
 LOOP = "custom_loop"
 OUTCOMES = (
     "right",
+    "refused",
     "in part",
     "unknown",
     "wrong name",
@@ -105,7 +106,8 @@ class Answer:
 
     Attributes:
         code: it ended with.
-        verdict: of the diagnosis; 'error' where there is none.
+        verdict: of the diagnosis; 'error' where it said why there is none, 'nothing' where it said
+            nothing that can be read.
         named: ids, in order.
         sides: of each.
         told: what is left unexplained or open, or the error.
@@ -134,8 +136,10 @@ def answer_of(code: int, said: dict[str, Any]) -> Answer:
 
 def outcome(expected: Expectation, answer: Answer) -> str:
     """One of `OUTCOMES`."""
+    if answer.verdict == "nothing":
+        return "failed"
     if answer.verdict == "error":
-        return "right" if expected.silence and answer.code == MEND else "failed"
+        return "refused" if expected.silence and answer.code == MEND else "failed"
     if not answer.named:
         if expected.silence or (answer.verdict == "identical" and not expected.ids):
             return "right"

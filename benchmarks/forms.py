@@ -78,12 +78,12 @@ def ask(files: list[Path]) -> Answer:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Answer(-1, "error", told=(f"not done after {SECONDS} s",))
+        return Answer(-1, "nothing", told=(f"not done after {SECONDS} s",))
     try:
         return answer_of(done.returncode, json.loads(done.stdout))
     except (json.JSONDecodeError, KeyError, TypeError):
         last = done.stderr.strip().splitlines()[-3:]
-        return Answer(done.returncode, "error", told=tuple(last))
+        return Answer(done.returncode, "nothing", told=tuple(last))
 
 
 def case(job: Job, files: list[Path], kind: str) -> Result:
@@ -143,9 +143,11 @@ def report(
     for (form, module), why in missing.items():
         console.print(f"n/a  {module} as {form}: {why}", style="dim", soft_wrap=True)
     for result in found:
-        if result["outcome"] != "right":
+        if result["outcome"] not in ("right", "refused"):
             console.print(line_of(result), markup=False, soft_wrap=True)
     console.print(table_of(found))
+    silent = sum(bool(r["silence"]) for r in found if r["outcome"] == "right")
+    console.print(f"{silent} of the right ones need not name anything in their form.")
     if file is None:
         return
     from benchmarks.machine import describe
@@ -177,7 +179,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     sets = sets_of(options.only)
     with contextlib.ExitStack() as stack:
         folder = options.write

@@ -216,6 +216,33 @@ def test_what_becomes_of_a_module_reads_only_names_that_are_bound(module: Module
             assert not unbound_in(text), (form, text)
 
 
+class _Unwrapped(ast.NodeTransformer):
+    """`print(x)` as `x`."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        call = node.value
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "print":
+            return ast.Expr(call.args[0])
+        return node
+
+
+def statements(text: str) -> list[str]:
+    return [ast.dump(node) for node in _Unwrapped().visit(ast.parse(text)).body]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_a_notebook_and_one_side_alone_are_the_code_of_the_script(module: Module) -> None:
+    script = print_form("script", module)
+    whole = statements(script.files["train.py"])
+    notebook = print_form("notebook", module).files["train.ipynb"]
+    assert statements(plain_python(notebook)) == whole
+    if not script.kept:
+        for form in ("loop_alone", "fit_alone"):
+            (text,) = print_form(form, module).files.values()
+            own = [s for s in statements(text) if "Import" not in s]
+            assert set(own) <= set(whole)
+
+
 def unbound_in(text: str) -> set[str]:
     """Names that are read and bound nowhere."""
     import builtins
