@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from benchmarks.form_inline import without_self_assignments
 from benchmarks.form_names import (
     bound_in,
+    copied,
     free_in,
     fresh,
     name,
@@ -155,7 +155,7 @@ def _not_attributes(body: list[ast.stmt]) -> set[str]:
 
 def main_sections(module: Module) -> list[Section]:
     """The parts of a program with options."""
-    functions = {key: copy.deepcopy(f) for key, f in module.functions.items()}
+    functions = {key: copied(f) for key, f in module.functions.items()}
     roots = list(functions.values())
     items = module.needed(roots)
     size = with_batch_size(functions["make_dataset"])

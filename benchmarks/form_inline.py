@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 from collections.abc import Callable
 
 from benchmarks.form_names import (
     SCOPES,
     bound_in,
+    copied,
     fresh,
     name,
     parameters_of,
@@ -39,7 +39,7 @@ def inlined(function: ast.FunctionDef, given: dict[str, ast.expr], said: Said) -
     Raises:
         CannotInlineError: it returns early, or its functions rebind its variables.
     """
-    body = copy.deepcopy(function.body)
+    body = copied(function.body)
     if any(isinstance(node, ast.Nonlocal) for part in body for node in ast.walk(part)):
         raise CannotInlineError("a function in it rebinds its variables")
     rebound = bound_in(body)

@@ -5,7 +5,6 @@ top level where that means the same.
 from __future__ import annotations
 
 import ast
-import copy
 from dataclasses import dataclass, field
 
 from benchmarks.form_inline import (
@@ -19,6 +18,7 @@ from benchmarks.form_inline import (
 )
 from benchmarks.form_names import (
     bound_in,
+    copied,
     name,
     parameters_of,
     parsed,
@@ -88,13 +88,13 @@ class _ForTest(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if ast.unparse(node) == TEST:
-            return copy.deepcopy(self.value)
+            return copied(self.value)
         return self.generic_visit(node)
 
 
 def with_test(function: ast.FunctionDef, value: ast.expr) -> ast.FunctionDef:
     """A side that takes the test split from where it lies."""
-    changed: ast.FunctionDef = _ForTest(value).visit(copy.deepcopy(function))
+    changed: ast.FunctionDef = _ForTest(value).visit(copied(function))
     changed.body = without_self_assignments(changed.body)
     return changed
 
@@ -159,7 +159,7 @@ class _Layout:
 
     def _split(self, make: ast.FunctionDef, split: str, target: str) -> list[ast.stmt]:
         (parameter,) = parameters_of(make)
-        known = copy.deepcopy(make)
+        known = copied(make)
         known.body = folded(make.body, split, parameter)
         found = inlined(known, {parameter: ast.Constant(split)}, assigns(target))
         self._check(found, {target})
@@ -281,7 +281,7 @@ def fit_on_arrays(body: list[ast.stmt], weighted: bool) -> list[ast.stmt]:
     Raises:
         CannotInlineError: fit is not given the data set as it is.
     """
-    changed = copy.deepcopy(body)
+    changed = copied(body)
     calls = [
         node
         for part in changed
@@ -305,7 +305,7 @@ def fit_on_arrays(body: list[ast.stmt], weighted: bool) -> list[ast.stmt]:
 
 def _beside(body: list[ast.stmt], calls: list[ast.Call]) -> set[str]:
     """Names read elsewhere than as the first argument of calls."""
-    apart = copy.deepcopy(body)
+    apart = copied(body)
     text = [ast.unparse(call) for call in calls]
     for part in apart:
         for node in ast.walk(part):
@@ -316,7 +316,7 @@ def _beside(body: list[ast.stmt], calls: list[ast.Call]) -> set[str]:
 
 def called(function: ast.FunctionDef, as_name: str, given: str, show: str) -> list[ast.stmt]:
     """A side as a function of another name, its call, and what it logged shown."""
-    renamed = copy.deepcopy(function)
+    renamed = copied(function)
     renamed.name = as_name
     last = function.body[-1]
     call = f"{as_name}({given})"

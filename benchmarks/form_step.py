@@ -5,11 +5,10 @@ of. A loop that does more than step over its data is refused with the reason.
 from __future__ import annotations
 
 import ast
-import copy
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.form_names import bound_in, fresh, name, parameters_of, read_in, substituted
+from benchmarks.form_names import bound_in, copied, fresh, name, parameters_of, read_in, substituted
 
 APPLY = ("apply", "apply_gradients")
 
@@ -170,7 +169,7 @@ def _batch(loop: ast.FunctionDef, container: Any) -> tuple[ast.expr, ast.expr]:
 
 def _read(target: ast.expr) -> ast.expr:
     """A target as an expression."""
-    changed = copy.deepcopy(target)
+    changed = copied(target)
     for node in ast.walk(changed):
         if hasattr(node, "ctx"):
             node.ctx = ast.Load()
@@ -256,7 +255,7 @@ def _check_rest(
     parts = {model} | {id_ for part in before if _mentions(part, model) for id_ in bound_in([part])}
     kept = ast.Pass()
     for part in rest:
-        outside = _Without(statements, kept).visit(copy.deepcopy(part))
+        outside = _Without(statements, kept).visit(copied(part))
         if any(isinstance(node, ast.Break) for node in ast.walk(outside)):
             raise NoStepError("it stops by a rule of its own")
         read = _read_outside_returns(outside)

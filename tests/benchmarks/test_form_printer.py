@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from pathlib import Path
 
@@ -191,6 +192,7 @@ def test_a_loop_that_does_more_than_step_is_no_train_step(old: str, new: str, wh
         printed("train_step", text)
 
 
+printed_once = functools.cache(print_form)
 MODULES = [read_module(path) for kind in ("reported", "correct") for path in modules(kind)]
 
 
@@ -199,7 +201,7 @@ def test_every_module_prints_as_python(form: str) -> None:
     refused = []
     for module in MODULES:
         try:
-            files = print_form(form, module).files
+            files = printed_once(form, module).files
         except CannotPrintError:
             refused.append(module.name)
             continue
@@ -212,7 +214,7 @@ def test_every_module_prints_as_python(form: str) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_what_becomes_of_a_module_reads_only_names_that_are_bound(module: Module) -> None:
     for form in ("script", "two_scripts", "loop_alone", "fit_alone", "trainer_class"):
-        for text in print_form(form, module).files.values():
+        for text in printed_once(form, module).files.values():
             assert not unbound_in(text), (form, text)
 
 
@@ -232,13 +234,13 @@ def statements(text: str) -> list[str]:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_a_notebook_and_one_side_alone_are_the_code_of_the_script(module: Module) -> None:
-    script = print_form("script", module)
+    script = printed_once("script", module)
     whole = statements(script.files["train.py"])
-    notebook = print_form("notebook", module).files["train.ipynb"]
+    notebook = printed_once("notebook", module).files["train.ipynb"]
     assert statements(plain_python(notebook)) == whole
     if not script.kept:
         for form in ("loop_alone", "fit_alone"):
-            (text,) = print_form(form, module).files.values()
+            (text,) = printed_once(form, module).files.values()
             own = [s for s in statements(text) if "Import" not in s]
             assert set(own) <= set(whole)
 
