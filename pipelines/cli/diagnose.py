@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from typer.core import TyperCommand
@@ -61,7 +60,7 @@ REPORT_IT = "This is a fault of Twintrain, not of the code; please report it wit
 class ScriptCommand(TyperCommand):
     """A command whose arguments behind `--` are those of a script."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Split the arguments; the script's are kept in the context."""
         if "--" in args:
             at = args.index("--")

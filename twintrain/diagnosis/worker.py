@@ -104,7 +104,8 @@ def run(task: Task, report: Callable[[str], None]) -> Diagnosis:
         if outcome.exists():
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
         if follower.stopped:
-            raise CodeFailedError(*follower.stopped, "")
+            problem, remedy = follower.stopped
+            raise CodeFailedError(problem, remedy, "")
         tail = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
         ended = signal.strsignal(-child.returncode) if child.returncode < 0 else child.returncode
         raise DiagnosisFailedError(f"The diagnosis ended early ({ended}). {follower.times()}", tail)

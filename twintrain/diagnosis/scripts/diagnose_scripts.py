@@ -113,9 +113,7 @@ def _look(program: Program) -> Seen:
     return seen
 
 
-def _parts(
-    programs: Sequence[Program], seen: dict[str, Seen], choice: Choice
-) -> dict[str, Part]:
+def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -> dict[str, Part]:
     """The two trainings to compare, by side."""
     found = {program.name: trainings_of(seen[program.name]) for program in programs}
     parts: dict[str, Part] = {}

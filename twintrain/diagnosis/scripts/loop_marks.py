@@ -47,7 +47,7 @@ class _Marker(ast.NodeTransformer):
         return call
 
 
-def _constant(value: object) -> ast.Constant:
+def _constant(value: str | int | None) -> ast.Constant:
     return ast.Constant(value)
 
 

@@ -130,7 +130,7 @@ def _step(model: keras.Model, weighted: bool) -> str:
         total.append("loss += tf.add_n(model.losses)  # regularization")
     body = textwrap.indent("\n".join(total), 2 * _INDENT)
     return (
-        'train_loss = keras.metrics.Mean()\n\n\n@tf.function\n'
+        "train_loss = keras.metrics.Mean()\n\n\n@tf.function\n"
         f"def train_step({arguments}):\n"
         f"{_INDENT}with tf.GradientTape() as tape:\n"
         f"{2 * _INDENT}predictions = model(x, training=True)\n"
@@ -179,9 +179,7 @@ def _callbacks(given: Any) -> tuple[Any, Any, list[str]]:
     return early, scheduled, left_out
 
 
-def _epochs(
-    early: Any, scheduled: Any, validates: bool, values: dict[str, Any]
-) -> str:
+def _epochs(early: Any, scheduled: Any, validates: bool, values: dict[str, Any]) -> str:
     """The loop over epochs."""
     lines = ['history = {"loss": []' + (', "val_loss": []}' if validates else "}")]
     lines.append("for epoch in range(EPOCHS):")

@@ -81,7 +81,7 @@ class Program:
         namespace = vars(module)
         namespace |= {HOOK: loops, "display": _ignored, "get_ipython": _ignored}
         with self._as_main(module, loops), contextlib.suppress(Finished, SystemExit):
-            exec(self.compiled(self.path), namespace)  # noqa: S102 - it is what the user asked for
+            exec(self.compiled(self.path), namespace)
         return namespace
 
     @contextmanager
@@ -142,7 +142,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         vars(module)[HOOK] = self._loops
-        exec(self._program.compiled(Path(str(module.__file__))), vars(module))  # noqa: S102
+        exec(self._program.compiled(Path(str(module.__file__))), vars(module))
 
 
 @contextmanager

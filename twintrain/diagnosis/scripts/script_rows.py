@@ -145,7 +145,12 @@ def test_count(parts: list[tuple[Training, Seen]]) -> int | None:
     if isinstance(held, (tuple, list)):
         return rows_of(held[0])
     entries = [entry for training, _ in parts for entry in training.held_out]
-    counts = {rows_of(seen.arrays[entry]) for _, seen in parts for entry in entries if entry in seen.arrays}
+    counts = {
+        rows_of(seen.arrays[entry])
+        for _, seen in parts
+        for entry in entries
+        if entry in seen.arrays
+    }
     return counts.pop() if len(counts) == 1 else None
 
 
@@ -204,5 +209,3 @@ def served(feed: Feed, train: Rows, test: Rows | None) -> Served | None:
     if not feed.replaceable:
         return None
     return Served(feed.bases, train, test, feed.total, feed.test_total)
-
-

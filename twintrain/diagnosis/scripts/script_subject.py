@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,6 @@ from twintrain.diagnosis.watch.user_module import (
     seed_all,
     user_traceback,
 )
-
 
 # Of a run by which rows are read: steps kept in full, steps, seconds.
 CLOSE, MOST_STEPS, SECONDS = 12, 10_000, 120.0
@@ -90,7 +90,7 @@ class ScriptSubject(Subject):
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
-    feed: Feed = Feed({}, None, False)
+    feed: Feed = field(default_factory=lambda: Feed({}, None, False))
     made: MadeSide | None = None
     _begun: bool = field(default=False, init=False, repr=False)
 
@@ -196,6 +196,7 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
     whole = not feed.replaceable
     expected = shell(total, batch, whole)
     test = rows_from_arrays(tuple(held), batch, whole) if isinstance(held, (tuple, list)) else None
+    most = MOST_ROWS if whole else None
     found: dict[str, Rows] = {}
 
     def read(model: keras.Model, given: dict[str, Any]) -> None:
@@ -206,7 +207,7 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
             if isinstance(data, tf.data.Dataset):
                 if data.cardinality() == tf.data.INFINITE_CARDINALITY:
                     data = data.take(int(given.get("steps_per_epoch") or 1))
-                found[split] = hold(lambda _, data=data: data, split, MOST_ROWS if whole else None)
+                found[split] = hold(functools.partial(_given, data), split, most)
 
     subject = ScriptSubject({}, {}, expected, test, parts={part.training.side: part}, feed=feed)
     if part.training.fit is not None:
@@ -225,6 +226,11 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
         train = replace(train, total=total, cut=len(train) < total)
         train.inputs_at = train.targets_at = expected.inputs_at
     return train, found.get("test", test)
+
+
+def _given(data: tf.data.Dataset, split: str) -> tf.data.Dataset:
+    del split
+    return data
 
 
 def _dataset(data: keras.utils.PyDataset) -> tf.data.Dataset:

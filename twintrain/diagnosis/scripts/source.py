@@ -216,7 +216,9 @@ def _nothing_trained(sources: list[Source]) -> tuple[str, str]:
         if len(missing) < len(FUNCTIONS):
             said.append(f"{source.path} has no function {', '.join(missing)}.")
         else:
-            said.append(f"{source.path} trains nothing: no fit, no GradientTape, no train_on_batch.")
+            said.append(
+                f"{source.path} trains nothing: no fit, no GradientTape, no train_on_batch."
+            )
     return (
         " ".join(said),
         "Name a script or notebook that trains a Keras model, or a module with "

@@ -241,10 +241,9 @@ class Study:
     def _layer(
         self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
     ) -> Any:
-        trains = self._within is not None and self._start is not None
-        if trains and self._layers.outermost and isinstance(layer, keras.Model):
-            if self._start is not None:
-                self._start.start(layer, first_of(layer, arguments, named))
+        trained = self._within is not None and isinstance(layer, keras.Model)
+        if self._start is not None and trained and self._layers.outermost:
+            self._start.start(layer, first_of(layer, arguments, named))
         with self._layers:
             return original(layer, *arguments, **named)
 

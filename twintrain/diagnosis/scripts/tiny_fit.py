@@ -1,4 +1,4 @@
-"""A `fit` that is not under study: one batch, and a History as long as the one that was asked for."""
+"""A `fit` that is not under study: one batch, and a History as long as was asked for."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class FirstBatches(keras.utils.PyDataset):
         return self._of[index]
 
     def on_epoch_end(self) -> None:
+        """As the other one."""
         self._of.on_epoch_end()
 
 

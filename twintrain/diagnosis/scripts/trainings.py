@@ -11,9 +11,9 @@ from typing import Literal
 import keras
 
 from twintrain.diagnosis.scripts.entries import Entry, rows_of
+from twintrain.diagnosis.scripts.lookout import FitSeen, Seen, StepSeen
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Pass
-from twintrain.diagnosis.scripts.lookout import FitSeen, Seen, StepSeen
 from twintrain.diagnosis.watch.trace import FIT, LOOP
 from twintrain.errors import TwintrainError
 
@@ -137,14 +137,10 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int]) -> Training:
     models = list({id(step.model): step.model for step in group}.values())
     lines = sorted({step.place for step in group})
     feeds = frozenset().union(*(step.feeds for step in group))
-    return Training(
-        LOOP, first.model, [section], lines, feeds, batch=first.rows, models=models
-    )
+    return Training(LOOP, first.model, [section], lines, feeds, batch=first.rows, models=models)
 
 
-def _around(
-    step: StepSeen, steps: Sequence[StepSeen], full: bool
-) -> tuple[Pass, Repeats] | None:
+def _around(step: StepSeen, steps: Sequence[StepSeen], full: bool) -> tuple[Pass, Repeats] | None:
     """The loop that counts the epochs of a step, or else its steps; None outside of any loop."""
     chain = [run for run, _ in step.chain]
     if not chain:
@@ -180,7 +176,7 @@ def _is_full(step: StepSeen, steps: Sequence[StepSeen], most: int) -> bool:
 
 
 def _merged(found: list[Training]) -> list[Training]:
-    """Trainings of one model are one; the same place with other models is the same training again."""
+    """Trainings of one model are one; at the same place with other models, one comes again."""
     by_model: list[Training] = []
     for training in found:
         same = next(
@@ -222,9 +218,7 @@ def _share(one: Training, other: Training) -> bool:
     return any(id(model) in ids for model in other.models)
 
 
-def choose(
-    found: list[Training], side: str, line: int | None, name: str
-) -> Training | None:
+def choose(found: list[Training], side: str, line: int | None, name: str) -> Training | None:
     """The training of a side; None where there is none.
 
     Args:
@@ -251,4 +245,3 @@ def choose(
         lines = " or ".join(f"{flag} {training.line}" for training in candidates)
         raise TwintrainError(f"{name} trains more than once: {known}.", f"Choose with {lines}.")
     return candidates[0] if candidates else None
-

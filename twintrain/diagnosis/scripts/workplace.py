@@ -133,7 +133,9 @@ def _check(path: Any, guarded: list[str]) -> None:
         return
     real = os.path.realpath(os.fsdecode(path))
     if any(real.startswith(folder) for folder in guarded):
-        raise PermissionError(f"the script is run on a copy of its folder, and may not change {real}")
+        raise PermissionError(
+            f"the script is run on a copy of its folder, and may not change {real}"
+        )
 
 
 def _files(folder: Path) -> list[Path]:

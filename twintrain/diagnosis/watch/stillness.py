@@ -88,9 +88,7 @@ def _still_generator(seed: Any = None) -> np.random.Generator:
 
 
 @contextmanager
-def still(
-    namespace: dict[str, Any], waiting: Callable[[], bool] = lambda: False
-) -> Iterator[None]:
+def still(namespace: dict[str, Any], waiting: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold random numbers still within this context.
 
     Args:
