@@ -63,6 +63,7 @@ class Part:
         start: SameStart | None,
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
+        look_after: bool = True,
     ) -> Study:
         """A run of the program for the sake of this training."""
         feed, train, test = rows
@@ -76,6 +77,7 @@ class Part:
             start,
             began,
             in_place,
+            look_after,
         )
 
 
@@ -125,9 +127,18 @@ class ScriptSubject(Subject):
         seed_all()
         start = SameStart(model, parts=len(part.training.models) > 1)
         begin = lambda: self._begin(seed)  # noqa: E731
-        study = part.study(epochs, (self.feed, self.train, self.test), start, begin)
+        rows = self.feed, self.train, self.test
+        study = part.study(epochs, rows, start, begin, look_after=not self._validates)
         study.run()
         return study.log
+
+    @property
+    def _validates(self) -> bool:
+        """Whether `fit` evaluates after each epoch; then a test in the end is another thing."""
+        calls = [part.training.fit for part in self.parts.values() if part.training.fit is not None]
+        names = ("validation_data", "validation_split")
+        given = [call.given.get(name) for call in calls[:1] for name in names]
+        return any(value is not None and value is not False for value in given)
 
     def _begin(self, seed: int) -> None:
         """The training begins."""

@@ -46,6 +46,7 @@ class Study:
         start: hands weights over; None to leave the program its own.
         began: called when the training begins.
         in_place: called where `fit` would be, and ends the run.
+        look_after: what follows the training is looked at, too.
 
     Attributes:
         done: the training came to its end.
@@ -63,11 +64,12 @@ class Study:
         start: SameStart | None,
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
+        look_after: bool = True,
     ) -> None:
         self._program, self._training = program, training
         self._epochs, self._steps = epochs, steps
         self._served, self._start, self._began = served, start, began
-        self._in_place = in_place
+        self._in_place, self._look_after = in_place, look_after
         self._left = {(s.place, s.ordinal): s for s in training.sections}
         self._places = {s.place for t in (training, *others) for s in t.sections}
         self._within: Section | None = None
@@ -148,8 +150,8 @@ class Study:
     def _left_loop(self, run: Pass) -> None:
         section = self._within
         if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
-            self._keep_figures(run.items)
-            self._within = None
+            self.log = figures_here(self._program.folder, run.items)
+            self._end()
         elif run is self._other:
             self._look_again()
 
@@ -172,8 +174,11 @@ class Study:
         if self.done:
             raise Finished
 
-    def _keep_figures(self, epochs: int) -> None:
-        self.log = figures_here(self._program.folder, epochs)
+    def _end(self) -> None:
+        """A part of the training is over."""
+        self._within = None
+        if self.done and not self._look_after:
+            self._looking_away.enter_context(suspended())
 
     # Keras.
 
@@ -204,7 +209,7 @@ class Study:
         with self._fits:
             history = original(model, **given)
         if section is not None:
-            self._within = None
+            self._end()
             self.log = history
         return history
 
