@@ -32,6 +32,7 @@ class Ending:
     Attributes:
         epochs: trained.
         kept: the epoch (from 1) whose weights it ended with; 0 when none of them.
+        asked: epochs it was asked for.
         judged: gives `series`. It is asked only where they decide something: computing them takes
             as long as the training did.
     """
@@ -39,6 +40,7 @@ class Ending:
     epochs: int
     kept: int
     judged: Callable[[], dict[str, list[float]]]
+    asked: int = EPOCHS
 
     @cached_property
     def series(self) -> dict[str, list[float]]:
@@ -75,7 +77,7 @@ def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -
         series = dict(zip(MONITORS, map(list, zip(*found, strict=True)), strict=True))
         return {name: values for name, values in series.items() if np.isfinite(values).all()}
 
-    return Ending(run.epochs, _kept_epoch(run), judged)
+    return Ending(run.epochs, _kept_epoch(run), judged, run.asked or EPOCHS)
 
 
 def _kept_epoch(run: Milestones) -> int:
@@ -121,7 +123,7 @@ def _accuracy(labels: np.ndarray, p: np.ndarray) -> float:
 
 def rule_of(ending: Ending) -> str | None:
     """The first rule that stops a side where it stopped, on its own figures, in words."""
-    if ending.epochs == EPOCHS:
+    if ending.epochs == ending.asked:
         return "no early stopping"
     for delta, monitor, patience in itertools.product(MIN_DELTA, MONITORS, PATIENCE):
         values = ending.series.get(monitor)

@@ -9,7 +9,7 @@ from pathlib import Path
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.diagnose import diagnose_subject
 from twintrain.diagnosis.result import Diagnosis
-from twintrain.diagnosis.scripts.known import as_seen_alone, tell_what_was_seen
+from twintrain.diagnosis.scripts.known import as_seen_alone, tell_what_was_seen, without_chance
 from twintrain.diagnosis.scripts.lookout import Lookout, Seen
 from twintrain.diagnosis.scripts.made_fit import fit_for
 from twintrain.diagnosis.scripts.made_loop import loop_for
@@ -23,7 +23,7 @@ from twintrain.diagnosis.scripts.script_subject import (
     read_rows,
     watch_alone,
 )
-from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of
+from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of, with_a_fit
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
 from twintrain.diagnosis.watch.user_module import UserCodeError, seed_all, user_traceback
@@ -70,6 +70,8 @@ def diagnose_scripts(
         parts = _parts(programs, seen, choice)
         subject = subject_of_parts(parts, budget)
         found = diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, subject))
+        if subject.not_handed:
+            found = without_chance(found)
         return as_seen_alone(found, subject) if subject.made is not None else found
 
 
@@ -115,7 +117,7 @@ def _look(program: Program) -> Seen:
 
 def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -> dict[str, Part]:
     """The two trainings to compare, by side."""
-    found = {program.name: trainings_of(seen[program.name]) for program in programs}
+    found = {program.name: with_a_fit(trainings_of(seen[program.name])) for program in programs}
     parts: dict[str, Part] = {}
     for number, side in enumerate(SIDES):
         program = programs[min(number, len(programs) - 1)]

@@ -78,7 +78,7 @@ class Entries:
 
     def number(self, name: str) -> Entry | None:
         """The entry that a call made just now is; None where no line of the program makes it."""
-        file, line = place_in(self._folder)
+        file, line, _ = place_in(self._folder)
         if not file:
             return None
         self._counts[name, file, line] += 1

@@ -10,11 +10,11 @@ from twintrain.diagnosis.scripts.loop_marks import Key
 
 
 def place_in(folder: Path) -> Key:
-    """File and line of the innermost frame whose file is in a folder; ('', 0) where none is."""
+    """Where the innermost frame whose file is in a folder stands; ('', 0, 0) where none is."""
     frame: FrameType | None = sys._getframe(1)
     prefix = f"{folder}/"
     while frame is not None:
         if frame.f_code.co_filename.startswith(prefix):
-            return frame.f_code.co_filename, frame.f_lineno
+            return frame.f_code.co_filename, frame.f_lineno, 0
         frame = frame.f_back
-    return "", 0
+    return "", 0, 0

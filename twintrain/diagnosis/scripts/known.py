@@ -43,6 +43,9 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
             "Both sides were given the same weights before their first step; which weights the "
             "code itself draws was not compared."
         )
+    for side in sorted(subject.not_handed):
+        why = f"the weights of the model that {side} trains are not those of the other side's"
+        pair.findings.not_compared("training from the same weights", why, open_=True)
     for program in {part.program.name: part.program for part in subject.parts.values()}.values():
         if program.source.left_out:
             notes.append(f"Left out of the notebook: {'; '.join(program.source.left_out)}.")
@@ -98,3 +101,10 @@ def as_seen_alone(found: Diagnosis, subject: ScriptSubject) -> Diagnosis:
     return found.model_copy(
         update={"causes": causes, "notes": notes, "verdict": verdict, "made": counterpart}
     )
+
+
+def without_chance(found: Diagnosis) -> Diagnosis:
+    """The same where weights could not be handed over: that the sides draw others is no cause."""
+    causes = [cause for cause in found.causes if cause.id != "different_initial_weights"]
+    verdict = found.verdict if causes else "unknown"
+    return found.model_copy(update={"causes": causes, "verdict": verdict})

@@ -64,7 +64,7 @@ class StepSeen:
 
     Attributes:
         place: file and line of the call that took the gradient.
-        model: whose variables it is of.
+        models: whose variables it is of, in the order in which they were called.
         chain: the loops it stands in, outermost first, and the item that each is at.
         feeds: where the rows pulled last had entered.
         rows: in the batch.
@@ -72,7 +72,7 @@ class StepSeen:
     """
 
     place: Key
-    model: keras.Model
+    models: list[keras.Model]
     chain: list[tuple[Pass, int]]
     feeds: frozenset[Entry]
     rows: int
@@ -204,7 +204,7 @@ class Lookout:
     def _train_on_batch(
         self, original: Callable[..., Any], model: Any, x: Any, *arguments: Any, **named: Any
     ) -> Any:
-        self._note(model, x)
+        self._note([model], x)
         with self._on_batch:
             return original(model, x, *arguments, **named)
 
@@ -233,18 +233,22 @@ class Lookout:
         return original(tape, target, sources, *arguments, **named)
 
     def _note_gradient(self, sources: set[int]) -> None:
-        for model, inputs in reversed(self._called):
-            if any(identity(variable) in sources for variable in model.trainable_variables):
-                self._note(model, inputs)
-                return
-        self._seen.untracked += 1
+        asked = [
+            (model, inputs)
+            for model, inputs in self._called
+            if any(identity(variable) in sources for variable in model.trainable_variables)
+        ]
+        if asked:
+            self._note([model for model, _ in asked], asked[0][1])
+        else:
+            self._seen.untracked += 1
 
-    def _note(self, model: keras.Model, inputs: Any) -> None:
+    def _note(self, models: list[keras.Model], inputs: Any) -> None:
         chain = self._loops.note_step()
         self._seen.steps.append(
             StepSeen(
                 place_in(self._program.folder),
-                model,
+                models,
                 [(run, run.items) for run in chain],
                 self._entries.pulled,
                 rows_in(inputs) if not isinstance(inputs, list) else rows_of(inputs) or 0,

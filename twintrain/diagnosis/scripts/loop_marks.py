@@ -1,8 +1,8 @@
 """Marks the loops of a program in its syntax tree, so that they can be followed and ended early.
 
 `for x in items:` becomes `for x in marks.each(key, items):`, `while test:` becomes
-`while marks.again(key) and test:`. Lines and columns stay as they are, so that tracebacks and
-AutoGraph, which reads the file itself, see the program as it was written.
+`while marks.again(key) and test:`; comprehensions likewise. Lines and columns stay as they are, so
+that tracebacks and AutoGraph, which reads the file itself, see the program as it was written.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import ast
 # Stands for the object that follows loops, in the globals of the program.
 HOOK = "__twintrain_loops__"
 
-# File and line of a loop.
-Key = tuple[str, int]
+# File, line and column of a loop, or of a call (whose column is 0).
+Key = tuple[str, int, int]
 
 
 def marked(tree: ast.Module, filename: str) -> ast.Module:
@@ -36,10 +36,20 @@ class _Marker(ast.NodeTransformer):
         node.test = ast.copy_location(ast.BoolOp(ast.And(), [again, node.test]), node.test)
         return node
 
-    def _call(self, method: str, node: ast.For | ast.While, argument: ast.expr) -> ast.Call:
-        of = node.iter if isinstance(node, ast.For) else node.test
+    def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
+        self.generic_visit(node)
+        if not node.is_async:
+            node.iter = self._call("each", node, node.iter)
+        return node
+
+    def _call(
+        self, method: str, node: ast.For | ast.While | ast.comprehension, argument: ast.expr
+    ) -> ast.Call:
+        of = node.test if isinstance(node, ast.While) else node.iter
+        at = node.target if isinstance(node, ast.comprehension) else node
         hook = ast.Attribute(ast.Name(HOOK, ast.Load()), method, ast.Load())
-        key = ast.Tuple([_constant(self._filename), _constant(node.lineno)], ast.Load())
+        parts = (self._filename, at.lineno, at.col_offset)
+        key = ast.Tuple([_constant(part) for part in parts], ast.Load())
         call = ast.Call(hook, [key, argument], [])
         for part in ast.walk(call):
             if part is not argument and isinstance(part, (ast.expr,)) and not _placed(part):

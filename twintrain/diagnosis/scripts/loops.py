@@ -20,7 +20,7 @@ class Pass:
     """One time that a program goes through a loop.
 
     Attributes:
-        key: file and line of the loop.
+        key: file, line and column of the loop.
         ordinal: which time the program goes through this loop, from 1.
         items: begun so far.
         own: how many items it has, where that is known beforehand.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import keras
@@ -10,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.watch.trace import Arrays, state_variables
+from twintrain.diagnosis.watch.trained_model import variables_of
 
 # Rows with which a model is built whose batch size is not known.
 _ROWS = 2
@@ -21,18 +25,27 @@ class SameStart:
     Args:
         given: has them.
         parts: models may be parts of the one given (an encoder and a decoder, say).
+        adopt: hears of the program's own model like the one given.
 
-    Attributes:
-        moved: largest distance of a model's own weights from those given.
-        failed: some model's weights do not match those given.
     """
 
-    def __init__(self, given: keras.Model, parts: bool) -> None:
+    def __init__(
+        self,
+        given: keras.Model,
+        parts: bool,
+        adopt: Callable[[keras.Model], None] = lambda model: None,
+    ) -> None:
+        self._adopt = adopt
         self._values: Arrays = [np.array(tf.convert_to_tensor(v)) for v in given.variables]
         self._parts = parts
         self._next = 0
         self._known: list[keras.Model] = []
-        self.failed = False
+        self._failed = False
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether some model was given all of the weights, and none did not match."""
+        return bool(self._known) and not self._failed and self._next >= len(self._values)
 
     def start(self, model: keras.Model, inputs: Any = None) -> None:
         """Let a model start from the weights given; once for each model.
@@ -44,16 +57,43 @@ class SameStart:
         if any(model is known for known in self._known) or self._next >= len(self._values):
             return
         self._known.append(model)
+        if self._parts and not self._next:
+            whole = self._whole_of(model)
+            if whole is not None:
+                self._adopt(whole)
+                self._known.append(whole)
+                self._give(whole, None)
+                self._next = len(self._values)
+                return
+        self._give(model, inputs)
+
+    def _give(self, model: keras.Model, inputs: Any) -> None:
         with tf.init_scope():
             _build(model, inputs)
             values = self._matching(model)
             if values is None:
-                self.failed = True
+                self._failed = True
                 return
             for variable, value in zip(model.variables, values, strict=True):
                 variable.assign(value)
             for state in state_variables(model):
                 state.assign(keras.ops.zeros_like(state))
+
+    def _whole_of(self, part: keras.Model) -> keras.Model | None:
+        """The program's own model like the one given, that another is a part of: it stands in a
+        variable where the part is called.
+        """
+        shapes = [value.shape for value in self._values]
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+                if not isinstance(value, keras.Model) or value is part or not value.built:
+                    continue
+                same = [tuple(variable.shape) for variable in value.variables] == shapes
+                if same and variables_of(value) > variables_of(part):
+                    return value
+            frame = frame.f_back
+        return None
 
     def _matching(self, model: keras.Model) -> Arrays | None:
         """The values for the variables of a model; None where their shapes are others."""

@@ -89,11 +89,13 @@ class ScriptSubject(Subject):
         parts: by side.
         feed: how rows are replaced.
         made: the side that is in no script; None where both are.
+        not_handed: sides whose models could not be given the same weights.
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
     feed: Feed = field(default_factory=lambda: Feed({}, None, False))
     made: MadeSide | None = None
+    not_handed: set[str] = field(default_factory=set)
     _begun: bool = field(default=False, init=False, repr=False)
 
     @property
@@ -111,12 +113,6 @@ class ScriptSubject(Subject):
         """The same on other rows, where rows can be replaced; else the same on the same ones."""
         return replace(self, train=train, test=test) if self.feed.replaceable else self
 
-    def run(self, *arguments: Any, **named: Any) -> Trace:
-        """As of any subject; what was evaluated before the training is left out."""
-        trace = super().run(*arguments, **named)
-        trace.evaluations = [seen for seen in trace.evaluations if seen.position > 0]
-        return trace
-
     def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         if self.made is not None and side == self.made.side:
             (part,) = self.parts.values()
@@ -125,11 +121,13 @@ class ScriptSubject(Subject):
         part = self.parts[side]
         # Data that is drawn by the script is the same in each run; what its training draws is not.
         seed_all()
-        start = SameStart(model, parts=len(part.training.models) > 1)
+        start = SameStart(model, len(part.training.models) > 1, self._adopt)
         begin = lambda: self._begin(seed)  # noqa: E731
         rows = self.feed, self.train, self.test
         study = part.study(epochs, rows, start, begin, look_after=not self._validates)
         study.run()
+        if not start.handed_over:
+            self.not_handed.add(side)
         return study.log
 
     @property
@@ -143,7 +141,13 @@ class ScriptSubject(Subject):
     def _begin(self, seed: int) -> None:
         """The training begins."""
         self._begun = True
+        if self._watching is not None:
+            self._watching.begin()
         seed_all(seed + 1)
+
+    def _adopt(self, model: keras.Model) -> None:
+        if self._watching is not None:
+            self._watching.adopt(model)
 
     def _prepare(self, stack: ExitStack, unshuffled: bool) -> None:
         stack.enter_context(as_found())

@@ -117,6 +117,7 @@ class Study:
             (owner_of(model, "evaluate"), "evaluate", self._evaluate),
             (owner_of(model, "predict"), "predict", self._predict),
             (keras.layers.Layer, "__call__", self._layer),
+            (tf.GradientTape, "gradient", self._gradient),
         ]
         with ExitStack() as stack:
             stack.enter_context(self._entries.on())
@@ -132,7 +133,9 @@ class Study:
             if section.repeats == "epochs":
                 return run.items < self._epochs
             return section.repeats != "steps" or run.items < self._epochs * self._steps
-        return self._other is None or run.items < 1
+        if self._other is None:
+            return True
+        return run.steps == 0 and (run.key not in self._places or run.items < 1)
 
     def _entered(self, run: Pass) -> None:
         if run.key not in self._places:
@@ -251,6 +254,11 @@ class Study:
             self._start.start(layer, first_of(layer, arguments, named))
         with self._layers:
             return original(layer, *arguments, **named)
+
+    def _gradient(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if self._other is not None:
+            self._loops.note_step()
+        return original(*arguments, **named)
 
     def _enter(self, entry: Entry, arrays: Any) -> Any:
         return arrays if self._served is None else self._served.arrays(entry, arrays)

@@ -134,10 +134,10 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int]) -> Training:
     else:
         run, repeats = around
         section = Section(run.key, run.ordinal, repeats, run.own)
-    models = list({id(step.model): step.model for step in group}.values())
+    models = list({id(model): model for step in group for model in step.models}.values())
     lines = sorted({step.place for step in group})
     feeds = frozenset().union(*(step.feeds for step in group))
-    return Training(LOOP, first.model, [section], lines, feeds, batch=first.rows, models=models)
+    return Training(LOOP, models[0], [section], lines, feeds, batch=first.rows, models=models)
 
 
 def _around(step: StepSeen, steps: Sequence[StepSeen], full: bool) -> tuple[Pass, Repeats] | None:
@@ -149,12 +149,19 @@ def _around(step: StepSeen, steps: Sequence[StepSeen], full: bool) -> tuple[Pass
         return chain[-1], "epochs"
     over_data = next((i for i, run in enumerate(chain) if run.over_data), None)
     if over_data is not None:
-        return (chain[over_data - 1], "epochs") if over_data else (chain[0], "once")
+        return (_epochs(chain[:over_data]), "epochs") if over_data else (chain[0], "once")
     if _steps_in_an_item(step, steps) > 1:
         return chain[-1], "epochs"  # a comprehension or a function goes through the batches
     if len(chain) > 1:
-        return chain[-2], "epochs"
+        return _epochs(chain[:-1]), "epochs"
     return chain[-1], "steps"
+
+
+def _epochs(around: list[Pass]) -> Pass:
+    """Of the loops around one over batches, the one over epochs: the nearest that trains in more
+    than one of its items. Others go through phases, of which one trains.
+    """
+    return next((run for run in reversed(around) if run.trained > 1), around[-1])
 
 
 def _steps_in_an_item(step: StepSeen, steps: Sequence[StepSeen]) -> int:
@@ -233,7 +240,7 @@ def choose(found: list[Training], side: str, line: int | None, name: str) -> Tra
     flag = "--fit" if side == FIT else "--loop"
     candidates = [training for training in found if training.side == side]
     if line is not None:
-        chosen = [t for t in candidates if line in {t.line, *(at for _, at in t.lines)}]
+        chosen = [t for t in candidates if line in {t.line, *(place[1] for place in t.lines)}]
         if len(chosen) == 1:
             return chosen[0]
         known = ", ".join(training.describe() for training in candidates) or "none"
@@ -245,3 +252,13 @@ def choose(found: list[Training], side: str, line: int | None, name: str) -> Tra
         lines = " or ".join(f"{flag} {training.line}" for training in candidates)
         raise TwintrainError(f"{name} trains more than once: {known}.", f"Choose with {lines}.")
     return candidates[0] if candidates else None
+
+
+def with_a_fit(found: list[Training]) -> list[Training]:
+    """The same; where no training is by Keras's own `train_step`, a `fit` with another one stands
+    for it beside a loop.
+    """
+    fits = [training for training in found if training.fit is not None]
+    if len(found) > 1 and fits and all(training.side == LOOP for training in found):
+        fits[0].side = FIT
+    return found

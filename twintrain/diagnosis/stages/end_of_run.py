@@ -11,7 +11,6 @@ import keras
 
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.early_stopping import (
-    EPOCHS,
     Ending,
     read_ending,
     rule_of,
@@ -84,7 +83,7 @@ def check_ending(
 
     Args:
         pair: findings go here; its losses were read.
-        runs: per side, a training of `EPOCHS` epochs.
+        runs: per side, a training of as many epochs.
         test: what it evaluated on; its targets were dealt out anew, so that the validation loss
             soon rises.
         again: runs a side for as long on other rows.
@@ -107,13 +106,15 @@ def _check_epochs(
     pair: Pair, fit: Ending, loop: Ending, again: Callable[[str], Milestones | None]
 ) -> bool:
     """Name a side that does not train the epochs it is asked for, whatever its figures are."""
-    at_fault, observed, expected = (FIT, fit, loop) if loop.epochs == EPOCHS else (LOOP, loop, fit)
-    if observed.epochs == EPOCHS:
+    at_fault, observed, expected = (
+        (FIT, fit, loop) if loop.epochs == loop.asked else (LOOP, loop, fit)
+    )
+    if observed.epochs == observed.asked:
         return False
     other = again(at_fault)
     if other is None or other.epochs != observed.epochs:
         return False  # it stops by a figure
-    name_epochs(pair, at_fault, (EPOCHS,), (observed.epochs,), (expected.epochs,))
+    name_epochs(pair, at_fault, (observed.asked,), (observed.epochs,), (expected.epochs,))
     return True
 
 
@@ -173,7 +174,7 @@ def _stops(callback: Any, ending: Ending) -> int | None:
         return None
     delta = abs(float(callback.min_delta))
     # Where it does not stop, it would have gone on to the end.
-    return stop_epoch(values, callback.patience, delta, _maximise(callback)) or EPOCHS
+    return stop_epoch(values, callback.patience, delta, _maximise(callback)) or ending.asked
 
 
 def _callback(side: Side) -> keras.callbacks.EarlyStopping | None:

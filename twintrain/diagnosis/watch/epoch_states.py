@@ -31,6 +31,7 @@ class Milestones:
         counts: updates the optimizer the model was compiled with had counted at each of these;
             empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
+        asked: epochs it was asked for; 0 where nobody said.
         stopped: after `most` epochs; what it ended with is not what it would have kept.
     """
 
@@ -40,6 +41,7 @@ class Milestones:
         self.kept: Arrays = []
         self.counts: list[int] = []
         self.calls = 0
+        self.asked = 0
         self.stopped = False
         self._most = most
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
@@ -60,8 +62,20 @@ class Milestones:
                     stack.enter_context(wrapped(owner, "finalize_variable_values", self._finalize))
             yield
 
+    def begin(self) -> None:
+        """The training begins only now: what was seen before is none of it."""
+        self._seen.clear()
+        self.counts.clear()
+
+    def adopt(self, model: keras.Model) -> None:
+        """Take a model for the one the training was given."""
+        self.model = model
+        self._follow(model)
+
     def end(self, returned: keras.Model | None) -> None:
         """Take the last state, and choose the model that moved most often."""
+        if not self._seen:
+            self._follow(self.model)
         if not self._averaged:
             self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))

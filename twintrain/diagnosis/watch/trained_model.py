@@ -25,6 +25,14 @@ class TrainedModel:
         self.all: list[keras.Model] = []
         self._given = given
 
+    def adopt(self, model: keras.Model) -> None:
+        """Take a model for the one that was given: code that makes its own stands for a function
+        that gets one.
+        """
+        self._given = model
+        if not self.settled:
+            self.model = model
+
     def owner_of(self, layer: keras.layers.Layer) -> keras.Model | None:
         """The model that a call of a layer is a forward pass of.
 

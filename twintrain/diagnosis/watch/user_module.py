@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,9 @@ class Subject:
     test: Rows | None
     frozen: frozenset[str] = frozenset()
     most_epochs: int | None = None
+    _watching: Watch | Milestones | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def cut(self) -> bool:
@@ -125,6 +128,7 @@ class Subject:
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
         started = time.monotonic()
         watch = Watch(trace, close, most, started + seconds, model)
+        self._watching = watch
         returned: Any = None
         with ExitStack() as stack:
             self._prepare(stack, unshuffled)
@@ -164,6 +168,8 @@ class Subject:
         model = self._model()
         _nudge(model, manner.nudge)
         milestones = Milestones(model, manner.most)
+        milestones.asked = epochs
+        self._watching = milestones
         returned: Any = None
         with ExitStack() as stack:
             self._prepare(stack, unshuffled=True)

@@ -43,6 +43,14 @@ class Watch:
     ) -> None:
         self._recording = Recording(trace, close, most, until, given)
 
+    def begin(self) -> None:
+        """The training begins only now: what was evaluated before is none of it."""
+        self._recording.trace.evaluations.clear()
+
+    def adopt(self, model: keras.Model) -> None:
+        """Take a model for the one the function under watch was given."""
+        self._recording.trained.adopt(model)
+
     @contextmanager
     def on(self) -> Iterator[None]:
         """Watch within this context."""
