@@ -7,6 +7,7 @@ them; for a correct module 'identical'. Three rules depart from it:
   fit's side, nor of one that is a mistake only because fit does otherwise (`NEEDS_BOTH`), and
   `fit_alone` has none of anything: saying nothing is right there, 'identical' too; a refusal that
   tells what is missing (exit code 2) is counted by itself. The right name is right all the same.
+  There, `shuffle_missing` beside it is right: the fit that is made trains on arrays, and shuffles.
 * `train_step` trains by fit, which averages, resets and finalizes by itself.
 * `EXCEPTIONS` are mistakes that a form takes away, each with the reason.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -239,15 +240,23 @@ def main(folder: Path) -> None:
     try:
         text = _diagnosed(task, copies, report).model_dump_json()
     except UserCodeError as error:
-        text = json.dumps(
-            {"problem": f"{error.where} raised.", "remedy": "", "traceback": error.text}
-        )
+        told = _asked(error.text) or ("raised", "")
+        problem = f"{error.where} {told[0]}."
+        text = json.dumps({"problem": problem, "remedy": told[1], "traceback": error.text})
     except TwintrainError as error:
         text = json.dumps({"problem": error.problem, "remedy": error.remedy})
     except (Exception, WatchError) as error:
-        told = f"Twintrain failed: {type(error).__name__}: {error}"
-        text = json.dumps({"failure": told, "log": traceback.format_exc()[-LOG_TAIL:]})
+        failed = f"Twintrain failed: {type(error).__name__}: {error}"
+        text = json.dumps({"failure": failed, "log": traceback.format_exc()[-LOG_TAIL:]})
     replace_text(folder / "outcome.json", copies.as_named(text))
+
+
+def _asked(traceback_: str) -> tuple[str, str] | None:
+    """What code did, and what to do about it, where it waits for somebody to type."""
+    if "AsksForInputError" not in traceback_:
+        return None
+    lines = re.findall(r"line (\d+)", traceback_)
+    return f"asks for input at line {lines[-1] if lines else '?'}", "Give it a value there instead."
 
 
 def _reporting() -> Callable[[str], None]:

@@ -22,13 +22,16 @@ from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
 from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, tiny_fit
 from twintrain.diagnosis.watch.frozen_rows import keys_of
+from twintrain.diagnosis.watch.process_state import alarm
+from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, identity, is_concrete, owner_of, wrapped
 from twintrain.diagnosis.watch.trace import first_of, rows_in
 
 # Items of a loop that trains: enough to tell a loop over epochs from one over batches.
 BATCHES, EPOCHS = 3, 2
-# Seconds after which a first look ends with what it has seen.
-LOOKING_SECONDS = 240.0
+# Seconds after which a first look ends with what it has seen: from the start, and from when a
+# training was seen last.
+LOOKING_SECONDS, NOTHING_NEW_SECONDS = 240.0, 45.0
 
 
 @dataclass
@@ -126,9 +129,12 @@ class Lookout:
         """
         eager = tf.config.functions_run_eagerly()
         try:
-            with self._on():
+            # A loop that is not marked, or none, may not come back either.
+            with self._on(), alarm(LOOKING_SECONDS):
                 tf.config.run_functions_eagerly(True)
                 self._program.run(self._loops)
+        except Enough:
+            self._seen.timed_out = True
         except Exception as error:
             self._seen.failure = error
         finally:
@@ -161,6 +167,10 @@ class Lookout:
         trained = run.trained + (run.steps > run._steps_before)
         return trained < (BATCHES if run.direct else EPOCHS)
 
+    def _note_progress(self) -> None:
+        """Another training was seen."""
+        self._until = time.monotonic() + NOTHING_NEW_SECONDS
+
     def _enter(self, entry: Entry, arrays: Any) -> Any:
         self._seen.arrays[entry] = arrays
         return arrays
@@ -184,7 +194,9 @@ class Lookout:
         )
         self._seen.fits.append(seen)
         with self._fits:
-            return tiny_fit(original, model, given)
+            history = tiny_fit(original, model, given)
+        self._note_progress()
+        return history
 
     def _behind(self, data: Any) -> frozenset[Entry]:
         return self._entries.behind(data) if isinstance(data, tf.data.Dataset) else frozenset()
@@ -244,6 +256,7 @@ class Lookout:
             self._seen.untracked += 1
 
     def _note(self, models: list[keras.Model], inputs: Any) -> None:
+        self._note_progress()
         chain = self._loops.note_step()
         self._seen.steps.append(
             StepSeen(

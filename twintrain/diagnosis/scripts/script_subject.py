@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.scripts.entries import as_arrays, taken
 from twintrain.diagnosis.scripts.lookout import Seen
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.scripts.program import Program
@@ -25,7 +27,7 @@ from twintrain.diagnosis.scripts.script_rows import (
 )
 from twintrain.diagnosis.scripts.study import InPlaceOfFit, Study
 from twintrain.diagnosis.scripts.trainings import Training
-from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
+from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold, keys_of
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.stillness import still
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
@@ -239,8 +241,29 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
     train = found["train"]
     if len(train) == len(expected):
         train = replace(train, total=total, cut=len(train) < total)
+        train = _as_it_enters(train, part)
         train.inputs_at = train.targets_at = expected.inputs_at
     return train, found.get("test", test)
+
+
+def _as_it_enters(rows: Rows, part: Part) -> Rows:
+    """The rows as they enter, where what is fed is of the same shape: so it shows what a side makes
+    of them.
+    """
+    arrays = [part.seen.arrays[entry] for entry in part.training.feeds]
+    if len(arrays) != 1 or not isinstance(arrays[0], tuple):
+        return rows
+    element = as_arrays(taken(arrays[0], np.arange(len(rows))))
+    shapes = [
+        [np.shape(array) for array in keras.tree.flatten(one)] for one in (element, rows.element)
+    ]
+    kinds = [
+        [np.asarray(array).dtype.kind for array in keras.tree.flatten(one)]
+        for one in (element, rows.element)
+    ]
+    if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
+        return rows
+    return replace(rows, element=element, keys=keys_of(element[0]))
 
 
 def _given(data: tf.data.Dataset, split: str) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ that comes after it.
 from __future__ import annotations
 
 import inspect
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,11 +25,14 @@ from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
 from twintrain.diagnosis.scripts.same_start import SameStart
 from twintrain.diagnosis.scripts.served import Served
-from twintrain.diagnosis.scripts.tiny_fit import first_batch, tiny_fit
+from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, tiny_fit
 from twintrain.diagnosis.scripts.trainings import Section, Training
+from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, owner_of, suspended, wrapped
 from twintrain.diagnosis.watch.trace import first_of
 
+# Seconds for which a program may go on behind the training that is looked at.
+AFTER_SECONDS = 20.0
 # What is called when the studied `fit` begins, in place of it.
 InPlaceOfFit = Callable[[keras.Model, dict[str, Any]], None]
 
@@ -80,6 +84,7 @@ class Study:
         self._layers, self._fits = Nesting(), Nesting()
         self._calls: Counter[Key] = Counter()
         self._begun = False
+        self._ended: float | None = None
         self.log: Any = {}
 
     @property
@@ -101,6 +106,9 @@ class Study:
                 self._program.run(self._loops)
             if self._within is not None and self._within.repeats == "once":
                 self._within = None
+        except Enough:
+            if not self.done:
+                raise
         except Exception:
             # What follows may be at odds with what was cut short.
             if not self.done:
@@ -129,6 +137,8 @@ class Study:
 
     def _may_go_on(self, run: Pass) -> bool:
         section = self._within
+        if self._ended is not None and time.monotonic() > self._ended + AFTER_SECONDS:
+            raise Finished
         if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
             if section.repeats == "epochs":
                 return run.items < self._epochs
@@ -180,6 +190,8 @@ class Study:
     def _end(self) -> None:
         """A part of the training is over."""
         self._within = None
+        if self.done:
+            self._ended = time.monotonic()
         if self.done and not self._look_after:
             self._looking_away.enter_context(suspended())
 
@@ -208,7 +220,7 @@ class Study:
             self._within = section
             self._begin()
         if self._start is not None:
-            self._start.start(model, first_batch(given).get("x") if not model.built else None)
+            self._start.start(model, None if model.built else first_inputs(given))
         with self._fits:
             history = original(model, **given)
         if section is not None:

@@ -89,6 +89,20 @@ def _first(data: Any, batch: int) -> Any:
     return taken(data, np.arange(min(rows, max(2 * batch, _LEAST))))
 
 
+def first_inputs(given: dict[str, Any]) -> Any:
+    """Inputs of the first batch of what `fit` is given; None where they cannot be taken twice."""
+    data = first_batch(given).get("x")
+    if isinstance(data, tf.data.Dataset):
+        data = next(iter(data), None)
+    elif isinstance(data, keras.utils.PyDataset):
+        data = data[0]
+    elif inspect.isgenerator(data):
+        return None
+    else:
+        return data
+    return data[0] if isinstance(data, tuple) else data
+
+
 def batch_of(given: dict[str, Any]) -> int:
     """Rows in a batch of what `fit` is given."""
     data = given.get("x")
