@@ -8,7 +8,7 @@ diagnoses everything so."""
 from __future__ import annotations
 
 import os
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ class Diagnoses:
     def __init__(self, noise: float = NOISE) -> None:
         # Not ProcessPoolExecutor: on Python 3.11 it hangs when a process reaches its last task.
         start = (add_noise, (noise,)) if noise else (None, ())
-        self._pool = get_context("spawn").Pool(1, *start, maxtasksperchild=FILES_PER_PROCESS)
+        # Forked off a process that has imported TensorFlow, and run nothing with it.
+        set_forkserver_preload(["twintrain.diagnosis.diagnose"])
+        self._pool = get_context("forkserver").Pool(1, *start, maxtasksperchild=FILES_PER_PROCESS)
 
     def of(self, path: Path) -> Diagnosis:
         return Diagnosis.model_validate_json(self._pool.apply(diagnose_file, (path,)))

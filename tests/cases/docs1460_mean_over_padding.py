@@ -23,7 +23,7 @@ def build_model():
 
 def make_dataset(split):
     rng = np.random.default_rng(30 if split == "train" else 31)
-    n = 500 if split == "train" else 100
+    n = 200 if split == "train" else 50
     src, tgt = np.zeros((n, LEN), "int32"), np.zeros((n, LEN), "int32")
     for i in range(n):
         k = rng.integers(3, LEN + 1)

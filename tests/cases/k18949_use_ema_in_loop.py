@@ -15,7 +15,7 @@ def build_model():
 
 def make_dataset(split):
     rng = np.random.default_rng(49 if split == "train" else 94)
-    n = 430 if split == "train" else 110
+    n = 250 if split == "train" else 80
     x = rng.uniform(-2, 2, (n, 4)).astype("float32")
     y = (x[:, :1] * x[:, 1:2] + rng.normal(size=(n, 1)) * 0.5).astype("float32")
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(16)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-VOCAB, LEN = 30, 14
+VOCAB, LEN = 30, 10
 
 
 def build_model():
@@ -21,7 +21,7 @@ def build_model():
 
 def make_dataset(split):
     rng = np.random.default_rng(1000 if split == "train" else 1001)
-    n = 330 if split == "train" else 170
+    n = 170 if split == "train" else 70
     tok = rng.integers(1, VOCAB, (n, LEN))
     length = rng.integers(4, LEN + 1, n)
     tok[np.arange(LEN)[None, :] >= length[:, None]] = 0

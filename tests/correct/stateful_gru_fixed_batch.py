@@ -21,7 +21,7 @@ def build_model():
 
 def make_dataset(split):
     rng = np.random.default_rng(90 if split == "train" else 91)
-    windows = 24 if split == "train" else 8
+    windows = 12 if split == "train" else 5
     t = np.arange(windows * STEPS + 1)
     tracks = np.sin(t[None] * rng.uniform(0.02, 0.2, (ROWS, 1)) + rng.uniform(0, 6, (ROWS, 1)))
     tracks += rng.normal(0, 0.05, tracks.shape)

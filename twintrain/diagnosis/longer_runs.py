@@ -118,10 +118,9 @@ def read_graphs(runs: Long, budget: Budget) -> Long:
         shorter = _run(runs.subject, SHORT, budget)
         if shorter is not None:
             return replace(runs, readings=_readings(shorter, budget, SHORT), plain=SHORT)
-    first = replace(runs, readings=_readings(runs, budget, PLAIN), plain=min(PLAIN, runs.epochs))
-    if runs.apart is None or runs.apart.epoch <= PLAIN or first.frozen:
-        return first
-    return replace(runs, readings=_readings(runs, budget, runs.epochs), plain=runs.epochs)
+    late = runs.apart is not None and runs.apart.epoch > PLAIN
+    plain = runs.epochs if late else min(PLAIN, runs.epochs)
+    return replace(runs, readings=_readings(runs, budget, plain), plain=plain)
 
 
 def _readings(runs: Long, budget: Budget, epochs: int) -> dict[str, GraphReading]:

@@ -138,12 +138,14 @@ def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launche
     launcher.bucket, launcher.outputs = tmp_path / "again", dict(before.outputs)
     launcher.left = dict(before.left)
     shutil.copytree(before.bucket, launcher.bucket)
+    # Forked off a process that has imported TFX and TensorFlow, and run nothing with them.
+    multiprocessing.set_forkserver_preload([__name__])
     for node, output in (("Tuner-fit", "tuner_results"), ("Trainer-fit", "model_run")):
         place = launcher.bucket / before.outputs[node, output]["uri"].removeprefix("minio://")
         shutil.rmtree(place.parent)
         names = [node, f"{node}-worker-1"]
         pods = [
-            multiprocessing.get_context("spawn").Process(
+            multiprocessing.get_context("forkserver").Process(
                 target=in_a_pod, args=(launcher, name, tmp_path / name)
             )
             for name in names

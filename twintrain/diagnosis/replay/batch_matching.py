@@ -4,7 +4,7 @@ changed them.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +15,7 @@ import numpy as np
 
 from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.tolerances import (
+    BY_CHANCE,
     HALF,
     PULLED,
     RECOGNISED,
@@ -253,7 +254,13 @@ def _by_targets(fed: Fed, data: Rows) -> list[np.ndarray] | None:
 
 
 def _in_order(seen: list[list[bytes]], known: list[bytes]) -> list[np.ndarray] | None:
-    """The rows of batches whose targets come in the data's own order, over and over."""
+    """The rows of batches whose targets come in the data's own order, over and over; None also
+    where these are so few, or so much alike, that any rows could have them.
+    """
+    counts = Counter(known)
+    shares = [counts[key] / len(known) for keys in seen for key in keys]
+    if np.prod(shares) > BY_CHANCE:
+        return None
     position = 0
     found = []
     for keys in seen:

@@ -87,6 +87,9 @@ WRONG_PAIRS = 0.05
 KNOWN_TARGETS = 0.95
 # Targets this near, as a share of the largest, are the same: they may have been scaled.
 SAME_TARGET = 1e-5
+# Classes in the order of the data say which rows these are, where chance would hardly order them
+# so: of a few rows of one class it often does.
+BY_CHANCE = 1e-9
 # By how many rows, as a share, the classes of fed targets may differ from those of the rows they
 # were dealt out anew to: a shift loses the rows at the ends.
 SAME_CLASSES = 0.02

@@ -94,6 +94,9 @@ def check_ending(
     if fit is None or loop is None:
         return False
     callback = _callback(pair.fit)
+    if callback is not None and fit.epochs == loop.epochs == EPOCHS:
+        why = f"it stopped neither side within {EPOCHS} epochs"
+        pair.findings.not_compared("early stopping", why, open_=True)
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
     if callback is not None or fit.epochs != loop.epochs:

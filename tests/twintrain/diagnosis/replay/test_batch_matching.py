@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twintrain.diagnosis.replay.batch_matching import Register, forget_stale
+from twintrain.diagnosis.replay.batch_matching import Register, forget_stale, read_stream
 from twintrain.diagnosis.watch.frozen_rows import Rows, keys_of
 from twintrain.diagnosis.watch.trace import Evaluation
 
@@ -53,3 +53,22 @@ def test_an_element_that_stands_while_other_inputs_come_is_forgotten() -> None:
     for steps in (same_batch_again, two_steps_each):
         forget_stale(steps)
         assert all(step.element is not None for step in steps)
+
+
+def test_changed_rows_are_recognised_by_targets_in_order_unless_any_rows_could_have_them() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(64, 3)).astype("float32")
+    y = (draw.random(64) < 0.8).astype("int32")
+    data = Rows((x, y), 16, False, keys_of(x))
+    changed = np.sin(x)
+
+    def batches(size: int) -> list[Evaluation]:
+        return [
+            Evaluation(
+                0, None, changed[at : at + size], False, None, (x[:1], y[at : at + size]), None
+            )
+            for at in range(0, size * 4, size)
+        ]
+
+    assert np.array_equal(np.concatenate(read_stream(batches(16), data, 4).rows), np.arange(64))
+    assert (read_stream(batches(4)[:1], data, 1).rows[0] < 0).all()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from twintrain.diagnosis.replay.updates import replay_update
+from tests.twintrain.diagnosis.traces import Practice, pair_of
+from twintrain.diagnosis.replay.updates import fresh_state, replay_update
 from twintrain.diagnosis.watch.trace import (
     Applied,
     Step,
@@ -39,3 +41,43 @@ def test_an_embedding_is_updated_by_its_slices_as_keras_does() -> None:
     assert not np.allclose(dense[0], found.after[0], rtol=1e-4)
     # What is computed from such a gradient is a gradient like any other.
     assert getattr(kept * 0.5, "slices", None) is None
+
+
+class Hurried(keras.optimizers.SGD):
+    """Counts its updates in Python, where no variable shows it."""
+
+    made = 0
+
+    def update_step(self, gradient: object, variable: object, learning_rate: object) -> None:
+        self.made += 1
+        super().update_step(gradient, variable, learning_rate * self.made)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Adam(0.01, use_ema=True),
+        lambda: keras.optimizers.SGD(
+            keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), momentum=0.9
+        ),
+        lambda: keras.optimizers.AdamW(0.01, clipnorm=0.01),
+    ],
+)
+def test_one_replay_leaves_nothing_for_the_next(optimizer: object) -> None:
+    step = pair_of(loop=Practice(optimizer=optimizer)).loop.close[3]  # type: ignore[arg-type]
+    assert step.applied is not None
+    fresh = fresh_state(step)
+    first = replay_update(step)
+    replay_update(step, rate=0.5)
+    replay_update(step, clips=False)
+    replay_update(step, state=fresh)
+    for one, other, seen in zip(first, replay_update(step), step.after, strict=True):
+        assert np.array_equal(one, other)
+        assert np.allclose(one, seen, atol=1e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(fresh, fresh_state(step), strict=True))
+
+
+def test_an_optimizer_of_ones_own_is_made_anew_for_each_replay() -> None:
+    step = pair_of(loop=Practice(optimizer=lambda: Hurried(0.01))).loop.close[0]
+    first, second = replay_update(step), replay_update(step)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

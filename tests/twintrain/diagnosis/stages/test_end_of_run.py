@@ -101,6 +101,12 @@ def test_equal_ends_name_nothing(patience: int | None) -> None:
     assert {"early_stopping_rule", "best_weights_not_restored"} <= pair.findings.ruled_out
 
 
+def test_a_rule_that_stopped_neither_side_leaves_open_whether_the_other_has_it() -> None:
+    pair = ended(run(EPOCHS, EPOCHS), run(EPOCHS, EPOCHS), patience=EPOCHS)
+    assert named(pair) == []
+    assert [look.what for look in pair.findings.looks if look.open] == ["early stopping"]
+
+
 def test_another_patience_is_named_with_the_rule() -> None:
     pair = ended(run(BEST + 3, BEST), run(BEST + 5, BEST), patience=3)
     assert named(pair) == [("early_stopping_rule", "custom_loop", None)]

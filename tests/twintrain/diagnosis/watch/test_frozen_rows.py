@@ -78,6 +78,18 @@ def test_fewer_rows_with_targets_dealt_out_anew() -> None:
     assert np.array_equal(dealt.part(0), X[:10])
 
 
+def test_targets_that_are_mostly_the_same_are_made_others() -> None:
+    labels = np.where(np.arange(40) < 36, 3, 1)
+    for targets in (labels, np.eye(4, dtype="float32")[labels], labels[:, None].astype("float32")):
+        rows = Rows((np.zeros((40, 1)), targets), 8, False, [b""] * 40)
+        dealt = rows.shortened(40, shuffled_targets=True).part(1)
+        assert (dealt.shape, dealt.dtype) == (targets.shape, targets.dtype)
+        moved = (dealt != targets).reshape(40, -1).any(axis=1)
+        assert 0.4 < moved.mean() < 0.6
+        known = {row.tobytes() for row in targets}
+        assert {row.tobytes() for row in dealt} == known
+
+
 def test_reordered_rows_are_told_where_they_come_from() -> None:
     moved, order = hold(dataset, "train").reordered()
     assert np.array_equal(moved.part(0), X[order])

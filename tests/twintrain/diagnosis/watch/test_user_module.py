@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from twintrain.diagnosis import budget
 from twintrain.diagnosis.diagnose import diagnose, diagnose_module
 from twintrain.diagnosis.watch.user_module import UserCodeError
 from twintrain.errors import TwintrainError
@@ -120,7 +121,15 @@ def test_the_users_own_traceback_and_nothing_of_ours(where: str, tmp_path: Path)
     assert "site-packages" not in text
 
 
-def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(tmp_path: Path) -> None:
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run gets no more than its share of the deadline, or little."""
+    monkeypatch.setattr(budget, "_LEAST", 3.0)
+
+
+def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(
+    tmp_path: Path, short_runs: None
+) -> None:
     endless = (
         module(tmp_path)
         .read_text(encoding="utf-8")
@@ -138,7 +147,7 @@ def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(tmp_path: 
     assert "custom_loop was stopped after" in said["epochs"]
 
 
-def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path) -> None:
+def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path, short_runs: None) -> None:
     with pytest.raises(
         TwintrainError,
         match=r"custom_loop was stopped after . s, . s of them before its first training step",
