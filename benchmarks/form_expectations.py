@@ -140,9 +140,7 @@ def _without(answer: Answer, id_: str) -> Answer:
     kept = [i for i, name in enumerate(answer.named) if name != id_]
     named = tuple(answer.named[i] for i in kept)
     verdict = "unknown" if answer.named and not named else answer.verdict
-    return replace(
-        answer, named=named, sides=tuple(answer.sides[i] for i in kept), verdict=verdict
-    )
+    return replace(answer, named=named, sides=tuple(answer.sides[i] for i in kept), verdict=verdict)
 
 
 def outcome(form: str, expected: Expectation, answer: Answer) -> str:

@@ -95,7 +95,7 @@ def case(job: Job, files: list[Path], kind: str) -> Result:
         "form": form,
         "module": module,
         "set": kind,
-        "outcome": outcome(expected, answer),
+        "outcome": outcome(form, expected, answer),
         "expected": list(expected.ids),
         "silence": expected.silence,
         "code": answer.code,

@@ -42,17 +42,17 @@ def test_an_answer_is_counted(
     expected: Expectation, verdict: str, named: tuple[str, ...], side: str, counted: str
 ) -> None:
     answer = Answer(0, verdict, named, (side,) * len(named))
-    assert outcome(expected, answer) == counted
+    assert outcome("script", expected, answer) == counted
 
 
 def test_a_refusal_is_no_failure_only_where_nothing_need_be_named() -> None:
     refusal = answer_of(MEND, {"verdict": "unknown", "error": "There is no loop."})
-    assert outcome(SILENT, refusal) == "refused"
-    assert outcome(TWO, refusal) == outcome(CORRECT, refusal) == "failed"
+    assert outcome("script", SILENT, refusal) == "refused"
+    assert outcome("script", TWO, refusal) == outcome("script", CORRECT, refusal) == "failed"
 
 
 def test_an_answer_that_cannot_be_read_is_a_failure_everywhere() -> None:
-    assert outcome(SILENT, Answer(MEND, "nothing")) == "failed"
+    assert outcome("script", SILENT, Answer(MEND, "nothing")) == "failed"
 
 
 def test_a_mistake_of_fit_cannot_be_named_where_fit_is_left_out() -> None:

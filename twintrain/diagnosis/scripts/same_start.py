@@ -111,9 +111,17 @@ class SameStart:
         return None
 
 
+def has_all_weights(model: keras.Model) -> bool:
+    """Whether a model has made all of its weights; some make them when they are called first,
+    though they say that they are built.
+    """
+    layers = model._flatten_layers(include_self=False)
+    return bool(model.built and model.variables) and all(layer.built for layer in layers)
+
+
 def _build(model: keras.Model, inputs: Any) -> None:
     """Make the weights of a model that makes them when it is called first."""
-    if inputs is None or (model.built and model.variables):
+    if inputs is None or has_all_weights(model):
         return
 
     def like(tensor: Any) -> Any:

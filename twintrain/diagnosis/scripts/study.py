@@ -23,7 +23,7 @@ from twintrain.diagnosis.scripts.frames import place_in
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
-from twintrain.diagnosis.scripts.same_start import SameStart
+from twintrain.diagnosis.scripts.same_start import SameStart, has_all_weights
 from twintrain.diagnosis.scripts.served import Served
 from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, tiny_fit
 from twintrain.diagnosis.scripts.trainings import Section, Training
@@ -220,7 +220,8 @@ class Study:
             self._within = section
             self._begin()
         if self._start is not None:
-            self._start.start(model, None if model.built else first_inputs(given))
+            inputs = None if has_all_weights(model) else first_inputs(given)
+            self._start.start(model, inputs)
         with self._fits:
             history = original(model, **given)
         if section is not None:
