@@ -13,7 +13,8 @@
 - `Problem`, `find_problem`, `labelled_images`, `examples`: the task, and the examples it is about.
 - `compare`, `Comparison`, `write_report`, `load`: both twins, trained and held against each other.
 - `lockstep`: the twins side by side, step by step, tensor by tensor.
-- `diagnose`: why a loop and `fit` differ, in code that Twintrain never saw.
+- `diagnose`: why a loop and `fit` differ, in code that Twintrain never saw; `assert_same_training`:
+  the same in a test. In a notebook: `%load_ext twintrain`, then `%%diagnose` over a cell.
 - `explain`, `Question`: which practice is worth how many points.
 
 `help(twintrain.compare)` and the others say more. Nothing heavy is imported before it is used.
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from twintrain.comparison.comparison import Comparison as Comparison
     from twintrain.data.arrays import examples as examples
     from twintrain.data.example_spec import labelled_images as labelled_images
-    from twintrain.diagnosis.diagnose import diagnose as diagnose
+    from twintrain.diagnosis.api import assert_same_training as assert_same_training
+    from twintrain.diagnosis.api import diagnose as diagnose
     from twintrain.errors import TwintrainError as TwintrainError
     from twintrain.parity.lockstep import lockstep as lockstep
     from twintrain.problems.find import find_problem as find_problem
@@ -52,7 +54,8 @@ _HOMES = {
     "Recipe": "recipe.recipe",
     "TwintrainError": "errors",
     "compare": "comparison.compare",
-    "diagnose": "diagnosis.diagnose",
+    "assert_same_training": "diagnosis.api",
+    "diagnose": "diagnosis.api",
     "examples": "data.arrays",
     "explain": "attribution.experiment",
     "find_problem": "problems.find",
@@ -71,6 +74,19 @@ def __getattr__(name: str) -> Any:
     found = getattr(importlib.import_module(f"twintrain.{_HOMES[name]}"), name)
     globals()[name] = found  # asked once
     return found
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext twintrain`: `%%diagnose` over a cell diagnoses what it trains."""
+
+    def diagnose_cell(line: str, cell: str) -> Any:
+        from twintrain.diagnosis.api import diagnose_cells
+
+        del line
+        before = [text for text in shell.user_ns.get("In", [])[:-1] if "%%diagnose" not in text]
+        return diagnose_cells([*before, cell], report=print)
+
+    shell.register_magic_function(diagnose_cell, "cell", "diagnose")
 
 
 def _draw(result: Any) -> str:

@@ -22,6 +22,7 @@ from pipelines.cli.diagnosis_output import (
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
 from twintrain.diagnosis.budget import DEADLINE
 from twintrain.errors import TwintrainError
+from twintrain.processes.replacing import replace_text
 
 if TYPE_CHECKING:
     from twintrain.diagnosis.result import Diagnosis
@@ -121,6 +122,10 @@ def diagnose(
             "GitHub shows beside the lines.",
         ),
     ] = None,
+    write_loop: Annotated[
+        Path | None,
+        typer.Option(help="Write the side that was made, where the code has one only, here."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with everything found to this file, too.")
     ] = None,
@@ -141,10 +146,24 @@ def diagnose(
     )
     found = _found(task, form, html)
     tell(found, form, step)
+    if write_loop is not None:
+        _write_made(found, write_loop)
     name = " and ".join(file.name for file in files)
     if html is not None and not write_page(found, name, html):
         raise typer.Exit(ExitCode.MEND)
     raise typer.Exit(OF_VERDICT[found.verdict])
+
+
+def _write_made(found: Diagnosis, path: Path) -> None:
+    """Write the code of the side that was made, or tell why there is none."""
+    if found.made is None:
+        typer.echo("Nothing was made: the code has both sides.", err=True)
+        return
+    try:
+        replace_text(path, found.made.code)
+    except OSError as error:
+        typer.echo(f"{path} cannot be written: {error.strerror}.", err=True)
+        raise typer.Exit(ExitCode.MEND) from None
 
 
 def _memory() -> int | None:

@@ -44,6 +44,10 @@ def show(console: Console, found: Diagnosis) -> None:
     console.print(_headline(found))
     for cause in found.causes:
         console.print(_cause(cause))
+    if found.made is not None:
+        console.print(Text(f"\n{found.made.title}\n", style="bold"))
+        console.print(Syntax(found.made.code.rstrip(), "python", theme=_CODE))
+        console.print()
     for line in found.unexplained:
         console.print(Text(f"Not explained: {line}.", style=_OPEN))
     for line in found.failures:

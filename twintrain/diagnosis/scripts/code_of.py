@@ -30,10 +30,12 @@ def code_of(thing: Any, learning_rate: float | None = None) -> str | None:
         config = thing.get_config()
     except Exception:  # whatever an object raises that cannot describe itself
         return None
-    if learning_rate is not None and "learning_rate" in config:
+    if "learning_rate" in config:
         rate = getattr(thing, "_learning_rate", None)
-        schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
-        config["learning_rate"] = rate if schedule else _rounded(learning_rate)
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            config["learning_rate"] = rate
+        elif learning_rate is not None:
+            config["learning_rate"] = _rounded(learning_rate)
     parameters = inspect.signature(kind.__init__).parameters
     told = []
     for name, value in config.items():

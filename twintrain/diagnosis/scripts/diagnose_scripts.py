@@ -144,7 +144,7 @@ def _lacking(
             f"{program.name} raised before all of its trainings were seen: {seen.failure!r}.",
             "Mend it, or leave out what raises.",
         )
-    if seen.untracked and side == LOOP:
+    if seen.untracked and (side == LOOP or not trainings):
         return (
             f"{program.name} trains variables that no Keras model has.",
             "A keras.Model can be watched; tf.Module and bare variables cannot.",

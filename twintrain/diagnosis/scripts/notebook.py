@@ -57,6 +57,11 @@ def read_notebook(path: Path) -> NotebookCode:
     return NotebookCode("\n".join(lines) + "\n", tuple(places), tuple(left_out))
 
 
+def without_magics(cell: str) -> str:
+    """The Python of one cell; what is left out is `pass`."""
+    return "\n".join(_python(cell, []))
+
+
 def _cells(content: dict[str, Any]) -> list[str]:
     """The sources of the code cells."""
     cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]

@@ -132,7 +132,7 @@ def _check(path: Any, guarded: list[str]) -> None:
     if not isinstance(path, (str, bytes, os.PathLike)):
         return
     real = os.path.realpath(os.fsdecode(path))
-    if any(real.startswith(folder) for folder in guarded):
+    if any(f"{real}/".startswith(folder) for folder in guarded):
         raise PermissionError(
             f"the script is run on a copy of its folder, and may not change {real}"
         )

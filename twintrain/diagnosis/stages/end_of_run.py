@@ -94,8 +94,10 @@ def check_ending(
     if fit is None or loop is None:
         return False
     callback = _callback(pair.fit)
-    if callback is not None and fit.epochs == loop.epochs == EPOCHS:
-        why = f"it stopped neither side within {EPOCHS} epochs"
+    # A patience longer than the training stops nothing.
+    patient = callback is not None and callback.patience >= fit.asked
+    if callback is not None and not patient and fit.epochs == loop.epochs == fit.asked:
+        why = f"it stopped neither side within {fit.asked} epochs"
         pair.findings.not_compared("early stopping", why, open_=True)
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True

@@ -1,0 +1,89 @@
+"""Whole diagnoses of small scripts: two sides, one side, and what a script may not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.twintrain.diagnosis.scripts.scripts_of_people import DATA, FIT, LOOP, program
+from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.scripts.diagnose_scripts import diagnose_scripts
+from twintrain.diagnosis.watch.user_module import UserCodeError
+from twintrain.errors import TwintrainError
+
+
+def diagnosed(folder: Path, *parts: str) -> Diagnosis:
+    return diagnose_scripts([program(folder, *parts)])
+
+
+def named(found: Diagnosis) -> list[tuple[str, str]]:
+    return [(cause.id, cause.side) for cause in found.causes]
+
+
+def test_a_correct_script_trains_alike(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, FIT, LOOP)
+    assert (found.verdict, named(found)) == ("identical", [])
+    assert any("given the same weights" in note for note in found.notes)
+
+
+def test_a_mistake_is_named_with_its_line(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, FIT, LOOP.replace(".shuffle(120)", ""))
+    assert named(found) == [("shuffle_missing", "custom_loop")]
+    (place,) = found.causes[0].places[:1]
+    assert place.code.startswith("ds = tf.data.Dataset.from_tensor_slices")
+
+
+def test_another_number_of_epochs_is_a_cause(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, FIT, LOOP.replace("range(3)", "range(1, 3)"))
+    assert named(found) == [("epochs_differ", "custom_loop")]
+
+
+def test_one_model_trained_twice_is_a_cause(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, FIT, LOOP.replace("net = make()", "net = model"))
+    assert named(found) == [("different_initial_weights", "custom_loop")]
+
+
+def test_two_scripts(tmp_path: Path) -> None:
+    one = program(tmp_path, DATA, FIT, name="keras_version.py")
+    other = program(tmp_path, DATA, LOOP, name="tf_version.py")
+    assert diagnose_scripts([one, other]).verdict == "identical"
+
+
+def test_a_loop_alone_is_held_against_the_fit_that_is_made(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, LOOP)
+    assert found.verdict == "identical"
+    assert found.made is not None
+    assert "optimizer=keras.optimizers.SGD(learning_rate=0.1)" in found.made.code
+    assert "SparseCategoricalCrossentropy(from_logits=True)" in found.made.code
+
+
+def test_a_fit_alone_gives_the_loop_that_equals_it(tmp_path: Path) -> None:
+    found = diagnosed(tmp_path, DATA, FIT)
+    assert found.verdict == "identical"
+    assert found.made is not None
+    compile(found.made.code, "loop.py", "exec")
+    assert "shuffle(len(y_train))" in found.made.code
+
+
+def test_what_a_script_raises_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(UserCodeError) as caught:
+        diagnosed(tmp_path, DATA, "1 / 0\n", FIT, LOOP)
+    assert "ZeroDivisionError" in caught.value.text
+    with pytest.raises(UserCodeError) as caught:
+        diagnosed(tmp_path, "name = input('who? ')\n", DATA, FIT, LOOP)
+    assert "asks for input here (who?" in caught.value.text
+
+
+def test_what_it_does_afterwards_does_not_matter(tmp_path: Path) -> None:
+    after = "\nimport os, sys\nassert len(history.history['loss']) == 3\nos._exit(3)\n"
+    assert diagnosed(tmp_path, DATA, LOOP, FIT, after).verdict == "identical"
+
+
+def test_variables_of_no_model_are_refused(tmp_path: Path) -> None:
+    bare = (
+        "import tensorflow as tf\nw = tf.Variable(1.0)\nfor _ in range(3):\n"
+        "  with tf.GradientTape() as t:\n    y = w * w\n  w.assign_sub(0.1 * t.gradient(y, w))\n"
+    )
+    with pytest.raises(TwintrainError, match="variables that no Keras model has"):
+        diagnosed(tmp_path, bare)
