@@ -1,0 +1,106 @@
+"""Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
+`benchmarks/scripts` through the command, unchanged and from inside its folder, and holds what it
+says against what its author says.
+
+python benchmarks/strangers.py [--only NN ...] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent / "scripts"
+ROOT = Path(__file__).resolve().parents[1]
+# `keras.datasets` finds nothing without a network.
+NEEDS_NETWORK = {"02_mnist_two_scripts"}
+
+
+def ask(name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The command's answer for one piece."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / name
+        shutil.copytree(FOLDER / name, copy)
+        command = [sys.executable, "-m", "pipelines.cli", "diagnose", *wanted["files"]]
+        command += [
+            "--json",
+            *(["--", *map(str, wanted["arguments"])] if wanted["arguments"] else []),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        started = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=900
+        )
+        said = json.loads(done.stdout)
+    return {
+        "name": name,
+        "verdict": said["verdict"],
+        "named": [[cause["id"], cause["side"]] for cause in said.get("causes", [])],
+        "lines": [p["line"] for c in said.get("causes", []) for p in c["places"][:1]],
+        "told": said.get("error") or said.get("unexplained"),
+        "open": [look["said"] for look in said.get("coverage", []) if look["open"]],
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
+    """'right', 'in part', 'unknown', 'wrong name', 'false identical', 'accused' or 'failed'."""
+    named = [id_ for id_, _ in found["named"]]
+    if found["told"] and found["verdict"] == "unknown" and not named and "open" not in found:
+        return "failed"
+    if wanted["correct"]:
+        return {"identical": "right", "causes_found": "accused"}.get(found["verdict"], "unknown")
+    if found["verdict"] == "identical":
+        return "false identical"
+    if not named:
+        return "unknown"
+    fair = {*wanted["ids"], *wanted["also_fair"]}
+    sides = {side for _, side in found["named"]}
+    if not set(named) <= fair or sides != {wanted["side"]}:
+        return "wrong name"
+    return "right" if set(wanted["ids"]) <= set(named) else "in part"
+
+
+def main() -> None:
+    """Print a line for each piece, and how many came out how."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    known = yaml.safe_load((FOLDER / "expected.yaml").read_text(encoding="utf-8"))
+    results = []
+    for name, wanted in known.items():
+        if options.only and not any(name.startswith(only) for only in options.only):
+            continue
+        if name in NEEDS_NETWORK:
+            print(f"{name}: not run, it needs the data set's own file")
+            continue
+        found = ask(name, wanted)
+        found["outcome"] = outcome(wanted, found)
+        results.append(found)
+        print(
+            f"{name}: {found['outcome']} {found['verdict']} {found['named']} {found['seconds']} s",
+            flush=True,
+        )
+        if found["outcome"] != "right":
+            print(f"    {found['told']} {found['open']}", flush=True)
+    outcomes = [found["outcome"] for found in results]
+    print({kind: outcomes.count(kind) for kind in sorted(set(outcomes))})
+    print(f"median {statistics.median(found['seconds'] for found in results):.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
