@@ -109,9 +109,10 @@ def spots_of(trace: Trace, cause: Cause) -> list[Spot]:
 
 def _by_compile(moment: _Moment, spots: list[Spot]) -> list[Spot]:
     """Calls inside of `fit` follow from what `compile` was told."""
-    fits = [call.at for call in moment.trace.fits]
+    # Whether a call is the watched one itself tells them apart, and does not matter here.
+    fits = [call.at[:2] for call in moment.trace.fits if call.at is not None]
     compiles = moment.trace.compiles
-    if moment.cause.id in _OF_FIT or not compiles or not any(spot in fits for spot in spots):
+    if moment.cause.id in _OF_FIT or not compiles or not any(spot[:2] in fits for spot in spots):
         return spots
     return compiles[-1:]
 

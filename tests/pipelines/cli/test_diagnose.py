@@ -48,19 +48,12 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert sum(found["phases"].values()) <= found["seconds"]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (FUNCTIONS + "1 / 0", "ZeroDivisionError"),
-        (FUNCTIONS + "def (", "SyntaxError"),
-    ],
-)
-def test_code_that_cannot_be_run_is_exit_code_3(text: str, message: str, tmp_path: Path) -> None:
+def test_code_that_raises_is_exit_code_3(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(FUNCTIONS + "1 / 0", encoding="utf-8")
     result = CliRunner().invoke(app, ["diagnose", str(path)])
     assert result.exit_code == 3
-    assert message in result.stderr
+    assert "ZeroDivisionError" in result.stderr
     assert "twintrain/diagnosis" not in result.stderr
 
 

@@ -28,7 +28,9 @@ def test_a_cell_is_diagnosed_with_those_before_it() -> None:
     magics: dict[str, Any] = {}
 
     class Shell:
-        user_ns: ClassVar[dict[str, Any]] = {"In": ["", "%matplotlib inline\n" + DATA, FIT, "%%diagnose\n"]}
+        user_ns: ClassVar[dict[str, Any]] = {
+            "In": ["", "%matplotlib inline\n" + DATA, FIT, "%%diagnose\n"]
+        }
 
         def register_magic_function(self, function: Any, kind: str, name: str) -> None:
             magics[name] = (function, kind)

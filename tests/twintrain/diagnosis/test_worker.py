@@ -8,13 +8,13 @@ import pytest
 
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
 from twintrain.diagnosis import worker
-from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError
+from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, Task
 
 
 def run(folder: Path, text: str) -> None:
     path = folder / "training.py"
     path.write_text(text, encoding="utf-8")
-    worker.run(path, 60.0, lambda line: None)
+    worker.run(Task(files=[path], deadline=60.0, here=folder), lambda line: None)
 
 
 def test_a_process_that_is_ended_from_outside_is_no_fault_of_the_code(tmp_path: Path) -> None:

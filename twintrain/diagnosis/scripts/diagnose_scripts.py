@@ -79,7 +79,7 @@ def subject_of_parts(parts: dict[str, Part], budget: Budget) -> ScriptSubject:
     """The two sides, with the rows they are to get."""
     with budget.phase(READING):
         feed = feed_of([(part.training, part.seen) for part in parts.values()])
-        train, test = read_rows(parts, feed)
+        feed, train, test = read_rows(parts, feed)
     first = parts.get(FIT) or parts[LOOP]
     functions = {"build_model": build_with(first.training.model)}
     own = [part.training.own_epochs for part in parts.values()]

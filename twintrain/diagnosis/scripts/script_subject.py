@@ -108,7 +108,7 @@ class ScriptSubject(Subject):
     def whole(self) -> Subject:
         """The same on all of the data."""
         feed = replace(self.feed, replaceable=False, why_not="numbers of rows may stand in it")
-        train, test = read_rows(self.parts, feed)
+        feed, train, test = read_rows(self.parts, feed)
         return replace(self, feed=feed, train=train, test=test)
 
     def varied(self, train: Rows, test: Rows | None) -> Subject:
@@ -170,8 +170,11 @@ def build_with(model: keras.Model) -> Callable[[], keras.Model]:
     return build
 
 
-def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Rows, Rows | None]:
+def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Feed, Rows, Rows | None]:
     """Read the rows of both splits.
+
+    Returns:
+        Also how they can be replaced, which shows only now.
 
     Raises:
         UserCodeError: the script raised.
@@ -185,7 +188,7 @@ def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Rows, Rows | None]:
     if training.fit is not None and not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
         extra = [given[n] for n in ("y", "sample_weight") if given.get(n) is not None]
         train = rows_from_arrays((x, *extra), training.batch, not feed.replaceable)
-        return train, _test_rows(held, training.batch, not feed.replaceable)
+        return feed, train, _test_rows(held, training.batch, not feed.replaceable)
     return _by_running(part, feed, held)
 
 
@@ -204,7 +207,7 @@ def watch_alone(subject: ScriptSubject, side: str, epochs: int = 1) -> Trace:
     return subject.run(side, epochs, CLOSE, MOST_STEPS, SECONDS, unshuffled=True)
 
 
-def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
+def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Feed, Rows, Rows | None]:
     """Read them by running the program with nothing shuffled up to where `fit` would begin, or the
     loop for one epoch.
     """
@@ -238,32 +241,36 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Rows, Rows | None]:
         subject.functions["build_model"] = build_with(part.training.model)
         trace = watch_alone(subject, LOOP)
         found["train"] = rows_from_steps(trace.steps, batch, feed.total)
-    train = found["train"]
-    if len(train) == len(expected):
-        train = replace(train, total=total, cut=len(train) < total)
-        train = _as_it_enters(train, part)
-        train.inputs_at = train.targets_at = expected.inputs_at
-    return train, found.get("test", test)
+    train = _as_it_enters(found["train"], expected, part)
+    if train is None:
+        why = "its data set yields another number of rows than enter it"
+        return (
+            replace(feed, replaceable=False, why_not=why),
+            found["train"],
+            found.get("test", test),
+        )
+    return feed, train, found.get("test", test)
 
 
-def _as_it_enters(rows: Rows, part: Part) -> Rows:
+def _as_it_enters(fed: Rows, expected: Rows, part: Part) -> Rows | None:
     """The rows as they enter, where what is fed is of the same shape: so it shows what a side makes
-    of them.
+    of them, and how many it leaves out. Else the rows that are fed; None where these are not as
+    many as enter.
     """
-    arrays = [part.seen.arrays[entry] for entry in part.training.feeds]
-    if len(arrays) != 1 or not isinstance(arrays[0], tuple):
-        return rows
-    element = as_arrays(taken(arrays[0], np.arange(len(rows))))
-    shapes = [
-        [np.shape(array) for array in keras.tree.flatten(one)] for one in (element, rows.element)
-    ]
-    kinds = [
-        [np.asarray(array).dtype.kind for array in keras.tree.flatten(one)]
-        for one in (element, rows.element)
-    ]
-    if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
-        return rows
-    return replace(rows, element=element, keys=keys_of(element[0]))
+    entered = [part.seen.arrays[entry] for entry in part.training.feeds]
+    if len(entered) == 1 and isinstance(entered[0], tuple):
+        element = as_arrays(taken(entered[0], np.arange(len(expected))))
+        if _kinds(element) == _kinds(fed.element):
+            return replace(expected, element=element, keys=keys_of(element[0]), fixed=fed.fixed)
+    if len(fed) != len(expected):
+        return None
+    return replace(expected, element=fed.element, keys=fed.keys, fixed=fed.fixed, batch=fed.batch)
+
+
+def _kinds(element: Any) -> list[tuple[tuple[int, ...], str]]:
+    """Shape of a row and kind of number, for each array."""
+    arrays = [np.asarray(array) for array in keras.tree.flatten(element)]
+    return [(array.shape[1:], array.dtype.kind) for array in arrays]
 
 
 def _given(data: tf.data.Dataset, split: str) -> tf.data.Dataset:

@@ -94,8 +94,9 @@ def check_ending(
     if fit is None or loop is None:
         return False
     callback = _callback(pair.fit)
-    # A patience longer than the training stops nothing.
-    patient = callback is not None and callback.patience >= fit.asked
+    # A patience longer than a training whose length is known stops nothing.
+    known = pair.subject.most_epochs is not None
+    patient = known and callback is not None and callback.patience >= fit.asked
     if callback is not None and not patient and fit.epochs == loop.epochs == fit.asked:
         why = f"it stopped neither side within {fit.asked} epochs"
         pair.findings.not_compared("early stopping", why, open_=True)
