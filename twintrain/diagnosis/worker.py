@@ -274,6 +274,7 @@ def _diagnosed(task: Task, copies: Copies, report: Callable[[str], None]) -> Dia
 
     from twintrain.diagnosis.diagnose import diagnose_module
     from twintrain.diagnosis.scripts.diagnose_scripts import Choice, diagnose_scripts
+    from twintrain.diagnosis.scripts.notebook import in_cells
     from twintrain.diagnosis.scripts.program import Program
     from twintrain.diagnosis.scripts.source import look
 
@@ -289,7 +290,8 @@ def _diagnosed(task: Task, copies: Copies, report: Callable[[str], None]) -> Dia
         Program(source, path, root, task.arguments)
         for source, path, root in zip(sources, copies.files, copies.roots, strict=True)
     ]
-    return diagnose_scripts(programs, Choice(task.fit, task.loop), task.deadline, report=report)
+    choice = Choice(task.fit, task.loop)
+    return in_cells(diagnose_scripts(programs, choice, task.deadline, report=report), sources)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from twintrain.diagnosis.result import Diagnosis, Place
 from twintrain.errors import TwintrainError
 
 # Cell magics whose cell is ordinary Python below the first line.
@@ -55,6 +57,30 @@ def read_notebook(path: Path) -> NotebookCode:
             lines.append(line)
             places.append((number, row))
     return NotebookCode("\n".join(lines) + "\n", tuple(places), tuple(left_out))
+
+
+def in_cells(found: Diagnosis, sources: Sequence[Any]) -> Diagnosis:
+    """A diagnosis whose places in a notebook's code are told by cell, and line of the cell.
+
+    Args:
+        found: by the lines of the code that was taken out of the notebook.
+        sources: the files that were diagnosed (`twintrain.diagnosis.scripts.source.Source`).
+    """
+    cells = {f"{source.path.name}.py": source.cells for source in sources if source.cells}
+
+    def placed(place: Place) -> Place:
+        known = cells.get(Path(place.file).name)
+        if known is None or not 1 <= place.line <= len(known):
+            return place
+        cell, line = known[place.line - 1]
+        file = f"{place.file.removesuffix('.py')} (code cell {cell})"
+        return place.model_copy(update={"file": file, "line": line})
+
+    causes = [
+        cause.model_copy(update={"places": [placed(place) for place in cause.places]})
+        for cause in found.causes
+    ]
+    return found.model_copy(update={"causes": causes})
 
 
 def without_magics(cell: str) -> str:

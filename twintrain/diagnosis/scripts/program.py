@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -23,6 +24,9 @@ from typing import Any
 from twintrain.diagnosis.scripts.loop_marks import HOOK, marked
 from twintrain.diagnosis.scripts.loops import Loops
 from twintrain.diagnosis.scripts.source import Source, read
+
+# Bytes of an array from which on it is not kept beyond a run.
+LARGE_BYTES = 4_000_000
 
 
 class Finished(BaseException):
@@ -82,6 +86,7 @@ class Program:
         namespace |= {HOOK: loops, "display": _ignored, "get_ipython": _ignored}
         with self._as_main(module, loops), contextlib.suppress(Finished, SystemExit):
             exec(self.compiled(self.path), namespace)
+        _let_go(namespace)
         return namespace
 
     @contextmanager
@@ -143,6 +148,16 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         vars(module)[HOOK] = self._loops
         exec(self._program.compiled(Path(str(module.__file__))), vars(module))
+
+
+def _let_go(namespace: dict[str, Any]) -> None:
+    """Let go of large arrays: models that are looked at later hold the globals they were written
+    among, and each run has its own.
+    """
+    for name, value in list(namespace.items()):
+        if getattr(value, "nbytes", 0) > LARGE_BYTES:
+            del namespace[name]
+    gc.collect()
 
 
 @contextmanager

@@ -9,6 +9,9 @@ import pytest
 
 from tests.twintrain.diagnosis.scripts.scripts_of_people import DATA, FIT
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.result import Cause, Diagnosis, Place
+from twintrain.diagnosis.scripts.notebook import in_cells
 from twintrain.diagnosis.scripts.source import look, read
 from twintrain.errors import TwintrainError
 
@@ -86,3 +89,20 @@ def test_a_line_of_a_notebook_is_named_by_its_cell(tmp_path: Path) -> None:
         read(notebook(tmp_path, "x = 1", language="julia"))
     with pytest.raises(TwintrainError, match="is not a notebook"):
         read(written(tmp_path, "{", "broken.ipynb"))
+
+
+def test_a_place_in_a_notebook_is_told_by_its_cell(tmp_path: Path) -> None:
+    source = read(notebook(tmp_path, "x = 1", "y = 2\nmodel(x)"))
+    place = Place(file="notebook.ipynb.py", line=3, code="model(x)")
+    cause = Cause(
+        id="training_flag_missing",
+        side="custom_loop",
+        first_visible=Stage.FORWARD,
+        step=1,
+        evidence=[],
+        places=[place, place.model_copy(update={"file": "helper.py"})],
+    )
+    found = Diagnosis.model_construct(causes=[cause])
+    told = in_cells(found, [source]).causes[0].places
+    assert (told[0].file, told[0].line) == ("notebook.ipynb (code cell 2)", 2)
+    assert (told[1].file, told[1].line) == ("helper.py", 3)
