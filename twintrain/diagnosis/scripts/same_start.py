@@ -39,47 +39,57 @@ class SameStart:
         self._values: Arrays = [np.array(tf.convert_to_tensor(v)) for v in given.variables]
         self._parts = parts
         self._next = 0
-        self._known: list[keras.Model] = []
-        self._failed = False
+        self._known: list[keras.layers.Layer] = []
 
     @property
     def handed_over(self) -> bool:
-        """Whether some model was given all of the weights, and none did not match."""
-        return bool(self._known) and not self._failed and self._next >= len(self._values)
+        """Whether all of the weights were given away."""
+        return self._next >= len(self._values)
 
-    def start(self, model: keras.Model, inputs: Any = None) -> None:
-        """Let a model start from the weights given; once for each model.
+    def start(self, layer: keras.layers.Layer, inputs: Any = None) -> None:
+        """Let a model start from the weights given, as a whole, by way of a part of it, or part by
+        part; once for each layer.
 
         Args:
-            model: to be trained; it is built where it is not.
+            layer: about to be called in the training; a model is built where it is not.
             inputs: it is about to be called with.
         """
-        if any(model is known for known in self._known) or self._next >= len(self._values):
+        if self.handed_over or any(layer is known for known in self._known):
             return
-        self._known.append(model)
-        if self._parts and not self._next:
-            whole = self._whole_of(model)
-            if whole is not None:
-                self._adopt(whole)
-                self._known.append(whole)
-                self._give(whole, None)
-                self._next = len(self._values)
-                return
-        self._give(model, inputs)
-
-    def _give(self, model: keras.Model, inputs: Any) -> None:
+        self._known.append(layer)
         with tf.init_scope():
-            _build(model, inputs)
-            values = self._matching(model)
-            if values is None:
-                self._failed = True
-                return
-            for variable, value in zip(model.variables, values, strict=True):
-                variable.assign(value)
-            for state in state_variables(model):
-                state.assign(keras.ops.zeros_like(state))
+            if isinstance(layer, keras.Model):
+                _build(layer, inputs)
+                if self._give(layer, self._values):
+                    self._next = len(self._values)
+                    return
+            whole = None if self._next else self._whole_of(layer)
+            if whole is not None and self._give(whole, self._values):
+                self._adopt(whole)
+                self._next = len(self._values)
+            elif self._parts and isinstance(layer, keras.Model):
+                self._give_part(layer)
 
-    def _whole_of(self, part: keras.Model) -> keras.Model | None:
+    def _give_part(self, model: keras.Model) -> None:
+        """Give a model the next of the weights that fit."""
+        count = len(model.variables)
+        for start in range(self._next, len(self._values) - count + 1):
+            if count and self._give(model, self._values[start : start + count]):
+                self._next = start + count
+                return
+
+    def _give(self, model: keras.Model, values: Arrays) -> bool:
+        """Assign values where they have the shapes of a model's variables; whether they have."""
+        shapes = [tuple(variable.shape) for variable in model.variables]
+        if not shapes or [value.shape for value in values] != shapes:
+            return False
+        for variable, value in zip(model.variables, values, strict=True):
+            variable.assign(value)
+        for state in state_variables(model):
+            state.assign(keras.ops.zeros_like(state))
+        return True
+
+    def _whole_of(self, part: keras.layers.Layer) -> keras.Model | None:
         """The program's own model like the one given, that another is a part of: it stands in a
         variable where the part is called.
         """
@@ -93,21 +103,6 @@ class SameStart:
                 if same and variables_of(value) > variables_of(part):
                     return value
             frame = frame.f_back
-        return None
-
-    def _matching(self, model: keras.Model) -> Arrays | None:
-        """The values for the variables of a model; None where their shapes are others."""
-        shapes = [tuple(variable.shape) for variable in model.variables]
-        if not shapes:
-            return None
-        last = len(self._values) - len(shapes) if self._parts else 0
-        for start in range(self._next, last + 1):
-            found = self._values[start : start + len(shapes)]
-            if [value.shape for value in found] == shapes and (
-                self._parts or len(found) == len(self._values)
-            ):
-                self._next = start + len(shapes)
-                return found
         return None
 
 

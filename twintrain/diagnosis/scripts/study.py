@@ -262,7 +262,7 @@ class Study:
     def _layer(
         self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
     ) -> Any:
-        trained = self._within is not None and isinstance(layer, keras.Model)
+        trained = self._within is not None and isinstance(layer, keras.layers.Layer)
         if self._start is not None and trained and self._layers.outermost:
             self._start.start(layer, first_of(layer, arguments, named))
         with self._layers:
