@@ -57,9 +57,10 @@ _BY_ID: dict[str, tuple[str, ...]] = {
 }
 _ANYWHERE = ("call", *_DATA, "gradient")
 # What `fit` does by what `compile` was told, and makes of a name that it was given; the weights of
-# rows and classes are its own arguments.
+# rows and classes and the callbacks are its own arguments, and a `train_step` says itself what it
+# returns.
 _COMPILED = {"loss", "loss made", "gradient", "update", "metric", "metric read", "metric made"}
-_OF_FIT = {"weights_ignored"}
+_OF_FIT = {"weights_ignored", "trainable_flags", "last_batch_logged"}
 
 
 @dataclass
