@@ -88,6 +88,11 @@ def read_graph(side: str, graph: Milestones, run: Runner, nudge: float, most: in
         nudged = replace(plainly, nudge=nudge)
         noise = lambda: _attempt(run, side, nudged)  # noqa: E731
         reading.apart = parting(graph, reading.eager, noise)
+        if reading.apart is not None:
+            # Arithmetic that does not repeat itself parts a graph from itself as well.
+            again = lambda: _attempt(run, side, Manner(most=most))  # noqa: E731
+            if parting(reading.eager, graph, again) is None:
+                reading.apart = None
     if reading.parts:
         _explain(side, reading, run, replace(plainly, nudge=nudge))
     return reading

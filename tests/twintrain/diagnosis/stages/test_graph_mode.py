@@ -36,6 +36,8 @@ def runner(frozen: dict[frozenset[str] | None, Milestones | None]) -> Callable[.
     """Runs a side: as plain Python, or with some values frozen; None raises."""
 
     def found(side: str, manner: Manner) -> Milestones:
+        if not manner.eager:
+            return GRAPH
         if manner.nudge:
             return PLAIN
         if manner.freezing is None:
