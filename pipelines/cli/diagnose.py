@@ -80,55 +80,65 @@ def register(app: typer.Typer) -> None:
     app.command("pitfalls")(pitfalls)
 
 
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE [FILE] [-- ARGUMENTS]",
+        help="A script or notebook with both trainings; or two, the one that calls fit first; "
+        "or a module of four functions.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")]
+FitLine = Annotated[
+    int | None, typer.Option(min=1, help="Line of the fit to take, where a script has several.")
+]
+LoopLine = Annotated[
+    int | None, typer.Option(min=1, help="Line of the loop to take, where a script has several.")
+]
+StepNumber = Annotated[
+    int | None, typer.Option(min=1, help="Print every tensor compared in this step.")
+]
+Deadline = Annotated[
+    float,
+    typer.Option(
+        min=1,
+        help="Seconds after which what has not ended by itself is stopped; importing is not "
+        "counted. What was cut off makes the verdict unknown.",
+    ),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option(min=1, help="GiB that the code may take; all but a tenth by default."),
+]
+OutputForm = Annotated[
+    Form | None,
+    typer.Option(
+        "--format",
+        help="What to print: text; json, as --json does; or github, workflow commands, which "
+        "GitHub shows beside the lines.",
+    ),
+]
+WriteLoop = Annotated[
+    Path | None,
+    typer.Option(help="Write the side that was made, where the code has one only, here."),
+]
+Page = Annotated[
+    Path | None, typer.Option(help="Write a page with everything found to this file, too.")
+]
+
+
 def diagnose(
     ctx: typer.Context,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE [FILE] [-- ARGUMENTS]",
-            help="A script or notebook with both trainings; or two, the one that calls fit first; "
-            "or a module of four functions.",
-        ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
-    fit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Line of the fit to take, where a script has several."),
-    ] = None,
-    loop: Annotated[
-        int | None,
-        typer.Option(min=1, help="Line of the loop to take, where a script has several."),
-    ] = None,
-    step: Annotated[
-        int | None, typer.Option(min=1, help="Print every tensor compared in this step.")
-    ] = None,
-    deadline: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            help="Seconds after which what has not ended by itself is stopped; importing is not "
-            "counted. What was cut off makes the verdict unknown.",
-        ),
-    ] = DEADLINE,
-    memory: Annotated[
-        float | None,
-        typer.Option(min=1, help="GiB that the code may take; all but a tenth by default."),
-    ] = None,
-    form: Annotated[
-        Form | None,
-        typer.Option(
-            "--format",
-            help="What to print: text; json, as --json does; or github, workflow commands, which "
-            "GitHub shows beside the lines.",
-        ),
-    ] = None,
-    write_loop: Annotated[
-        Path | None,
-        typer.Option(help="Write the side that was made, where the code has one only, here."),
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write a page with everything found to this file, too.")
-    ] = None,
+    files: Files,
+    as_json: AsJson = False,
+    fit: FitLine = None,
+    loop: LoopLine = None,
+    step: StepNumber = None,
+    deadline: Deadline = DEADLINE,
+    memory: Memory = None,
+    form: OutputForm = None,
+    write_loop: WriteLoop = None,
+    html: Page = None,
 ) -> None:
     """Name the reason why a custom loop and fit differ."""
     from twintrain.diagnosis.worker import Task
