@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.scripts.frames import place_in
-from twintrain.diagnosis.watch.seams import dataset_iterator, wrapped
+from twintrain.diagnosis.watch.seams import dataset_iterator, datasets_behind, wrapped
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,8 @@ class Entries:
 
     def behind(self, dataset: tf.data.Dataset) -> frozenset[Entry]:
         """Where the rows of a data set entered."""
-        found, queue, seen = set(), [dataset], set()
-        while queue:
-            one = queue.pop()
-            if id(one) in seen:
-                continue
-            seen.add(id(one))
-            if id(one) in self._leaves:
-                found.add(self._leaves[id(one)][0])
-            queue += one._inputs()
-        return frozenset(found)
+        known = [self._leaves.get(id(one)) for one in datasets_behind(dataset)]
+        return frozenset(leaf[0] for leaf in known if leaf is not None)
 
     def _iteration(
         self, original: Callable[..., Any], iterator: Any, *arguments: Any, **named: Any

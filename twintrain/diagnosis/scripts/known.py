@@ -39,6 +39,7 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
     notes = pair.findings.notes
     if len(trainings) == 2:
         _compare_trainings(pair, *trainings)
+    if len(trainings) == 2 and not subject.not_handed:
         notes.append(
             "Both sides were given the same weights before their first step; which weights the "
             "code itself draws was not compared."
@@ -49,10 +50,12 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
     for program in {part.program.name: part.program for part in subject.parts.values()}.values():
         if program.source.left_out:
             notes.append(f"Left out of the notebook: {'; '.join(program.source.left_out)}.")
-    if not subject.feed.replaceable:
+    # Of the subject that was watched at last: it may be another than at first.
+    feed = pair.subject.feed if isinstance(pair.subject, ScriptSubject) else subject.feed
+    if not feed.replaceable:
         notes.append(
-            f"Run on all of its rows, because {subject.feed.why_not}; how it stops on other rows "
-            "was not tried."
+            f"Run on all of its rows, because {feed.why_not}; how it stops on other rows was not "
+            "tried."
         )
     notes += [
         f"{training.describe()} is come to {training.again + 1} times; the first was taken."
@@ -79,17 +82,19 @@ def _compare_trainings(pair: Pair, fit: Training, loop: Training) -> None:
 
 def as_seen_alone(found: Diagnosis, subject: ScriptSubject) -> Diagnosis:
     """The diagnosis of a side that stands alone: what may have been wanted is told as that, and is
-    no cause; and the side that was made is shown.
+    no cause; and the side that was made is shown. Where that is the loop, whatever differs is ours.
     """
     made = subject.made
     if made is None:
         return found
     (part,) = subject.parts.values()
-    wanted = [cause for cause in found.causes if cause.id in CHOICES]
-    causes = [cause for cause in found.causes if cause.id not in CHOICES]
+    ours = made.side == LOOP
+    wanted = [cause for cause in found.causes if ours or cause.id in CHOICES]
+    causes = [cause for cause in found.causes if cause not in wanted]
+    told = "The loop that was made differs from the fit in" if ours else "Taken for intended:"
     notes = [
         *found.notes,
-        *(f"Taken for intended: {cause.id}. {cause.fix}" for cause in wanted),
+        *(f"{told} {cause.id}. {cause.fix}" for cause in wanted),
         *(f"Not part of the code that was made: {name}." for name in made.left_out),
     ]
     verdict = found.verdict

@@ -5,7 +5,6 @@ Every training is stopped after a few steps, so that what follows it is seen too
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from twintrain.diagnosis.scripts.frames import place_in
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
-from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, tiny_fit
+from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, given_to, tiny_fit
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.process_state import alarm
 from twintrain.diagnosis.watch.recording import Enough
@@ -56,9 +55,9 @@ class FitSeen:
     given: dict[str, Any]
     own_step: bool
     chain: list[Pass]
-    feeds: frozenset[Entry] = frozenset()
-    held_out: frozenset[Entry] = frozenset()
-    batch: int = 32
+    feeds: frozenset[Entry]
+    held_out: frozenset[Entry]
+    batch: int
 
 
 @dataclass
@@ -164,8 +163,7 @@ class Lookout:
         if time.monotonic() > self._until:
             self._seen.timed_out = True
             raise Finished
-        trained = run.trained + (run.steps > run._steps_before)
-        return trained < (BATCHES if run.direct else EPOCHS)
+        return run.trained_so_far < (BATCHES if run.direct else EPOCHS)
 
     def _note_progress(self) -> None:
         """Another training was seen."""
@@ -176,9 +174,7 @@ class Lookout:
         return arrays
 
     def _fit(self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any) -> Any:
-        given = dict(inspect.signature(original).bind(model, *arguments, **named).arguments)
-        given.pop("self", None)
-        given |= given.pop("kwargs", {})
+        given = given_to(original, model, arguments, named)
         place = place_in(self._program.folder)
         self._counts[place] = self._counts.get(place, 0) + 1
         seen = FitSeen(
@@ -204,9 +200,7 @@ class Lookout:
     def _evaluate(
         self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any
     ) -> Any:
-        given = dict(inspect.signature(original).bind(model, *arguments, **named).arguments)
-        given.pop("self", None)
-        given |= given.pop("kwargs", {})
+        given = given_to(original, model, arguments, named)
         if not self._fits.outermost:
             return original(model, *arguments, **named)
         self._seen.evaluated.append(given)

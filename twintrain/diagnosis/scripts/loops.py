@@ -45,9 +45,14 @@ class Pass:
     inside: tuple[tuple[int, int], ...] = ()
     _steps_before: int = 0
 
+    @property
+    def trained_so_far(self) -> int:
+        """Items in which a step was taken, the one under way among them."""
+        return self.trained + (self.steps > self._steps_before)
+
     def begin_item(self) -> None:
         """Count the item that begins, and whether the one before trained."""
-        self.trained += self.steps > self._steps_before
+        self.trained = self.trained_so_far
         self._steps_before = self.steps
         self.items += 1
 

@@ -13,6 +13,7 @@ from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.lookout import FitSeen
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.seams import datasets_behind
 from twintrain.diagnosis.watch.trace import LOOP
 from twintrain.errors import TwintrainError
 
@@ -112,13 +113,7 @@ def _data(given: dict[str, Any], rows: Rows, weighted: bool) -> str:
 
 
 def _shuffles(data: tf.data.Dataset) -> bool:
-    queue = [data]
-    while queue:
-        one = queue.pop()
-        if "shuffle" in type(one).__name__.lower():
-            return True
-        queue += one._inputs()
-    return False
+    return any("shuffle" in type(one).__name__.lower() for one in datasets_behind(data))
 
 
 def _step(model: keras.Model, weighted: bool) -> str:

@@ -19,9 +19,6 @@ from twintrain.diagnosis.scripts.served import TARGETS, Base, Place, Served, blo
 from twintrain.diagnosis.scripts.trainings import Training
 from twintrain.diagnosis.watch.frozen_rows import MOST_BATCHES, Rows, keys_of, rows_to_keep
 
-# Rows from which on a program that cannot be given fewer is not watched on all of them.
-MOST_STEPS_AN_EPOCH = 200
-
 
 @dataclass(frozen=True)
 class Feed:
@@ -105,7 +102,7 @@ def _part(arrays: Any, rows: Any) -> int | None:
 
 def _with_test(feed: Feed, parts: list[tuple[Training, Seen]]) -> Feed:
     """Add what else enters with as many rows as the validation data has."""
-    count = test_count(parts)
+    count = held_out_count(parts)
     if count is None:
         return feed
     bases = dict(feed.bases)
@@ -121,7 +118,7 @@ def _with_test(feed: Feed, parts: list[tuple[Training, Seen]]) -> Feed:
     return replace(feed, bases=bases, test_total=count)
 
 
-def test_arrays(parts: list[tuple[Training, Seen]]) -> Any:
+def held_out_data(parts: list[tuple[Training, Seen]]) -> Any:
     """What is held out, as arrays (x, y) or as a data set; None where nothing is."""
     for training, _ in parts:
         held = training.fit.given.get("validation_data") if training.fit is not None else None
@@ -139,9 +136,9 @@ def test_arrays(parts: list[tuple[Training, Seen]]) -> Any:
     return None
 
 
-def test_count(parts: list[tuple[Training, Seen]]) -> int | None:
+def held_out_count(parts: list[tuple[Training, Seen]]) -> int | None:
     """Rows of the held-out data as it enters; None where that is not known."""
-    held = test_arrays(parts)
+    held = held_out_data(parts)
     if isinstance(held, (tuple, list)):
         return rows_of(held[0])
     entries = [entry for training, _ in parts for entry in training.held_out]

@@ -19,11 +19,11 @@ from twintrain.diagnosis.scripts.program import Program
 from twintrain.diagnosis.scripts.same_start import SameStart
 from twintrain.diagnosis.scripts.script_rows import (
     Feed,
+    held_out_data,
     rows_from_arrays,
     rows_from_steps,
     served,
     shell,
-    test_arrays,
 )
 from twintrain.diagnosis.scripts.study import InPlaceOfFit, Study
 from twintrain.diagnosis.scripts.trainings import Training
@@ -182,7 +182,7 @@ def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Feed, Rows, Rows | No
     """
     part = parts.get(FIT) or parts[LOOP]
     training = part.training
-    held = test_arrays([(p.training, p.seen) for p in parts.values()])
+    held = held_out_data([(p.training, p.seen) for p in parts.values()])
     given = training.fit.given if training.fit is not None else {}
     x = given.get("x")
     if training.fit is not None and not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):

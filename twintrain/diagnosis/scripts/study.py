@@ -7,7 +7,6 @@ that comes after it.
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
 from twintrain.diagnosis.scripts.same_start import SameStart, has_all_weights
 from twintrain.diagnosis.scripts.served import Served
-from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, tiny_fit
+from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, given_to, tiny_fit
 from twintrain.diagnosis.scripts.trainings import Section, Training
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, owner_of, suspended, wrapped
@@ -198,7 +197,7 @@ class Study:
     # Keras.
 
     def _fit(self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any) -> Any:
-        given = _named(original, model, arguments, named)
+        given = given_to(original, model, arguments, named)
         place = place_in(self._program.folder)
         self._calls[place] += 1
         _ = self._loops.chain  # forgets loops that were left, and ends what depends on them
@@ -232,7 +231,7 @@ class Study:
     def _evaluate(
         self, original: Callable[..., Any], model: Any, *arguments: Any, **named: Any
     ) -> Any:
-        given = _named(original, model, arguments, named)
+        given = given_to(original, model, arguments, named)
         if not self._fits.outermost:
             return original(model, **given)
         if self._within is None and not self.done:
@@ -275,13 +274,3 @@ class Study:
 
     def _enter(self, entry: Entry, arrays: Any) -> Any:
         return arrays if self._served is None else self._served.arrays(entry, arrays)
-
-
-def _named(
-    original: Callable[..., Any], model: Any, arguments: tuple[Any, ...], named: dict[str, Any]
-) -> dict[str, Any]:
-    """Arguments by name, the model left out."""
-    given = dict(inspect.signature(original).bind(model, *arguments, **named).arguments)
-    given.pop("self", None)
-    given |= given.pop("kwargs", {})
-    return given

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from twintrain.diagnosis.scripts.entries import rows_of, taken
 
+# Rows that `fit` and `evaluate` take of arrays unless they are told otherwise.
+KERAS_BATCH = 32
 # Rows of arrays, so that a validation split leaves some on both sides.
 _LEAST = 10
 
@@ -32,6 +34,16 @@ class FirstBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """As the other one."""
         self._of.on_epoch_end()
+
+
+def given_to(
+    original: Callable[..., Any], model: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
+    """What a method of a model is called with, by name, the model left out."""
+    given = dict(inspect.signature(original).bind(model, *arguments, **named).arguments)
+    given.pop("self", None)
+    given |= given.pop("kwargs", {})
+    return given
 
 
 def tiny_fit(original: Callable[..., Any], model: keras.Model, given: dict[str, Any]) -> Any:
@@ -59,7 +71,7 @@ def tiny_fit(original: Callable[..., Any], model: keras.Model, given: dict[str, 
 def first_batch(given: dict[str, Any]) -> dict[str, Any]:
     """The same arguments of `fit` or `evaluate` with the first batch of data in them."""
     short = dict(given)
-    batch = given.get("batch_size") or 32
+    batch = given.get("batch_size") or KERAS_BATCH
     short["x"] = _first(given.get("x"), batch)
     if short["x"] is not given.get("x"):
         for name in ("y", "sample_weight"):
@@ -111,4 +123,4 @@ def batch_of(given: dict[str, Any]) -> int:
     if isinstance(data, tf.data.Dataset):
         first = next(iter(data.take(1)), None)
         return 0 if first is None else int(tf.nest.flatten(first)[0].shape[0])
-    return int(given.get("batch_size") or 32)
+    return int(given.get("batch_size") or KERAS_BATCH)

@@ -12,7 +12,13 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.places import Source, Station, user_spot
 from twintrain.diagnosis.watch.recording import Recording
-from twintrain.diagnosis.watch.seams import Seam, dataset_iterator, is_concrete, owner_of
+from twintrain.diagnosis.watch.seams import (
+    Seam,
+    dataset_iterator,
+    datasets_behind,
+    is_concrete,
+    owner_of,
+)
 
 
 class DataObserver:
@@ -70,12 +76,10 @@ class DataObserver:
     def _read(self, dataset: Any) -> Source:
         """The way of the data to here, from its end on."""
         stations: list[Station] = []
-        kinds, queue = [], [dataset]
-        while queue:
-            current = queue.pop(0)
+        kinds: list[str] = []
+        for current in datasets_behind(dataset):
             kinds.append(type(current).__name__)
             stations += self._stations.get(current, [])
-            queue += current._inputs()
         return Source(None, tuple(stations), tuple(kinds))
 
     def _next(self, original: Callable[..., Any], iterator: Any) -> Any:

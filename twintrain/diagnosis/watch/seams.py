@@ -142,6 +142,17 @@ def variable_kinds() -> list[type]:
     return [ops.BaseResourceVariable, ops.ResourceVariable]
 
 
+def datasets_behind(dataset: tf.data.Dataset) -> Iterator[tf.data.Dataset]:
+    """A data set, and all it is made of, the nearest first; each once."""
+    queue, seen = [dataset], set()
+    while queue:
+        one = queue.pop(0)
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            queue += one._inputs()
+
+
 def is_concrete(value: Any) -> bool:
     """Whether a value is there to be read, and not a symbol in a graph."""
     if isinstance(value, (np.ndarray, np.generic, float, int)):
