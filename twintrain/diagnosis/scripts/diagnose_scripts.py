@@ -118,6 +118,10 @@ def _look(program: Program) -> Seen:
 def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -> dict[str, Part]:
     """The two trainings to compare, by side."""
     found = {program.name: with_a_fit(trainings_of(seen[program.name])) for program in programs}
+    if len(programs) == len(SIDES):
+        # Named the other way round, they are meant all the same.
+        has_fit = [any(t.side == FIT for t in found[program.name]) for program in programs]
+        programs = programs if has_fit[0] or not has_fit[1] else programs[::-1]
     parts: dict[str, Part] = {}
     for number, side in enumerate(SIDES):
         program = programs[min(number, len(programs) - 1)]
