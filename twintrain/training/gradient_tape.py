@@ -8,7 +8,7 @@ stopping and best weights. Whole epochs run inside one graph over examples held 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -130,7 +130,7 @@ class Loop:
             for inputs, targets in self._strategy.experimental_distribute_dataset(validation):
                 self._test_shared(inputs, targets)
         else:
-            self._run_test(validation)
+            self._run_test(iter(validation), tf.cast(validation.cardinality(), tf.int32))
         return self.results()
 
     def results(self) -> dict[str, float]:
@@ -206,6 +206,10 @@ class Loop:
 
         return run
 
-    def _test_in_graph(self, validation: tf.data.Dataset) -> None:
-        for inputs, targets in validation:
+    def _test_in_graph(self, batches: Iterator[Any], count: tf.Tensor) -> None:
+        # Not `for inputs, targets in dataset`: in a graph, TensorFlow hands such a loop to tf.data,
+        # whose kernels share their work out over other threads, and on processors without AVX-512
+        # the predictions part from fit's in the last bit.
+        for _ in tf.range(count):
+            inputs, targets = next(batches)
             self._test(inputs, targets)
