@@ -3,8 +3,10 @@ PYTHON ?= python3
 ARGS ?=
 # CUDA=1 installs NVIDIA's libraries too, so that TensorFlow uses a GPU.
 CUDA ?=
-# A process per core, at most four: each holds TensorFlow.
-PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# Three processes for two cores, at most six: each holds TensorFlow, and waits for what it has started
+# for a quarter of its time.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) * 3 // 2 or 1))')
+PARALLEL ?= -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema clean
 
