@@ -22,6 +22,7 @@ from pipelines.cli.options import (
     SetOption,
     chosen,
 )
+from pipelines.cli.own_loop import LoopOption, override_for
 
 if TYPE_CHECKING:
     from pipelines.cli.options import Choice
@@ -39,7 +40,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
         epilog="Examples:  twintrain compare --quick  |  twintrain compare --recipe bare --set "
-        "training.epochs=10  |  twintrain compare --data data/photos --root runs/photos"
+        "training.epochs=10  |  twintrain compare --quick --loop my_loop.py  |  twintrain compare "
+        "--data data/photos --root runs/photos"
     )(compare)
 
 
@@ -47,6 +49,7 @@ def compare(
     recipe: RecipeOfDataOption = None,
     overrides: SetOption = None,
     data: DataOption = None,
+    loop: LoopOption = None,
     root: Annotated[
         Path, typer.Option(help="The report goes here; finished trainings are kept here.")
     ] = Path("runs/compare"),
@@ -63,14 +66,14 @@ def compare(
     What `run` does beside that is not done: no schema is enforced, no model is exported, evaluated
     from raw examples or pushed, and no record is kept for the trend.
     """
-    from pipelines.cli.first_look import look_at_images, look_for_model
+    from pipelines.cli.first_look import look_at_images, look_for_functions
     from pipelines.local.launch import own_root
     from twintrain.data.spans import choose_span, span_folder
 
-    choice = chosen(data, recipe, overrides, quick, None)
+    choice = chosen(data, recipe, [*override_for(loop), *(overrides or [])], quick, None)
     folder = span_folder(choice.data, choose_span(choice.data, span)[0])
     look_at_images(folder, choice.recipe.data.image_shape)
-    look_for_model(choice.recipe.model.name, sys.path)
+    look_for_functions(choice.recipe, sys.path)
     with own_root(root.resolve()):
         try:
             found = _compared(choice, folder, root.resolve(), quick)
@@ -110,7 +113,7 @@ def _compared(choice: Choice, folder: Path, root: Path, quick: bool) -> Comparis
             train,
             test,
             folder=root / "trainings",
-            steps=0 if quick else STEPS,
+            steps=0 if quick and not recipe.twins.own else STEPS,
             report=shown.take,
         )
         shown_examples = {example.example_id for example in found.disagreements}

@@ -38,7 +38,7 @@ def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) 
     if not idx.find_spans(data):
         look_at_images(data, recipe.data.image_shape)
     check_label_names(recipe, labels_of(schema_file))
-    look_for_model(recipe.model.name, import_path)
+    look_for_functions(recipe, import_path)
 
 
 def look_at_images(folder: Path, shape: tuple[int, int, int] | None = None) -> None:
@@ -107,26 +107,32 @@ def labels_of(schema_file: Path) -> int:
     return count_labels(load_rules(schema_file, (IMAGE, LABEL, EXAMPLE_ID), LABEL), LABEL)
 
 
-def look_for_model(name: str, import_path: list[str]) -> None:
-    """See that there is a model of that name, without importing it.
+def look_for_functions(recipe: Recipe, import_path: list[str]) -> None:
+    """See that there are the model and the loop that a recipe names, without importing them.
 
     Args:
-        name: as `model.name` in a recipe: a built-in name, or 'package.module:function'.
+        recipe: `model.name` is a built-in name or 'package.module:function', as is `twins.loop`.
         import_path: where the run will look for modules.
 
     Raises:
         TwintrainError: there is no such built-in model, module or function.
     """
-    module, function = model_function(name)
-    if name in MODELS:
-        return
+    module, function = model_function(recipe.model.name)
+    if recipe.model.name not in MODELS:
+        _look_for("model.name", module, function, import_path)
+    if recipe.twins.own:
+        module, _, function = recipe.twins.loop.partition(":")
+        _look_for("twins.loop", module, function, import_path)
+
+
+def _look_for(field: str, module: str, function: str, import_path: list[str]) -> None:
     found = _find_module(module, import_path)
     if found is None:
-        raise TwintrainError(f"model.name: there is no module {module!r}.", "Put it on PYTHONPATH.")
+        raise TwintrainError(f"{field}: there is no module {module!r}.", "Put it on PYTHONPATH.")
     known = names_bound_in(found)
     if known is not None and function not in known:
         raise TwintrainError(
-            f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
+            f"{field}: module {module!r} has no {function!r}.", "Name a function it has."
         )
 
 
@@ -141,6 +147,17 @@ def _find_module(dotted: str, import_path: list[str]) -> Path | None:
     for part in rest:
         spec = find(part, list(spec.submodule_search_locations or [])) if spec else None
     return Path(spec.origin or "") if spec else None
+
+
+def syntax_error_in(path: Path) -> str:
+    """What keeps a Python file from being parsed, with its line; empty where it can be."""
+    try:
+        ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        return f"{path.name}, line {error.lineno}: {error.msg}"
+    except (OSError, ValueError) as error:
+        return f"{path.name}: {error}"
+    return ""
 
 
 def names_bound_in(path: Path) -> frozenset[str] | None:

@@ -29,6 +29,7 @@ from pipelines.cli.options import (
     SetOption,
     chosen,
 )
+from pipelines.cli.own_loop import LoopOption, override_for
 from twintrain.errors import TwintrainError
 from twintrain.version import __version__
 
@@ -81,6 +82,7 @@ def run(
     overrides: SetOption = None,
     data: DataOption = None,
     schema: SchemaOption = None,
+    loop: LoopOption = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path(
         "runs/default"
     ),
@@ -112,7 +114,7 @@ def run(
     from pipelines.config import RunConfig
     from pipelines.local.launch import module_places
 
-    choice = chosen(data, recipe, overrides, quick, schema)
+    choice = chosen(data, recipe, [*override_for(loop), *(overrides or [])], quick, schema)
     look(choice.recipe, choice.data, choice.schema_file, [*module_places(), *sys.path])
     config = RunConfig(
         recipe=choice.recipe,

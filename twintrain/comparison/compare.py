@@ -21,6 +21,7 @@ from twintrain.comparison.build import Inputs, build_comparison
 from twintrain.comparison.comparison import Comparison
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import ExampleStore
+from twintrain.diagnosis.own_twin import explain_own_loop
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import lockstep_to_the_end
 from twintrain.parity.run_agreement import SeedAgreement, compare_seed
@@ -81,7 +82,8 @@ def compare(
         test: examples to compare on.
         folder: keeps finished trainings, and the state of unfinished ones, so that the same call
             goes on where it was; None forgets everything.
-        steps: taken side by side before the trainings, tensor by tensor; 0 for none.
+        steps: taken side by side before the trainings, tensor by tensor; a loop of your own is
+            diagnosed instead; 0 for neither.
         report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
             is done, of how much, and a text for a person.
 
@@ -118,6 +120,9 @@ def compare(
 def _steps(
     recipe: Recipe, problem: Problem, train: ExampleStore, steps: int, report: Report
 ) -> LockstepResult:
+    if recipe.twins.own:
+        report("steps", 0, 1, f"diagnosis of {recipe.twins.loop}")
+        return explain_own_loop(recipe, problem, train)
     report("steps", 0, 1, f"{steps} steps side by side")
     return lockstep_to_the_end(recipe.on_one_device(), problem, train, steps)
 

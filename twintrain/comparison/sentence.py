@@ -43,6 +43,9 @@ def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
     if recipe.loop:
         fields = ", ".join(f"{key}={str(value).lower()}" for key, value in recipe.loop.items())
         return f"{text} The loop was told to deviate: {fields}."
+    if recipe.twins.own:
+        told = parity.lockstep.own_loop if parity.lockstep else None
+        return f"{text} {told.sentence()}" if told else text
     return text + _parted(recipe, parity)
 
 

@@ -146,8 +146,17 @@ class BatchSource:
         places = 2 * tf.range(tf.size(rows, tf.int64), dtype=tf.int64) + 1
         return tf.reduce_sum(rows * (places * _ROW_KEY))
 
-    def dataset(self, feed: Feed) -> tf.data.Dataset:
-        """The batches of `feed.epoch` (as it stands when iteration starts) for `model.fit`.
+    def _plan_of(
+        self, epoch: int
+    ) -> tuple[np.int64, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        return np.int64(epoch), self.epoch_order(epoch), self.epoch_draws(epoch)
+
+    def dataset(self, feed: Feed, ahead: int = 2) -> tf.data.Dataset:
+        """The batches of the epoch that `feed` begins when iteration starts.
+
+        Args:
+            feed: says which epoch, and keeps what was taken.
+            ahead: batches made before they are asked for.
 
         Returns:
             a dataset of (inputs, targets) with known cardinality; each batch's fingerprint is
@@ -157,11 +166,7 @@ class BatchSource:
 
         def plan(_: tf.Tensor) -> tf.data.Dataset:
             epoch, order, draws = tf.numpy_function(
-                lambda: (
-                    np.int64(feed.epoch),
-                    self.epoch_order(feed.epoch),
-                    self.epoch_draws(feed.epoch),
-                ),
+                lambda: self._plan_of(feed.begin()),
                 [],
                 [tf.int64, tf.int32, tf.float32],
             )
@@ -186,7 +191,8 @@ class BatchSource:
 
         plans = tf.data.Dataset.range(1).flat_map(plan)
         known = tf.data.experimental.assert_cardinality(self.steps)
-        return plans.map(record).prefetch(2).apply(known)
+        made = plans.map(record)
+        return (made.prefetch(ahead) if ahead else made).apply(known)
 
 
 @dataclass
@@ -205,6 +211,10 @@ class Feed:
         """Serve this epoch from its first batch; anything peeked at before does not count."""
         self.epoch = epoch
         self.fingerprints[epoch] = []
+
+    def begin(self) -> int:
+        """Called from the graph when an iteration starts: the epoch to serve."""
+        return self.epoch
 
     def record(self, epoch: np.int64, fingerprint: np.int64) -> np.bool_:
         """Called from the graph for each batch."""

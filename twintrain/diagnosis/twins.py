@@ -12,14 +12,16 @@ import tensorflow as tf
 from twintrain.data.example_store import ExampleStore
 from twintrain.diagnosis.catalogue import by_id
 from twintrain.diagnosis.diagnose import diagnose
+from twintrain.diagnosis.own_twin import explain_own_loop
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.watch.trace import FIT
 from twintrain.parity.divergence import LockstepResult
-from twintrain.parity.lockstep import LockstepJob, run_job
+from twintrain.parity.lockstep import LockstepJob, run_job, training_examples
 from twintrain.problems.find import find_problem
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.registry import twin_of
+from twintrain.training.session import check_problem
 from twintrain.training.twin import TwinJob
 
 ROWS = 330
@@ -27,7 +29,14 @@ DEADLINE = 240.0
 
 
 def run_and_explain(job: LockstepJob) -> LockstepResult:
-    """Lockstep of the twins, and the causes where they part."""
+    """Lockstep of the twins, and the causes where they part; of a loop of the user's own, the
+    diagnosis.
+    """
+    if job.recipe.twins.own:
+        train = training_examples(job)
+        problem = find_problem(job.recipe, job.data.spec)
+        check_problem(job.recipe, problem, train)
+        return explain_own_loop(job.recipe, problem, train)
     result = run_job(job)
     if result.first is None:
         return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel
 
 
@@ -41,6 +43,36 @@ class Divergence(Difference):
         return f"after step {self.step} the {self.stage} differs {much} ({self.tensor})"
 
 
+class OwnLoop(BaseModel):
+    """What the diagnosis says of a loop of the user's own, held against `fit` by the recipe.
+
+    Attributes:
+        verdict: as of a diagnosis.
+        causes: what one of the two does otherwise, in words, each with the id of its pitfall.
+        compared: what was compared, and how much of it.
+        open: what was not, and may differ.
+        unexplained: what differs and no cause explains.
+    """
+
+    verdict: Literal["identical", "causes_found", "unknown"]
+    causes: list[str]
+    compared: list[str]
+    open: list[str] = []
+    unexplained: list[str] = []
+
+    def sentence(self) -> str:
+        """The outcome for a person, saying no more than was seen."""
+        if self.causes:
+            return f"The diagnosis names: {'; '.join(self.causes)}."
+        if self.verdict == "identical":
+            return f"The diagnosis found no difference in what it compared ({self._seen()})."
+        why = "; ".join([*self.unexplained, *self.open]) or "it saw too little"
+        return f"The diagnosis names no cause: {why}."
+
+    def _seen(self) -> str:
+        return ", ".join(look.partition(":")[0] for look in self.compared)
+
+
 class LockstepResult(BaseModel):
     """What lockstep found.
 
@@ -50,6 +82,8 @@ class LockstepResult(BaseModel):
         curve: largest absolute difference over all weights after each step.
         tolerance: per stage, the difference that was allowed; empty means none at all.
         causes: why the twins part, in sentences, each with the id of its pitfall.
+        own_loop: what the diagnosis says where the loop is the user's own; that one is not taken
+            step by step, and `steps` is 0.
     """
 
     steps: int
@@ -57,3 +91,4 @@ class LockstepResult(BaseModel):
     curve: list[float | None]
     tolerance: dict[str, float] = {}
     causes: list[str] = []
+    own_loop: OwnLoop | None = None

@@ -110,13 +110,19 @@ def run_job(job: LockstepJob) -> LockstepResult:
     """Run lockstep with the recipe's first seed on the training examples the twins will get, on one
     device.
     """
-    recipe = job.recipe.on_one_device()
-    train = job.data.store("train", recipe.data.memory_limit_mb)
-    if recipe.data.validation_fraction:
-        train, _ = hold_out(train, recipe.data.validation_fraction, recipe.data.validation_seed)
+    recipe, train = job.recipe.on_one_device(), training_examples(job)
     problem = find_problem(recipe, job.data.spec)
     check_problem(recipe, problem, train)
     return lockstep_to_the_end(recipe, problem, train, job.steps)
+
+
+def training_examples(job: LockstepJob) -> ExampleStore:
+    """What the twins will train on."""
+    rules = job.recipe.data
+    train = job.data.store("train", rules.memory_limit_mb)
+    if rules.validation_fraction:
+        train, _ = hold_out(train, rules.validation_fraction, rules.validation_seed)
+    return train
 
 
 def lockstep_to_the_end(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.problems.problem import Problem
+from twintrain.problems.user_function import load_function
 from twintrain.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ def model_function(name: str) -> tuple[str, str]:
     return module, function
 
 
+def user_modules(recipe: Recipe) -> tuple[str, ...]:
+    """The modules whose functions a recipe names: the model's, and that of a loop of one's own."""
+    own = [recipe.twins.loop.partition(":")[0]] if recipe.twins.own else []
+    return tuple(dict.fromkeys([model_function(recipe.model.name)[0], *own]))
+
+
 def check_label_names(recipe: Recipe, labels: int | None) -> None:
     """See that every label has a name, or none has.
 
@@ -63,16 +70,7 @@ def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
     """
     check_label_names(recipe, spec.classes)
     module, function = model_function(recipe.model.name)
-    try:
-        build = getattr(importlib.import_module(module), function)
-    except ImportError as error:
-        raise TwintrainError(
-            f"model.name: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
-        ) from error
-    except AttributeError:
-        raise TwintrainError(
-            f"model.name: module {module!r} has no {function!r}.", "Name a function it has."
-        ) from None
+    build = load_function("model.name", module, function)
     return problem_class(recipe)(spec, build)
 
 

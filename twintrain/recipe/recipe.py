@@ -120,6 +120,26 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _own_loop_is_left_alone(self) -> Recipe:
+        if not self.twins.own:
+            return self
+        if self.loop:
+            raise ValueError(
+                f"twins.loop is your own ({self.twins.loop}): what it does is written in it, and "
+                "`loop` cannot tell it to deviate; leave one of the two out"
+            )
+        if self.execution.strategy != "none":
+            raise ValueError(
+                "twins.loop is your own, which trains on one device; set execution.strategy=none"
+            )
+        if self.attribution.enabled:
+            raise ValueError(
+                "attribution varies fields of the recipe, and a loop of your own (twins.loop) has "
+                "none; the diagnosis names what it does otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _loop_is_a_recipe_itself(self) -> Recipe:
         if not self.loop:
             return self
@@ -161,8 +181,8 @@ class Recipe(Section):
 
     @property
     def twins_agree(self) -> bool:
-        """Whether both twins are asked to do the same thing."""
-        return self.for_twin("fit") == self.for_twin("loop")
+        """Whether both twins are asked to do the same thing, and can be held to it."""
+        return not self.twins.own and self.for_twin("fit") == self.for_twin("loop")
 
     def fields(self) -> dict[str, Any]:
         """Every decision by its dotted name, the loop's deviations left out."""

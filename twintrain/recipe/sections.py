@@ -219,16 +219,29 @@ class Execution(Section):
 
 
 class Twins(Section):
-    """What trains as which twin: a way of training by its name in `training/registry.py`."""
+    """What trains as which twin: a way of training by its name in `training/registry.py`, or a
+    function of one's own (`training/own_loop.py` says which ones can be).
+    """
 
     fit: str = Field("keras_fit", pattern=r"^\w+$", description="The twin that is held against.")
-    loop: str = Field("gradient_tape", pattern=r"^\w+$", description="The twin in question.")
+    loop: str = Field(
+        "gradient_tape",
+        pattern=r"^(\w+|\w+(\.\w+)*:\w+)$",
+        description="The twin in question; 'package.module:function' for a loop of your own.",
+    )
+
+    @property
+    def own(self) -> bool:
+        """Whether the loop twin is a function of the user's: it need not obey the recipe."""
+        return ":" in self.loop
 
     @property
     def titles(self) -> tuple[str, str]:
         """What a sentence calls the two."""
         known = {"keras_fit": "Keras fit", "gradient_tape": "the GradientTape loop"}
-        return known.get(self.fit, self.fit), known.get(self.loop, self.loop)
+        module, _, function = self.loop.partition(":")
+        loop = f"your loop {function} (in {module})" if self.own else self.loop
+        return known.get(self.fit, self.fit), known.get(self.loop, loop)
 
 
 class Tuning(Section):

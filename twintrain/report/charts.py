@@ -65,9 +65,11 @@ def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
     # The loop is dashed and on top: where the twins are equal both stay visible.
     for twin, colour, style, width in (("fit", FIT, "-", 3.0), ("loop", LOOP, (0, (4, 4)), 1.6)):
         for index, history in enumerate(comparison.twins[twin].history):  # type: ignore[index]
-            values = [float("nan") if value is None else value for value in history[name]]
+            # A loop of one's own may keep no figures, and is then evaluated at its end only.
+            values = [float("nan") if value is None else value for value in history.get(name, [])]
+            epochs = comparison.twins[twin].epochs[index]  # type: ignore[index]
             axes.plot(
-                range(1, len(values) + 1),
+                range(epochs - len(values) + 1, epochs + 1),
                 values,
                 color=colour,
                 linestyle=style,

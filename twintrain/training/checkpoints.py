@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from twintrain.errors import TwintrainError
 from twintrain.recipe.sections import EarlyStoppingRules
 
 
@@ -47,6 +48,12 @@ class BestWeights:
         if not self.rule.enabled:
             self.best_epoch = epoch
             return False
+        if self.rule.monitor not in logs:
+            raise TwintrainError(
+                f"early_stopping.monitor: the training has no figure {self.rule.monitor!r}, only "
+                f"{', '.join(sorted(logs))}.",
+                "Watch one of these, or let your step return (loss, predictions).",
+            )
         current = logs[self.rule.monitor]
         if self.rule.restore_best and self._weights is None:
             self._weights, self.best_epoch = model.get_weights(), epoch

@@ -40,13 +40,13 @@ class GradientTapeTwin:
             stopper = BestWeights(job.recipe.early_stopping)
             stopper.load(stopper_state)
             validation = evaluation_dataset(job.validation, job.recipe, preparation)
-            loop = Loop(built, source, job.recipe)
+            loop = self.loop(built, source, job.recipe)
             for epoch in range(progress.epochs, job.recipe.training.epochs):
                 if progress.stopped:
                     break
                 started = time.perf_counter()
                 fingerprints = loop.train_epoch(epoch)
-                logs = loop.results() | {
+                logs = loop.epoch_results() | {
                     f"val_{name}": value for name, value in loop.evaluate(validation).items()
                 }
                 stop = stopper.update(epoch, logs, built.model)
@@ -70,7 +70,11 @@ class GradientTapeTwin:
 
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
         """The loop's own step; see `Twin.stepper`."""
-        return Loop(built, source, recipe).step
+        return self.loop(built, source, recipe).step
+
+    def loop(self, built: Built, source: BatchSource, recipe: Recipe) -> Loop:
+        """What trains the model, epoch by epoch."""
+        return Loop(built, source, recipe)
 
 
 class Loop:
@@ -137,6 +141,10 @@ class Loop:
         """The figures since the last reset."""
         found = {metric.name: float(metric.result()) for metric in self._metrics}
         return found | {"loss": float(self._mean_loss.result())}
+
+    def epoch_results(self) -> dict[str, float]:
+        """The figures of the epoch's training."""
+        return self.results()
 
     def _reset(self) -> None:
         for metric in (self._mean_loss, *self._metrics):

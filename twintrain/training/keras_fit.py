@@ -39,9 +39,9 @@ class KerasFitTwin:
             let_fit_work_on_several(built.model, source.example_batch)
             progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
             feed = Feed()
-            stopper = _stopper(recipe.early_stopping)
+            stops = stopper(recipe.early_stopping)
             opening = _Opening(feed)
-            closing = _Closing(job, opening, progress, stopper, stopper_state)
+            closing = _Closing(job, opening, progress, stops, stopper_state)
             if not progress.stopped and progress.epochs < recipe.training.epochs:
                 with warnings.catch_warnings():
                     # Keras 3.15 warns at each epoch's end about steps per execution that do not
@@ -52,7 +52,7 @@ class KerasFitTwin:
                         epochs=recipe.training.epochs,
                         initial_epoch=progress.epochs,
                         validation_data=evaluation_dataset(job.validation, recipe, preparation),
-                        callbacks=[opening, *([stopper] if stopper else []), closing],
+                        callbacks=[opening, *([stops] if stops else []), closing],
                         verbose=0,
                     )
             else:
@@ -105,7 +105,8 @@ def compile_model(built: Built, recipe: Recipe, steps_per_execution: int) -> Non
     )
 
 
-def _stopper(rule: EarlyStoppingRules) -> keras.callbacks.EarlyStopping | None:
+def stopper(rule: EarlyStoppingRules) -> keras.callbacks.EarlyStopping | None:
+    """Keras's early stopping as the recipe asks; None for none."""
     if not rule.enabled:
         return None
     return keras.callbacks.EarlyStopping(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
-from twintrain.problems.find import model_function
+from twintrain.problems.find import user_modules
+from twintrain.problems.user_function import digest_of_module
 from twintrain.recipe.recipe import Recipe
 
 LIBRARY = Path(__file__).resolve().parent.parent
@@ -35,21 +35,20 @@ def modules_of(rooms: Iterable[str]) -> list[Path]:
 def digest_of(
     files: Iterable[Path], base: Path, recipe: Recipe, packages: Iterable[str] = ()
 ) -> str:
-    """SHA-256 over source files, the user's model module and the versions of what they stand on; 64
+    """SHA-256 over source files, the user's own modules and the versions of what they stand on; 64
     hexadecimal digits.
 
     Args:
         files: sources, below `base`.
         base: what their names are taken relative to.
-        recipe: names the model's module.
+        recipe: names the modules.
         packages: further installed packages whose versions count.
     """
     sha = hashlib.sha256()
     for path in sorted(files):
         sha.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes())
-    spec = importlib.util.find_spec(model_function(recipe.model.name)[0])
-    if spec is not None and spec.origin is not None:
-        sha.update(Path(spec.origin).read_bytes())
+    for module in user_modules(recipe):
+        sha.update(digest_of_module(module).encode())
     for package in (*_PACKAGES, *packages):
         sha.update(f"{package}=={importlib.metadata.version(package)}\0".encode())
     return sha.hexdigest()

@@ -212,6 +212,8 @@ def _hook(job: SeedsJob, seed: int, folder: Path, report: Report) -> EpochHook:
 def epoch_text(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     """An epoch (from 0) for a person: 'epoch 1/3, validation accuracy 0.9728'."""
     name = next((name for name in logs if name.startswith("val_") and name != "val_loss"), "loss")
+    if name not in logs:
+        return f"epoch {epoch + 1}/{epochs}"
     spoken = name.replace("val_", "validation ", 1)
     return f"epoch {epoch + 1}/{epochs}, {spoken} {logs[name]:.4f}"
 

@@ -11,7 +11,7 @@ from pipelines.cli.first_look import (
     look,
     look_at_images,
     look_at_root,
-    look_for_model,
+    look_for_functions,
     names_bound_in,
 )
 from tests.conftest import DATA
@@ -19,6 +19,7 @@ from twintrain.data import idx
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import MODELS
 from twintrain.recipe.files import load_recipe
+from twintrain.recipe.recipe import Recipe
 
 SCHEMA = DATA / "schema.pbtxt"
 
@@ -94,24 +95,29 @@ def test_labels_are_counted_and_named_or_not(idx_folder: Path) -> None:
         labels_of(Path("/nowhere.pbtxt"))
 
 
+def named(field: str, name: str) -> Recipe:
+    return load_recipe("standard", [f"{field}={name}"])
+
+
 def test_a_built_in_model_is_known_by_name() -> None:
     for name in MODELS:
-        look_for_model(name, [])
+        look_for_functions(named("model.name", name), [])
     with pytest.raises(TwintrainError, match="Did you mean 'mlp'"):
-        look_for_model("mpl", [])
+        look_for_functions(named("model.name", "mpl"), [])
 
 
-def test_a_module_is_found_and_never_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", ["model.name", "twins.loop"])
+def test_a_module_is_found_and_never_run(tmp_path: Path, field: str) -> None:
     package = tmp_path / "shop"
     package.mkdir()
     (package / "__init__.py").write_text("raise SystemExit('was run')\n")
     (package / "models.py").write_text("if True:\n    def build(recipe, shape, classes): ...\n")
-    look_for_model("shop.models:build", [str(tmp_path)])
+    look_for_functions(named(field, "shop.models:build"), [str(tmp_path)])
     with pytest.raises(TwintrainError, match=r"module 'shop\.models' has no 'built'"):
-        look_for_model("shop.models:built", [str(tmp_path)])
+        look_for_functions(named(field, "shop.models:built"), [str(tmp_path)])
     for name in ("shop.model:build", "shops:build", "shop.models.more:build"):
-        with pytest.raises(TwintrainError, match="there is no module"):
-            look_for_model(name, [str(tmp_path)])
+        with pytest.raises(TwintrainError, match=f"{field}: there is no module"):
+            look_for_functions(named(field, name), [str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
-from twintrain.diagnosis.watch.places import outermost
+from twintrain.diagnosis.watch.places import is_users, outermost
 from twintrain.diagnosis.watch.process_state import alarm, as_found
 from twintrain.diagnosis.watch.python_values import Freezing
 from twintrain.diagnosis.watch.recording import Enough
@@ -299,15 +299,13 @@ def load_module(path: Path) -> dict[str, Any]:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of the user's own code: no frame of ours, of Keras or of TensorFlow before or
+    """The traceback of the user's own code: no frame of ours, of a library or of Python before or
     after it.
     """
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "/twintrain/" not in frame.filename
-        and "/site-packages/" not in frame.filename
-        and not frame.filename.startswith("<frozen")
+        if is_users(frame.filename) or frame.filename.startswith("<string")
     ]
     head = "Traceback (most recent call last):\n" + "".join(traceback.format_list(frames))
     return head + "".join(traceback.format_exception_only(error))

@@ -1,0 +1,51 @@
+"""A loop of the user's own, diagnosed before both twins train."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.twintrain.training import own_loops
+from twintrain.data.example_spec import labelled_images
+from twintrain.data.example_store import ExampleStore
+from twintrain.diagnosis.own_twin import explain_own_loop
+from twintrain.errors import TwintrainError
+from twintrain.parity.divergence import OwnLoop
+from twintrain.problems.find import find_problem
+from twintrain.recipe.files import load_recipe
+
+
+def explained(store: ExampleStore, function: str) -> OwnLoop:
+    own = f"twins.loop={own_loops.__name__}:{function}"
+    recipe = load_recipe("textbook", ["model.name=mlp", "regularization.dropout=0.4", own])
+    problem = find_problem(recipe, labelled_images((28, 28, 1), 10))
+    found = explain_own_loop(recipe, problem, store).own_loop
+    assert found is not None
+    return found
+
+
+def test_what_it_does_otherwise_is_named_with_its_line(small_train: ExampleStore) -> None:
+    found = explained(small_train, "without_training_flag")
+    assert found.verdict == "causes_found"
+    (cause,) = found.causes
+    assert cause.startswith("your loop calls the model without training=True at ")
+    assert "own_loops.py:" in cause
+    assert cause.endswith("(training_flag_missing)")
+    assert cause in found.sentence()
+
+
+def test_a_right_step_is_accused_of_nothing(small_train: ExampleStore) -> None:
+    found = explained(small_train, "train_step")
+    assert found.verdict == "identical"
+    assert not found.causes
+    assert "found no difference in what it compared (" in found.sentence()
+
+
+def test_one_that_fails_is_shown_its_own_traceback(small_train: ExampleStore) -> None:
+    with pytest.raises(TwintrainError, match=r"(?s)failing fails:.*line \d+.*ValueError: no"):
+        explained(small_train, "failing")
+
+
+def test_what_is_not_known_is_not_claimed() -> None:
+    """By hand: nothing was found, and a look is open."""
+    found = OwnLoop(verdict="unknown", causes=[], compared=["steps: 20"], open=["logs: none kept"])
+    assert found.sentence() == "The diagnosis names no cause: logs: none kept."
