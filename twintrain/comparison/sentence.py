@@ -20,10 +20,12 @@ def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
     figures = f"{overall.difference_points:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}"
     accuracies = f"fit {overall.fit_accuracy:.2%}, loop {overall.loop_accuracy:.2%}"
     test = f"{overall.n:,} test examples and {over}"
+    # What a loop of the user's own makes of the batches it is given, nobody has seen.
+    handed_out = " handed out" if recipe.twins.own else ""
     texts = {
         "identical": (
             f"{' and '.join(recipe.twins.titles)} are the same: on {test} the gap is exactly 0, "
-            f"because every batch and every weight is equal bit for bit ({accuracies})."
+            f"because every batch{handed_out} and every weight is equal bit for bit ({accuracies})."
         ),
         "equivalent": (
             f"The twins are equivalent: the gap is {figures}, inside the margin of "

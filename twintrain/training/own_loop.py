@@ -153,6 +153,10 @@ class Passes(Feed):
 class OwnLoopTwin:
     """A whole training of the user's.
 
+    An epoch is a pass over the dataset: of a loop that keeps the batches of the first one and goes
+    over those again, one is seen. The fingerprints are those of the batches handed out; what the
+    function makes of them (another order, other sizes) they do not show.
+
     The history has the figures that the function returns (a dictionary of lists, or a Keras
     `History`), and at the end those of our own evaluation on the validation examples.
 
