@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from twintrain.diagnosis.stopwatch import Stopwatch
+
 Report = Callable[[str], None]
 
 # Seconds after which what has not ended by itself is stopped, unless told otherwise.
@@ -19,35 +21,36 @@ _LEAST = 5.0
 class Budget:
     """Seconds until the deadline, and those each phase took.
 
-    Work is measured out in steps, rows and epochs; time only ends what would not end by itself.
+    Work is measured out in steps, rows and epochs; time only ends what would not end by itself, and
+    it is the process's own (`Stopwatch`): a busy machine takes longer and says the same.
 
     Args:
-        deadline: seconds from now.
+        deadline: seconds of its own from now.
         report: hears what is being done.
 
     Attributes:
-        phases: seconds per phase, in order.
+        phases: seconds of the clock per phase, in order.
     """
 
     def __init__(self, deadline: float, report: Report) -> None:
         self.phases: dict[str, float] = {}
-        self._started = time.monotonic()
+        self._watch = Stopwatch()
         self._deadline = deadline
         self._report = report
 
     @property
     def spent(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._started
+        """Seconds of the clock since the start."""
+        return self._watch.clock
 
     @property
     def passed(self) -> bool:
         """Whether the deadline has."""
-        return self.spent >= self._deadline
+        return self._watch.own >= self._deadline
 
     def share(self, runs: int) -> float:
-        """Seconds for one of so many runs that are still to come."""
-        return max(_LEAST, (self._deadline - self.spent) / runs)
+        """Seconds of its own for one of so many runs that are still to come."""
+        return max(_LEAST, (self._deadline - self._watch.own) / runs)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from twintrain.diagnosis.budget import DEADLINE, READING
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.scripts.workplace import Copies
+from twintrain.diagnosis.stopwatch import PATIENCE
 from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import replace_text
 
@@ -139,7 +140,7 @@ class _Follower:
 
     Args:
         child: the process.
-        seconds: that it may take from when the module has been imported.
+        seconds: of its own that it may take from when the module has been imported.
         report: hears each line.
         memory: bytes it may take; None for any number.
 
@@ -171,7 +172,7 @@ class _Follower:
                     self._phases.append((line.strip(), time.monotonic()))
                     self._report(line.strip())
                 if line.startswith(READING):
-                    self._until = time.monotonic() + self._seconds
+                    self._until = time.monotonic() + self._seconds * PATIENCE
             self._child.wait()
         finally:
             self._over.set()

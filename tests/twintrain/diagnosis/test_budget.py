@@ -11,7 +11,8 @@ from twintrain.diagnosis.budget import Budget
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set."""
     now = [100.0]
-    monkeypatch.setattr("twintrain.diagnosis.budget.time.monotonic", lambda: now[0])
+    for module, name in (("budget", "monotonic"), ("stopwatch", "process_time")):
+        monkeypatch.setattr(f"twintrain.diagnosis.{module}.time.{name}", lambda: now[0])
     return now
 
 

@@ -5,7 +5,6 @@ Every training is stopped after a few steps, so that what follows it is seen too
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
 from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, given_to, tiny_fit
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.process_state import alarm
 from twintrain.diagnosis.watch.recording import Enough
@@ -118,7 +118,7 @@ class Lookout:
         self._layers, self._fits, self._on_batch = Nesting(), Nesting(), Nesting()
         self._called: list[tuple[keras.Model, Any]] = []
         self._counts: dict[Key, int] = {}
-        self._until = time.monotonic() + LOOKING_SECONDS
+        self._timer = Timer(LOOKING_SECONDS)
 
     def look(self) -> Seen:
         """Run it.
@@ -160,14 +160,14 @@ class Lookout:
         ]
 
     def _may_go_on(self, run: Pass) -> bool:
-        if time.monotonic() > self._until:
+        if self._timer.over:
             self._seen.timed_out = True
             raise Finished
         return run.trained_so_far < (BATCHES if run.direct else EPOCHS)
 
     def _note_progress(self) -> None:
         """Another training was seen."""
-        self._until = time.monotonic() + NOTHING_NEW_SECONDS
+        self._timer = Timer(NOTHING_NEW_SECONDS)
 
     def _enter(self, entry: Entry, arrays: Any) -> Any:
         self._seen.arrays[entry] = arrays

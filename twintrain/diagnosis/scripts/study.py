@@ -7,7 +7,6 @@ that comes after it.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from twintrain.diagnosis.scripts.same_start import SameStart, has_all_weights
 from twintrain.diagnosis.scripts.served import Served
 from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, given_to, tiny_fit
 from twintrain.diagnosis.scripts.trainings import Section, Training
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, owner_of, suspended, wrapped
 from twintrain.diagnosis.watch.trace import first_of
@@ -83,7 +83,7 @@ class Study:
         self._layers, self._fits = Nesting(), Nesting()
         self._calls: Counter[Key] = Counter()
         self._begun = False
-        self._ended: float | None = None
+        self._ended: Timer | None = None
         self.log: Any = {}
 
     @property
@@ -136,7 +136,7 @@ class Study:
 
     def _may_go_on(self, run: Pass) -> bool:
         section = self._within
-        if self._ended is not None and time.monotonic() > self._ended + AFTER_SECONDS:
+        if self._ended is not None and self._ended.over:
             raise Finished
         if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
             if section.repeats == "epochs":
@@ -190,7 +190,7 @@ class Study:
         """A part of the training is over."""
         self._within = None
         if self.done:
-            self._ended = time.monotonic()
+            self._ended = Timer(AFTER_SECONDS)
         if self.done and not self._look_after:
             self._looking_away.enter_context(suspended())
 

@@ -5,7 +5,6 @@ recognised again.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.errors import TwintrainError
 
 # Enough for a few dozen steps of an ordinary batch size; what is behind is not needed to see how a
@@ -172,11 +172,11 @@ def _taken(iterator: Iterator[Any], where: str, most: int | None) -> list[Any]:
 
 def _count(iterator: Iterator[Any]) -> int | None:
     """Rows that are left; None where there is no end to them in the time for counting."""
-    until = time.monotonic() + COUNTING_SECONDS
+    timer = Timer(COUNTING_SECONDS)
     rows = 0
     for batch in iterator:
         rows += _rows_in(batch)
-        if time.monotonic() > until:
+        if timer.over:
             return None
     return rows
 

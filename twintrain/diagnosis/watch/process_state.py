@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.recording import Enough
 
 
@@ -55,18 +56,21 @@ def as_found() -> Iterator[None]:
 
 @contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Enough` in the main thread after that time, also in a loop that calls nothing of
-    Keras.
+    """Raise `Enough` in the main thread after so many seconds of its own (`Stopwatch`), also in a
+    loop that calls nothing of Keras.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    timer = Timer(seconds)
+
     def ring(*_: Any) -> None:
-        raise Enough
+        if timer.over:
+            raise Enough
 
     before = signal.signal(signal.SIGALRM, ring)
-    # Again every second: raised inside of a __del__, it would be lost.
+    # Again every second: it may not be over yet, and raised inside of a __del__ it would be lost.
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield

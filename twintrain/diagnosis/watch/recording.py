@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.places import Source
 from twintrain.diagnosis.watch.seams import identity
 from twintrain.diagnosis.watch.trace import (
@@ -39,7 +40,7 @@ class Recording:
         trace: what to fill.
         close: how many steps from each boundary on keep their weights and optimizer state.
         most: steps after which the function is stopped with `Enough`.
-        until: the same, on the clock of `time.monotonic`.
+        timer: when it is over, likewise.
         given: the model the function under watch gets.
 
     Attributes:
@@ -52,7 +53,7 @@ class Recording:
     """
 
     def __init__(
-        self, trace: Trace, close: int, most: int, until: float, given: keras.Model
+        self, trace: Trace, close: int, most: int, timer: Timer, given: keras.Model
     ) -> None:
         self.trace = trace
         self.tapes = 0
@@ -60,7 +61,7 @@ class Recording:
         self.source = Source()
         self.trained = TrainedModel(given)
         self.under_way: list[Step] = []
-        self._close, self._most, self._until = close, most, until
+        self._close, self._most, self._timer = close, most, timer
         self._since_boundary = 0
         self._extends = False
         self._started = time.monotonic()
@@ -88,7 +89,7 @@ class Recording:
 
     def check_time(self) -> None:
         """The same, by the time alone."""
-        if time.monotonic() > self._until:
+        if self._timer.over:
             raise Enough
 
     def begin_iteration(self) -> None:

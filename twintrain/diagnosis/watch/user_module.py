@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import io
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.stopwatch import Stopwatch, Timer
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
@@ -126,8 +126,8 @@ class Subject:
         seed_all()
         model = self._model()
         trace = Trace(side, snapshot(model) if model.built else [], epochs)
-        started = time.monotonic()
-        watch = Watch(trace, close, most, started + seconds, model)
+        stopwatch = Stopwatch()
+        watch = Watch(trace, close, most, Timer(seconds), model)
         self._watching = watch
         returned: Any = None
         with ExitStack() as stack:
@@ -141,11 +141,11 @@ class Subject:
                 trace.complete = True
             except Enough:
                 trace.note = f"stopped after the {most} steps it was given"
-                if time.monotonic() > started + seconds:
+                if stopwatch.own > seconds:
                     trace.note = f"stopped after {seconds:.0f} s"
             except Exception as error:
                 raise UserCodeError(side, user_traceback(error)) from None
-        trace.seconds = time.monotonic() - started
+        trace.seconds = stopwatch.clock
         trained, log = _unpack(returned)
         if trace.complete:
             trace.kept = snapshot(trained or trace.model or model)

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.data_observer import DataObserver
 from twintrain.diagnosis.watch.fit_observer import FitObserver
 from twintrain.diagnosis.watch.line_observer import LineObserver
@@ -34,14 +35,14 @@ class Watch:
         trace: what to fill.
         close: how many steps from each boundary on keep their weights and optimizer state.
         most: steps after which the function is stopped with `Enough`.
-        until: the same, on the clock of `time.monotonic`.
+        timer: when it is over, likewise.
         given: the model the function under watch gets.
     """
 
     def __init__(
-        self, trace: Trace, close: int, most: int, until: float, given: keras.Model
+        self, trace: Trace, close: int, most: int, timer: Timer, given: keras.Model
     ) -> None:
-        self._recording = Recording(trace, close, most, until, given)
+        self._recording = Recording(trace, close, most, timer, given)
 
     def begin(self) -> None:
         """The training begins only now: what was evaluated before is none of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import keras
@@ -13,6 +12,7 @@ import tensorflow as tf
 from tests.twintrain.diagnosis.traces import named
 from twintrain.diagnosis.stages.pair import Pair, read_side
 from twintrain.diagnosis.stages.recurrent_state import check_states
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.frozen_rows import Rows, keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace, snapshot
 from twintrain.diagnosis.watch.user_module import Subject
@@ -47,7 +47,7 @@ def trained(side: str, habit: Habit) -> Trace:
     head.kernel.assign(head.kernel * habit.weight)
     optimizer = keras.optimizers.SGD(0.1)
     trace = Trace(side, snapshot(model), 2, complete=True)
-    with Watch(trace, 12, 100, time.monotonic() + 60, model).on():
+    with Watch(trace, 12, 100, Timer(60), model).on():
         for _ in range(2):
             if habit.epoch and habit.stateful:
                 memory.reset_state()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.trace import Trace, snapshot
 from twintrain.diagnosis.watch.watcher import Watch
 
@@ -32,7 +32,7 @@ def parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 def watched(model: keras.Model, train: Callable[[tf.Tensor], None], times: int = 2) -> Trace:
     """The trace of a function that takes one step each time it is called."""
     trace = Trace("custom_loop", [])
-    with Watch(trace, 12, 100, time.monotonic() + 60, model).on():
+    with Watch(trace, 12, 100, Timer(60), model).on():
         for _ in range(times):
             train(tf.constant(X))
     return trace

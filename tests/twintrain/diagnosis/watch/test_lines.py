@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tests.twintrain.diagnosis.traces import data, small_model
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.places import Spot, place_of
 from twintrain.diagnosis.watch.trace import Trace
 from twintrain.diagnosis.watch.watcher import Watch
@@ -19,7 +18,7 @@ X, Y = data(20, 0).element
 def watched(train: object) -> Trace:
     model = small_model()
     trace = Trace("custom_loop", [])
-    with Watch(trace, 12, 100, time.monotonic() + 60, model).on():
+    with Watch(trace, 12, 100, Timer(60), model).on():
         train(model)  # type: ignore[operator]
     return trace
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.twintrain.diagnosis.traces import BATCH, STEPS, data, small_model
+from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.trace import Trace, snapshot
 from twintrain.diagnosis.watch.watcher import Watch
@@ -21,7 +20,7 @@ def watched(
     close: int = 12, most: int = 100, seconds: float = 60, model: keras.Model | None = None
 ) -> tuple[Watch, Trace]:
     trace = Trace("custom_loop", [])
-    return Watch(trace, close, most, time.monotonic() + seconds, model or small_model()), trace
+    return Watch(trace, close, most, Timer(seconds), model or small_model()), trace
 
 
 def loop(model: keras.Model, epochs: int, graph: bool = False) -> None:
