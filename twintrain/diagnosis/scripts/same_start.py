@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.watch.seams import suspended
 from twintrain.diagnosis.watch.trace import Arrays, state_variables
 from twintrain.diagnosis.watch.trained_model import variables_of
 
@@ -124,5 +125,7 @@ def _build(model: keras.Model, inputs: Any) -> None:
         dtype = tf.as_dtype(tensor.dtype)
         return tf.fill(shape, "") if dtype == tf.string else tf.zeros(shape, dtype)
 
-    with contextlib.suppress(Exception):  # it fails again where its own code calls it
+    # No step of the training: under the tape that is open where the program calls its model, this
+    # call would be seen as the first half of a forward pass. What fails here fails again there.
+    with suspended(), contextlib.suppress(Exception):
         model(keras.tree.map_structure(like, inputs), training=False)

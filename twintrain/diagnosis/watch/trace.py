@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.watch.places import Source, Spot
+from twintrain.diagnosis.watch.shared_arrays import shared
 
 Arrays = list[np.ndarray]
 FIT, LOOP = "keras_fit", "custom_loop"
@@ -35,7 +36,7 @@ def gradient_array(gradient: Any) -> np.ndarray | None:
     """A gradient as an array; None where there is none."""
     if gradient is None:
         return None
-    dense = np.array(tf.convert_to_tensor(gradient))
+    dense = shared(np.array(tf.convert_to_tensor(gradient)))
     if not isinstance(gradient, tf.IndexedSlices):
         return dense
     found = dense.view(SlicedGradient)
@@ -317,5 +318,7 @@ def rows_in(inputs: Any) -> int:
 
 
 def value_of(variable: keras.Variable | tf.Variable) -> np.ndarray:
-    """A copy of what a variable holds; on the replica that asks, where a strategy mirrors it."""
-    return np.array(tf.convert_to_tensor(variable))
+    """A copy of what a variable holds; on the replica that asks, where a strategy mirrors it. It
+    cannot be written to.
+    """
+    return shared(np.array(tf.convert_to_tensor(variable)))

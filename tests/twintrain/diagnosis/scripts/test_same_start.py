@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from twintrain.diagnosis.scripts.same_start import SameStart, has_all_weights
+from twintrain.diagnosis.stopwatch import Timer
+from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.watch.watcher import Watch
 
 
 def made(seed: int) -> keras.Model:
@@ -80,3 +84,22 @@ def test_a_model_that_makes_its_weights_late_is_built_first() -> None:
     start = SameStart(given, parts=False)
     start.start(own, np.zeros((5, 3), "float32"))
     assert equal(own, given)
+
+
+def test_building_a_model_under_a_tape_is_no_forward_pass() -> None:
+    """A subclassed model makes its weights when it is called first, which a script does in its
+    first step, under its tape.
+    """
+    given = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    own = keras.Sequential([keras.layers.Dense(2)])
+    start, x = SameStart(given, parts=False), np.ones((5, 3), np.float32)
+    trace = Trace("custom_loop", [], 1)
+    with Watch(trace, 12, 100, Timer(60), own).on():
+        with tf.GradientTape() as tape:
+            start.start(own, x)
+            loss = tf.reduce_sum(own(x, training=True))
+        tape.gradient(loss, own.trainable_variables)
+    assert equal(own, given)
+    (step,) = trace.steps
+    assert len(step.calls) == 1
+    np.testing.assert_array_equal(step.inputs, x)
