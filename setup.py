@@ -40,6 +40,7 @@ PIPELINE = [
     "tfx==1.21.0",
     "kfp>=2.14,<2.17",
     "kfp-kubernetes>=2.14,<2.17",
+    "kubernetes>=18",  # how quantities are read; kfp says which
     "docker>=7",  # containers of a rehearsal
     "croniter>=3",
     "s3fs>=2024.6",  # records of comparisons on s3:// and minio://
