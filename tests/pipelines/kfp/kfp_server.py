@@ -32,7 +32,7 @@ SWAGGER = json.loads((Path(__file__).parent / "kfp_api_2.17.swagger.json").read_
 # How kubectl's proxy reaches the server where no host is given.
 _PROXY = r"/+api/v1/namespaces/([^/]+)/services/ml-pipeline:http/proxy/+"
 _TYPES = {"STRING": str, "NUMBER_INTEGER": (int, float), "LIST": list}
-_NUMBER = r"\+?\d+"
+_NUMBER = r"\+?[0-9]+"
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DAYS = "sun|mon|tue|wed|thu|fri|sat"
 _FIELDS = ((0, 59, ""), (0, 59, ""), (0, 23, ""), (1, 31, ""), (1, 12, _MONTHS), (0, 6, _DAYS))
