@@ -26,6 +26,7 @@ from components.staging import staged
 from pipelines.config import RunConfig
 from pipelines.kfp.beam_files import has_beam_stages, within_reach
 from pipelines.kfp.input_state import STATE, check_unchanged, input_state, leave
+from pipelines.kfp.volumes import require_writable
 from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
 from pipelines.nodes import INGEST
 from twintrain.errors import TwintrainError
@@ -98,6 +99,7 @@ def run_step(
     handed = {name.removeprefix(OWN): value for name, value in parameters.items()}
     config, spec = _this_run(handed, looks=task in (STATE, INGEST))
     if task == STATE:
+        require_writable(config)
         leave(input_state(config), given)
         return
     component, constants = _this_step(spec, task)
