@@ -31,6 +31,7 @@ from pipelines.kfp.cluster import (
     gigabytes,
 )
 from pipelines.kfp.input_state import add_input_state
+from pipelines.kfp.ui_artifacts import REPORT, declare_ui_artifacts
 from pipelines.kfp.worker_steps import add_worker_steps
 from pipelines.nodes import BY_ID
 from pipelines.twin_pipeline import create_pipeline
@@ -125,6 +126,8 @@ def _add_step(
     step, task = cluster.step(node), made["root"]["dag"]["tasks"][node]
     component = made["components"][node]
     component["executorLabel"] = _label(node)
+    if node == REPORT:
+        declare_ui_artifacts(component)
     _take_parameters(component, task)
     spec["components"][_component(node)] = component
     executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
