@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from pipelines.cli.kubeflow_check import check
 from pipelines.cli.kubeflow_options import (
     CLUSTER,
     SERVER_NAMESPACE,
@@ -166,6 +167,7 @@ def submit(
 app.command(epilog="Example:  twintrain kubeflow schedule --schedule kubeflow/schedule.yaml --yes")(
     schedule
 )
+app.command(epilog="Example:  twintrain kubeflow check --host http://localhost:8888")(check)
 app.command()(unschedule)
 app.command()(status)
 

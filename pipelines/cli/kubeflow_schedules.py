@@ -57,7 +57,7 @@ def schedule(
         if there:
             # Only now: a machine that dies in between leaves two schedules, which is noticed, not
             # none, which is not.
-            server.delete_schedule(there.recurring_run_id)
+            server.remove("recurring_runs", there.recurring_run_id)
     typer.echo(f"schedule {wanted.name}: {made}")
     times = ", ".join(f"{time:%a %Y-%m-%d %H:%M:%S %Z}" for time in wanted.next_runs(3))
     typer.echo(f"next: {times}")
@@ -95,7 +95,7 @@ def unschedule(
         typer.echo("\n".join(difference(existing(run), None)))
     _agree(yes, f"Delete {len(found)} schedule{'s' * (len(found) > 1)} called {name}?")
     for run in found:
-        server.delete_schedule(run.recurring_run_id)
+        server.remove("recurring_runs", run.recurring_run_id)
     typer.echo(f"schedule {name}: deleted")
 
 

@@ -31,6 +31,12 @@ from twintrain.errors import TwintrainError
 TOKEN = "KF_PIPELINES_TOKEN"
 _ATTEMPTS = 5
 _PAGE = 100
+# What has a name on the server, and what its id is called.
+KINDS = {
+    "recurring_runs": "recurring_run_id",
+    "pipelines": "pipeline_id",
+    "experiments": "experiment_id",
+}
 Answer = TypeVar("Answer")
 
 
@@ -151,22 +157,72 @@ class Server:
         )
         return str(made.run_id)
 
-    def scheduled(self, name: str) -> list[Any]:
-        """Every recurring run of that name."""
+    def listed(self, kind: str, name: str, filtered: bool = True) -> list[Any]:
+        """Everything of that name.
+
+        Args:
+            kind: a key of `KINDS`.
+            name: as it is shown.
+            filtered: have the server look for it; otherwise it lists all there are.
+        """
         found: list[Any] = []
         token = ""
         while True:
             page = self._call(
-                self._client.list_recurring_runs,
+                getattr(self._client, f"list_{kind}"),
                 page_token=token,
                 page_size=_PAGE,
                 namespace=self._namespace,
-                filter=_equal("display_name", name),
+                filter=_equal("display_name", name) if filtered else None,
             )
-            found += page.recurring_runs or []
+            found += getattr(page, kind) or []
             token = page.next_page_token or ""
             if not token:
-                return [run for run in found if run.display_name == name]
+                return [one for one in found if one.display_name == name]
+
+    def scheduled(self, name: str) -> list[Any]:
+        """Every recurring run of that name."""
+        return self.listed("recurring_runs", name)
+
+    def remove(self, kind: str, identifier: str) -> None:
+        """Delete one thing of a kind of `KINDS`; a pipeline with its versions."""
+        if kind == "pipelines":
+            page = self._call(
+                self._client.list_pipeline_versions, pipeline_id=identifier, page_size=_PAGE
+            )
+            for version in page.pipeline_versions or []:
+                self._call(
+                    self._client.delete_pipeline_version, identifier, version.pipeline_version_id
+                )
+        self._call(getattr(self._client, f"delete_{kind.removesuffix('s')}"), identifier)
+
+    def upload(self, package: Path, name: str) -> str:
+        """Upload a compiled pipeline; its id."""
+        made = self._create(
+            self._client.upload_pipeline, str(package), name, namespace=self._namespace
+        )
+        return str(made.pipeline_id)
+
+    def ask(self, path: str, **query: Any) -> dict[str, Any]:
+        """What a path of the API answers, as it is; the client's models drop what they do not
+        know, the version for instance.
+        """
+        given = [(name, value) for name, value in query.items() if value is not None]
+        answer: dict[str, Any] = self._call(
+            self._client.api_client.call_api,
+            f"/apis/v2beta1/{path}",
+            "GET",
+            query_params=given,
+            response_type="object",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+        )
+        return answer
+
+    @property
+    def namespace(self) -> str | None:
+        """The user's, on a multi-user installation."""
+        return self._namespace
 
     def create_schedule(self, plan: dict[str, Any], package: Path) -> str:
         """Create the recurring run that `planned` describes; its id."""
@@ -178,16 +234,13 @@ class Server:
             cron_expression=plan["cron"],
             max_concurrency=plan["max_concurrency"],
             no_catchup=plan["no_catchup"],
+            enabled=plan["enabled"],
             params=plan["parameters"],
             pipeline_package_path=str(package),
             pipeline_root=plan["pipeline_root"],
             service_account=plan["service_account"],
         )
         return str(made.recurring_run_id)
-
-    def delete_schedule(self, identifier: str) -> None:
-        """Delete a recurring run; the runs it has started go on."""
-        self._call(self._client.delete_recurring_run, identifier)
 
     def runs_of(self, identifier: str, count: int) -> list[Any]:
         """The newest runs of a recurring run, newest first."""
@@ -204,14 +257,8 @@ class Server:
         """The experiment's id; made when missing. The client's own look-up has no way with signs
         that the server unescapes.
         """
-        page = self._call(
-            self._client.list_experiments,
-            namespace=self._namespace,
-            filter=_equal("display_name", name),
-        )
-        for one in page.experiments or []:
-            if one.display_name == name:
-                return str(one.experiment_id)
+        for one in self.listed("experiments", name):
+            return str(one.experiment_id)
         made = self._create(
             ExperimentServiceApi(self._client.api_client).experiment_service_create_experiment,
             experiment=V2beta1Experiment(display_name=name, namespace=self._namespace),

@@ -70,6 +70,7 @@ class KfpServer(ThreadingHTTPServer):
         lost: whether creating calls are obeyed and then answered 504.
         answers: what the next calls are answered instead: status and text.
         multi_user, unescapes: kinds of installation and of server.
+        native, tag: whether it keeps metadata by itself, without ML Metadata; its version.
         namespace: where kubectl's proxy finds it.
         calls: method and path of every call.
         runs, recurring, experiments, pipelines, versions: what was created.
@@ -81,6 +82,7 @@ class KfpServer(ThreadingHTTPServer):
         self.lost = False
         self.answers: list[tuple[int, str]] = []
         self.multi_user, self.unescapes, self.namespace = False, True, "kubeflow"
+        self.native, self.tag = False, "2.17.0"
         self._numbers = itertools.count(1)
         self.calls: list[str] = []
         self.runs: dict[str, dict[str, Any]] = {}
@@ -98,7 +100,7 @@ class KfpServer(ThreadingHTTPServer):
         """The answer to a call that has passed validation."""
         kind, *rest = path.removeprefix("/apis/v2beta1/").split("/")
         if kind == "healthz":
-            return {"tag_name": "2.17.0", "commit_sha": "e6", "multi_user": self.multi_user}
+            return {"tag_name": self.tag, "commit_sha": "e6", "multi_user": self.multi_user}
         if rest and rest[0] == "upload":
             return self._upload(query, body)
         if len(rest) > 1:
@@ -256,7 +258,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(*server.answers.pop(0))
         elif server.token and self.headers.get("authorization") != f"Bearer {server.token}":
             self._say(401, {"message": "Request header error: there is no user identity header."})
-        elif problems := list(_problems(self.command, path, body)):
+        elif server.native and path == "/apis/v2beta1/artifacts":
+            self._say(200, {})
+        elif (operation := _operation(self.command, path)) is None:
+            self._say(404, {"message": f"{self.command} {path} is not in the API"})
+        elif problems := list(_problems(operation, body)):
             self._say(400, {"message": "; ".join(problems)})
         else:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -301,18 +307,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def _problems(method: str, path: str, body: Any) -> Iterator[str]:
-    """What KFP's swagger has against a call."""
+def _operation(method: str, path: str) -> dict[str, Any] | None:
+    """What KFP's swagger has for a call."""
     for template, operations in SWAGGER["paths"].items():
-        if (
-            re.fullmatch(re.sub(r"\{[^}]+\}", r"[^/:]+", template), path)
-            and method.lower() in operations
-        ):
-            operation = operations[method.lower()]
-            break
-    else:
-        yield f"{method} {path} is not in the API"
-        return
+        if re.fullmatch(re.sub(r"\{[^}]+\}", r"[^/:]+", template), path):
+            found: dict[str, Any] | None = operations.get(method.lower())
+            return found
+    return None
+
+
+def _problems(operation: dict[str, Any], body: Any) -> Iterator[str]:
+    """What KFP's swagger has against the body of a call."""
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "body":
             schema = {**_strict(parameter["schema"]), "definitions": DEFINITIONS}
