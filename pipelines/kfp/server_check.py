@@ -111,8 +111,8 @@ class ServerCheck:
     def _metadata(self) -> str:
         try:
             self._server.ask("artifacts", page_size=1, namespace=self._server.namespace)
-        except RefusedError as error:
-            if error.status in (404, 501):
+        except TwintrainError as error:
+            if isinstance(error, RefusedError) and error.status in (404, 501):
                 return "with ML Metadata"
             return "with or without ML Metadata, which it does not say"
         return "without ML Metadata"
