@@ -26,7 +26,6 @@ from pipelines.kfp.kubernetes_rules import (
 )
 from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError, explained
-from twintrain.trend.webhook import VARIABLE
 
 EXIT = "alert"  # the step after all others, of which `nodes` knows nothing
 SHARED_MEMORY, SHARED_MEMORY_MOUNT = "shared-memory", "/dev/shm"
@@ -259,7 +258,11 @@ class Cluster(_Part):
 
     @model_validator(mode="after")
     def _alerts_reach_somebody(self) -> Cluster:
-        if self.alert_on_exit and not any(VARIABLE in secret.env for secret in self.secrets):
+        if not self.alert_on_exit:
+            return self
+        from twintrain.trend.webhook import VARIABLE  # SciPy comes with it
+
+        if not any(VARIABLE in secret.env for secret in self.secrets):
             raise ValueError(
                 f"alert_on_exit: no entry of `secrets` gives {VARIABLE}, so nobody would be told"
             )
