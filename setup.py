@@ -40,8 +40,8 @@ PIPELINE = [
     "tfx==1.21.0",
     "kfp>=2.14,<2.17",
     "kfp-kubernetes>=2.14,<2.17",
+    "kubernetes>=18",  # how quantities are read; kfp says which
     "docker>=7",  # containers of a rehearsal
-    "croniter>=3",
     "s3fs>=2024.6",  # records of comparisons on s3:// and minio://
 ]
 DEV = [
@@ -52,7 +52,6 @@ DEV = [
     "mypy>=1.13",
     "import-linter>=2.10",
     "types-PyYAML",
-    "types-croniter",
     "jsonschema>=4.20",
     "psutil>=5.9",  # benchmarks
     "nbclient>=0.10",

@@ -5,6 +5,7 @@ object.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -12,13 +13,35 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.kfp.beam_files import runs_elsewhere
+from pipelines.kfp.kubernetes_rules import (
+    LabelKey,
+    LabelValue,
+    ObjectName,
+    Quantity,
+    ResourceName,
+    SecretKey,
+    VariableName,
+    VolumeName,
+    amount,
+)
 from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError, explained
 
+EXIT = "alert"  # the step after all others, of which `nodes` knows nothing
+SHARED_MEMORY, SHARED_MEMORY_MOUNT = "shared-memory", "/dev/shm"
+_DIGEST = r"sha256:[0-9a-f]{64}"
 _ROOTS = ("gs://", "s3://", "minio://")
-_CPU = r"^\d+(\.\d+)?m?$"
-_BYTES = r"^\d+(\.\d+)?([kMGT]|[KMGT]i)?$"
-_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+# What is in a step's pod already: KFP's volumes (compiler/argocompiler/container.go and argo.go of
+# 2.17) and our own for shared memory.
+_TAKEN_VOLUMES = (
+    *("kfp-launcher", "ca-bundle", "custom-ca", "kfp-workspace", SHARED_MEMORY),
+    *("gcs-scratch", "s3-scratch", "minio-scratch"),
+    *("dot-local-scratch", "dot-cache-scratch", "dot-config-scratch"),
+)
+_TAKEN_MOUNTS = (
+    *("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config"),
+    *("/kfp-launcher", "/kfp-workspace", "/kfp/certs", SHARED_MEMORY_MOUNT),
+)
 
 
 class _Part(BaseModel):
@@ -28,10 +51,8 @@ class _Part(BaseModel):
 class Gpu(_Part):
     """GPUs of one step."""
 
-    type: str = Field(
-        "nvidia.com/gpu",
-        pattern=r"^[\w./-]+$",
-        description="The Kubernetes resource that stands for it.",
+    type: ResourceName = Field(
+        "nvidia.com/gpu", description="The Kubernetes resource that stands for it."
     )
     count: int = Field(1, ge=1, le=64)
 
@@ -45,20 +66,41 @@ class Toleration(_Part):
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
     toleration_seconds: int | None = Field(None, ge=0)
 
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Toleration:
+        if self.operator == "Exists" and self.value:
+            raise ValueError("value must be left out where operator is Exists")
+        if self.operator == "Equal" and not self.key:
+            raise ValueError("operator must be Exists where there is no key")
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            raise ValueError("toleration_seconds needs effect: NoExecute")
+        return self
+
 
 class Volume(_Part):
     """A PersistentVolumeClaim that every step mounts; several steps write to it, so it must be
     ReadWriteMany.
     """
 
-    claim: str = Field(pattern=_NAME)
+    claim: VolumeName
     mount: PurePosixPath
+
+    @field_validator("claim")
+    @classmethod
+    def _claim_is_free(cls, claim: str) -> str:
+        if claim in _TAKEN_VOLUMES:
+            raise ValueError("is the name of a volume that a step's pod has already")
+        return claim
 
     @field_validator("mount")
     @classmethod
-    def _mount_is_absolute(cls, mount: PurePosixPath) -> PurePosixPath:
+    def _mount_is_free(cls, mount: PurePosixPath) -> PurePosixPath:
         if not mount.is_absolute() or mount == PurePosixPath("/"):
             raise ValueError("must be an absolute path below /")
+        if ":" in str(mount) or ".." in mount.parts:
+            raise ValueError("must be without : and without ..")
+        if str(mount) in _TAKEN_MOUNTS:
+            raise ValueError("is where a step's pod has a volume already")
         return mount
 
 
@@ -67,28 +109,47 @@ class Secret(_Part):
     down here.
     """
 
-    secret: str = Field(pattern=_NAME)
-    env: dict[str, str] = Field(min_length=1, description="environment variable: key in the Secret")
+    secret: ObjectName
+    env: dict[VariableName, SecretKey] = Field(
+        min_length=1, description="environment variable: key in the Secret"
+    )
 
 
 class Retry(_Part):
-    """What happens when a step fails."""
+    """What happens when a step fails. The n-th wait is backoff_seconds * factor ** (n - 1)."""
 
     count: int = Field(0, ge=0, le=20)
     backoff_seconds: int = Field(30, ge=1, le=3600)
-    factor: float = Field(2.0, ge=1, le=10)
+    factor: int = Field(
+        2, ge=1, le=10, description="A whole number: Argo takes no other, and then never retries."
+    )
+    max_duration_hours: int = Field(
+        28 * 24,
+        ge=1,
+        le=10_000,
+        description="From the start of the first attempt: then a retry is killed where it is, and "
+        "none begins.",
+    )
+
+    @model_validator(mode="after")
+    def _retries_come_in_time(self) -> Retry:
+        waits = sum(self.backoff_seconds * self.factor**number for number in range(self.count))
+        if waits >= self.max_duration_hours * 3600:
+            raise ValueError(
+                f"the {self.count} waits alone take {waits / 3600:.0f} hours, and "
+                f"max_duration_hours is {self.max_duration_hours}"
+            )
+        return self
 
 
 class Step(_Part):
     """What one step asks of the cluster."""
 
-    cpu: str = Field("2", pattern=_CPU)
-    memory: str = Field("8Gi", pattern=_BYTES)
+    cpu: Quantity = "2"
+    memory: Quantity = "8Gi"
     gpu: Gpu | None = None
-    shared_memory: str | None = Field(
-        None, pattern=_BYTES, description="Size of /dev/shm; null keeps 64 MiB."
-    )
-    node_selector: dict[str, str] = {}
+    shared_memory: Quantity | None = Field(None, description="Size of /dev/shm; null keeps 64 MiB.")
+    node_selector: dict[LabelKey, LabelValue] = {}
     tolerations: tuple[Toleration, ...] = ()
     retry: Retry = Retry()
     cache: bool = True
@@ -96,7 +157,7 @@ class Step(_Part):
         (), description="Beam arguments (Flink, for instance); none: DirectRunner in the pod."
     )
 
-    @field_validator("cpu", "memory", mode="before")
+    @field_validator("cpu", "memory", "shared_memory", mode="before")
     @classmethod
     def _number_is_text(cls, value: Any) -> Any:
         return (
@@ -108,9 +169,12 @@ class Cluster(_Part):
     """The whole of cluster.yaml. `kubeflow/cluster.yaml` explains every key."""
 
     image: str = Field(min_length=1, pattern=r"^\S+$")
-    image_pull_secret: str | None = Field(None, pattern=_NAME)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="null: Always for the tag `latest`, IfNotPresent for every other."
+    )
+    image_pull_secret: ObjectName | None = None
     pipeline_root: str
-    service_account: str | None = Field(None, pattern=_NAME)
+    service_account: ObjectName | None = None
     data: PurePosixPath = PurePosixPath("/opt/twintrain/data")
     data_schema: PurePosixPath = Field(
         PurePosixPath("/opt/twintrain/data/schema.pbtxt"), alias="schema"
@@ -167,11 +231,40 @@ class Cluster(_Part):
         return self
 
     @model_validator(mode="after")
+    def _volumes_differ(self) -> Cluster:
+        claims = [volume.claim for volume in self.volumes]
+        mounts = [str(volume.mount) for volume in self.volumes]
+        for what, names in (("claim", claims), ("mount", mounts)):
+            for twice in _twice(names):
+                raise ValueError(
+                    f"volumes: {what} {twice} stands there twice, and a pod takes it once"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _variables_differ(self) -> Cluster:
+        for twice in _twice([name for secret in self.secrets for name in secret.env]):
+            raise ValueError(f"secrets: {twice} is given twice")
+        return self
+
+    @model_validator(mode="after")
     def _alerts_know_the_records(self) -> Cluster:
         if self.alert_on_exit and self.records is None:
             raise ValueError(
                 "alert_on_exit looks at the comparisons recorded so far: say where they are "
                 "(`records`)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_reach_somebody(self) -> Cluster:
+        if not self.alert_on_exit:
+            return self
+        from twintrain.trend.webhook import VARIABLE  # SciPy comes with it
+
+        if not any(VARIABLE in secret.env for secret in self.secrets):
+            raise ValueError(
+                f"alert_on_exit: no entry of `secrets` gives {VARIABLE}, so nobody would be told"
             )
         return self
 
@@ -210,7 +303,9 @@ class Cluster(_Part):
         return self.work / "beam"
 
     def step(self, node: str) -> Step:
-        """What one step asks for: `nodes` over `training` (where it trains) over `defaults`."""
+        """What one step asks for: `nodes` over `training` (where it trains) over `defaults`; EXIT
+        has the defaults alone.
+        """
         levels = {"defaults": self.defaults}
         if node in TRAINING_NODES:
             levels["training"] = self.training
@@ -223,7 +318,26 @@ class Cluster(_Part):
         except ValidationError as error:
             key = str(error.errors()[0]["loc"][0])
             level = next((name for name in reversed(levels) if key in levels[name]), "defaults")
-            raise ValueError(explained(error, Step, level)) from None
+            (_, *lines) = explained(error, Step, level).splitlines()
+            raise ValueError("\n  ".join(f"{level}.{line.strip()}" for line in lines)) from None
+
+    def pinned(self, digest: str) -> Cluster:
+        """The same, with the image's digest: every step of every run has that very image, whatever
+        is pushed under its tag.
+
+        Args:
+            digest: `sha256:` and 64 hexadecimal digits.
+
+        Raises:
+            TwintrainError: it is no digest.
+        """
+        if not re.fullmatch(_DIGEST, digest, re.ASCII):
+            raise TwintrainError(
+                f"{digest!r} is no digest of an image.",
+                "`twintrain kubeflow build --push` prints it: sha256: and 64 hexadecimal digits.",
+            )
+        name = self.image.partition("@")[0]
+        return self.model_copy(update={"image": f"{name}@{digest}"})
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -245,19 +359,25 @@ def load_cluster(path: Path) -> Cluster:
     try:
         return Cluster.model_validate({} if tree is None else tree)
     except ValidationError as error:
-        raise TwintrainError(
-            explained(error, Cluster, str(path)), "kubeflow/cluster.yaml explains every key."
-        ) from None
+        # What is wrong with several keys at once names them itself.
+        problem = explained(error, Cluster, str(path)).replace("\n  as a whole: ", "\n  ")
+        raise TwintrainError(problem, "kubeflow/cluster.yaml explains every key.") from None
 
 
 def gigabytes(quantity: str) -> float:
     """A Kubernetes quantity of memory in units of 10^9 bytes."""
-    number, unit = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", quantity).groups()  # type: ignore[union-attr]
-    binary = unit.endswith("i")
-    power = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}[unit.rstrip("i")]
-    return float(number) * (1024 if binary else 1000) ** power / 1e9
+    return float(amount(quantity)) / 1e9
 
 
 def cores(quantity: str) -> float:
     """A Kubernetes quantity of CPU in cores."""
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+    return float(amount(quantity))
+
+
+def _twice(names: list[str]) -> Iterator[str]:
+    """Those that come again."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield name
+        seen.add(name)

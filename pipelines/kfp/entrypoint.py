@@ -26,6 +26,8 @@ from components.staging import staged
 from pipelines.config import RunConfig
 from pipelines.kfp.beam_files import has_beam_stages, within_reach
 from pipelines.kfp.input_state import STATE, check_unchanged, input_state, leave
+from pipelines.kfp.ui_artifacts import leave_ui_artifacts, take_ui_outputs
+from pipelines.kfp.volumes import require_writable
 from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
 from pipelines.nodes import INGEST
 from twintrain.errors import TwintrainError
@@ -98,6 +100,7 @@ def run_step(
     handed = {name.removeprefix(OWN): value for name, value in parameters.items()}
     config, spec = _this_run(handed, looks=task in (STATE, INGEST))
     if task == STATE:
+        require_writable(config)
         leave(input_state(config), given)
         return
     component, constants = _this_step(spec, task)
@@ -107,6 +110,7 @@ def run_step(
         take_place(config.recipe, task, size, member, config.root / "groups" / run / task)
     if member:
         without_outputs(given, component)
+    shown = take_ui_outputs(given)
     _adopt(given, component, constants)
     remote = localize(given)
     with _reach(given, beam_files, executor, task) as moved:
@@ -116,6 +120,7 @@ def run_step(
         _execute(executor, given, component, beam)
     remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)
+    leave_ui_artifacts(shown, given)
 
 
 def _reach(
@@ -248,8 +253,11 @@ def _adopt(given: dict[str, Any], component: dict[str, Any], constants: dict[str
         for name, artifacts in given[side].get("artifacts", {}).items():
             for artifact in artifacts["artifacts"]:
                 artifact["type"] = _importable(known[name]["artifactType"])
-                # TFX makes an artifact's id from its name and looks names up by id.
-                artifact["name"] = artifact.get("name") or artifact["uri"]
+                # TFX makes an artifact's id from its name and looks names up by id. With ML
+                # Metadata an input's name is its id; without, it is its output's key, which two
+                # inputs may share, and the id stands beside it.
+                identity = artifact.pop("artifactId", "") or artifact.get("name")
+                artifact["name"] = identity or artifact["uri"]
 
 
 def _importable(artifact_type: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -14,7 +15,7 @@ ENGINES = ("docker", "podman")
 
 def build_image(
     image: str, *, cuda: bool, base: str | None, push: bool, further: list[str]
-) -> None:
+) -> str | None:
     """Build, and push if asked.
 
     Args:
@@ -24,9 +25,18 @@ def build_image(
         push: push it afterwards.
         further: further arguments of the engine's `build`.
 
+    Returns:
+        the digest it has in the registry, `sha256:…`; None where it was not pushed.
+
     Raises:
-        TwintrainError: there is no engine, it does not answer, or it fails.
+        TwintrainError: there is no engine, it does not answer, or it fails; the name has a digest,
+            which nobody can choose.
     """
+    if "@" in image:
+        raise TwintrainError(
+            f"{image} is named by its digest, which only a push can say.",
+            "Leave @sha256:… out of `image` in cluster.yaml while you build.",
+        )
     engine = _engine()
     command = [
         engine,
@@ -40,8 +50,30 @@ def build_image(
     command += ["--build-arg", f"REVISION={_revision()}"]
     command += ["--build-arg", f"BASE={base}"] if base else []
     _run([*command, *further, str(REPOSITORY)])
-    if push:
-        _run([engine, "push", image])
+    if not push:
+        return None
+    _run([engine, "push", image])
+    return _digest(engine, image)
+
+
+def _digest(engine: str, image: str) -> str:
+    """Of the image as it was pushed; a copy in another registry may have another."""
+    command = [engine, "image", "inspect", "--format", "{{json .RepoDigests}}", image]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    repository = image.rpartition(":")[0] if ":" in image.rpartition("/")[2] else image
+    try:
+        known = json.loads(done.stdout) or []
+    except ValueError:
+        known = []
+    for one in known:
+        name, _, digest = one.partition("@")
+        # Docker leaves its own registry's name out.
+        if repository in (name, f"docker.io/{name}", f"docker.io/library/{name}"):
+            return str(digest)
+    raise TwintrainError(
+        f"{image} was pushed, and {engine} does not say under which digest.",
+        f"Look for it in the registry, or with: {' '.join(command[:3])} {image}",
+    )
 
 
 def _engine() -> str:

@@ -21,8 +21,17 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
 from pipelines.config import RunConfig, workers_have_tfx
 from pipelines.kfp.beam_files import runs_elsewhere
-from pipelines.kfp.cluster import Cluster, Step, cores, gigabytes
+from pipelines.kfp.cluster import (
+    EXIT,
+    SHARED_MEMORY,
+    SHARED_MEMORY_MOUNT,
+    Cluster,
+    Step,
+    cores,
+    gigabytes,
+)
 from pipelines.kfp.input_state import add_input_state
+from pipelines.kfp.ui_artifacts import REPORT, declare_ui_artifacts
 from pipelines.kfp.worker_steps import add_worker_steps
 from pipelines.nodes import BY_ID
 from pipelines.twin_pipeline import create_pipeline
@@ -35,7 +44,7 @@ OWN = "run_"
 # What may differ from run to run without compiling again, with types; their defaults come from the
 # RunConfig.
 PARAMETERS = {"data": "STRING", "span": "NUMBER_INTEGER", "overrides": "LIST", RUN: "STRING"}
-_DAG, _EXIT = "pipeline", "alert"
+_DAG = "pipeline"
 
 
 class Compiled(NamedTuple):
@@ -88,7 +97,7 @@ def compile_pipeline(config: RunConfig, cluster: Cluster) -> Compiled:
         add_worker_steps(spec, platform, config.recipe)
     if cluster.alert_on_exit:
         _with_exit_handler(spec, cluster)
-        platform[_label(_EXIT)] = _placement(Step(), cluster)
+        platform[_label(EXIT)] = _placement(cluster.step(EXIT), cluster)
     json_format.ParseDict(spec, PipelineSpec())
     placement = {"kubernetes": {"deploymentSpec": {"executors": platform}}}
     return Compiled(spec, {"platforms": placement} if platform else {})
@@ -117,6 +126,8 @@ def _add_step(
     step, task = cluster.step(node), made["root"]["dag"]["tasks"][node]
     component = made["components"][node]
     component["executorLabel"] = _label(node)
+    if node == REPORT:
+        declare_ui_artifacts(component)
     _take_parameters(component, task)
     spec["components"][_component(node)] = component
     executor = made["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
@@ -241,11 +252,14 @@ def _resources(step: Step) -> dict[str, Any]:
 
 
 def _retry(step: Step) -> dict[str, Any]:
+    """KFP's retry policy, which becomes Argo's: there the maximum is no bound on one wait but a
+    deadline for the whole step, counted from the start of its first attempt, and 0 if left out.
+    """
     return {
         "maxRetryCount": step.retry.count,
         "backoffDuration": f"{step.retry.backoff_seconds}s",
         "backoffFactor": step.retry.factor,
-        "backoffMaxDuration": "3600s",
+        "backoffMaxDuration": f"{step.retry.max_duration_hours * 3600}s",
     }
 
 
@@ -271,11 +285,13 @@ def _placement(step: Step, cluster: Cluster) -> dict[str, Any]:
     if step.shared_memory:
         # A memory-backed volume: KFP's own field for shared memory is read by none of its drivers.
         config.empty_dir_mounts.add(
-            volume_name="shared-memory",
-            mount_path="/dev/shm",
+            volume_name=SHARED_MEMORY,
+            mount_path=SHARED_MEMORY_MOUNT,
             medium="Memory",
             size_limit=step.shared_memory,
         )
+    if cluster.image_pull_policy:
+        config.image_pull_policy = cluster.image_pull_policy
     if cluster.image_pull_secret:
         pull = config.image_pull_secret.add(secret_name=cluster.image_pull_secret)
         pull.secret_name_parameter.runtime_value.constant.string_value = cluster.image_pull_secret
@@ -291,13 +307,13 @@ def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
         "dag": whole["dag"],
         "inputDefinitions": {"parameters": _undeclared()},
     }
-    spec["components"][_component(_EXIT)] = {
-        "executorLabel": _label(_EXIT),
+    spec["components"][_component(EXIT)] = {
+        "executorLabel": _label(EXIT),
         "inputDefinitions": {
             "parameters": {"status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}}
         },
     }
-    spec["deploymentSpec"]["executors"][_label(_EXIT)] = {
+    spec["deploymentSpec"]["executors"][_label(EXIT)] = {
         "container": {
             "image": cluster.image,
             "command": list(ALERT),
@@ -307,6 +323,7 @@ def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
                 "--records",
                 str(cluster.records),
             ],
+            "resources": _resources(cluster.step(EXIT)),
         }
     }
     spec["root"] = {
@@ -318,9 +335,9 @@ def _with_exit_handler(spec: dict[str, Any], cluster: Cluster) -> None:
                     "componentRef": {"name": _component(_DAG)},
                     "inputs": {"parameters": _passed_on()},
                 },
-                _EXIT: {
-                    "taskInfo": {"name": _EXIT},
-                    "componentRef": {"name": _component(_EXIT)},
+                EXIT: {
+                    "taskInfo": {"name": EXIT},
+                    "componentRef": {"name": _component(EXIT)},
                     "cachingOptions": {},
                     "dependentTasks": [_DAG],
                     "inputs": {

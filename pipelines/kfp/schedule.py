@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from croniter import croniter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from pipelines.kfp.cron import parse_cron
 from twintrain.errors import TwintrainError, explained
 
 KNOWN_PARAMETERS = {"data": "a path", "span": "a whole number", "overrides": "a list of KEY=VALUE"}
 
 
 class Schedule(BaseModel):
-    """A recurring run. Runs never overlap and missed ones are not caught up: the newest span is all
-    that counts.
-    """
+    """A recurring run. Runs never overlap; of missed ones KFP starts the newest alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(
         min_length=1, max_length=100, description="Unique; there is one schedule of a name."
     )
-    cron: str = Field(description="Five fields, or six with seconds first.")
+    cron: str = Field(
+        description="Five fields, or six with seconds first, as KFP reads them: see cron.py."
+    )
     timezone: str = Field(description="In which zone cron is meant, 'UTC' or 'Europe/Berlin'.")
     experiment: str = "twintrain"
     namespace: str | None = Field(None, description="Of the user, on a multi-user installation.")
@@ -42,10 +50,7 @@ class Schedule(BaseModel):
             raise ValueError(
                 f"has {len(fields)} fields; cron has 5 (minute first) or 6 (second first)"
             )
-        if not croniter.is_valid(
-            " ".join(fields).replace("?", "*"), second_at_beginning=len(fields) == 6
-        ):
-            raise ValueError("is no cron expression")
+        parse_cron(_six(fields))
         return " ".join(fields)
 
     @field_validator("timezone")
@@ -62,18 +67,30 @@ class Schedule(BaseModel):
     def _parameters_exist(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         return {name: checked_parameter(name, value) for name, value in parameters.items()}
 
+    @model_validator(mode="after")
+    def _cron_fires(self) -> Schedule:
+        if not self.next_runs(1):
+            raise ValueError(
+                f"cron: {self.cron!r} fires on no day of the next five years, and KFP's scheduler "
+                "would hang on it"
+            )
+        return self
+
     @property
     def kfp_cron(self) -> str:
         """Six fields, as Kubeflow Pipelines wants it."""
-        return self.cron if len(self.cron.split()) == 6 else f"0 {self.cron}"
+        return _six(self.cron.split())
 
     def next_runs(
         self, count: int, after: datetime.datetime | None = None
     ) -> list[datetime.datetime]:
-        """The next times, in the schedule's own zone."""
+        """The next times, in the schedule's own zone; fewer where KFP looks no further."""
         start = after or datetime.datetime.now(ZoneInfo(self.timezone))
-        times = croniter(self.kfp_cron.replace("?", "*"), start, second_at_beginning=True)
-        return [times.get_next(datetime.datetime) for _ in range(count)]
+        return list(islice(parse_cron(self.kfp_cron).after(start), count))
+
+
+def _six(fields: list[str]) -> str:
+    return " ".join(fields if len(fields) == 6 else ["0", *fields])
 
 
 def checked_parameter(name: str, value: Any) -> Any:
@@ -109,5 +126,5 @@ def load_schedule(path: Path) -> Schedule:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise TwintrainError(f"{path} is not YAML: {error}", "Mend the line it names.") from error
     except ValidationError as error:
-        problem = explained(error, Schedule, str(path))
+        problem = explained(error, Schedule, str(path)).replace("\n  as a whole: ", "\n  ")
         raise TwintrainError(problem, "kubeflow/schedule.yaml explains every key.") from None

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +17,6 @@ PLAN = {
     "timezone": "UTC",
     "parameters": {"overrides": ["training.epochs=2"]},
 }
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
-    seconds_of_pause = (0.01,)
-    monkeypatch.setattr("pipelines.kfp.client.Server.__init__.__defaults__", seconds_of_pause)
-    monkeypatch.delenv("KF_PIPELINES_TOKEN", raising=False)
-    with KfpServer() as running:
-        monkeypatch.setenv("KF_PIPELINES_ENDPOINT", running.address)
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
 
 
 @pytest.fixture
@@ -177,6 +163,105 @@ def test_a_schedule_that_was_changed_on_the_server_is_noticed(
     assert len(server.recurring) == 1
 
 
+@pytest.mark.parametrize("unescapes", [True, False])
+@pytest.mark.parametrize("name", ["a+b", "50%", "%41", "50%25 + ü", 'a "quoted" \\u0041'])
+def test_odd_names_are_found_again(
+    server: KfpServer, plan: Path, name: str, unescapes: bool
+) -> None:
+    """KFP's server unescapes a filter once more than HTTP does; others may not."""
+    server.unescapes = unescapes
+    plan.write_text(yaml.safe_dump(PLAN | {"name": name, "experiment": f"of {name}"}))
+    assert schedule(plan).exit_code == 0
+    assert "nothing to do" in schedule(plan).output
+    assert [one["display_name"] for one in server.recurring.values()] == [name]
+    assert [one["display_name"] for one in server.experiments.values()] == [f"of {name}"]
+    assert name in call("status", "--schedule", plan).output
+    assert call("unschedule", name, "--yes").exit_code == 0
+    assert server.recurring == {}
+
+
+def test_a_service_account_that_the_file_leaves_open_is_as_wanted(
+    server: KfpServer, plan: Path, tmp_path: Path
+) -> None:
+    settings = yaml.safe_load((REPOSITORY / "kubeflow/cluster.yaml").read_text())
+    given = tmp_path / "cluster.yaml"
+
+    def with_account(account: str | None) -> Result:
+        given.write_text(yaml.safe_dump(settings | {"service_account": account}))
+        return call("schedule", "--cluster", given, "--schedule", plan, "--yes")
+
+    assert with_account(None).exit_code == 0
+    (made,) = server.recurring.values()
+    assert made["service_account"] == "pipeline-runner"
+    assert "nothing to do" in with_account(None).output
+    assert list(server.recurring.values()) == [made]
+    assert (
+        "-service_account: pipeline-runner\n+service_account: mine" in with_account("mine").output
+    )
+
+
+def test_the_users_namespace_is_not_the_servers(
+    server: KfpServer, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.multi_user = True
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
+    known = tmp_path / "kubeconfig"
+    known.write_text(yaml.safe_dump(kubeconfig(server.address)))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(known))
+    plan.write_text(yaml.safe_dump(PLAN | {"namespace": "ml-team"}))
+    assert schedule(plan).exit_code == 0
+    (made,) = server.recurring.values()
+    assert made["namespace"] == "ml-team"
+    assert "nothing to do" in schedule(plan).output
+    server.namespace = "kfp"
+    assert "answered 404: no service in kubeflow" in str(schedule(plan).exception)
+    assert "nothing to do" in schedule(plan, "--server-namespace", "kfp").output
+    shown = call("status", "nightly", "--namespace", "ml-team", "--server-namespace", "kfp")
+    assert "ENABLED" in shown.output
+    elsewhere = call("status", "nightly", "--namespace", "other", "--server-namespace", "kfp")
+    assert "There is no schedule nightly" in str(elsewhere.exception)
+
+
+def kubeconfig(server: str) -> dict[str, object]:
+    return {
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "says"),
+    [
+        (404, '{"message": "nothing here"}', "answered 404: nothing here."),
+        (404, "<html>gone</html>", "answered 404: Not Found."),
+        (409, '{"message": "Already exists."}', "answered 409: Already exists."),
+        (200, "<!DOCTYPE html> <title>Log in</title>", "answers with a page, not as KFP's API"),
+    ],
+)
+def test_other_answers_are_said_in_a_sentence(
+    server: KfpServer, plan: Path, status: int, text: str, says: str
+) -> None:
+    server.answers = [(200, "{}"), (status, text)]  # the first is asked who the users are
+    done = call("status", "--schedule", plan)
+    assert isinstance(done.exception, TwintrainError)
+    assert says in done.exception.problem
+    assert done.exception.remedy
+    server.answers = [(200, "{}"), (status, text)]
+    assert says in str(schedule(plan).exception)
+    assert server.recurring == {}
+
+
+def test_a_digest_pins_the_image(server: KfpServer, plan: Path) -> None:
+    digest = f"sha256:{'1f' * 32}"
+    assert schedule(plan, "--digest", digest).exit_code == 0
+    (made,) = server.recurring.values()
+    executors = made["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    assert {one["container"]["image"].partition("@")[2] for one in executors} == {digest}
+    assert "is no digest of an image" in str(schedule(plan, "--digest", "latest").exception)
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -223,4 +308,4 @@ def test_the_fake_refuses_what_the_api_does_not_know(server: KfpServer) -> None:
         json={"display_name": "x", "cron": "* * * * *"},
     )
     assert (wrong.status_code, "'cron' was unexpected" in wrong.text) == (400, True)
-    assert httpx.get(f"{server.address}/apis/v2beta1/jobs").status_code == 400
+    assert httpx.get(f"{server.address}/apis/v2beta1/jobs").status_code == 404

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from pipelines.cli.main import app
 from pipelines.cli.span_choice import span_to_run
 from pipelines.config import REPOSITORY, RunConfig
-from pipelines.kfp import alert
 from tests.conftest import write_idx
 from tests.twintrain.trend.records import record
 from tests.twintrain.trend.test_webhook import Hook
@@ -73,28 +72,6 @@ def test_what_is_missing_is_said(
     monkeypatch.delenv("TWINTRAIN_WEBHOOK", raising=False)
     RecordStore(records).put(record(3, loop=0.8))
     assert "needs the webhook's address in TWINTRAIN_WEBHOOK" in run(records, "--alert")[1]
-
-
-def test_a_run_that_failed_on_kubeflow_alerts_too(
-    records: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    failed = {
-        "state": "FAILED",
-        "pipelineJobResourceName": "twintrain-x7",
-        "error": {"message": "Trainer-fit: OOM"},
-    }
-    with Hook() as hook:
-        threading.Thread(target=hook.serve_forever, daemon=True).start()
-        monkeypatch.setenv("TWINTRAIN_WEBHOOK", hook.address)
-        assert alert.main(["--status", json.dumps(failed), "--records", records]) == 0
-        assert alert.main(["--status", '{"state": "SUCCEEDED"}', "--records", records]) == 0
-        hook.shutdown()
-    assert hook.taken == [
-        {"text": "Twintrain: the run twintrain-x7 ended as FAILED. Trainer-fit: OOM"}
-    ]
-    monkeypatch.delenv("TWINTRAIN_WEBHOOK")
-    assert alert.main(["--status", json.dumps(failed), "--records", records]) == 2
-    assert "Nobody is told" in capsys.readouterr().err
 
 
 def test_latest_does_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

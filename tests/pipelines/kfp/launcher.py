@@ -5,7 +5,13 @@ From kubeflow/pipelines 2.17, backend/src/v2: driver/driver.go (`provisionOutput
 added logs output, the place of the output file), metadata/client.go (an input's instance schema
 arrives empty), component/launcher_v2.go (inputs are downloaded to, and outputs uploaded from, the
 local path of their URI; metadata is merged), cacheutils/cache.go (what a step is looked up by: ids
-of its input artifacts, parameters, command, image; a hit gives the artifacts of then)."""
+of its input artifacts, parameters, command, image; a hit gives the artifacts of then), and
+driver/resolve.go (the final state that a step after all others is handed).
+
+`native` replays the same without ML Metadata, from pull request 13986 at 6585b5143d
+(driver/resolver/parameters.go, driver/container.go, component/launcher_v2.go): an input has its
+output's key as name and its id beside it, its type is a schema title, the final state is KFP's own,
+and the values of system.Metrics must be numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +25,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorOutput
 
 from components import staging
-from pipelines.kfp import entrypoint
+from pipelines.kfp import alert, entrypoint
 
 RUN_ID = "3f2a"
 CACHED = -1
@@ -34,12 +40,23 @@ class Launcher:
         folder: `bucket` below it holds what was uploaded; staged files must be below `folder` too
             (`staging.FOLDERS`).
         parameters: this run's values of the pipeline's parameters.
+        native: as a server without ML Metadata.
     """
 
     def __init__(
-        self, spec: dict[str, Any], root: str, folder: Path, parameters: dict[str, Any]
+        self,
+        spec: dict[str, Any],
+        root: str,
+        folder: Path,
+        parameters: dict[str, Any],
+        native: bool = False,
     ) -> None:
-        self.dag, self.spec, self.root = spec["root"]["dag"]["tasks"], spec, root
+        self.native = native
+        tasks = spec["root"]["dag"]["tasks"]
+        self.exit = {name: task for name, task in tasks.items() if "triggerPolicy" in task}
+        if self.exit:
+            tasks = spec["components"]["comp-pipeline"]["dag"]["tasks"]
+        self.dag, self.spec, self.root = tasks, spec, root
         self.bucket, self.folder = folder / "bucket", folder
         declared = spec["root"]["inputDefinitions"]["parameters"]
         self.parameters = {name: one["defaultValue"] for name, one in declared.items()} | parameters
@@ -87,7 +104,7 @@ class Launcher:
     def _key(self, given: dict[str, Any], container: dict[str, Any]) -> str:
         inputs = given["inputs"]
         ids = {
-            key: [one["name"] for one in lists["artifacts"]]
+            key: [one.get("artifactId") or one["name"] for one in lists["artifacts"]]
             for key, lists in inputs["artifacts"].items()
         }
         outputs = sorted(given["outputs"]["artifacts"])
@@ -109,7 +126,10 @@ class Launcher:
             wanted = source["taskOutputArtifact"]
             artifact = self.outputs[wanted["producerTask"], wanted["outputArtifactKey"]]
             shutil.copytree(self._object(artifact["uri"]), staging.staged(artifact["uri"]))
-            inputs[key] = {"artifacts": [artifact | {"type": {"instanceSchema": ""}}]}
+            kind = {"instanceSchema": ""}
+            if self.native:
+                kind = {"schemaTitle": artifact["type"]["instanceSchema"]}
+            inputs[key] = {"artifacts": [artifact | {"type": kind}]}
         home = f"{self.root}/{name}/{self.run_id}"
         outputs = {
             key: {
@@ -177,14 +197,45 @@ class Launcher:
             (artifact,) = artifacts["artifacts"]
             (told,) = left["artifacts"][key]["artifacts"]
             assert told["uri"] == artifact["uri"]
-            local = Path(staging.staged(artifact["uri"]))
-            assert local.is_dir(), f"{name} left nothing for {key}"
-            shutil.copytree(local, self._object(artifact["uri"]))
+            metadata = artifact["metadata"] | told.get("metadata", {})
+            self._upload_one(artifact, metadata, f"{name} left nothing for {key}")
             # converter.go: what reads the artifact finds its id under `name`.
-            self.outputs[name, key] = artifact | {
-                "name": str(next(self._ids)),
-                "metadata": artifact["metadata"] | told.get("metadata", {}),
-            }
+            number = str(next(self._ids))
+            own = {"name": key, "artifactId": number} if self.native else {"name": number}
+            self.outputs[name, key] = artifact | own | {"metadata": metadata}
+
+    def _upload_one(self, artifact: dict[str, Any], metadata: dict[str, Any], nothing: str) -> None:
+        """KFP's own kinds of artifacts are files, or nothing but metadata; TFX's are folders."""
+        local = Path(staging.staged(artifact["uri"]))
+        title = artifact["type"].get("schemaTitle", "")
+        if title in ("system.Metrics", "system.ClassificationMetrics"):
+            numbers = all(isinstance(value, float) for value in metadata.values())
+            assert numbers or title != "system.Metrics", metadata
+            return
+        assert local.is_file() if title == "system.HTML" else local.is_dir(), nothing
+        target = self._object(artifact["uri"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(local, target) if local.is_file() else shutil.copytree(local, target)
+
+    def run_exit(self, name: str, went_well: bool) -> int:
+        """The task after all others: its exit status."""
+        component = self.spec["components"][self.exit[name]["componentRef"]["name"]]
+        container = self.spec["deploymentSpec"]["executors"][component["executorLabel"]][
+            "container"
+        ]
+        good, bad = ("SUCCEEDED", "FAILED") if self.native else ("COMPLETE", "FAILED")
+        (dag,) = self.exit[name]["dependentTasks"]
+        parameters = self.exit[name]["inputs"]["parameters"]
+        assert {one["taskFinalStatus"]["producerTask"] for one in parameters.values()} == {dag}
+        status = {
+            "state": good if went_well else bad,
+            "error": {"message": "OOM"} if self.native and not went_well else {},
+            "pipelineTaskName": dag,
+            "pipelineJobResourceName": f"twintrain-{self.run_id}",
+        }
+        values = {f"{{{{$.inputs.parameters['{key}']}}}}": json.dumps(status) for key in parameters}
+        assert container["command"] == ["python", "-m", "pipelines.kfp.alert"]
+        return alert.main([values.get(part, part) for part in container["args"]])
 
     def _object(self, uri: str) -> Path:
         return self.bucket / uri.split("://")[1]

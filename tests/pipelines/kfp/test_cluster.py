@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from pipelines.config import REPOSITORY
-from pipelines.kfp.cluster import Cluster, cores, gigabytes, load_cluster
+from pipelines.kfp.cluster import EXIT, Cluster, cores, gigabytes, load_cluster
 from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError
 
+HOOK = {"secret": "hook", "env": {"TWINTRAIN_WEBHOOK": "url"}}
 LEAST: dict[str, Any] = {"image": "twintrain:1", "pipeline_root": "s3://bucket/root"}
 
 
@@ -59,6 +60,63 @@ def test_levels_lie_over_each_other() -> None:
             {"nodes": {"Transform": {"beam": ["--runner=FlinkRunner"]}}},
             "beam: workers outside a step's pod find its",
         ),
+        (
+            {"defaults": {"retry": {"factor": 1.5}}},
+            "defaults.retry.factor: Input should be a valid",
+        ),
+        (
+            {"nodes": {"Transform": {"retry": {"count": 20}}}},
+            "nodes.Transform.retry: the 20 waits alone take 8738 hours, and max_duration_hours is",
+        ),
+        ({"training": {"cpu": 0}}, "training.cpu: must be more than 0 (given: '0')"),
+        ({"defaults": {"memory": "-1Gi"}}, "defaults.memory: is no Kubernetes quantity"),
+        ({"defaults": {"memory": "8K"}}, "defaults.memory: is no Kubernetes quantity"),
+        ({"defaults": {"cpu": "1_000"}}, "defaults.cpu: is no Kubernetes quantity"),
+        ({"training": {"gpu": {"type": "gpu"}}}, "training.gpu.type: is no Kubernetes resource"),
+        (
+            {"training": {"node_selector": {"a/b/c": "d"}}},
+            "training.node_selector.a/b/c.[key]: is no key of a label",
+        ),
+        (
+            {"training": {"node_selector": {"pool": "with gpu"}}},
+            "training.node_selector.pool: is no value of a label",
+        ),
+        (
+            {"defaults": {"tolerations": [{"key": "a", "value": "b"}]}},
+            "defaults.tolerations.0: value must be left out where operator is Exists",
+        ),
+        (
+            {"volumes": [{"claim": "x", "mount": "/y"}, {"claim": "x", "mount": "/z"}]},
+            "volumes: claim x stands there twice",
+        ),
+        (
+            {"volumes": [{"claim": "x", "mount": "/y"}, {"claim": "z", "mount": "/y/"}]},
+            "volumes: mount /y stands there twice",
+        ),
+        ({"volumes": [{"claim": "x.y", "mount": "/y"}]}, "volumes.0.claim: KFP names the pod's"),
+        ({"volumes": [{"claim": "x" * 64, "mount": "/y"}]}, "volumes.0.claim: KFP names the pod's"),
+        *(
+            (
+                {"volumes": [{"claim": claim, "mount": "/y"}]},
+                "volumes.0.claim: is the name of a volume that a step's pod has already",
+            )
+            for claim in ("shared-memory", "gcs-scratch", "kfp-launcher", "kfp-workspace")
+        ),
+        ({"volumes": [{"claim": "x", "mount": "/gcs"}]}, "volumes.0.mount: is where a step's pod"),
+        ({"volumes": [{"claim": "x", "mount": "/a:b"}]}, "volumes.0.mount: must be without :"),
+        (
+            {"secrets": [{"secret": "s", "env": {"1ST": "key"}}]},
+            "secrets.0.env.1ST.[key]: is no name of an environment variable",
+        ),
+        ({"secrets": [{"secret": "s", "env": {"A": "a b"}}]}, "secrets.0.env.A: is no key of a"),
+        ({"secrets": [HOOK, HOOK]}, "secrets: TWINTRAIN_WEBHOOK is given twice"),
+        ({"secrets": [{"secret": "S", "env": {"A": "a"}}]}, "secrets.0.secret: is no name of a"),
+        ({"service_account": "a..b"}, "service_account: is no name of a Kubernetes object"),
+        ({"image_pull_policy": "always"}, "image_pull_policy: Input should be 'Always'"),
+        (
+            {"alert_on_exit": True, "records": "/records"},
+            "alert_on_exit: no entry of `secrets` gives TWINTRAIN_WEBHOOK, so nobody would be told",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
@@ -75,6 +133,27 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("image: [")
     with pytest.raises(TwintrainError, match="is not YAML"):
         load_cluster(tmp_path / "bad.yaml")
+
+
+def test_the_alert_step_has_the_defaults() -> None:
+    levels = {"defaults": {"cpu": 1, "node_selector": {"pool": "cpu"}}, "training": {"cpu": 4}}
+    cluster = Cluster.model_validate(LEAST | levels)
+    assert (cluster.step(EXIT).cpu, cluster.step(EXIT).node_selector) == ("1", {"pool": "cpu"})
+
+
+def test_what_kubernetes_takes_is_taken() -> None:
+    step = {
+        "cpu": ".5",
+        "memory": "1e9",
+        "node_selector": {"cloud.google.com/gke-accelerator": "nvidia-l4", "spare": ""},
+        "tolerations": [{"operator": "Exists"}, {"key": "k", "operator": "Equal", "value": "v"}],
+        "retry": {"count": 3, "factor": 2.0, "max_duration_hours": 1},
+    }
+    volumes = [{"claim": "a-1", "mount": "/a"}, {"claim": "b" * 63, "mount": "/a/b"}]
+    secrets = [{"secret": "team.hook", "env": {"A.B-C": "tls.crt"}}]
+    given = LEAST | {"defaults": step, "volumes": volumes, "secrets": secrets}
+    asked = Cluster.model_validate(given).step("Transform")
+    assert (cores(asked.cpu), gigabytes(asked.memory), asked.retry.factor) == (0.5, 1, 2)
 
 
 def test_quantities() -> None:

@@ -80,6 +80,9 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
         tmp_path / "bucket" / launcher.outputs["Report", "report"]["uri"].removeprefix("minio://")
     )
     comparison = json.loads((report / "comparison.json").read_text())
+    page = launcher.outputs["Report", "page"]["uri"].removeprefix("minio://")
+    assert (tmp_path / "bucket" / page).read_bytes() == (report / "report.html").read_bytes()
+    assert launcher.outputs["Report", "figures"]["metadata"]["gap_points"] == 0
     assert comparison["verdict"] == "identical"
     assert comparison["recipe"]["training"]["batch_size"] == 50
     (record,) = (tmp_path / "records").iterdir()
@@ -183,15 +186,64 @@ def without_seconds(trial: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in trial.items() if name != "seconds"}
 
 
-def test_s3_an_older_span_and_its_statistics(tmp_path: Path) -> None:
+def test_s3_an_older_span_and_its_statistics_without_ml_metadata(tmp_path: Path) -> None:
+    """All other tests replay a server with ML Metadata."""
     spec = compiled(tmp_path, "s3://bucket/twintrain", SMALL)
-    launcher = Launcher(spec, "s3://bucket/twintrain", tmp_path, {"span": 1})
+    launcher = Launcher(spec, "s3://bucket/twintrain", tmp_path, {"span": 1}, native=True)
     steps = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
     assert [launcher.run(name) for name in steps] == [0, 0, 0, 0]
     assert launcher.outputs["IdxExampleGen", "examples"]["metadata"]["custom:span"] == 1
     assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith(
         "s3://bucket/twintrain/StatisticsGen/"
     )
+    launcher.run_id = "77c1"
+    again = [launcher.run(name) for name in steps]
+    assert again == [0, CACHED, CACHED, CACHED]
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["ml-metadata", "native"])
+def test_two_inputs_of_one_name_stay_two_artifacts(native: bool) -> None:
+    """TFX makes ids of names. Without ML Metadata both twins' models are called `model`."""
+    told = [{"name": "7"}, {"name": "8"}]
+    if native:
+        told = [{"name": "model", "artifactId": one["name"]} for one in told]
+    kind = {"artifactType": {"instanceSchema": "title: tfx.Model"}}
+    component = {
+        "inputDefinitions": {"artifacts": {"model": kind, "baseline_model": kind}},
+        "outputDefinitions": {"artifacts": {}},
+    }
+    given: dict[str, Any] = {
+        "inputs": {
+            "artifacts": {
+                name: {"artifacts": [one | {"uri": f"minio://b/{name}"}]}
+                for name, one in zip(("model", "baseline_model"), told, strict=True)
+            }
+        },
+        "outputs": {},
+    }
+    entrypoint._adopt(given, component, {})
+    names = [lists["artifacts"][0]["name"] for lists in given["inputs"]["artifacts"].values()]
+    assert names == ["7", "8"]
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["ml-metadata", "native"])
+def test_the_step_after_all_others_alerts_on_failures_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    native: bool,
+) -> None:
+    monkeypatch.delenv("TWINTRAIN_WEBHOOK", raising=False)
+    hook = [{"secret": "hook", "env": {"TWINTRAIN_WEBHOOK": "url"}}]
+    spec = compiled(tmp_path, "minio://bucket", SMALL, alert_on_exit=True, secrets=hook)
+    launcher = Launcher(spec, "minio://bucket", tmp_path, {}, native)
+    assert launcher.run_exit("alert", went_well=True) == 0
+    assert "Nothing to be alarmed at." in capsys.readouterr().out
+    assert launcher.run_exit("alert", went_well=False) == 2
+    told = capsys.readouterr()
+    assert "the run twintrain-3f2a ended as FAILED." in told.out
+    assert ("OOM" in told.out) == native
+    assert "Nobody is told" in told.err
 
 
 @pytest.mark.parametrize(

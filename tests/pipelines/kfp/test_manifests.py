@@ -45,6 +45,25 @@ def test_they_make_what_cluster_yaml_names() -> None:
     assert {("PersistentVolumeClaim", volume.claim) for volume in cluster.volumes} <= made
 
 
+def test_the_job_hands_the_volume_to_the_images_user() -> None:
+    (job,) = documents(FOLDER / "volume-owner.yaml")
+    pod = job["spec"]["template"]["spec"]
+    (claim,) = (one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"])
+    assert claim in {
+        one["metadata"]["name"]
+        for one in documents(FOLDER / "twintrain.yaml")
+        if one["kind"] == "PersistentVolumeClaim"
+    }
+    (user,) = (
+        line.split()[1]
+        for line in (REPOSITORY / "kubeflow" / "Dockerfile").read_text().splitlines()
+        if line.startswith("USER ")
+    )
+    (container,) = pod["containers"]
+    (mount,) = container["volumeMounts"]
+    assert container["command"] == ["chown", user, mount["mountPath"]]
+
+
 def test_the_image_gets_the_bundled_data_and_no_other(tmp_path: Path) -> None:
     rules = [
         line

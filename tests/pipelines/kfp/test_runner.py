@@ -15,6 +15,7 @@ from pipelines.kfp.cluster import Cluster
 from pipelines.kfp.input_state import STATE
 from pipelines.kfp.runner import PARAMETERS, Compiled, compile_pipeline, on_cluster
 from pipelines.nodes import BY_ID, NODES, TRAINING_NODES
+from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
 
 CLUSTER: dict[str, Any] = {
@@ -53,7 +54,10 @@ CLUSTER: dict[str, Any] = {
 
 
 def compiled(**changes: Any) -> Compiled:
-    cluster = Cluster.model_validate(CLUSTER | changes)
+    return compile_cluster(Cluster.model_validate(CLUSTER | changes))
+
+
+def compile_cluster(cluster: Cluster) -> Compiled:
     recipe = load_recipe("bare", ["attribution.enabled=true"])
     nowhere = Path("/nowhere")
     config = RunConfig(recipe=recipe, data=nowhere, schema_file=nowhere, root=nowhere)
@@ -226,6 +230,42 @@ def test_the_alert_comes_after_all_whether_it_went_well_or_not(whole: Compiled) 
         "taskFinalStatus": {"producerTask": "pipeline"}
     }
     assert placed(whole, "alert")["secretAsEnv"][0]["secretName"] == "hook"
+
+
+def test_the_alert_finds_a_place_on_a_tainted_cluster_with_quotas(whole: Compiled) -> None:
+    assert placed(whole, "alert")["nodeSelector"] == {"labels": {"pool": "cpu"}}
+    assert [taint["key"] for taint in placed(whole, "alert")["tolerations"]] == ["batch"]
+    resources = container(whole, "alert")["resources"]
+    assert resources == container(whole, "StatisticsGen")["resources"]
+    assert (resources["resourceCpuLimit"], resources["resourceMemoryRequest"]) == ("2", "4Gi")
+
+
+def test_retries_have_weeks_and_whole_factors(whole: Compiled) -> None:
+    """Argo counts the maximum from the first attempt's start, and kills what runs longer."""
+    tasks = whole.spec["components"]["comp-pipeline"]["dag"]["tasks"]
+    assert tasks["Trainer-fit"]["retryPolicy"] == {
+        "maxRetryCount": 2,
+        "backoffDuration": "5s",
+        "backoffFactor": 2,
+        "backoffMaxDuration": "2419200s",
+    }
+    short = compiled(defaults={"retry": {"count": 1, "max_duration_hours": 5}})
+    tasks = short.spec["components"]["comp-pipeline"]["dag"]["tasks"]
+    assert {task["retryPolicy"]["backoffMaxDuration"] for task in tasks.values()} == {"18000s"}
+
+
+def test_the_image_can_be_pulled_anew_or_pinned(whole: Compiled) -> None:
+    assert "imagePullPolicy" not in placed(whole, "Trainer-fit")
+    always = compiled(image_pull_policy="Always")
+    digest = f"sha256:{'1f' * 32}"
+    pinned = compile_cluster(Cluster.model_validate(CLUSTER).pinned(digest))
+    for node in (*BY_ID, STATE, "alert"):
+        assert placed(always, node)["imagePullPolicy"] == "Always"
+        assert container(pinned, node)["image"] == f"registry/twintrain:1@{digest}"
+    again = Cluster.model_validate(CLUSTER).pinned(f"sha256:{'00' * 32}").pinned(digest)
+    assert again.image == f"registry/twintrain:1@{digest}"
+    with pytest.raises(TwintrainError, match="'sha256:12' is no digest of an image"):
+        again.pinned("sha256:12")
 
 
 def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> None:

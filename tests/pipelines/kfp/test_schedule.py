@@ -34,11 +34,29 @@ def test_the_next_runs_are_in_its_own_zone() -> None:
     ]
 
 
+def test_a_stepped_star_narrows_the_days() -> None:
+    """Day-of-month and weekday, where croniter and crontab say or."""
+    found = Schedule(**PLAN | {"cron": "0 3 */2 * 1"}).next_runs(
+        3, datetime.datetime(2026, 11, 1, tzinfo=ZoneInfo("Europe/Berlin"))
+    )
+    assert [time.strftime("%a %d %b") for time in found] == [
+        "Mon 09 Nov",
+        "Mon 23 Nov",
+        "Mon 07 Dec",
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"cron": "0 3 * *"}, "has 4 fields"),
-        ({"cron": "0 25 * * *"}, "is no cron expression"),
+        ({"cron": "0 25 * * *"}, "cron: hour '25': KFP takes 0 to 23"),
+        ({"cron": "0 3 * * 7"}, "cron: day of week '7': KFP takes 0 to 6"),
+        ({"cron": "0 22-2 * * *"}, "cron: hour '22-2': a range must not end before it begins"),
+        ({"cron": "0 3 * * fri-mon"}, "cron: day of week 'fri-mon': a range must not"),
+        ({"cron": "0 3 L * *"}, "cron: day of month 'L': 'L' is no number or name that KFP knows"),
+        ({"cron": "0 3 * * ,"}, "cron: day of week ',' names no value"),
+        ({"cron": "0 3 30 2 *"}, "cron: '0 3 30 2 *' fires on no day of the next five years"),
         ({"timezone": "Mars/Olympus"}, "is no time zone"),
         (
             {"parameters": {"spam": 1}},
