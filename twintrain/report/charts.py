@@ -65,7 +65,7 @@ def _curves(axes: Axes, comparison: Comparison, name: str) -> None:
     # The loop is dashed and on top: where the twins are equal both stay visible.
     for twin, colour, style, width in (("fit", FIT, "-", 3.0), ("loop", LOOP, (0, (4, 4)), 1.6)):
         for index, history in enumerate(comparison.twins[twin].history):  # type: ignore[index]
-            values = [float("nan") if value is None else value for value in history[name]]
+            values = [float("nan") if value is None else value for value in history.get(name, [])]
             axes.plot(
                 range(1, len(values) + 1),
                 values,
