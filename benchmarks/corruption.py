@@ -123,7 +123,7 @@ def odd_text(text: str, random: Random) -> bytes:
 
 
 def odd_tree(tree: Any, random: Random) -> Any:
-    """JSON's values with one to three of them replaced, scaled, taken out, doubled or nested deeply."""
+    """JSON values with one to three of them replaced, scaled, taken out, doubled or nested."""
     tree = copy.deepcopy(tree)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         places = list(_places(tree))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from typing import Any
 from pipelines.config import REPOSITORY, RunConfig
 from pipelines.local.view import View
 from twintrain.errors import TwintrainError
+from twintrain.processes.locked import locked
 from twintrain.processes.progress import VARIABLE
 
 _POLL = 0.2
@@ -46,25 +46,19 @@ def own_root(root: Path) -> Iterator[int]:
     Raises:
         TwintrainError: it cannot be written, or another run is using it.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise TwintrainError(
-            f"The root {root} cannot be written: {error.strerror or error}.",
-            "Choose another with --root.",
-        ) from error
-    try:
+    busy = TwintrainError(
+        f"Another run is using {root}.",
+        "Wait for it to end, or give this one a root of its own with --root.",
+    )
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock = stack.enter_context(locked(root / ".lock", busy, keep=True))
+        except OSError as error:
             raise TwintrainError(
-                f"Another run is using {root}.",
-                "Wait for it to end, or give this one a root of its own with --root.",
-            ) from None
+                f"The root {root} cannot be written: {error.strerror or error}.",
+                "Choose another with --root.",
+            ) from error
         yield lock
-    finally:
-        os.close(lock)
 
 
 def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], None]) -> Outcome:
