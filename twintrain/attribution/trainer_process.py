@@ -212,6 +212,7 @@ def _estimate(recipe: Recipe, train: ExampleStore, test: ExampleStore, seed: int
 def train(training: Training, cache: Cache) -> None:
     """Do one training and keep it; what an interruption left is taken up."""
     from twintrain.processes.progress import report_progress
+    from twintrain.training import resume
     from twintrain.training.seeds import Splits, epoch_text, train_seed
     from twintrain.training.twin import TwinJob
 
@@ -229,7 +230,7 @@ def train(training: Training, cache: Cache) -> None:
     )
     with cache.filling(training) as place:
         train_seed(training.twin, job, splits, place)
-    state.unlink(missing_ok=True)
+    resume.forget(state)
 
 
 def outcome(training: Training, cache: Cache) -> Outcome:
