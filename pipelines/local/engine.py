@@ -1,8 +1,9 @@
-"""The process a local run happens in: `python -m pipelines.local.engine REQUEST.json`.
+"""The process a local run happens in: `python -m pipelines.local.engine REQUEST.json DESCRIPTOR`.
 
 The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file,
-the terminal stays readable, and Ctrl-C ends everything. TFX is imported inside `main`: each
-training has a process of its own, which imports this module again, and must not pay for TFX.
+the terminal stays readable, and Ctrl-C ends everything; the descriptor is that of a `lifeline`. TFX
+is imported inside `main`: each training has a process of its own, which imports this module again,
+and must not pay for TFX.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from pipelines.nodes import isolated_processes
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import expect_isolated, hide_gpus
+from twintrain.processes.lifeline import hold_on_to
 from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
@@ -82,4 +84,5 @@ def foreseen(error: BaseException | None) -> TwintrainError | None:
 
 
 if __name__ == "__main__":
+    hold_on_to(int(sys.argv[2]))
     sys.exit(main(Path(sys.argv[1])))

@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.config import REPOSITORY, RunConfig
 from pipelines.local.view import View
 from twintrain.errors import TwintrainError
+from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
+from twintrain.processes.lifeline import lifeline
 from twintrain.processes.locked import locked
 from twintrain.processes.progress import VARIABLE
+from twintrain.processes.scratch import scratch
 
 _POLL = 0.2
 _GRACE = 5.0
+_FORESEEN = 2  # the engine's exit status for a problem with a remedy
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,17 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
     events.touch()
     announce(log)
     # What TensorFlow, TFX and Beam leave in the temporary directory goes with the run.
-    scratch = TemporaryDirectory(prefix="twintrain-run-", ignore_cleanup_errors=True)
-    with log.open("wb") as output, scratch as temporary:
+    before = OutOfMemoryCount.now()
+    with log.open("wb") as output, scratch("run") as temporary, lifeline() as tie:
         child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local.engine", str(request)],
+            [sys.executable, "-m", "pipelines.local.engine", str(request), str(tie)],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=config.root,
-            env=_environment(events, temporary),
+            env=_environment(events, str(temporary)),
             start_new_session=True,
-            pass_fds=(lock,),
+            pass_fds=(lock, tie),
         )
         with _ended_like_ctrl_c():
             try:
@@ -100,6 +103,10 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
                     failure = _follow(child, events, view)
             finally:
                 _end(child)
+    if not failure and child.returncode < 0:
+        problem, remedy = how_it_ended("The run's process", child.returncode, before, LESS_MEMORY)
+        kept = "Finished steps and epochs are kept; the same command goes on from there."
+        return Outcome(_FORESEEN, problem, f"{remedy} {kept}", log)
     return Outcome(child.returncode, failure.get("problem", ""), failure.get("remedy", ""), log)
 
 

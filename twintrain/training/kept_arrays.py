@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +37,10 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: it cannot be brought to the disk; what was there stands.
     """
+    content: dict[str, Any] = {_DIGEST: np.array(digest_of(arrays)), **arrays}
     with replacing(path) as partial:
         with partial.open("wb") as file:
-            np.savez(file, **{_DIGEST: np.array(digest_of(arrays))}, **arrays)
+            np.savez(file, **content)
         _keep(path)
 
 
