@@ -8,6 +8,8 @@ without a traceback; anything else is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import reprlib
 import typing
 from collections.abc import Iterable
@@ -20,6 +22,19 @@ from pydantic import BaseModel, ValidationError
 MOST_CHARACTERS = 4_000
 _TAIL = 40  # of them, for saying how many there were
 _MOST_KEYS = 10  # that are explained
+
+_SPACE = "Free some space there, or choose another place."
+_RIGHTS = "Check its mode and owner, or choose another place."
+# Refusals of the system that no code can foresee, and what to do about each.
+_REFUSALS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: _SPACE,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "It is on a file system that is read only: choose another place.",
+    errno.EIO: "The disk reports a fault: look at it before anything else.",
+}
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
@@ -50,6 +65,25 @@ def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
         return text
     kept = max(1, most - _TAIL)
     return f"{text[:kept]}… ({len(text) - kept:,} characters more)"
+
+
+def refused_by_system(error: BaseException) -> TwintrainError | None:
+    """What to say where the system refused to write or read: no space, no right, a disk that fails.
+
+    Args:
+        error: any exception; what TensorFlow and ML Metadata make of such an error counts too.
+
+    Returns:
+        None where it is nothing of that kind.
+    """
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        where = f"{error.filename} cannot be used" if error.filename else "A file cannot be written"
+        return TwintrainError(f"{where}: {os.strerror(error.errno)}.", _REFUSALS[error.errno])
+    text = str(error)
+    full = os.strerror(errno.ENOSPC)
+    if full in text or "database or disk is full" in text:
+        return TwintrainError(f"A file cannot be written: {full}.", _REFUSALS[errno.ENOSPC])
+    return None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

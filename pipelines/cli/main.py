@@ -30,7 +30,7 @@ from pipelines.cli.options import (
     SetOption,
     chosen,
 )
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, refused_by_system
 from twintrain.version import __version__
 
 if TYPE_CHECKING:
@@ -195,7 +195,10 @@ def main() -> None:
     """Do what the command line asks; a foreseen problem becomes two lines and an exit code."""
     try:
         app()
-    except TwintrainError as error:
+    except (TwintrainError, OSError) as raised:
+        error = raised if isinstance(raised, TwintrainError) else refused_by_system(raised)
+        if error is None:
+            raise
         console = Console(stderr=True, highlight=False)
         console.print("[bold red]Error:[/]", end=" ")
         console.print(error.problem, markup=False, soft_wrap=True)

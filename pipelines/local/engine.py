@@ -12,10 +12,11 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines.nodes import isolated_processes
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, refused_by_system
 from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.lifeline import hold_on_to
 from twintrain.processes.progress import report_progress
@@ -52,16 +53,22 @@ def main(request: Path) -> int:
         (report,) = runner.outputs["Report"]["report"]
         publish(Path(report), config.report)
     except Exception as error:
-        traceback.print_exc()
         known = foreseen(error)
-        if known is None:
-            report_progress(
-                "failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False
-            )
-            return 1
-        report_progress("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
-        return 2
+        # On a disk that is full not even this can be written; the status says what kind it is.
+        with suppress(OSError):
+            traceback.print_exc()
+            _report(error, known)
+        return 1 if known is None else 2
     return 0
+
+
+def _report(error: Exception, known: TwintrainError | None) -> None:
+    """Tell the command what went wrong."""
+    if known is None:
+        problem = f"{type(error).__name__}: {error}"
+        report_progress("failed", problem=problem, remedy="", foreseen=False)
+    else:
+        report_progress("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
 
 
 def publish(report: Path, target: Path) -> None:
@@ -75,10 +82,15 @@ def publish(report: Path, target: Path) -> None:
 
 
 def foreseen(error: BaseException | None) -> TwintrainError | None:
-    """The `TwintrainError` behind an exception: Beam and TFX wrap what a worker raised."""
+    """The `TwintrainError` or refusal of the system behind an exception: Beam and TFX wrap what a
+    worker raised.
+    """
     while error is not None:
         if isinstance(error, TwintrainError):
             return error
+        refused = refused_by_system(error)
+        if refused is not None:
+            return refused
         error = error.__cause__ or error.__context__
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.local.places import check_name, look_at_places
 from pipelines.local.view import View
 from twintrain.errors import TwintrainError
 from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
@@ -47,12 +49,14 @@ def own_root(root: Path) -> Iterator[int]:
         taken for as long as anything is at work on it, even if this process is killed.
 
     Raises:
-        TwintrainError: it cannot be written, or another run is using it.
+        TwintrainError: it cannot be written or has a name that cannot be used, or another run is
+            using it.
     """
     busy = TwintrainError(
         f"Another run is using {root}.",
         "Wait for it to end, or give this one a root of its own with --root.",
     )
+    check_name(root)
     with ExitStack() as stack:
         try:
             lock = stack.enter_context(locked(root / ".lock", busy, keep=True))
@@ -74,9 +78,12 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
         announce: told the path of the log before anything is written to it.
 
     Ctrl-C ends the child and everything it started, and is raised again.
+
+    Raises:
+        TwintrainError: a place that the run needs is damaged or cannot be written.
     """
+    look_at_places(config)
     logs = config.root / "logs"
-    logs.mkdir(exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
     request, events, log = (
         logs / f"{stem}.{kind}" for kind in ("request.json", "events.jsonl", "log")
@@ -103,6 +110,15 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
                     failure = _follow(child, events, view)
             finally:
                 _end(child)
+    if not failure and child.returncode == _FORESEEN:
+        free = shutil.disk_usage(config.root).free
+        problem = (
+            f"The run on {config.root} could not go on, nor say why ({free / 1e6:,.0f} MB are free "
+            "there)."
+        )
+        return Outcome(
+            _FORESEEN, problem, "Free some space if that is little; the log may say more.", log
+        )
     if not failure and child.returncode < 0:
         problem, remedy = how_it_ended("The run's process", child.returncode, before, LESS_MEMORY)
         kept = "Finished steps and epochs are kept; the same command goes on from there."

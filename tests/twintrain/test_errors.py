@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from twintrain.errors import MOST_CHARACTERS, TwintrainError, did_you_mean, explained
+from twintrain.errors import (
+    MOST_CHARACTERS,
+    TwintrainError,
+    did_you_mean,
+    explained,
+    refused_by_system,
+)
 
 
 class Numbers(BaseModel, extra="forbid"):
@@ -33,3 +41,19 @@ def test_what_is_explained_is_short_whatever_was_given() -> None:
 
 def test_a_long_word_is_like_none() -> None:
     assert len(did_you_mean("q" * 100_000, ["alpha", "beta"])) < 100
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+def test_a_refusal_of_the_system_is_a_sentence(number: int) -> None:
+    found = refused_by_system(OSError(number, os.strerror(number), "/runs/a"))
+    assert found is not None
+    assert found.problem == f"/runs/a cannot be used: {os.strerror(number)}."
+    assert found.remedy
+
+
+def test_a_full_disk_is_known_by_what_others_make_of_it() -> None:
+    found = refused_by_system(RuntimeError("/a/b; No space left on device [Op:SaveV2]"))
+    assert found is not None
+    assert "No space left on device" in found.problem
+    assert refused_by_system(OSError(errno.EPIPE, "Broken pipe")) is None
+    assert refused_by_system(ValueError("no space")) is None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import is_running, this_machine
 
 
@@ -24,6 +25,21 @@ def prefix_of(kind: str) -> str:
     return f"twintrain-{kind}-{this_machine()}-{os.getpid()}-"
 
 
+def temporary_directory() -> Path:
+    """Where temporary files of this process go.
+
+    Raises:
+        TwintrainError: no directory that may be used for them can be written.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise TwintrainError(
+            "No temporary directory can be written: TMPDIR, /tmp and /var/tmp were tried.",
+            "Name one in the variable TMPDIR.",
+        ) from error
+
+
 @contextmanager
 def scratch(kind: str) -> Iterator[Path]:
     """A folder for as long as the block takes; what dead processes of this user have left is taken
@@ -33,7 +49,8 @@ def scratch(kind: str) -> Iterator[Path]:
         kind: what it is for, a word.
 
     Raises:
-        OSError: it cannot be made.
+        TwintrainError: there is no temporary directory.
+        OSError: the folder cannot be made.
     """
     remove_abandoned()
     folder = tempfile.TemporaryDirectory(prefix=prefix_of(kind), ignore_cleanup_errors=True)
@@ -49,7 +66,7 @@ def remove_abandoned() -> list[Path]:
     """
     name = re.compile(rf"twintrain-[a-z]+-{this_machine()}-(\d+)-\w+")
     removed = []
-    for left in Path(tempfile.gettempdir()).glob("twintrain-*"):
+    for left in temporary_directory().glob("twintrain-*"):
         match = name.fullmatch(left.name)
         if match is None or is_running(int(match[1])):
             continue

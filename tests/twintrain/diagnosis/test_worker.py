@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,17 @@ def test_a_process_that_is_ended_from_outside_is_no_fault_of_the_code(tmp_path: 
     assert "loading training.py: " in caught.value.problem
 
 
-def test_one_that_is_killed_is_told_to_be(tmp_path: Path) -> None:
+def test_one_that_is_killed_is_told_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = worker._start
+
+    def killed(*arguments: Any) -> subprocess.Popen[str]:
+        child = start(*arguments)
+        child.kill()
+        return child
+
+    monkeypatch.setattr(worker, "_start", killed)
     with pytest.raises(TwintrainError, match="of the diagnosis was killed by SIGKILL; ") as caught:
-        run(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n" + GOOD)
+        run(tmp_path, GOOD)
     assert "starting TensorFlow: " in caught.value.problem
     assert "come back" not in caught.value.problem
 
