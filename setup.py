@@ -90,5 +90,5 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["twintrain=pipelines.cli.main:main"]},
+    entry_points={"console_scripts": ["twintrain=pipelines.cli.__main__:main"]},
 )

@@ -8,7 +8,12 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
+from twintrain.parsing.text_files import read_text_file
+
+# More than any classifier has; each takes a row of the last layer and of every table.
+MOST_LABELS = 100_000
+_MOST_BYTES = 1 << 24
 
 
 def load_rules(path: Path, columns: Collection[str], target: str) -> schema_pb2.Schema:
@@ -23,15 +28,14 @@ def load_rules(path: Path, columns: Collection[str], target: str) -> schema_pb2.
         TwintrainError: it cannot be read, is not a schema in text form, or lacks what the pipeline
             is built on.
     """
+    text = read_text_file(path, "The schema", "Name one with --schema.", _MOST_BYTES)
     try:
-        rules = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
-    except OSError as error:
+        rules = text_format.Parse(text, schema_pb2.Schema())
+    # Texts in it that are not UTF-8 are told by some of protobuf's implementations as they are.
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        said = shortened(" ".join(str(error).split()), 300)
         raise TwintrainError(
-            f"The schema {path} cannot be read: {error.strerror}.", "Name one with --schema."
-        ) from error
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise TwintrainError(
-            f"The schema {path} is not a schema in text form: {error}.", "Mend it there."
+            f"The schema {path} is not a schema in text form: {said}.", "Mend it there."
         ) from error
     missing = set(columns) - {feature.name for feature in rules.feature}
     if missing:
@@ -44,6 +48,12 @@ def load_rules(path: Path, columns: Collection[str], target: str) -> schema_pb2.
         raise TwintrainError(
             f"The schema {path} does not say which labels there are.",
             f"Give {target} `int_domain {{ min: 0 max: CLASSES-1 is_categorical: true }}`.",
+        )
+    if label.int_domain.max >= MOST_LABELS:
+        raise TwintrainError(
+            f"The schema {path} says there are {label.int_domain.max + 1:,} labels, more than "
+            f"{MOST_LABELS:,}.",
+            f"Lower `max` in the int_domain of {target}.",
         )
     return rules
 

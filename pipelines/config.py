@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twintrain.processes.replacing import replacing
 from twintrain.recipe.recipe import Recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -100,7 +101,8 @@ class RunConfig(BaseModel):
         pinned = self.root / "schemas" / hashlib.sha256(text).hexdigest()[:16] / "schema.pbtxt"
         if not pinned.exists():
             pinned.parent.mkdir(parents=True, exist_ok=True)
-            pinned.write_bytes(text)
+            with replacing(pinned) as partial:
+                partial.write_bytes(text)
         return self.model_copy(update={"schema_file": pinned})
 
 

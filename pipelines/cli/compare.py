@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipelines.cli.exit_codes import ExitCode
+from pipelines.cli.interruption import tell_interrupted
 from pipelines.cli.options import (
     DataOption,
     QuickOption,
@@ -78,8 +79,7 @@ def compare(
         try:
             found = _compared(choice, folder, root.resolve(), quick)
         except KeyboardInterrupt:
-            again = "Finished epochs are kept; the same command goes on from there."
-            typer.echo(f"\nInterrupted. {again}", err=True)
+            tell_interrupted("Finished epochs are kept; the same command goes on from there.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         typer.echo(found.model_dump_json(indent=1))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.cli.exit_codes import ExitCode
+from pipelines.cli.interruption import tell_interrupted
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
@@ -172,8 +173,7 @@ def _watched(source: Path, target: Path, options: ImportOptions) -> Imported:
                 ),
             )
         except KeyboardInterrupt:
-            # Said here: Typer ends on Ctrl-C without a word.
-            typer.echo(f"\nInterrupted. Nothing was left at {target}.", err=True)
+            tell_interrupted(f"Nothing was left at {target}.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

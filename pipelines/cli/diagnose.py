@@ -20,6 +20,7 @@ from pipelines.cli.diagnosis_output import (
     write_page,
 )
 from pipelines.cli.exit_codes import OF_VERDICT, ExitCode
+from pipelines.cli.interruption import tell_interrupted
 from twintrain.diagnosis.budget import DEADLINE
 from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import replace_text
@@ -213,7 +214,10 @@ def _found(task: Task, form: Form, html: Path | None) -> Diagnosis:
         raise _failed(ExitCode.FAULT, form, error.problem, REPORT_IT, error.log) from None
     except KeyboardInterrupt:
         nothing = "Nothing was changed."
-        raise _failed(ExitCode.INTERRUPTED, form, "Interrupted.", nothing) from None
+        tell_interrupted(nothing)
+        if form is not Form.TEXT:
+            tell_failure(form, "Interrupted.", nothing, "")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _failed(

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pipelines.cli.exit_codes import ExitCode
 from pipelines.cli.first_look import look_at_images, look_at_root, look_for_functions
+from pipelines.cli.interruption import tell_interrupted
 from pipelines.cli.options import STANDARD, DataOption, bundled_data
 from twintrain.errors import TwintrainError
 
@@ -127,10 +128,7 @@ def _found(question: Question) -> Explanation:
         with _Listener(Console(stderr=True, highlight=False)) as listener:
             return find(question, listener)
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. Finished trainings are kept; the same command goes on from there.",
-            err=True,
-        )
+        tell_interrupted("Finished trainings are kept; the same command goes on from there.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

@@ -169,7 +169,7 @@ def names_bound_in(path: Path) -> frozenset[str] | None:
     """
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names = names_bound_by(tree)
     return None if names & OPEN else names

@@ -19,6 +19,7 @@ from pipelines.cli import compare, diagnose, explain, trend
 from pipelines.cli import data as data_commands
 from pipelines.cli import kubeflow as kubeflow_commands
 from pipelines.cli.exit_codes import ExitCode, exit_code_table
+from pipelines.cli.interruption import tell_interrupted
 from pipelines.cli.options import (
     STANDARD,
     DataOption,
@@ -30,7 +31,7 @@ from pipelines.cli.options import (
     chosen,
 )
 from pipelines.cli.own_loop import LoopOption, override_for
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, refused_by_system
 from twintrain.version import __version__
 
 if TYPE_CHECKING:
@@ -148,9 +149,9 @@ def _run(config: RunConfig, span: str | None, recipe_source: str) -> int:
                 lambda log: console.print(f"log {log}", style="dim", markup=False, soft_wrap=True),
             )
         except KeyboardInterrupt:
-            # Said here: Typer ends on Ctrl-C without a word.
-            again = "Finished steps and epochs are kept; the same command goes on from there."
-            typer.echo(f"\nInterrupted. {again}", err=True)
+            tell_interrupted(
+                "Finished steps and epochs are kept; the same command goes on from there."
+            )
             return ExitCode.INTERRUPTED
         from pipelines.cli.summary import print_outcome  # not before: SciPy comes with it
 
@@ -193,10 +194,13 @@ def _need_pipeline() -> None:
 
 
 def main() -> None:
-    """Entry point: a foreseen problem becomes two lines and an exit code."""
+    """Do what the command line asks; a foreseen problem becomes two lines and an exit code."""
     try:
         app()
-    except TwintrainError as error:
+    except (TwintrainError, OSError) as raised:
+        error = raised if isinstance(raised, TwintrainError) else refused_by_system(raised)
+        if error is None:
+            raise
         console = Console(stderr=True, highlight=False)
         console.print("[bold red]Error:[/]", end=" ")
         console.print(error.problem, markup=False, soft_wrap=True)

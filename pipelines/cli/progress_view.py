@@ -70,6 +70,8 @@ class LiveView:
             case "progress" if event["node"] in self._nodes:
                 node = self._nodes[event["node"]]
                 node.text = f"{event['done']}/{event['total']}  {event['text']}"
+            case "note":
+                self._live.console.print(event["text"], markup=False, style="yellow")
             case "failed":
                 for node in self._nodes.values():
                     if node.state == "running":
@@ -134,6 +136,8 @@ class PlainView:
                 self._line(f"{event['node']}: {how}")
             case "progress":
                 self._line(f"{event['node']}: {event['done']}/{event['total']}, {event['text']}")
+            case "note":
+                self._line(event["text"])
             case "failed":
                 self._line("failed")
 

@@ -1,8 +1,9 @@
-"""The process a local run happens in: `python -m pipelines.local.engine REQUEST.json`.
+"""The process a local run happens in: `python -m pipelines.local.engine REQUEST.json DESCRIPTOR`.
 
 The command line starts it as a child, so that TensorFlow's and Beam's chatter goes to a log file,
-the terminal stays readable, and Ctrl-C ends everything. TFX is imported inside `main`: each
-training has a process of its own, which imports this module again, and must not pay for TFX.
+the terminal stays readable, and Ctrl-C ends everything; the descriptor is that of a `lifeline`. TFX
+is imported inside `main`: each training has a process of its own, which imports this module again,
+and must not pay for TFX.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines.nodes import isolated_processes
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, refused_by_system
 from twintrain.processes.isolated import expect_isolated, hide_gpus
+from twintrain.processes.lifeline import hold_on_to
 from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
 
@@ -50,16 +53,22 @@ def main(request: Path) -> int:
         (report,) = runner.outputs["Report"]["report"]
         publish(Path(report), config.report)
     except Exception as error:
-        traceback.print_exc()
         known = foreseen(error)
-        if known is None:
-            report_progress(
-                "failed", problem=f"{type(error).__name__}: {error}", remedy="", foreseen=False
-            )
-            return 1
-        report_progress("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
-        return 2
+        # On a disk that is full not even this can be written; the status says what kind it is.
+        with suppress(OSError):
+            traceback.print_exc()
+            _report(error, known)
+        return 1 if known is None else 2
     return 0
+
+
+def _report(error: Exception, known: TwintrainError | None) -> None:
+    """Tell the command what went wrong."""
+    if known is None:
+        problem = f"{type(error).__name__}: {error}"
+        report_progress("failed", problem=problem, remedy="", foreseen=False)
+    else:
+        report_progress("failed", problem=known.problem, remedy=known.remedy, foreseen=True)
 
 
 def publish(report: Path, target: Path) -> None:
@@ -73,13 +82,19 @@ def publish(report: Path, target: Path) -> None:
 
 
 def foreseen(error: BaseException | None) -> TwintrainError | None:
-    """The `TwintrainError` behind an exception: Beam and TFX wrap what a worker raised."""
+    """The `TwintrainError` or refusal of the system behind an exception: Beam and TFX wrap what a
+    worker raised.
+    """
     while error is not None:
         if isinstance(error, TwintrainError):
             return error
+        refused = refused_by_system(error)
+        if refused is not None:
+            return refused
         error = error.__cause__ or error.__context__
     return None
 
 
 if __name__ == "__main__":
+    hold_on_to(int(sys.argv[2]))
     sys.exit(main(Path(sys.argv[1])))

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.local.places import check_name, look_at_places
 from pipelines.local.view import View
 from twintrain.errors import TwintrainError
+from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
+from twintrain.processes.lifeline import lifeline
+from twintrain.processes.locked import locked
 from twintrain.processes.progress import VARIABLE
+from twintrain.processes.scratch import scratch
 
 _POLL = 0.2
 _GRACE = 5.0
+_FORESEEN = 2  # the engine's exit status for a problem with a remedy
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,23 @@ def own_root(root: Path) -> Iterator[int]:
         taken for as long as anything is at work on it, even if this process is killed.
 
     Raises:
-        TwintrainError: it cannot be written, or another run is using it.
+        TwintrainError: it cannot be written or has a name that cannot be used, or another run is
+            using it.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise TwintrainError(
-            f"The root {root} cannot be written: {error.strerror or error}.",
-            "Choose another with --root.",
-        ) from error
-    try:
+    busy = TwintrainError(
+        f"Another run is using {root}.",
+        "Wait for it to end, or give this one a root of its own with --root.",
+    )
+    check_name(root)
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock = stack.enter_context(locked(root / ".lock", busy, keep=True))
+        except OSError as error:
             raise TwintrainError(
-                f"Another run is using {root}.",
-                "Wait for it to end, or give this one a root of its own with --root.",
-            ) from None
+                f"The root {root} cannot be written: {error.strerror or error}.",
+                "Choose another with --root.",
+            ) from error
         yield lock
-    finally:
-        os.close(lock)
 
 
 def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], None]) -> Outcome:
@@ -77,9 +78,12 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
         announce: told the path of the log before anything is written to it.
 
     Ctrl-C ends the child and everything it started, and is raised again.
+
+    Raises:
+        TwintrainError: a place that the run needs is damaged or cannot be written.
     """
+    look_at_places(config)
     logs = config.root / "logs"
-    logs.mkdir(exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
     request, events, log = (
         logs / f"{stem}.{kind}" for kind in ("request.json", "events.jsonl", "log")
@@ -88,17 +92,17 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
     events.touch()
     announce(log)
     # What TensorFlow, TFX and Beam leave in the temporary directory goes with the run.
-    scratch = TemporaryDirectory(prefix="twintrain-run-", ignore_cleanup_errors=True)
-    with log.open("wb") as output, scratch as temporary:
+    before = OutOfMemoryCount.now()
+    with log.open("wb") as output, scratch("run") as temporary, lifeline() as tie:
         child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local.engine", str(request)],
+            [sys.executable, "-m", "pipelines.local.engine", str(request), str(tie)],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=config.root,
-            env=_environment(events, temporary),
+            env=_environment(events, str(temporary)),
             start_new_session=True,
-            pass_fds=(lock,),
+            pass_fds=(lock, tie),
         )
         with _ended_like_ctrl_c():
             try:
@@ -106,6 +110,19 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
                     failure = _follow(child, events, view)
             finally:
                 _end(child)
+    if not failure and child.returncode == _FORESEEN:
+        free = shutil.disk_usage(config.root).free
+        problem = (
+            f"The run on {config.root} could not go on, nor say why ({free / 1e6:,.0f} MB are free "
+            "there)."
+        )
+        return Outcome(
+            _FORESEEN, problem, "Free some space if that is little; the log may say more.", log
+        )
+    if not failure and child.returncode < 0:
+        problem, remedy = how_it_ended("The run's process", child.returncode, before, LESS_MEMORY)
+        kept = "Finished steps and epochs are kept; the same command goes on from there."
+        return Outcome(_FORESEEN, problem, f"{remedy} {kept}", log)
     return Outcome(child.returncode, failure.get("problem", ""), failure.get("remedy", ""), log)
 
 

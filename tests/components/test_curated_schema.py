@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.curated_schema import count_labels, load_rules
 from tests.conftest import DATA
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from twintrain.errors import TwintrainError
 
 COLUMNS = ("image", "label", "example_id")
@@ -27,9 +31,29 @@ def test_the_bundled_schema_has_what_is_needed() -> None:
             "type: INT }",
             "which labels there are",
         ),
+        ('feature { name: "\\377" }', "not a schema in text form"),
+        ("feature { struct_domain { " * 5000, "not a schema in text form"),
+        (
+            'feature { name: "image" } feature { name: "example_id" } feature { name: "label" '
+            "type: INT int_domain { min: 0 max: 9999999999 } }",
+            "says there are 10,000,000,000 labels",
+        ),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_a_schema_that_cannot_work_is_explained(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "schema.pbtxt").write_text(text)
     with pytest.raises(TwintrainError, match=expected):
+        load_rules(tmp_path / "schema.pbtxt", COLUMNS, "label")
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms())
+def test_a_schema_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    refusal("schema", random)
+
+
+def test_a_schema_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "schema.pbtxt").write_bytes(b"feature \xff")
+    with pytest.raises(TwintrainError, match="not text in UTF-8: invalid start byte at byte 8"):
         load_rules(tmp_path / "schema.pbtxt", COLUMNS, "label")

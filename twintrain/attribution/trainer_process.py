@@ -21,9 +21,11 @@ import numpy.typing as npt
 
 from twintrain.attribution.training_cache import Cache, Outcome, Training
 from twintrain.data.source import DataSource
+from twintrain.processes.endings import OutOfMemoryCount
 from twintrain.processes.isolated import gpus_as_before
 from twintrain.processes.progress import VARIABLE, last_text
-from twintrain.processes.spawned import end_with_parent, killed, pool_of_one
+from twintrain.processes.scratch import prefix_of
+from twintrain.processes.spawned import killed, pool_of_one, process_of, status_of
 from twintrain.recipe.recipe import Recipe, TwinName
 
 if TYPE_CHECKING:
@@ -70,9 +72,10 @@ class TrainerProcess:
     def __init__(self, data: DataSource, log: Path, progress: Callable[[str], None]) -> None:
         self._progress, self._log = progress, log
         log.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="twintrain-progress-")
+        handle, name = tempfile.mkstemp(prefix=prefix_of("progress"))
         os.close(handle)
         self._file = Path(name)
+        self._before = OutOfMemoryCount.now()
         with gpus_as_before():
             self._pool = pool_of_one(_begin, (data, name, log))
 
@@ -94,6 +97,7 @@ class TrainerProcess:
         """
         with gpus_as_before():
             future = self._pool.submit(function, *arguments)
+            process = process_of(self._pool)
         while True:
             try:
                 return future.result(timeout=0.5)
@@ -101,7 +105,7 @@ class TrainerProcess:
                 self._progress(last_text(self._file))
             except BrokenProcessPool as error:
                 kept = f"Finished trainings are kept; what TensorFlow said last is in {self._log}."
-                raise killed(kept) from error
+                raise killed(status_of(process), self._before, kept) from error
 
 
 _here: dict[str, Any] = {}
@@ -109,7 +113,6 @@ _here: dict[str, Any] = {}
 
 def _begin(data: DataSource, progress_file: str, log: Path) -> None:
     os.environ[VARIABLE] = progress_file
-    end_with_parent()
     # TensorFlow's native code writes to the descriptor, past Python.
     with log.open("ab") as file:
         os.dup2(file.fileno(), 2)
@@ -212,6 +215,7 @@ def _estimate(recipe: Recipe, train: ExampleStore, test: ExampleStore, seed: int
 def train(training: Training, cache: Cache) -> None:
     """Do one training and keep it; what an interruption left is taken up."""
     from twintrain.processes.progress import report_progress
+    from twintrain.training import resume
     from twintrain.training.seeds import Splits, epoch_text, train_seed
     from twintrain.training.twin import TwinJob
 
@@ -229,7 +233,7 @@ def train(training: Training, cache: Cache) -> None:
     )
     with cache.filling(training) as place:
         train_seed(training.twin, job, splits, place)
-    state.unlink(missing_ok=True)
+    resume.forget(state)
 
 
 def outcome(training: Training, cache: Cache) -> Outcome:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import lockstep_to_the_end
 from twintrain.parity.run_agreement import SeedAgreement, compare_seed
 from twintrain.problems.problem import Problem
+from twintrain.processes.scratch import scratch
 from twintrain.recipe.recipe import TWINS, Recipe, TwinName
 from twintrain.training.provenance import training_digest
 from twintrain.training.seed_record import FIGURES, SeedRecord
@@ -95,7 +95,7 @@ def compare(
     """
     check_problem(recipe, problem, train)
     with ExitStack() as stack:
-        home = folder or Path(stack.enter_context(TemporaryDirectory(prefix="twintrain-compare-")))
+        home = folder or stack.enter_context(scratch("compare"))
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
         found = _searches(recipe, _InMemory(problem.spec, train, test), home, report)
         splits = Splits.of(recipe, train, test)

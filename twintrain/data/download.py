@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from twintrain.data.idx import CHECKSUMS, sha256_of
 from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.processes.locked import locked
 from twintrain.processes.replacing import put_in_place, replace_text
 
 _BLOCK = 1 << 18
@@ -69,7 +70,7 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
 
     Raises:
         TwintrainError: unknown name, missing source file, no connection, or a file that is not the
-            published one.
+            published one; or another process fetches into the same directory.
     """
     if name not in DATASETS:
         raise TwintrainError(f"No data set called {name!r}.", did_you_mean(name, DATASETS))
@@ -80,6 +81,16 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
         raise TwintrainError(
             f"{target} cannot be made: {error.strerror}.", "Choose another with --to."
         ) from error
+    busy = TwintrainError(
+        f"Another `data fetch` is writing to {target}.",
+        "Wait for it to end, or choose another --to.",
+    )
+    # Two that append to one half-fetched file would leave some of each.
+    with locked(target / ".lock", busy):
+        yield from _fetch(dataset, target, source, console)
+
+
+def _fetch(dataset: Dataset, target: Path, source: Path | None, console: Console) -> Iterator[str]:
     for stem, md5 in dataset.md5.items():
         final = target / f"{stem}.gz"
         if final.is_file() and _md5_of_content(final) == md5:

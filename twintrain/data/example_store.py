@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
+from twintrain.processes.scratch import prefix_of
 
 Chunk = tuple[np.ndarray, np.ndarray, npt.NDArray[np.bytes_]]  # inputs, targets, ids
 
@@ -64,7 +65,7 @@ class ExampleStore:
         targets, ids = self.targets[indices], self.ids[indices]
         if self.in_memory:
             return ExampleStore(self.inputs[indices], self.palette, targets, ids)
-        folder = tempfile.TemporaryDirectory(prefix="twintrain-spool-")
+        folder = tempfile.TemporaryDirectory(prefix=prefix_of("spool"))
         file = Path(folder.name) / "inputs.npy"
         shape = (len(indices), *self.shape)
         inputs = np.lib.format.open_memmap(file, mode="w+", dtype=self.inputs.dtype, shape=shape)
@@ -187,7 +188,7 @@ class _Spill:
         """Yields the chunk back while everything still fits in memory."""
         self._size += chunk.nbytes
         if self._folder is None and self._size > self._limit:
-            self._folder = tempfile.TemporaryDirectory(prefix="twintrain-spool-")
+            self._folder = tempfile.TemporaryDirectory(prefix=prefix_of("spool"))
             for held in self._held:
                 self._write(held)
             self._held = []

@@ -1,5 +1,5 @@
-"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker FOLDER`, progress on
-its standard output.
+"""The process a diagnosis happens in: `python -m twintrain.diagnosis.worker FOLDER DESCRIPTOR`, the
+descriptor of a `lifeline`; progress on its standard output.
 
 A process of its own, because the user's code may change global state, hang in C++ or be killed, and
 because its chatter does not belong on the terminal.
@@ -14,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -29,7 +28,10 @@ from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.scripts.workplace import Copies
 from twintrain.diagnosis.stopwatch import PATIENCE
 from twintrain.errors import TwintrainError
+from twintrain.processes.endings import OutOfMemoryCount, how_it_ended
+from twintrain.processes.lifeline import hold_on_to, lifeline
 from twintrain.processes.replacing import replace_text
+from twintrain.processes.scratch import scratch
 
 # Seconds in which TensorFlow and the module must be there; importing them is not the diagnosis.
 IMPORTING = 600.0
@@ -37,6 +39,7 @@ IMPORTING = 600.0
 GRACE = 60.0
 # Seconds between two looks at the process.
 LOOKING_AFTER = 0.2
+_LESS_MEMORY = "Let it load less data, or run less beside it."
 # Characters of its log that are shown where it failed.
 LOG_TAIL = 2000
 
@@ -94,13 +97,14 @@ def run(task: Task, report: Callable[[str], None]) -> Diagnosis:
 
     Raises:
         CodeFailedError: its code raised, or did not end even when it was stopped.
-        TwintrainError: its code is not what can be diagnosed.
-        DiagnosisFailedError: the diagnosis failed, or its process was killed.
+        TwintrainError: its code is not what can be diagnosed, or its process was killed.
+        DiagnosisFailedError: the diagnosis failed, or its process was ended by another signal.
     """
-    with tempfile.TemporaryDirectory(prefix="twintrain-", ignore_cleanup_errors=True) as folder:
-        outcome, log = Path(folder) / "outcome.json", Path(folder) / "log"
+    before = OutOfMemoryCount.now()
+    with scratch("diagnosis") as folder, lifeline() as tie:
+        outcome, log = folder / "outcome.json", folder / "log"
         with log.open("wb") as file:
-            child = _start(task, Path(folder), file)
+            child = _start(task, folder, file, tie)
         follower = _Follower(child, task.deadline + GRACE, report, task.memory)
         follower.follow()
         if outcome.exists():
@@ -109,13 +113,17 @@ def run(task: Task, report: Callable[[str], None]) -> Diagnosis:
             problem, remedy = follower.stopped
             raise CodeFailedError(problem, remedy, "")
         tail = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-        ended = signal.strsignal(-child.returncode) if child.returncode < 0 else child.returncode
-        raise DiagnosisFailedError(f"The diagnosis ended early ({ended}). {follower.times()}", tail)
+        told, remedy = how_it_ended(
+            "The process of the diagnosis", child.returncode, before, _LESS_MEMORY
+        )
+        if child.returncode == -signal.SIGKILL:
+            raise TwintrainError(f"{told} {follower.times()}", remedy)
+        raise DiagnosisFailedError(f"{told} {follower.times()}", tail)
 
 
-def _start(task: Task, folder: Path, log: IO[bytes]) -> subprocess.Popen[str]:
+def _start(task: Task, folder: Path, log: IO[bytes], tie: int) -> subprocess.Popen[str]:
     (folder / "task.json").write_text(task.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "twintrain.diagnosis.worker", str(folder)]
+    command = [sys.executable, "-m", "twintrain.diagnosis.worker", str(folder), str(tie)]
     quiet = {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONWARNINGS": "ignore",
@@ -132,6 +140,7 @@ def _start(task: Task, folder: Path, log: IO[bytes]) -> subprocess.Popen[str]:
         text=True,
         # What the code starts is ended with it.
         start_new_session=True,
+        pass_fds=(tie,),
     )
 
 
@@ -296,4 +305,5 @@ def _diagnosed(task: Task, copies: Copies, report: Callable[[str], None]) -> Dia
 
 
 if __name__ == "__main__":
+    hold_on_to(int(sys.argv[2]))
     main(Path(sys.argv[1]))

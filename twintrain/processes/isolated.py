@@ -14,7 +14,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from twintrain.processes.spawned import killed, pool_of_one
+from twintrain.processes.endings import OutOfMemoryCount
+from twintrain.processes.spawned import killed, pool_of_one, process_of, status_of
 
 Result = TypeVar("Result")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -87,11 +88,14 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call `function(*arguments)` in a process of its own; both must be picklable.
 
     Raises:
-        TwintrainError: the process was killed (out of memory, most often).
+        TwintrainError: the process was killed; names the signal.
         Exception: whatever `function` raised.
     """
+    before, process = OutOfMemoryCount.now(), None
     with gpus_as_before(), _spares.take() as pool:
         try:
-            return pool.submit(function, *arguments).result()
+            future = pool.submit(function, *arguments)
+            process = process_of(pool)
+            return future.result()
         except BrokenProcessPool as error:
-            raise killed("Finished epochs are kept.") from error
+            raise killed(status_of(process), before, "Finished epochs are kept.") from error

@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     _take_away_leftovers(path)
     partial = path.with_name(
-        f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
+        f".{path.name}.{this_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
     )
     try:
         yield partial
@@ -90,13 +90,13 @@ def _sync(path: Path) -> None:
 
 def _take_away_leftovers(path: Path) -> None:
     """Remove temporary files of `path` whose process has ended without being able to."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}-*.partial"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{this_machine()}-*.partial"):
         process = left.name.split(".")[-2].split("-")[1]
-        if not _runs(int(process)):
+        if not is_running(int(process)):
             left.unlink(missing_ok=True)
 
 
-def _machine() -> str:
+def this_machine() -> str:
     """Where the numbers of processes are those of this process: folders may be shared by several
     machines, and a machine by several containers.
     """
@@ -107,7 +107,8 @@ def _machine() -> str:
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of that number on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -10,10 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from twintrain.errors import TwintrainError
+from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
 
+_ENDING = 5.0  # seconds that a process may take to be gone when its pipes are closed
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -45,8 +48,21 @@ def _begin(
 def pool_of_one(
     initializer: Callable[..., object] | None = None, arguments: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
-    """A process that takes one call after the other."""
-    return ProcessPoolExecutor(1, _CONTEXT, initializer=initializer, initargs=arguments)
+    """A process that takes one call after the other, and ends with this one."""
+    return ProcessPoolExecutor(
+        1, _CONTEXT, initializer=_begin_pool, initargs=(initializer, arguments)
+    )
+
+
+def _begin_pool(initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+    end_with_parent()
+    if initializer is not None:
+        initializer(*arguments)
+
+
+def process_of(pool: ProcessPoolExecutor) -> BaseProcess | None:
+    """The process of a `pool_of_one` that has been given a call; None where it is gone already."""
+    return next(iter((pool._processes or {}).values()), None)
 
 
 def end(processes: Iterable[SpawnProcess]) -> None:
@@ -72,14 +88,21 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def killed(kept: str) -> TwintrainError:
+def killed(status: int | None, before: OutOfMemoryCount, kept: str) -> TwintrainError:
     """What to say of a training process that ended without a word.
 
     Args:
+        status: its exit status, -N where signal N ended it; None where that is not known.
+        before: taken before it was started.
         kept: what of its work is not lost, as a sentence.
     """
-    return TwintrainError(
-        "The training process was killed.",
-        "Most often memory ran out: lower data.memory_limit_mb or training.batch_size. "
-        f"{kept} The same command goes on from there.",
-    )
+    problem, remedy = how_it_ended("The training process", status, before, LESS_MEMORY)
+    return TwintrainError(problem, f"{remedy} {kept} The same command goes on from there.")
+
+
+def status_of(process: BaseProcess | None) -> int | None:
+    """How a process that is ending ended; None where that is not known."""
+    if process is None:
+        return None
+    process.join(_ENDING)
+    return process.exitcode

@@ -21,12 +21,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from twintrain.errors import TwintrainError
 from twintrain.processes import progress
+from twintrain.processes.endings import OutOfMemoryCount
 from twintrain.processes.isolated import gpus_as_before
 from twintrain.processes.replacing import replace_text
+from twintrain.processes.scratch import scratch
 from twintrain.processes.spawned import end, killed, start
 
 VARIABLE = "TWINTRAIN_WORKER_GROUP"
@@ -183,11 +184,12 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
         TwintrainError: one was killed; the others are ended.
         Exception: what the function raised in one of them.
     """
-    with TemporaryDirectory(prefix="twintrain-group-") as meeting, gpus_as_before():
+    before = OutOfMemoryCount.now()
+    with scratch("group") as meeting, gpus_as_before():
         ends, processes = [], []
         for member in range(size):
             receiver, sender = multiprocessing.Pipe(duplex=False)
-            group = WorkerGroup(member, size, Path(meeting), host="127.0.0.1")
+            group = WorkerGroup(member, size, meeting, host="127.0.0.1")
             place = group.environment | share_of_gpus(member, size)
             processes.append(start(_member, sender, function, arguments, environment=place))
             sender.close()
@@ -199,7 +201,7 @@ def run_as_group(function: Callable[..., None], arguments: tuple[object, ...], s
                     member = left.pop(ended)  # type: ignore[arg-type]
                     processes[member].join()
                     if processes[member].exitcode:
-                        raise _failure(ends[member])
+                        raise _failure(ends[member], processes[member].exitcode, before)
         finally:
             end(processes)
 
@@ -216,11 +218,11 @@ def _member(
         raise SystemExit(1) from None
 
 
-def _failure(answer: Connection) -> Exception:
+def _failure(answer: Connection, status: int | None, before: OutOfMemoryCount) -> Exception:
     try:
         error: Exception = answer.recv()
     except EOFError:
-        return killed("Finished epochs are kept.")
+        return killed(status, before, "Finished epochs are kept.")
     return error
 
 

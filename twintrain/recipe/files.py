@@ -9,8 +9,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from twintrain.errors import TwintrainError, did_you_mean, explained
+from twintrain.errors import TwintrainError, did_you_mean, explained, shortened
+from twintrain.parsing.text_files import read_text_file
+from twintrain.parsing.yaml_text import MOST_CHARACTERS, load_yaml
 from twintrain.recipe.recipe import Recipe, put
+
+_MOST_PARENTS = 20  # that recipes may have in a row
+_MOST_BYTES = 4 * MOST_CHARACTERS  # a character of UTF-8 has at most four
 
 
 def builtin_recipes() -> dict[str, Path]:
@@ -50,19 +55,24 @@ def with_overrides(recipe: Recipe, overrides: list[str] | tuple[str, ...]) -> Re
 def _override(tree: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> None:
     for override in overrides:
         key, equals, text = override.partition("=")
+        shown = repr(shortened(override, 80))
+        try:
+            override.encode()
+        except UnicodeEncodeError:
+            raise TwintrainError(f"--set {shown} is not text in UTF-8.", "Type it anew.") from None
         if not equals or not key.strip():
             raise TwintrainError(
-                f"--set {override!r} is not of the form key=value.", "Example: training.epochs=10"
+                f"--set {shown} is not of the form key=value.", "Example: training.epochs=10"
             )
         try:
             put(tree, key.strip(), _parse(text))
         except yaml.YAMLError as error:
             raise TwintrainError(
-                f"--set {override!r}: the value is not YAML ({error}).", "Quote it."
+                f"--set {shown}: the value is not YAML ({error}).", "Quote it."
             ) from error
         except ValueError as error:
             raise TwintrainError(
-                f"--set {override!r}: {error}.", "`twintrain recipe` prints every key."
+                f"--set {shown}: {error}.", "`twintrain recipe` prints every key."
             ) from error
 
 
@@ -89,7 +99,7 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def _parse(text: str) -> Any:
-    value = yaml.safe_load(text)
+    value = load_yaml(text)
     # YAML 1.1 reads 1e-3 as text; everybody means the number.
     if isinstance(value, str):
         try:
@@ -99,42 +109,61 @@ def _parse(text: str) -> Any:
     return value
 
 
-def _read(source: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    if str(source) in seen:
-        raise TwintrainError(
-            f"Recipe {seen[0]!r} extends itself: {' -> '.join((*seen, str(source)))}.",
-            "Break the circle.",
-        )
+def _read(source: str | Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The keys and values of a recipe, of what it builds on too.
+
+    Args:
+        source: a built-in name or a path.
+        seen: the files that build on it, from the first on.
+    """
     known = builtin_recipes()
     path = known.get(str(source), Path(source))
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
+    if not _is_there(path):
         raise TwintrainError(
-            f"No recipe called {str(source)!r}, and no file of that name.",
+            f"No recipe called {shortened(str(source), 200)!r}, and no file of that name.",
             did_you_mean(str(source), known),
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
+        )
+    # Files are told apart by where they are: a circle may call one by a new name in each round.
+    if path.resolve() in seen:
+        names = " -> ".join(str(file) for file in (*seen, path.resolve()))
+        raise TwintrainError(f"Recipe {seen[0]} extends itself: {names}.", "Break the circle.")
+    if len(seen) >= _MOST_PARENTS:
         raise TwintrainError(
-            f"Recipe file {path} cannot be read: {error}.", "Give a readable YAML file."
-        ) from error
+            f"Recipe {seen[0]} extends more than {_MOST_PARENTS} others, one the other.",
+            "Put them into one file.",
+        )
+    tree = _mapping_in(path)
+    parent = tree.pop("extends", None)
+    if parent is None:
+        return tree
+    named = str(parent) if str(parent) in known else path.parent / str(parent)
+    return _merge(_read(named, (*seen, path.resolve())), tree)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, or something else that can be read to an end."""
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # too long a name, a null byte, no right to look
+        return False
+
+
+def _mapping_in(path: Path) -> dict[str, Any]:
+    text = read_text_file(path, "Recipe file", "Give a readable YAML file.", _MOST_BYTES)
+    try:
+        tree = load_yaml(text)
     except yaml.YAMLError as error:
         raise TwintrainError(
-            f"Recipe file {path} is not valid YAML: {error}", "Mend the line it names."
+            f"Recipe file {path} is not valid YAML: {error}.", "Mend the line it names."
         ) from error
     if tree is None:
-        tree = {}
+        return {}
     if not isinstance(tree, dict):
         raise TwintrainError(
             f"Recipe file {path} holds {type(tree).__name__}, not keys and values.",
             "Write `key: value`.",
         )
-    parent = tree.pop("extends", None)
-    if parent is None:
-        return tree
-    relative = path.parent / str(parent)
-    base = _read(parent if str(parent) in known else relative, (*seen, str(source)))
-    return _merge(base, tree)
+    return tree
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

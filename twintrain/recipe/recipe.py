@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from twintrain.errors import did_you_mean
+from twintrain.errors import did_you_mean, shortened
 from twintrain.recipe.sections import (
     AttributionRules,
     Augmentation,
@@ -44,6 +44,7 @@ SEARCHED = ("optimizer.learning_rate", "training.batch_size")
 SHARED = frozenset(
     {"name", "seeds", "loop", "comparison", "attribution", "data", "tuning", "twins"}
 )
+_DEEPEST = 8  # parts that a dotted key may have before its last
 _LATER = ("twins",)  # sections added after recipes were hashed and their results kept
 
 
@@ -216,6 +217,8 @@ def put(tree: dict[str, Any], dotted: str, value: Any) -> None:
     name.
     """
     *path, last = dotted.split(".")
+    if len(path) > _DEEPEST:
+        raise ValueError(f"{shortened(dotted, 80)}: no key has so many parts")
     for part in path:
         child = tree.setdefault(part, {})
         if not isinstance(child, dict):

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.comparison import Comparison
+from twintrain.comparison.consistency import faults_in
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.show import as_html
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
+from twintrain.parsing.text_files import read_text_file
 from twintrain.report import charts
 
 FILE = "comparison.json"
@@ -34,19 +36,24 @@ def load(root: str | Path) -> Comparison:
             f"{given} holds no comparison: there is neither {places[0]} nor {places[-1]}.",
             "Name the --root of a run that has ended.",
         )
+    text = read_text_file(found, "The comparison", "Run it again.")
     try:
-        return Comparison.model_validate_json(found.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        first = (
-            error.errors()[0]
-            if isinstance(error, ValidationError)
-            else {"loc": (), "msg": str(error)}
-        )
+        comparison = Comparison.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise TwintrainError(
-            f"{found} is not a comparison of this version of Twintrain: {where}: {first['msg']}.",
+            f"{found} is not a comparison of this version of Twintrain: "
+            f"{shortened(where, 200)}: {shortened(first['msg'], 200)}.",
             "Run it again, or read it with the version named in it.",
         ) from error
+    faults = faults_in(comparison)
+    if faults:
+        raise TwintrainError(
+            f"{found} does not fit together: {shortened('; '.join(faults[:3]), 400)}.",
+            "It was changed after it was written: run it again.",
+        )
+    return comparison
 
 
 def html_of(found: Comparison | Explanation | Diagnosis) -> str:

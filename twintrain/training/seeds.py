@@ -21,6 +21,7 @@ from twintrain.data.tfrecord_source import hold_out
 from twintrain.problems.problem import Problem
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe, TwinName
+from twintrain.training import resume
 from twintrain.training.registry import twin_of
 from twintrain.training.seed_record import Arrays, Figures, Predictions, SeedRecord
 from twintrain.training.session import build, session
@@ -174,7 +175,7 @@ def forget_state(job: SeedsJob) -> None:
         return
     for seed in job.recipe.seeds:
         figures = SeedRecord.read(SeedRecord.place(job.folder, seed)).figures
-        (job.state / _state_name(job, figures.trained_on, seed)).unlink(missing_ok=True)
+        resume.forget(job.state / _state_name(job, figures.trained_on, seed))
 
 
 def predict(

@@ -4,29 +4,34 @@ from.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from twintrain.comparison.comparison import Comparison
 from twintrain.statistics.paired import Verdict
 
+# Records are read for years: what cannot be drawn or added up must not get into one.
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Points = Annotated[float, Field(ge=-1e6, le=1e6)]  # with two seeds an interval is wide
+_MOST_EXAMPLES = 10**12
+
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SliceRecord(_Part):
     """One slice of one span; 'overall' is the first of its record."""
 
     name: str
-    n: int = Field(ge=0, description="test examples")
-    fit_accuracy: float = Field(ge=0, le=1)
-    loop_accuracy: float = Field(ge=0, le=1)
-    gap_points: float = Field(description="loop minus fit, percentage points")
-    ci95_points: tuple[float, float]
-    beyond_p: float = Field(
-        ge=0, le=1, description="two-sided test of a gap beyond the margin, for the models at hand"
+    n: int = Field(ge=0, le=_MOST_EXAMPLES, description="test examples")
+    fit_accuracy: _Share
+    loop_accuracy: _Share
+    gap_points: _Points = Field(description="loop minus fit, percentage points")
+    ci95_points: tuple[_Points, _Points]
+    beyond_p: _Share = Field(
+        description="two-sided test of a gap beyond the margin, for the models at hand"
     )
     verdict: Verdict
 
@@ -35,22 +40,22 @@ class SpanRecord(_Part):
     """What one pipeline run over one span found."""
 
     schema_version: Literal[1] = 1
-    span: int = Field(ge=0)
+    span: int = Field(ge=0, lt=10**9)
     recipe_name: str
     recipe_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     created: str = Field(description="when the comparison was made, ISO 8601, UTC")
     trained_on: str = Field(description="SHA-256 of the training examples")
     seeds: list[int]
-    margin_points: float = Field(gt=0)
+    margin_points: float = Field(gt=0, le=100)
     verdict: Verdict
     sentence: str
     pushed: bool
     slices: list[SliceRecord] = Field(min_length=1)
-    label_shares: dict[str, float] = Field(
+    label_shares: dict[str, _Share] = Field(
         description="share of each label among the training examples"
     )
     drift_threshold: float = Field(
-        gt=0, description="largest change of a label's share that is no drift"
+        gt=0, le=1, description="largest change of a label's share that is no drift"
     )
     report: str = Field("", description="where the whole report is")
 

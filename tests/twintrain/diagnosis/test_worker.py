@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
 from twintrain.diagnosis import worker
 from twintrain.diagnosis.worker import CodeFailedError, DiagnosisFailedError, Task
+from twintrain.errors import TwintrainError
 
 
 def run(folder: Path, text: str) -> None:
@@ -19,10 +22,25 @@ def run(folder: Path, text: str) -> None:
 
 def test_a_process_that_is_ended_from_outside_is_no_fault_of_the_code(tmp_path: Path) -> None:
     ended = GOOD + "\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
-    with pytest.raises(DiagnosisFailedError, match="Segmentation fault") as caught:
+    with pytest.raises(DiagnosisFailedError, match="was ended by SIGSEGV") as caught:
         run(tmp_path, ended)
     assert "starting TensorFlow: " in caught.value.problem
     assert "loading training.py: " in caught.value.problem
+
+
+def test_one_that_is_killed_is_told_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = worker._start
+
+    def killed(*arguments: Any) -> subprocess.Popen[str]:
+        child = start(*arguments)
+        child.kill()
+        return child
+
+    monkeypatch.setattr(worker, "_start", killed)
+    with pytest.raises(TwintrainError, match="of the diagnosis was killed by SIGKILL; ") as caught:
+        run(tmp_path, GOOD)
+    assert "starting TensorFlow: " in caught.value.problem
+    assert "come back" not in caught.value.problem
 
 
 def test_code_that_does_not_come_back_is_told_with_where_its_time_went(

@@ -38,6 +38,6 @@ def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process_started
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
-def test_a_killed_process_is_told_with_the_likely_reason() -> None:
-    with pytest.raises(TwintrainError, match="was killed"):
+def test_a_killed_process_is_told_with_its_signal() -> None:
+    with pytest.raises(TwintrainError, match="The training process was killed by SIGKILL"):
         isolated.run_isolated(die)

@@ -62,7 +62,7 @@ def test_an_error_in_one_ends_all_and_is_passed_on() -> None:
 
 
 def test_one_that_is_killed_ends_all() -> None:
-    with pytest.raises(TwintrainError, match="was killed"):
+    with pytest.raises(TwintrainError, match="was killed by SIGKILL"):
         run_as_group(die_in_one, (), 2)
 
 

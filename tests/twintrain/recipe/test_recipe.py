@@ -100,7 +100,7 @@ def test_a_recipe_that_extends_itself_is_refused(tmp_path: Path) -> None:
 
 def test_a_binary_or_unknown_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TwintrainError, match="cannot be read"):
+    with pytest.raises(TwintrainError, match="is not text in UTF-8"):
         load_recipe(tmp_path / "binary.yaml")
     with pytest.raises(TwintrainError, match="Did you mean 'standard'"):
         load_recipe("standrd")

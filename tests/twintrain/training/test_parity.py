@@ -350,3 +350,8 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
     seen.clear()
     assert_same(whole, twin_of(recipe, twin).train(job))
     assert seen == []
+    # Of a damaged state only the last epoch is lost.
+    state.write_bytes(state.read_bytes()[:-300])
+    with pytest.warns(RuntimeWarning, match="is damaged"):
+        assert_same(whole, twin_of(recipe, twin).train(job))
+    assert seen == [len(whole.epoch_seconds) - 1]

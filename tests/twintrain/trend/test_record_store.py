@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
 from twintrain.trend.record_store import RecordStore
@@ -104,3 +108,24 @@ def test_a_store_without_credentials_is_said(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(TwintrainError, match="cannot be listed"):
         RecordStore("s3://nobody-has-this/records").all()
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms())
+def test_a_record_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    refusal("record", random, read=_taken)
+
+
+def _taken(path: Path) -> None:
+    path.replace(path.parent / f"span-{3:09d}-{'0' * 16}.json")
+    RecordStore(str(path.parent)).all()
+
+
+@pytest.mark.parametrize("figure", ["NaN", "Infinity", "1e308"])
+def test_a_figure_that_cannot_be_drawn_is_no_record(tmp_path: Path, figure: str) -> None:
+    path = Path(RecordStore(str(tmp_path)).put(record(1)))
+    text = path.read_text().replace('"gap_points": 0.0', f'"gap_points": {figure}', 1)
+    assert figure in text
+    path.write_text(text)
+    with pytest.raises(TwintrainError, match="gap_points"):
+        RecordStore(str(tmp_path)).all()

@@ -4,14 +4,13 @@ MedMNIST's.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.importing.archive import Archive, open_archive
 from twintrain.data.importing.source import (
     TEST,
     TRAIN,
@@ -48,21 +47,14 @@ def read_arrays(path: Path) -> Source:
         TwintrainError: it is no such file, lacks the arrays, or they are no bytes of images and
             their labels.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = _names_of_splits(archive.files, path)
-            splits = {split: _pictures(archive, *pair, path) for split, pair in names.items()}
-            left = sorted(set(archive.files).difference(*names.values()))
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        # What NumPy says here advises unpickling, which runs whatever code is in the file.
-        reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-        raise TwintrainError(
-            f"{path} cannot be read as a NumPy archive (.npz){reason}.", _REMEDY
-        ) from error
+    with open_archive(path, _REMEDY) as archive:
+        names = _names_of_splits(archive.names, path)
+        splits = {split: _pictures(archive, *pair) for split, pair in names.items()}
+        left = sorted(set(archive.names).difference(*names.values()))
     return Source(splits, notes=(f"{path}: not used: {listed(left)}.",) if left else ())
 
 
-def _names_of_splits(there: list[str], path: Path) -> dict[str, tuple[str, str]]:
+def _names_of_splits(there: tuple[str, ...], path: Path) -> dict[str, tuple[str, str]]:
     """What the images and the labels of each split are called in the archive."""
     found = {
         split: pair
@@ -71,17 +63,17 @@ def _names_of_splits(there: list[str], path: Path) -> dict[str, tuple[str, str]]
     }
     if TRAIN not in found:
         raise TwintrainError(
-            f"{path} holds {listed(there) or 'nothing'}; neither x_train and y_train nor x and y.",
+            f"{path} holds {listed([*there]) or 'nothing'}; neither x_train and y_train nor x and "
+            "y.",
             "Unpack an archive of image files first." if path.suffix == ".zip" else _REMEDY,
         )
     return found
 
 
-def _pictures(
-    archive: np.lib.npyio.NpzFile, images: str, labels: str, path: Path
-) -> LabelledImages:
-    pixels = _bytes(archive[images], f"{images} in {path}")
-    numbers = checked_labels(archive[labels], f"{labels} in {path}")
+def _pictures(archive: Archive, images: str, labels: str) -> LabelledImages:
+    path = archive.path
+    pixels = _bytes(archive.read(images), f"{images} in {path}")
+    numbers = checked_labels(archive.read(labels), f"{labels} in {path}")
     if len(pixels) != len(numbers):
         raise TwintrainError(
             f"{path} holds {len(pixels):,} {images} and {len(numbers):,} {labels}.",
@@ -103,8 +95,10 @@ def _bytes(array: np.ndarray, where: str) -> npt.NDArray[np.uint8]:
         )
     if array.dtype == np.uint8:
         return array
+    if array.dtype.kind not in "iuf":
+        raise TwintrainError(f"{where} holds {array.dtype}.", "Pixels are bytes, 0 to 255.")
     least, most = array.min(), array.max()
-    if not np.issubdtype(array.dtype, np.integer) or least < 0 or most > 255:
+    if array.dtype.kind == "f" or least < 0 or most > 255:
         scaled = "(x * 255)" if most <= 1 else "x"
         raise TwintrainError(
             f"{where} holds {array.dtype} from {least} to {most}.",

@@ -26,6 +26,7 @@ from twintrain.data.importing.source import TRAIN, Source
 from twintrain.data.importing.writing import RECIPE, Told, describe, write_images
 from twintrain.data.spans import MARKER
 from twintrain.errors import TwintrainError
+from twintrain.processes.locked import locked
 from twintrain.processes.replacing import put_in_place
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
@@ -88,10 +89,33 @@ def import_data(origin: Path, target: Path, options: ImportOptions, told: Told) 
 
     Raises:
         TwintrainError: the source cannot be read, images do not fit together, or the target is in
-            use. Nothing is left at the target then.
+            use, by another intake too. Nothing is left at the target then.
     """
     target = target if target.name else target.resolve()
     home = target.parent if is_span(target) else target
+    with _alone_at(home):
+        return _import(origin, target, home, options, told)
+
+
+@contextmanager
+def _alone_at(home: Path) -> Iterator[None]:
+    """Keep other intakes away from a data directory: spans share a recipe, and two that write the
+    same files leave some of each.
+    """
+    busy = TwintrainError(
+        f"Another `data import` is writing to {home}.",
+        "Wait for it to end, or choose another --to.",
+    )
+    try:
+        with locked(home.resolve().parent / f".{home.resolve().name}.lock", busy):
+            yield
+    except OSError as error:
+        raise TwintrainError(
+            f"{error.filename or home}: {error.strerror}.", "Check mode, owner and free space."
+        ) from error
+
+
+def _import(origin: Path, target: Path, home: Path, options: ImportOptions, told: Told) -> Imported:
     before = _earlier(target, home)
     source = _read(origin, options).with_test(options.hold_out, options.seed)
     source = numbered(source, options.names, before.comparison.label_names if before else ())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.importing.memory import require_memory
 from twintrain.data.importing.source import (
     TEST,
     TEST_NAMES,
@@ -26,7 +27,7 @@ from twintrain.data.importing.source import (
     checked_labels,
     listed,
 )
-from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.errors import TwintrainError, did_you_mean, shortened
 
 if TYPE_CHECKING:
     import pyarrow
@@ -61,8 +62,9 @@ def read_parquet(path: Path, columns: Columns) -> Source:
             be told, or files differ in what they call their labels.
     """
     files, left = ({TRAIN: [path]}, []) if path.is_file() else _by_split(path)
-    first = _opened(files[TRAIN][0])
-    image, label = _columns(files[TRAIN][0], first.schema_arrow, columns)
+    first = files[TRAIN][0]
+    with _reading(first):
+        image, label = _columns(first, _opened(first).schema_arrow, columns)
     named = {
         file: _label_names(_opened(file).schema_arrow.metadata or {}, label)
         for found in files.values()
@@ -124,16 +126,20 @@ def _by_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
-        import pyarrow
+        import pyarrow  # noqa: F401 - whether it is there
     except ImportError:
         raise TwintrainError(
             "Parquet is read with pyarrow, which is not installed.", "pip install pyarrow"
         ) from None
     try:
         yield
-    except (OSError, pyarrow.ArrowException) as error:
+    except TwintrainError:
+        raise
+    except Exception as error:
+        # Beside its own, Arrow lets out what Python's conversions raise: names that are not UTF-8.
+        reason = " ".join(str(error).split())
         raise TwintrainError(
-            f"{path} cannot be read as Parquet: {error}.", "Fetch the file again."
+            f"{path} cannot be read as Parquet: {shortened(reason, 300)}.", "Fetch the file again."
         ) from error
 
 
@@ -180,10 +186,10 @@ def _chosen(
         )
     if len(there) == 1:
         return there[0]
-    has = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    has = listed([f"{field.name} ({field.type})" for field in schema], 20)
     raise TwintrainError(
         f"{path} has {len(there)} columns of {what}; it holds {has}.",
-        f"Choose with {option}: {', '.join(there)}." if there else f"Give it a column of {what}.",
+        f"Choose with {option}: {listed(there, 20)}." if there else f"Give it a column of {what}.",
     )
 
 
@@ -191,28 +197,18 @@ def _label_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
     """What Hugging Face's `ClassLabel` calls the labels."""
     try:
         features: Any = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return tuple(str(name) for name in features[label].get("names", ()))
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        names = features[label].get("names", ())
+    # ValueError: no JSON, no UTF-8, a number of more digits than int() takes.
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return ()
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
 def _pictures(files: list[Path], image: str, label: str) -> LabelledImages:
     parts = []
     for path in files:
-        file = _opened(path)
-        missing = [name for name in (image, label) if name not in file.schema_arrow.names]
-        if missing:
-            raise TwintrainError(
-                f"{path} has no column {missing[0]!r}, as the first file has.",
-                "Files belong together.",
-            )
         with _reading(path):
-            column = file.read(columns=[label]).column(0)
-        if column.null_count:
-            raise TwintrainError(
-                f"{path} has {column.null_count} rows without a {label}.", "Take them out."
-            )
-        parts.append(column.to_numpy())
+            parts.append(_labels(path, image, label))
     labels = checked_labels(np.concatenate(parts), f"{label} in {files[0]}")
 
     def read(positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
@@ -223,6 +219,26 @@ def _pictures(files: list[Path], image: str, label: str) -> LabelledImages:
         )
 
     return LabelledImages(labels, read)
+
+
+def _labels(path: Path, image: str, label: str) -> npt.NDArray[Any]:
+    """The labels of one file, of which it is seen that it has the images too."""
+    file = _opened(path)
+    missing = [name for name in (image, label) if name not in file.schema_arrow.names]
+    if missing:
+        raise TwintrainError(
+            f"{path} has no column {missing[0]!r}, as the first file has.",
+            "Files belong together.",
+        )
+    # Equal values may take no room in the file, but each takes eight bytes here.
+    require_memory(8 * file.metadata.num_rows, f"The column {label!r} of {path}")
+    column = file.read(columns=[label]).column(0)
+    if column.null_count:
+        raise TwintrainError(
+            f"{path} has {column.null_count} rows without a {label}.", "Take them out."
+        )
+    found: npt.NDArray[Any] = column.to_numpy()
+    return found
 
 
 def _rows(path: Path, image: str) -> Iterator[Encoded]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.data.stratified import stratified_share
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
 
 TRAIN, TEST = "train", "eval"
 SPOKEN = {TRAIN: "training", TEST: "test"}
@@ -99,7 +99,7 @@ def checked_labels(labels: npt.ArrayLike, where: str) -> npt.NDArray[np.int64]:
         raise TwintrainError(
             f"{where} has the shape {shape}.", "Labels are one number per image (np.argmax?)."
         )
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":  # to NumPy, a span of time is an integer too
         raise TwintrainError(
             f"{where} holds {array.dtype}.", "Labels are whole numbers, counted from 0."
         )
@@ -114,4 +114,4 @@ def checked_labels(labels: npt.ArrayLike, where: str) -> npt.NDArray[np.int64]:
 def listed(words: list[str], most: int = 5) -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+    return ", ".join(shortened(word, 200) for word in words[:most]) + more

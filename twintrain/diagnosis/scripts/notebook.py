@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from twintrain.diagnosis.result import Diagnosis, Place
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
+from twintrain.parsing.text_files import read_text_file
 
 # Cell magics whose cell is ordinary Python below the first line.
 _TRANSPARENT = {"time", "timeit", "capture", "prun", "memit"}
+_REMEDY = "Save it again from Jupyter, or export it as a Python script."
 _MAGIC = re.compile(r"^\s*[%!]|^\s*\w+\s*=\s*[!%]|^\s*[\w.]+\?{1,2}\s*$")
 
 
@@ -38,17 +40,28 @@ def read_notebook(path: Path) -> NotebookCode:
     Raises:
         TwintrainError: it is not one, or holds no Python.
     """
+    text = read_text_file(path, "The notebook", _REMEDY)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text)
         cells = _cells(content)
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        language = _language(content)
+    # What a JSON of another kind brings about; ValueError: no JSON, or a number of more digits than
+    # int() takes.
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        said = shortened(str(error), 200)
         raise TwintrainError(
-            f"{path} is not a notebook: {type(error).__name__}: {error}.",
-            "Save it again from Jupyter, or export it as a Python script.",
+            f"{path} is not a notebook: {type(error).__name__}: {said}.", _REMEDY
         ) from None
-    language = _language(content)
     if language != "python":
-        raise TwintrainError(f"{path} is a notebook of {language}.", "Name one of Python.")
+        said = shortened(language, 80)
+        raise TwintrainError(f"{path} is a notebook of {said}.", "Name one of Python.")
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     left_out: list[str] = []

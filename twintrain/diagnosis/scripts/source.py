@@ -9,6 +9,7 @@ from pathlib import Path
 
 from twintrain.diagnosis.scripts.notebook import read_notebook
 from twintrain.errors import TwintrainError
+from twintrain.parsing.text_files import read_text_file
 from twintrain.problems.bound_names import names_bound_by
 
 # What a module of four functions defines, and how each is called.
@@ -19,6 +20,9 @@ FUNCTIONS = {
     "custom_loop": "custom_loop(model, ds, epochs)",
 }
 MOST_FILES = 2
+# Levels of a syntax tree. What walks one (ast.unparse, a NodeTransformer) takes up to four calls
+# per level, of the thousand that Python allows; a chain of ten method calls has twenty.
+DEEPEST = 200
 # Names of which one occurs wherever a Keras model is trained.
 _TRAINING = {"fit", "GradientTape", "train_on_batch", "train_step", "minimize", "fit_generator"}
 # Of what cannot be watched: a name or string that shows it, and what it is.
@@ -104,29 +108,49 @@ def read(path: Path) -> Source:
         notebook = read_notebook(path)
         tree = _parsed(path, notebook.text, notebook.cells)
         return Source(path, notebook.text, tree, notebook.cells, notebook.left_out)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise TwintrainError(
-            f"{path} is not text in UTF-8: {error.reason} at byte {error.start}.",
-            "Save it in UTF-8.",
-        ) from None
+    text = read_text_file(path, "The script", "Name a Python script that can be read.")
     return Source(path, text, _parsed(path, text, ()))
 
 
 def _parsed(path: Path, text: str, cells: tuple[tuple[int, int], ...]) -> ast.Module:
     try:
-        return ast.parse(text, filename=str(path))
+        tree = ast.parse(text, filename=str(path))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        where = f"line {line}"
-        if cells:
-            cell, row = cells[min(line, len(cells)) - 1]
-            where = f"code cell {cell}, line {row}"
         said = getattr(error, "msg", None) or error
         raise TwintrainError(
-            f"{path} does not parse: {said} ({where}).", "Mend that line; nothing was run."
+            f"{path} does not parse: {said} ({_where(line, cells)}).",
+            "Mend that line; nothing was run.",
         ) from None
+    except (RecursionError, MemoryError):
+        raise TwintrainError(
+            f"{path} does not parse: an expression is nested too deep for Python.",
+            "Split it; nothing was run.",
+        ) from None
+    deepest = _deepest(tree)
+    if deepest is not None:
+        raise TwintrainError(
+            f"{path} has an expression nested deeper than {DEEPEST} levels "
+            f"({_where(deepest, cells)}).",
+            "Split it; nothing was run.",
+        )
+    return tree
+
+
+def _where(line: int, cells: tuple[tuple[int, int], ...]) -> str:
+    """A line as whoever wrote the file counts it."""
+    if not cells:
+        return f"line {line}"
+    cell, row = cells[min(line, len(cells)) - 1]
+    return f"code cell {cell}, line {row}"
+
+
+def _deepest(tree: ast.Module) -> int | None:
+    """The line of a node that lies deeper than `DEEPEST` in the tree; None where none does."""
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return next((getattr(node, "lineno", 1) for node in level), None)
 
 
 def _refuse_others(source: Source) -> None:
@@ -186,7 +210,7 @@ def _trains(source: Source) -> bool:
                 seen.add(beside)
                 try:
                     queue.append((ast.parse(beside.read_bytes()), folder))
-                except (SyntaxError, ValueError, OSError):
+                except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
                     continue
     return False
 

@@ -3,10 +3,14 @@ from __future__ import annotations
 import gzip
 import zipfile
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.data.importing.images import pictures
 from twintrain.data.importing.arrays import read_arrays
 from twintrain.errors import TwintrainError
@@ -35,6 +39,10 @@ def test_names_of_medmnist_are_known_and_what_is_left_aside_is_told(tmp_path: Pa
         (np.zeros((4, 3, 3), np.uint8), [0.5, 1, 0, 1], "y in .* holds float64"),
         (np.zeros((4, 3, 3), np.uint8), [0, 1, 0, 256], "labels from 0 to 256"),
         (np.zeros((4, 3, 3), np.uint8), [0, 1, 0], "4 x and 3 y"),
+        (np.zeros((4, 3, 3), "m8[s]"), [0, 1, 0, 1], r"x in .* holds timedelta64\[s\]"),
+        (np.zeros((4, 3, 3), np.uint8), np.zeros(4, "m8[s]"), r"y in .* holds timedelta64\[s\]"),
+        (np.zeros((4, 3, 3), "U2"), [0, 1, 0, 1], "x in .* holds <U2"),
+        (np.zeros((4, 3, 3), "c8"), [0, 1, 0, 1], "x in .* holds complex64"),
     ],
 )
 def test_what_are_no_images_and_labels_is_told(
@@ -77,3 +85,9 @@ def test_arrays_that_are_not_there_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", pixels=pictures(2, 3, 3))
     with pytest.raises(TwintrainError, match="holds pixels; neither x_train"):
         read_arrays(tmp_path / "d.npz")
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms())
+def test_an_archive_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    refusal("npz", random)

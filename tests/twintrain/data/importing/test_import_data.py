@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import REPOSITORY
 from tests.twintrain.data.importing.images import as_png, pictures, put, put_folder, split_of
 from tests.twintrain.data.importing.test_parquet import write as write_parquet
+from twintrain.data import idx
 from twintrain.data.idx_source import IdxData
 from twintrain.data.importing.import_data import Imported, ImportOptions, import_data
 from twintrain.data.spans import MARKER, choose_span
@@ -306,3 +307,24 @@ def test_a_table_beside_the_images_does_not_take_their_place(tmp_path: Path) -> 
     put_folder(tmp_path / "from", {"cat": 10, "dog": 30}, 4, 4)
     (tmp_path / "from" / "metadata.parquet").write_bytes(b"whatever")
     assert taken(tmp_path / "from", tmp_path / "in").counts == {"train": 32, "eval": 8}
+
+
+@pytest.mark.parametrize("targets", [("in", "in"), ("in/span-1", "in/span-2")])
+def test_two_intakes_into_one_place_do_not_mix(tmp_path: Path, targets: tuple[str, str]) -> None:
+    put_folder(tmp_path / "from", {"dog": 6, "cat": 6}, 4, 4, 3)
+    first, second = (tmp_path / target for target in targets)
+    said = []
+
+    def meanwhile(split: str, done: int, total: int) -> None:
+        if not said:
+            with pytest.raises(TwintrainError, match="Another `data import` is writing to") as told:
+                taken(tmp_path / "from", second)
+            said.append(told.value.remedy)
+
+    import_data(tmp_path / "from", first, ImportOptions(), meanwhile)
+    assert said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["from", "in"]
+    for path, digest in idx.read_checksums(first).items():
+        assert idx.sha256_of(first / path) == digest
+    if targets[0] != targets[1]:
+        taken(tmp_path / "from", second)

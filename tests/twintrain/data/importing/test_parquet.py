@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pyarrow
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.data.importing.images import as_png, pictures, split_of
 from twintrain.data.importing.import_data import ImportOptions, import_data
 from twintrain.data.importing.parquet import ANY_COLUMNS, Columns, read_parquet
@@ -152,3 +156,20 @@ def test_damage_within_a_file_is_told_and_nothing_is_left(tmp_path: Path, column
     with pytest.raises(TwintrainError, match=r"all\.parquet cannot be read as Parquet"):
         import_data(path, tmp_path / "in", ImportOptions(), lambda *_: None)
     assert [left.name for left in tmp_path.iterdir()] == ["all.parquet"]
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms())
+def test_a_file_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    refusal("parquet", random)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [b"[" * 100_000, b"\xff", b'{"info": {"features": {"label": {"names": "ab"}}}}'],
+    ids=["nested", "no text", "no list"],
+)
+def test_names_that_cannot_be_read_are_none(tmp_path: Path, metadata: bytes) -> None:
+    table = pyarrow.table({"image": [as_png(pictures(1, 3, 3)[0])] * 2, "label": [0, 1]})
+    parquet.write_table(table.replace_schema_metadata({"huggingface": metadata}), tmp_path / "a")
+    assert read_parquet(tmp_path / "a", ANY_COLUMNS).label_names == ()

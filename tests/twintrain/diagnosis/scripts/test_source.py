@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.diagnosis.scripts.scripts_of_people import DATA, FIT
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
 from twintrain.diagnosis.catalogue import Stage
@@ -26,12 +30,15 @@ def written(folder: Path, text: str, name: str = "train.py") -> Path:
     ("text", "said"),
     [
         ("def f(:", r"does not parse: .* \(line 1\)"),
+        ("model.fit(" + "-" * 150_000 + "1)", "nested too deep for Python|too many nested"),
+        ("x = " + "+".join("a" * 400) + "\nmodel.fit()", r"deeper than 200 levels \(line 1\)"),
         ("print(1)", "trains nothing: no fit"),
         ("def build_model(): ...\ndef make_dataset(s): ...", "no function keras_fit, custom_loop"),
         ("import tf_keras\ntf_keras.Model().fit()", r"tf_keras \(Keras 2\)"),
         ("import os\nos.environ['KERAS_BACKEND'] = 'torch'\nm.fit()", "the torch backend"),
         ("tf.compat.v1.Session().run(x)\nfit", "TensorFlow 1 graphs"),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_what_cannot_be_diagnosed_is_said_at_once(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(TwintrainError, match=said):
@@ -106,3 +113,9 @@ def test_a_place_in_a_notebook_is_told_by_its_cell(tmp_path: Path) -> None:
     told = in_cells(found, [source]).causes[0].places
     assert (told[0].file, told[0].line) == ("notebook.ipynb (code cell 2)", 2)
     assert (told[1].file, told[1].line) == ("helper.py", 3)
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms())
+def test_a_script_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    refusal("script", random)

@@ -1,0 +1,81 @@
+"""Temporary folders whose names say whose they are, so that what a killed process has left is taken
+away by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from twintrain.errors import TwintrainError
+from twintrain.processes.replacing import is_running, this_machine
+
+
+def prefix_of(kind: str) -> str:
+    """How the name of a temporary file or folder of this process begins.
+
+    Args:
+        kind: what it is for, a word.
+    """
+    return f"twintrain-{kind}-{this_machine()}-{os.getpid()}-"
+
+
+def temporary_directory() -> Path:
+    """Where temporary files of this process go.
+
+    Raises:
+        TwintrainError: no directory that may be used for them can be written.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise TwintrainError(
+            "No temporary directory can be written: TMPDIR, /tmp and /var/tmp were tried.",
+            "Name one in the variable TMPDIR.",
+        ) from error
+
+
+@contextmanager
+def scratch(kind: str) -> Iterator[Path]:
+    """A folder for as long as the block takes; what dead processes of this user have left is taken
+    away first.
+
+    Args:
+        kind: what it is for, a word.
+
+    Raises:
+        TwintrainError: there is no temporary directory.
+        OSError: the folder cannot be made.
+    """
+    remove_abandoned()
+    folder = tempfile.TemporaryDirectory(prefix=prefix_of(kind), ignore_cleanup_errors=True)
+    with folder as place:
+        yield Path(place)
+
+
+def remove_abandoned() -> list[Path]:
+    """Remove temporary files and folders of this user whose process on this machine has ended.
+
+    Returns:
+        what was removed.
+    """
+    name = re.compile(rf"twintrain-[a-z]+-{this_machine()}-(\d+)-\w+")
+    removed = []
+    for left in temporary_directory().glob("twintrain-*"):
+        match = name.fullmatch(left.name)
+        if match is None or is_running(int(match[1])):
+            continue
+        with suppress(OSError):  # somebody else's, or gone meanwhile
+            if left.lstat().st_uid != os.geteuid() or left.is_symlink():
+                continue
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+            removed.append(left)
+    return removed
