@@ -26,6 +26,7 @@ from pipelines.kfp.kubernetes_rules import (
 )
 from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError, explained
+from twintrain.parsing.yaml_text import load_yaml
 
 EXIT = "alert"  # the step after all others, of which `nodes` knows nothing
 SHARED_MEMORY, SHARED_MEMORY_MOUNT = "shared-memory", "/dev/shm"
@@ -348,7 +349,7 @@ def load_cluster(path: Path) -> Cluster:
             be.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         problem = f"{path} cannot be read: {error.strerror}."
         raise TwintrainError(

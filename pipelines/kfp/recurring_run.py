@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from pipelines.kfp.schedule import Schedule
+from twintrain.parsing.yaml_text import load_yaml
 
 # What the server does not give back, or not by the name we know: kept in the schedule's
 # description.
@@ -37,7 +38,7 @@ def planned(schedule: Schedule, package: Path, root: str, account: str | None) -
 def existing(run: Any) -> dict[str, Any]:
     """A recurring run of the server in the same form; what it does not tell is None."""
     try:
-        kept = yaml.safe_load(run.description or "") or {}
+        kept = load_yaml(run.description or "") or {}
     except yaml.YAMLError:
         kept = {}
     kept = kept if isinstance(kept, dict) else {}

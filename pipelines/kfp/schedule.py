@@ -20,6 +20,7 @@ from pydantic import (
 
 from pipelines.kfp.cron import parse_cron
 from twintrain.errors import TwintrainError, explained
+from twintrain.parsing.yaml_text import load_yaml
 
 KNOWN_PARAMETERS = {"data": "a path", "span": "a whole number", "overrides": "a list of KEY=VALUE"}
 
@@ -117,7 +118,7 @@ def load_schedule(path: Path) -> Schedule:
         TwintrainError: it cannot be read, is not YAML, or has a key or value that cannot be.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
         return Schedule.model_validate({} if tree is None else tree)
     except OSError as error:
         raise TwintrainError(
