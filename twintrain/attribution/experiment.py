@@ -63,10 +63,17 @@ def explain(question: Question, listener: Listener | None = None) -> Explanation
     """Find the share of every practice.
 
     Raises:
-        TwintrainError: the recipes are the same or about different data, the budget is too small
-            for any design, or a training failed.
+        TwintrainError: the recipes are the same or about different data, the loop is one's own, the
+            budget is too small for any design, or a training failed.
     """
     started, listener = time.monotonic(), listener or Silent()
+    for recipe in (question.start, question.end):
+        if recipe.twins.own:
+            raise TwintrainError(
+                f"twins.loop is your own ({recipe.twins.loop}): practices are fields of a recipe, "
+                "and it has none that could be varied.",
+                "`twintrain compare --loop FILE` names what it does otherwise and what that costs.",
+            )
     if not (question.start.tuning.apply or question.end.tuning.apply):
         _differences(
             question, question.start.for_twin("fit"), question.end.for_twin("loop")

@@ -19,6 +19,7 @@ from twintrain.data.batches import BatchSource
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.source import DataSource
 from twintrain.data.tfrecord_source import hold_out
+from twintrain.errors import TwintrainError
 from twintrain.parity.divergence import Difference, Divergence, LockstepResult
 from twintrain.parity.step_observer import StepObserver
 from twintrain.problems.find import find_problem
@@ -73,7 +74,15 @@ def lockstep(
     Returns:
         the first divergence, with zero tolerance where the recipe is deterministic; elsewhere
         everything beyond what two equal twins were measured to differ by is a divergence.
+
+    Raises:
+        TwintrainError: the loop is the user's own.
     """
+    if recipe.twins.own:
+        raise TwintrainError(
+            f"twins.loop is your own ({recipe.twins.loop}) and is not taken step by step.",
+            "`twintrain.compare` has the diagnosis hold it against fit.",
+        )
     tolerance: dict[str, float] = {}
     if not recipe.execution.deterministic and twins[0] != twins[1]:
         tolerance = measure_tolerance(recipe, problem, train, seed, steps)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.conftest import DATA
 from tests.twintrain.training import own_loops
+from twintrain.attribution.experiment import Question, explain
 from twintrain.data.batches import BatchSource
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
+from twintrain.data.idx_source import IdxData
 from twintrain.errors import TwintrainError
+from twintrain.parity.lockstep import lockstep
 from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
 from twintrain.training.own_loop import OwnLoopTwin, OwnStepTwin, Passes, own_twin
@@ -120,3 +126,14 @@ def test_a_pass_that_is_broken_off_begins_again(small_train: ExampleStore) -> No
 def test_a_recipe_asks_nothing_of_it_that_it_cannot_do(overrides: list[str], message: str) -> None:
     with pytest.raises(TwintrainError, match=message):
         load_recipe("standard", [f"twins.loop={LOOPS}:custom_loop", *overrides])
+
+
+def test_neither_lockstep_nor_an_experiment_takes_it(
+    small_train: ExampleStore, tmp_path: Path
+) -> None:
+    recipe = load_recipe("standard", [f"twins.loop={LOOPS}:custom_loop"])
+    problem = find_problem(recipe, labelled_images((28, 28, 1), 10))
+    with pytest.raises(TwintrainError, match="not taken step by step"):
+        lockstep(recipe, problem, small_train, seed=0, steps=2)
+    with pytest.raises(TwintrainError, match="practices are fields of a recipe"):
+        explain(Question(recipe, recipe, IdxData(DATA), tmp_path))
