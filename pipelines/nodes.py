@@ -91,7 +91,7 @@ NODES = (
         "DataGate",
         "let only clean data pass",
         code=(
-            *_rooms("problems"),
+            *_rooms("problems", "parsing"),
             *_DATA,
             *_components("data_gate", "curated_schema", "artifacts"),
         ),

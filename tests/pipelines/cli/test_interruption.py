@@ -22,6 +22,8 @@ from tests.conftest import REPOSITORY
 HEAD = """
 import os, signal, sys
 from pipelines.cli.interruption import run_interruptibly, tell_interrupted
+for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # tests may be run under nohup
+    signal.signal(sign, signal.SIG_DFL)
 """
 IN_AN_IMPORT = """
 class Finder:

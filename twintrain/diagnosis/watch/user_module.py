@@ -142,7 +142,7 @@ class Subject:
             except Enough:
                 trace.note = f"stopped after the {most} steps it was given"
                 if stopwatch.own > seconds:
-                    trace.note = f"stopped after {seconds:.0f} s"
+                    trace.note = f"stopped after {stopwatch.clock:.0f} s"
             except Exception as error:
                 raise UserCodeError(side, user_traceback(error)) from None
         trace.seconds = stopwatch.clock
