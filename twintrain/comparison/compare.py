@@ -82,8 +82,7 @@ def compare(
         test: examples to compare on.
         folder: keeps finished trainings, and the state of unfinished ones, so that the same call
             goes on where it was; None forgets everything.
-        steps: taken side by side before the trainings, tensor by tensor; a loop of your own is
-            diagnosed instead; 0 for neither.
+        steps: taken side by side before the trainings; 0 for none. Your own loop is diagnosed.
         report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
             is done, of how much, and a text for a person.
 
