@@ -63,10 +63,7 @@ def main() -> None:
         "arguments": options.arguments,
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(peak),
-        **{
-            key: found[key]
-            for key in ("verdict", "gap_points", "gap_ci95_points", "parity", "recipe_hash")
-        },
+        **{key: found[key] for key in ("verdict", "gap", "gap_ci95", "parity", "recipe_hash")},
         "seeds": found["slices"][0]["seeds"],
         "train_seconds": {twin: found["twins"][twin]["train_seconds"] for twin in ("fit", "loop")},
         "machine": describe(),

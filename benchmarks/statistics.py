@@ -168,7 +168,7 @@ def equivalence(job: tuple[int, int, float, int, tuple[int, ...]]) -> dict[str, 
         "seeds": seeds,
         "n": n,
         "accuracy": accuracy,
-        "margin_points": 100 * float(margin),
+        "margin": 100 * float(margin),
         "false": found / runs,
     }
 

@@ -84,9 +84,7 @@ def main() -> int:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
         "records": len(trend.looks),
         "flagged": flagged,
-        "gaps": {
-            look.record.span: round(look.record.overall.gap_points, 2) for look in trend.looks
-        },
+        "gaps": {look.record.span: round(look.record.overall.gap, 2) for look in trend.looks},
         "seconds": seconds,
     }
     print(json.dumps(found, indent=1))

@@ -10,19 +10,20 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from twintrain.errors import TwintrainError, shortened
 from twintrain.parsing.text_files import read_text_file
+from twintrain.problems.statement import Statement
 
 # More than any classifier has; each takes a row of the last layer and of every table.
 MOST_LABELS = 100_000
 _MOST_BYTES = 1 << 24
 
 
-def load_rules(path: Path, columns: Collection[str], target: str) -> schema_pb2.Schema:
+def load_rules(path: Path, columns: Collection[str], statement: Statement) -> schema_pb2.Schema:
     """Read a schema and see that the pipeline can work with it.
 
     Args:
         path: a schema in text form.
         columns: names of the features that examples must have.
-        target: the one of them whose `int_domain` says which labels there are.
+        statement: names the one of them whose `int_domain` says which labels there are.
 
     Raises:
         TwintrainError: it cannot be read, is not a schema in text form, or lacks what the pipeline
@@ -43,6 +44,7 @@ def load_rules(path: Path, columns: Collection[str], target: str) -> schema_pb2.
             f"The schema {path} lacks {', '.join(sorted(missing))}.",
             "Start from data/schema.pbtxt.",
         )
+    target = statement.target
     label = feature_named(rules, target)
     if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
         raise TwintrainError(

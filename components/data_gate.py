@@ -19,9 +19,9 @@ from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Sc
 
 from components.artifacts import DataSummary, write_json
 from components.curated_schema import feature_named, load_rules
-from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.errors import TwintrainError
-from twintrain.problems.find import class_at
+from twintrain.problems.statement import statement_of
+from twintrain.recipe.recipe import Recipe
 
 
 class Finding(NamedTuple):
@@ -38,21 +38,21 @@ def DataGate(  # noqa: N802 - TFX names components like classes
     schema: InputArtifact[Schema],
     anomalies: InputArtifact[ExampleAnomalies],
     summary: OutputArtifact[DataSummary],
-    problem: Parameter[str],
+    recipe: Parameter[str],
     code: Parameter[str],
 ) -> None:
     """Let the run pass only with clean data; write counts per split and label for the report.
 
-    `problem` is the import path of the kind of problem, which says which columns there must be.
+    `recipe` names the problem, which says which columns there must be.
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
     Raises:
         TwintrainError: there are anomalies, an empty split, a missing class, or label drift between
             the splits.
     """
-    inputs, target = class_at(problem).INPUTS, class_at(problem).TARGET
-    columns = (inputs, target, EXAMPLE_ID)
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), columns, target)
+    statement = statement_of(Recipe.model_validate_json(recipe))
+    target = statement.target
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), statement.raw_columns, statement)
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {
         split: stats_artifact_utils.load_statistics(statistics, split).proto() for split in splits

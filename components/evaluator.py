@@ -13,10 +13,9 @@ from tfx import types
 from tfx.components import Evaluator
 
 from components.paired_metric import PairedScores
-from twintrain.problems.find import class_path, problem_class
-from twintrain.problems.problem import Problem
+from twintrain.problems.statement import Statement, statement_of
+from twintrain.problems.task import Task
 from twintrain.recipe.recipe import Recipe
-from twintrain.recipe.sections import ComparisonRules
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
@@ -35,21 +34,21 @@ def twin_evaluator(
         model=candidate,
         baseline_model=baseline,
         example_splits=["eval"],
-        eval_config=eval_config(recipe.comparison, problem_class(recipe)),
+        eval_config=eval_config(recipe, statement_of(recipe)),
     )
 
 
-def eval_config(comparison: ComparisonRules, problem: type[Problem]) -> tfma.EvalConfig:
-    """Slices, the problem's metrics for both twins and their difference, and the thresholds of the
+def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
+    """Slices, the task's metrics for both twins and their difference, and the thresholds of the
     primary one for a blessing.
     """
-    model = {"signature_name": "serving_default", "label_key": problem.TARGET}
+    model = {"signature_name": "serving_default", "label_key": statement.target}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
-    primary, *others = (_metric(metric) for metric in problem.metrics())
+    primary, *others = (_metric(metric) for metric in statement.task.metrics())
     # The whole decides; a slice of a few examples would withhold the blessing by chance.
     primary.per_slice_thresholds.append(
         config_pb2.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(comparison)
+            slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(recipe, statement)
         )
     )
     count = tfma.MetricConfig(class_name="ExampleCount")
@@ -60,11 +59,11 @@ def eval_config(comparison: ComparisonRules, problem: type[Problem]) -> tfma.Eva
         ],
         slicing_specs=[
             tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in comparison.slices),
+            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in statement.slices_of(recipe)),
         ],
         metrics_specs=[
             tfma.MetricsSpec(metrics=[count, primary, *others]),
-            tfma.MetricsSpec(metrics=[_paired(problem)], model_names=[CANDIDATE]),
+            tfma.MetricsSpec(metrics=[_paired(statement.task)], model_names=[CANDIDATE]),
         ],
     )
 
@@ -75,21 +74,26 @@ def _metric(metric: keras.Metric) -> tfma.MetricConfig:
     return tfma.MetricConfig(class_name=type(metric).__name__, config=json.dumps(config))
 
 
-def _paired(problem: type[Problem]) -> tfma.MetricConfig:
+def _paired(task: Task) -> tfma.MetricConfig:
     return tfma.MetricConfig(
         class_name=PairedScores.__name__,
         module=PairedScores.__module__,
-        config=json.dumps({"problem": class_path(problem)}),
+        config=json.dumps({"task": task.text}),
     )
 
 
-def _threshold(comparison: ComparisonRules) -> tfma.MetricThreshold:
-    return tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(
-            lower_bound={"value": comparison.accuracy_floor}
-        ),
+def _threshold(recipe: Recipe, statement: Statement) -> tfma.MetricThreshold:
+    metric, limit = statement.task.metric, recipe.comparison.threshold
+    worse = statement.margin_of(recipe) / metric.scale
+    better = tfma.MetricDirection.HIGHER_IS_BETTER
+    if not metric.higher_is_better:
+        better = tfma.MetricDirection.LOWER_IS_BETTER
+    threshold = tfma.MetricThreshold(
         change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -comparison.margin_points / 100},
-        ),
+            direction=better, absolute={"value": -worse if metric.higher_is_better else worse}
+        )
     )
+    if limit is not None:
+        bound = "lower_bound" if metric.higher_is_better else "upper_bound"
+        threshold.value_threshold.CopyFrom(tfma.GenericValueThreshold(**{bound: {"value": limit}}))
+    return threshold

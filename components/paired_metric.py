@@ -5,28 +5,35 @@ and crosses of slices, and what it yields are scalars that TFMA's views show bes
 metrics (with `_diff` added to the name, as to every metric that looks at two models). Per slice:
 
     paired_n                    examples
+    paired_baseline, paired_candidate, paired_difference
+                                the task's metric, and candidate minus baseline
+    paired_low, paired_high     95 % interval of the difference: Tango's (1998) where the metric
+                                counts right and wrong, Student's elsewhere (of no width for one
+                                example, which says nothing)
+
+and where it counts right and wrong:
+
     paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong
                                 the 2x2 table
-    paired_baseline_accuracy, paired_candidate_accuracy, paired_difference
-                                shares of 1
-    paired_low, paired_high     95 % interval of the difference (Tango 1998)
     paired_mcnemar_p            McNemar's exact test, two-sided
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from scipy import stats
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from twintrain.problems.find import class_at
-from twintrain.statistics.paired import PairedTable
+from twintrain.comparison.comparison import Counted
+from twintrain.problems.task import Task, task_at
+from twintrain.statistics.paired import LEVEL, PairedTable
 
 PREFIX = "paired_"
 _TABLE = {
@@ -35,44 +42,50 @@ _TABLE = {
     "only_loop": "only_candidate",
     "both_wrong": "both_wrong",
 }
-FIGURES = (
-    "n",
-    *_TABLE.values(),
-    "baseline_accuracy",
-    "candidate_accuracy",
-    "difference",
-    "low",
-    "high",
-    "mcnemar_p",
-)
-_Counts = tuple[int, int, int, int]
+FIGURES = ("n", "baseline", "candidate", "difference", "low", "high")
+COUNTED = (*_TABLE.values(), "mcnemar_p")
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What is added up over examples."""
+
+    n: int = 0
+    fit: float = 0.0
+    loop: float = 0.0
+    squares: float = 0.0  # of the differences
+    both: int = 0  # right, as far as scores are right and wrong
+    only_fit: int = 0
+    only_loop: int = 0
 
 
 class PairedScores(metric_types.Metric):
-    """Paired scores of every candidate against the baseline, by the problem of that import path
-    (`module:Class`): what is right is its to say.
+    """Paired scores of every candidate against the baseline, by a task in text (`Task.text`): what
+    is right, or how large an error is, is its to say.
     """
 
-    def __init__(self, problem: str, name: str = PREFIX) -> None:
-        super().__init__(_computations, name=name, problem=problem)
+    def __init__(self, task: str, name: str = PREFIX) -> None:
+        super().__init__(_computations, name=name, task=task)
 
 
 metric_types.register_metric(PairedScores)
 
 
-def table_from(metrics: dict[str, float]) -> PairedTable:
-    """The 2x2 table of one slice.
+def counted(metrics: Mapping[str, float]) -> Counted:
+    """What was counted on one slice.
 
     Args:
         metrics: metric name -> value, as TFMA wrote them.
     """
-    return PairedTable(
-        **{field: round(metrics[f"{PREFIX}{name}"]) for field, name in _TABLE.items()}
+    return Counted(
+        n=round(metrics[f"{PREFIX}n"]),
+        fit_score=metrics[f"{PREFIX}baseline"],
+        loop_score=metrics[f"{PREFIX}candidate"],
     )
 
 
 def _computations(
-    problem: str,
+    task: str,
     name: str = PREFIX,
     eval_config: config_pb2.EvalConfig | None = None,
     model_names: Iterable[str] | None = None,
@@ -84,6 +97,8 @@ def _computations(
         raise ValueError(
             "PairedScores compares with a baseline; mark one model_spec with is_baseline"
         )
+    judge = task_at(task)
+    figures = (*FIGURES, *(COUNTED if judge.metric.counts else ()))
     computations = []
     for model in model_names or [""]:
         if model == baseline.name:
@@ -97,10 +112,10 @@ def _computations(
                     example_weighted=example_weighted,
                     is_diff=True,
                 )
-                for figure in FIGURES
+                for figure in figures
             }
             models = {"fit": baseline.name, "loop": model}
-            combiner = _PairedCombiner(eval_config, problem, models, output, keys)
+            combiner = _PairedCombiner(eval_config, judge, models, output, keys)
             computations.append(
                 metric_types.MetricComputation(
                     keys=list(keys.values()), preprocessors=None, combiner=combiner
@@ -110,51 +125,59 @@ def _computations(
 
 
 class _PairedCombiner(beam.CombineFn):
-    """Adds up the 2x2 table."""
+    """Adds up scores, and the 2x2 table."""
 
     def __init__(
         self,
         eval_config: config_pb2.EvalConfig,
-        problem: str,
+        task: Task,
         models: dict[str, str],
         output: str,
         keys: dict[str, metric_types.MetricKey],
     ) -> None:
-        self._eval_config, self._problem, self._models = eval_config, problem, models
+        self._eval_config, self._task, self._models = eval_config, task, models
         self._output, self._keys = output, keys
 
-    def create_accumulator(self) -> _Counts:
-        return (0, 0, 0, 0)
+    def create_accumulator(self) -> _Sums:
+        return _Sums()
 
-    def add_input(
-        self, accumulator: _Counts, element: metric_types.StandardMetricInputs
-    ) -> _Counts:
-        fit, loop = (self._right(element, self._models[twin]) for twin in ("fit", "loop"))
-        cell = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}[fit, loop]
-        counts = list(accumulator)
-        counts[cell] += 1
-        return counts[0], counts[1], counts[2], counts[3]
+    def add_input(self, accumulator: _Sums, element: metric_types.StandardMetricInputs) -> _Sums:
+        fit, loop = (self._score(element, self._models[twin]) for twin in ("fit", "loop"))
+        right = (fit == 1, loop == 1)
+        added = _Sums(
+            1,
+            fit,
+            loop,
+            (loop - fit) ** 2,
+            int(right == (True, True)),
+            int(right == (True, False)),
+            int(right == (False, True)),
+        )
+        return self.merge_accumulators([accumulator, added])
 
-    def merge_accumulators(self, accumulators: Iterable[_Counts]) -> _Counts:
-        a, b, c, d = (sum(cells) for cells in zip(*accumulators, strict=True))
-        return a, b, c, d
+    def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
+        return _Sums(*map(sum, zip(*map(astuple, accumulators), strict=True)))
 
-    def extract_output(self, accumulator: _Counts) -> dict[metric_types.MetricKey, float]:
-        table = PairedTable(*accumulator)
-        estimate = table.estimate()
+    def extract_output(self, accumulator: _Sums) -> dict[metric_types.MetricKey, float]:
+        sums = accumulator
         values: dict[str, Any] = {
-            "n": table.n,
-            **dict(zip(_TABLE.values(), astuple(table), strict=True)),
-            "baseline_accuracy": (table.both_right + table.only_fit) / table.n,
-            "candidate_accuracy": (table.both_right + table.only_loop) / table.n,
-            "difference": estimate.difference,
-            "low": estimate.low,
-            "high": estimate.high,
-            "mcnemar_p": table.mcnemar_p,
+            "n": sums.n,
+            "baseline": sums.fit / sums.n,
+            "candidate": sums.loop / sums.n,
+            "difference": (sums.loop - sums.fit) / sums.n,
         }
+        if self._task.metric.counts:
+            wrong = sums.n - sums.both - sums.only_fit - sums.only_loop
+            table = PairedTable(sums.both, sums.only_fit, sums.only_loop, wrong)
+            estimate = table.estimate()
+            values |= {"low": estimate.low, "high": estimate.high, "mcnemar_p": table.mcnemar_p}
+            values |= dict(zip(_TABLE.values(), astuple(table), strict=True))
+        else:
+            reach = _reach(sums)
+            values |= {"low": values["difference"] - reach, "high": values["difference"] + reach}
         return {self._keys[figure]: float(value) for figure, value in values.items()}
 
-    def _right(self, element: metric_types.StandardMetricInputs, model: str) -> bool:
+    def _score(self, element: metric_types.StandardMetricInputs, model: str) -> float:
         ((label, prediction, _),) = metric_util.to_label_prediction_example_weight(
             element,
             eval_config=self._eval_config,
@@ -165,9 +188,18 @@ class _PairedCombiner(beam.CombineFn):
         )
         outputs = np.asarray(prediction).reshape(1, -1)
         if not np.isfinite(outputs).all():
-            return False  # a model that predicts NaN is right about nothing
-        targets = np.asarray(label).reshape(1)
-        return bool(class_at(self._problem).scores(targets, outputs)[0] == 1)
+            # A model that predicts NaN is right about nothing, and its error has no bound.
+            return 0.0 if self._task.metric.higher_is_better else float("inf")
+        return float(self._task.scores(np.asarray(label).reshape(1), outputs)[0])
+
+
+def _reach(sums: _Sums) -> float:
+    """Half of Student's interval of a mean paired difference."""
+    if sums.n < 2:
+        return 0.0
+    mean = (sums.loop - sums.fit) / sums.n
+    variance = max(0.0, sums.squares / sums.n - mean**2) / (sums.n - 1)
+    return float(stats.t.isf(LEVEL / 2, sums.n - 1) * np.sqrt(variance))
 
 
 assert tuple(_TABLE) == tuple(field.name for field in fields(PairedTable))

@@ -16,12 +16,11 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRu
 from tfx.utils import path_utils
 
 from twintrain.comparison.predictions import load_predictions
-from twintrain.comparison.push_decision import PushDecision, decide, last_pushed
+from twintrain.comparison.push_decision import Limits, PushDecision, decide, last_pushed
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
-from twintrain.problems.find import problem_class
-from twintrain.problems.problem import Problem
+from twintrain.problems.statement import Statement, statement_of
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.identity import Identity
 
@@ -57,22 +56,22 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         code: not read; it keeps a result of other code from being taken for this one's.
     """
     wanted = Recipe.model_validate_json(recipe)
-    problem = problem_class(wanted)
+    statement = statement_of(wanted)
     one_seed = wanted.model_copy(update={"seeds": wanted.seeds[:1]})
     predictions = load_predictions(
-        one_seed, problem, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
+        one_seed, statement.task, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
     )
     newest = last_pushed(Path(destination))
     standing = newest is not None and _same(
         newest, Path(path_utils.serving_model_path(candidate.uri))
     )
     found = decide(
-        wanted.comparison,
-        loop=predictions.right["loop"][0],
-        fit=predictions.right["fit"][0],
+        Limits(statement.task.metric, statement.margin_of(wanted), wanted.comparison.threshold),
+        loop=predictions.scores["loop"][0],
+        fit=predictions.scores["fit"][0],
         last=None
         if newest is None or standing
-        else right_of(newest, split_files(examples.uri, "eval"), problem),
+        else scores_of(newest, split_files(examples.uri, "eval"), statement),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
         standing=newest.name if newest is not None and standing else None,
     )
@@ -85,16 +84,16 @@ def _same(model: Path, other: Path) -> bool:
     return known is not None and known == Identity.beside(other)
 
 
-def right_of(model: Path, files: tuple[str, ...], problem: type[Problem]) -> npt.NDArray[np.bool_]:
-    """Whether an exported twin is right on each raw example, bool [examples], in canonical order
-    (by example id).
+def scores_of(model: Path, files: tuple[str, ...], statement: Statement) -> npt.NDArray[np.float64]:
+    """What each raw example adds to an exported twin's metric, float64 [examples], in canonical
+    order (by example id).
     """
     serve = tf.saved_model.load(str(model)).signatures["serving_default"]
     spec = {
-        problem.TARGET: tf.io.FixedLenFeature([], tf.int64),
+        statement.target: tf.io.FixedLenFeature([], tf.int64),
         EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string),
     }
-    ids, right = [], []
+    ids, scores = [], []
     for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
         parsed = tf.io.parse_example(batch, spec)
         try:
@@ -107,8 +106,8 @@ def right_of(model: Path, files: tuple[str, ...], problem: type[Problem]) -> npt
                 "move that twin away.",
             ) from error
         ids.append(parsed[EXAMPLE_ID].numpy().astype(np.bytes_))
-        right.append(problem.scores(parsed[problem.TARGET].numpy(), outputs) == 1)
-    return np.concatenate(right)[np.argsort(np.concatenate(ids), kind="stable")]
+        scores.append(statement.task.scores(parsed[statement.target].numpy(), outputs))
+    return np.concatenate(scores)[np.argsort(np.concatenate(ids), kind="stable")]
 
 
 def _write(decision: ModelBlessing, candidate: Model, found: PushDecision, push: bool) -> None:

@@ -27,10 +27,11 @@ from components.artifacts import (
     read_json,
 )
 from components.evaluator import BASELINE, CANDIDATE
-from components.paired_metric import PREFIX, table_from
+from components.paired_metric import PREFIX, counted
 from components.push_gate import FILE
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
+from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
 from twintrain.data.example_spec import EXAMPLE_ID, labelled_images
@@ -41,7 +42,6 @@ from twintrain.problems.find import find_problem
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
 from twintrain.report.render import write_report
-from twintrain.statistics.paired import PairedTable
 
 
 @component
@@ -86,7 +86,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
-                evaluator=_evaluator_tables(evaluation.uri, wanted, problem),
+                evaluator=_evaluator_counts(evaluation.uri, wanted, problem),
                 metrics=_evaluator_metrics(evaluation.uri, problem),
                 blessed=(Path(blessing.uri) / "BLESSED").exists(),
                 push=PushDecision.model_validate_json(
@@ -110,7 +110,7 @@ def _trials(uri: str) -> list[dict[str, Any]]:
 
 def _slice_values(files: tuple[str, ...], problem: Problem) -> dict[str, npt.NDArray[np.int64]]:
     """By slice key, the value of each test example, int64 [n], in canonical order (by id)."""
-    features = {key: tf.io.FixedLenFeature([], tf.int64) for key in problem.SLICE_KEYS}
+    features = {key: tf.io.FixedLenFeature([], tf.int64) for key in problem.statement.slice_keys}
     features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
     parts = [tf.io.parse_example(batch, features) for batch in records]
@@ -118,11 +118,11 @@ def _slice_values(files: tuple[str, ...], problem: Problem) -> dict[str, npt.NDA
     order = np.argsort(ids, kind="stable")
     return {
         key: np.concatenate([part[key].numpy() for part in parts])[order]
-        for key in problem.SLICE_KEYS
+        for key in problem.statement.slice_keys
     }
 
 
-def _evaluator_tables(uri: str, recipe: Recipe, problem: Problem) -> dict[str, PairedTable]:
+def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:
     """Per slice, what TFMA's paired metric counted."""
     found = {}
     for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
@@ -134,7 +134,7 @@ def _evaluator_tables(uri: str, recipe: Recipe, problem: Problem) -> dict[str, P
             if name.startswith(PREFIX)
         )
         values = {name: value["doubleValue"] for name, value in figures}
-        found[slice_name(recipe, problem, dict(key))] = table_from(values)
+        found[slice_name(recipe, problem, dict(key))] = counted(values)
     return found
 
 

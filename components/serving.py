@@ -51,7 +51,7 @@ class _Serving(tf.Module):
         self, model: keras.Model, problem: Problem, recipe: Recipe, graph: tft.TFTransformOutput
     ) -> None:
         super().__init__()
-        self._model, self._inputs = model, problem.INPUTS
+        self._model, self._inputs = model, problem.spec.only.name
         self._rescale = problem.preparation(recipe).rescale
         # Keras 3 models are no trackables of tf.Module; their variables are named here so that they
         # are saved.
@@ -59,8 +59,8 @@ class _Serving(tf.Module):
         self._transform = graph.transform_features_layer()
         self._full = graph.raw_feature_spec()
         # What is asked for a prediction has no label.
-        self._asked = {problem.INPUTS: self._full[problem.INPUTS]}
-        self._slice_keys = problem.SLICE_KEYS
+        self._asked = {self._inputs: self._full[self._inputs]}
+        self._slice_keys = problem.statement.slice_keys
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def predict(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

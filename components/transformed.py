@@ -10,9 +10,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
-from twintrain.data.example_spec import Column, ExampleSpec
+from twintrain.data.example_spec import IMAGE, Column, ExampleSpec
 from twintrain.data.tfrecord_source import TransformedData, split_files
-from twintrain.problems.find import problem_class
+from twintrain.problems.statement import statement_of
 from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import with_values
 
@@ -29,13 +29,14 @@ def transformed_data(
 
 def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
     """Shapes and types as Transform leaves them, and the number of classes the schema gives."""
-    graph, problem = tft.TFTransformOutput(transform_graph_uri), problem_class(recipe)
+    graph, target = tft.TFTransformOutput(transform_graph_uri), statement_of(recipe).target
     columns = graph.transformed_feature_spec()
     raw = {feature.name: feature for feature in graph.raw_metadata.schema.feature}
     return ExampleSpec(
-        inputs=_column(problem.INPUTS, columns[problem.INPUTS]),
-        target=_column(problem.TARGET, columns[problem.TARGET]),
-        classes=int(raw[problem.TARGET].int_domain.max) + 1,
+        inputs=(_column(IMAGE, columns[IMAGE]),),
+        target=_column(target, columns[target]),
+        classes=int(raw[target].int_domain.max) + 1,
+        named=False,
     )
 
 

@@ -12,7 +12,7 @@ from components.artifacts import ComparisonReport, TrendEntry, write_json
 from components.curated_schema import feature_named, load_rules
 from components.staging import unstaged
 from twintrain.comparison.comparison import Comparison
-from twintrain.problems.find import problem_class
+from twintrain.problems.statement import statement_of
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe
 from twintrain.trend.monitor import look_at
@@ -47,9 +47,9 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     """
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
     comparison = Comparison.model_validate_json(text)
-    target = problem_class(Recipe.model_validate(comparison.recipe)).TARGET
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), [target], target)
-    label = feature_named(rules, target)
+    statement = statement_of(Recipe.model_validate(comparison.recipe))
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), [statement.target], statement)
+    label = feature_named(rules, statement.target)
     # A schema without a comparator means that no change of a share is drift.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's

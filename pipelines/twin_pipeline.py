@@ -35,7 +35,6 @@ from pipelines.config import PIPELINE_NAME, RunConfig
 from pipelines.nodes import INGEST, trainer_of, tuner_of
 from pipelines.provenance import code_digest
 from twintrain.comparison.push_decision import last_pushed
-from twintrain.problems.find import class_path, problem_class
 from twintrain.recipe.recipe import TWINS, TwinName
 
 
@@ -107,7 +106,7 @@ def _data(config: RunConfig) -> _Data:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
-        problem=class_path(problem_class(recipe)),
+        recipe=recipe.for_data().model_dump_json(),
         code=code_digest(recipe, "DataGate"),
     )
     transform = Transform(

@@ -16,10 +16,11 @@ import struct
 from pathlib import Path
 
 from twintrain.data import idx
-from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, LABEL
+from twintrain.data.example_spec import LABEL
 from twintrain.errors import TwintrainError
 from twintrain.problems.bound_names import OPEN, names_bound_by
 from twintrain.problems.find import MODELS, check_label_names, model_function
+from twintrain.problems.statement import IMAGES
 from twintrain.recipe.recipe import Recipe
 
 
@@ -104,7 +105,7 @@ def labels_of(schema_file: Path) -> int:
     """
     from components.curated_schema import count_labels, load_rules
 
-    return count_labels(load_rules(schema_file, (IMAGE, LABEL, EXAMPLE_ID), LABEL), LABEL)
+    return count_labels(load_rules(schema_file, IMAGES.raw_columns, IMAGES), LABEL)
 
 
 def look_for_functions(recipe: Recipe, import_path: list[str]) -> None:

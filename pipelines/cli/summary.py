@@ -49,16 +49,18 @@ def print_comparison(
 
 
 def slice_table(comparison: Comparison) -> Table:
-    """The slices with both accuracies and their difference; seeds in columns of their own for the
+    """The slices with both scores and their difference; seeds in columns of their own for the
     whole.
     """
     table = Table(box=None, header_style="dim", padding=(0, 1), title_justify="left")
+    metric = comparison.metric
+    unit = metric.score_unit or metric.name
     # In a narrow terminal only the slices' names give way.
     widths = {
         "slice": 7,
         "n": 6,
-        "fit %": 6,
-        "loop %": 6,
+        f"fit {unit}": 6,
+        f"loop {unit}": 6,
         "difference": 10,
         "95 % interval": 16,
         "verdict": 12,
@@ -69,14 +71,14 @@ def slice_table(comparison: Comparison) -> Table:
             heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width
         )
     for part in comparison.slices:
-        low, high = part.ci95_points
+        low, high = part.ci95
         table.add_row(
             part.name,
             f"{part.n:,}",
-            f"{100 * part.fit_accuracy:.2f}",
-            f"{100 * part.loop_accuracy:.2f}",
-            f"{part.difference_points:+.2f}",
-            f"{low:+.2f} … {high:+.2f}",
+            metric.score(part.fit_score),
+            metric.score(part.loop_score),
+            metric.difference(part.difference),
+            f"{metric.difference(low)} … {metric.difference(high)}",
             Text(part.verdict.replace("_", " "), _COLOURS.get(part.verdict, "yellow")),
             style="bold" if part.name == "overall" else "",
         )
@@ -85,9 +87,9 @@ def slice_table(comparison: Comparison) -> Table:
                 table.add_row(
                     f"  seed {seed.seed}",
                     "",
-                    f"{100 * seed.fit_accuracy:.2f}",
-                    f"{100 * seed.loop_accuracy:.2f}",
-                    f"{seed.difference_points:+.2f}",
+                    metric.score(seed.fit_score),
+                    metric.score(seed.loop_score),
+                    metric.difference(seed.difference),
                     style="dim",
                 )
     return table

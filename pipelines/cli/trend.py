@@ -111,18 +111,28 @@ def _print(console: Console, trend: Trend) -> None:
     table = Table(
         title=f"recipe {escape(trend.recipe_name)}", title_justify="left", box=None, pad_edge=False
     )
-    for name in ("span", "fit %", "loop %", "gap", "95 % interval", "mean gap so far", "drift"):
+    metric = trend.looks[-1].record.metric
+    unit = metric.score_unit or metric.name
+    for name in (
+        "span",
+        f"fit {unit}",
+        f"loop {unit}",
+        "gap",
+        "95 % interval",
+        "mean gap so far",
+        "drift",
+    ):
         table.add_column(name, justify="right")
     table.add_column("verdict")
     for look in trend.looks:
-        whole, (low, high) = look.record.overall, look.mean_gap_ci95_points
+        whole, (low, high) = look.record.overall, look.mean_gap_ci95
         table.add_row(
             f"{look.record.span}{'*' if look.recipe_changed else ''}",
-            f"{100 * whole.fit_accuracy:.2f}",
-            f"{100 * whole.loop_accuracy:.2f}",
-            f"{whole.gap_points:+.2f}",
-            "{:+.2f} … {:+.2f}".format(*whole.ci95_points),
-            f"{low:+.2f} … {high:+.2f}",
+            metric.score(whole.fit_score),
+            metric.score(whole.loop_score),
+            metric.difference(whole.gap),
+            " … ".join(metric.difference(bound) for bound in whole.ci95),
+            f"{metric.difference(low)} … {metric.difference(high)}",
             "-" if look.drift_points is None else f"{look.drift_points:.1f}",
             look.record.verdict.replace("_", " "),
             style="bold red" if look.alerts else None,

@@ -74,18 +74,19 @@ def leave_ui_artifacts(uris: dict[str, str], given: dict[str, Any]) -> None:
 
 
 def figures(comparison: Comparison) -> dict[str, float]:
-    """The headline figures: accuracies as shares of 1, gap and margin in percentage points.
+    """The headline figures: accuracies as shares of 1, gap and margin in the metric's unit (of
+    accuracy, percentage points).
 
     Numbers alone: KFP takes no others as Metrics, and JSON has no NaN.
     """
-    low, high = comparison.gap_ci95_points
+    low, high = comparison.gap_ci95
     found = {
-        "fit_accuracy": comparison.twins["fit"].mean_accuracy,
-        "loop_accuracy": comparison.twins["loop"].mean_accuracy,
-        "gap_points": comparison.gap_points,
-        "gap_ci95_low_points": low,
-        "gap_ci95_high_points": high,
-        "margin_points": comparison.margin_points,
+        "fit_score": comparison.twins["fit"].mean_score,
+        "loop_score": comparison.twins["loop"].mean_score,
+        "gap": comparison.gap,
+        "gap_ci95_low": low,
+        "gap_ci95_high": high,
+        "margin": comparison.margin,
         "max_abs_weight_difference": comparison.parity.max_abs_difference,
         "disagreements": comparison.disagreement_count,
         "seeds": len(comparison.seeds),

@@ -37,16 +37,16 @@ def main(request: Path) -> int:
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner
     from pipelines.twin_pipeline import create_pipeline
-    from twintrain.data.example_spec import EXAMPLE_ID, labelled_images
-    from twintrain.problems.find import find_problem, problem_class
+    from twintrain.data.example_spec import labelled_images
+    from twintrain.problems.find import find_problem
+    from twintrain.problems.statement import statement_of
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
         os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
-        problem = problem_class(config.recipe)
-        columns = (problem.INPUTS, problem.TARGET, EXAMPLE_ID)
-        rules = load_rules(config.schema_file, columns, problem.TARGET)
-        classes = count_labels(rules, problem.TARGET)
+        statement = statement_of(config.recipe)
+        rules = load_rules(config.schema_file, statement.raw_columns, statement)
+        classes = count_labels(rules, statement.target)
         find_problem(config.recipe, labelled_images(config.recipe.data.image_shape, classes))
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))

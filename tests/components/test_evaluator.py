@@ -58,7 +58,7 @@ def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() ->
 def test_floor_and_margin_decide_over_all_examples(
     fit: int, loop: int, blessed: bool, tmp_path: Path
 ) -> None:
-    rules = ComparisonRules(accuracy_floor=0.9, margin_points=0.5, slices=(("label",),))
+    rules = ComparisonRules(threshold=0.9, margin=0.5, slices=(("label",),))
     config = eval_config(rules, ImageClassification)
     features = {"label": LABELS}
     found = evaluate(config, LABELS, features, outputs(fit), outputs(loop), tmp_path)
@@ -71,7 +71,7 @@ def test_floor_and_margin_decide_over_all_examples(
 def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
     worse = outputs(400)
     worse[[0, 4]] = np.eye(4, dtype=np.float32)[3]  # two of label 0, two points on its slice
-    rules = ComparisonRules(accuracy_floor=0.9, margin_points=0.6, slices=(("label",),))
+    rules = ComparisonRules(threshold=0.9, margin=0.6, slices=(("label",),))
     config = eval_config(rules, ImageClassification)
     features = {"label": LABELS}
     found = evaluate(config, LABELS, features, outputs(400), worse, tmp_path)

@@ -133,7 +133,7 @@ def test_a_twin_is_pushed_once_and_again_after_another(tmp_path: Path, examples:
     pushed = tmp_path / "pushed"
     first, second = (
         load_recipe(
-            "standard", ["seeds=[0]", "comparison.accuracy_floor=0.1", f"training.epochs={epochs}"]
+            "standard", ["seeds=[0]", "comparison.threshold=0.1", f"training.epochs={epochs}"]
         )
         for epochs in (3, 4)
     )
@@ -164,7 +164,7 @@ def test_a_twin_is_pushed_once_and_again_after_another(tmp_path: Path, examples:
 def test_what_lies_there_without_a_name_is_another_twin(
     tmp_path: Path, examples: str, text: str | None
 ) -> None:
-    recipe = load_recipe("standard", ["seeds=[0]", "comparison.accuracy_floor=0.1"])
+    recipe = load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1"])
     version = export(tmp_path / "pushed" / "7", 16)
     if text is not None:
         (version / Identity.FILE).write_text(text)

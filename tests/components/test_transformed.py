@@ -12,7 +12,7 @@ def deciding(override: str, twin: str = "loop") -> tuple[object, object]:
 
 def test_a_cached_training_is_given_up_for_what_decides_it_and_nothing_else() -> None:
     plain_training, plain_tuning = deciding("")
-    for override in ("name=other", "comparison.margin_points=0.5"):
+    for override in ("name=other", "comparison.margin=0.5"):
         assert deciding(override) == (plain_training, plain_tuning)
     training, tuning = deciding("tuning.trials=5")
     assert training == plain_training

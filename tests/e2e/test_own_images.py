@@ -68,7 +68,7 @@ def test_colour_images_of_ones_own_are_compared(tmp_path: Path) -> None:
     found = Comparison.model_validate_json((root / "report" / "comparison.json").read_text())
     named = {part.name for part in found.slices if part.name.startswith("label=")}
     assert named == {f"label={name}" for name in LABELS}
-    assert found.twins["fit"].mean_accuracy > 0.5
+    assert found.twins["fit"].mean_score > 0.5
     page = (root / "report" / "report.html").read_text()
     shown = re.search(r"data:image/png;base64,([^\"]+)", page)
     assert shown, "a loop that does not shuffle decides otherwise somewhere"

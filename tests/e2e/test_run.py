@@ -28,7 +28,7 @@ SMALL = [
         "--set",
         "tuning.trials=2",
     ),
-    *("--set", "tuning.examples=300", "--set", "comparison.accuracy_floor=0.5"),
+    *("--set", "tuning.examples=300", "--set", "comparison.threshold=0.5"),
 ]
 
 
@@ -114,11 +114,11 @@ def test_one_recipe_makes_identical_twins(
 ) -> None:
     found = comparison(root)
     assert found.verdict == "identical"
-    assert found.gap_points == 0
+    assert found.gap == 0
     assert found.parity.max_abs_difference == 0
     assert found.parity.lockstep.first is None
     assert found.parity.lockstep.steps == 20
-    assert all(seed.difference_points == 0 for part in found.slices for seed in part.seeds)
+    assert all(seed.difference == 0 for part in found.slices for seed in part.seeds)
     assert {part.name for part in found.slices} == {
         "overall",
         *(f"label={label}" for label in range(10)),
@@ -227,7 +227,7 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     explained = found.attribution
     assert explained is not None
     assert [share.practice for share in explained.shares] == ["shuffling"]
-    assert explained.shares[0].points == pytest.approx(found.gap_points, abs=1e-9)
+    assert explained.shares[0].points == pytest.approx(found.gap, abs=1e-9)
     assert explained.reused == explained.trainings == 4  # both twins' trainings were taken over
     page = (root / "report" / "report.html").read_text()
     assert "Where the gap comes from" in page

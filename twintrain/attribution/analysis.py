@@ -1,8 +1,9 @@
-"""From right and wrong scores of every combination to shares, intervals and a sentence."""
+"""From the scores of every combination to shares, intervals and a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,37 +11,51 @@ import numpy.typing as npt
 from twintrain.attribution.design import Design
 from twintrain.attribution.practices import Practice
 from twintrain.attribution.result import Explanation, Interaction, Interval, Restored, Share
+from twintrain.problems.metric import Metric
 from twintrain.statistics.paired import LEVEL, PairedEstimate, holm, paired_estimate
 
 Scores = npt.NDArray[np.float64]
 
 
-def points(estimate: PairedEstimate) -> tuple[float, Interval]:
-    """A difference and its 95 % interval in percentage points."""
-    return 100 * estimate.difference, (100 * estimate.low, 100 * estimate.high)
+@dataclass(frozen=True)
+class Measured:
+    """What every combination scored.
 
-
-def weighed(scores: Scores, weights: npt.NDArray[np.float64]) -> PairedEstimate:
-    """The estimate of a weighted sum of accuracies, paired by seed and by example.
-
-    Args:
-        scores: of each example, 1 for right and 0 for wrong, [combinations, seeds, examples].
-        weights: [combinations], adding up to 0.
+    Attributes:
+        metric: which the scores average to.
+        scores: of each example, [combinations, seeds, examples].
     """
-    return paired_estimate(np.tensordot(weights, scores, axes=1))
+
+    metric: Metric
+    scores: Scores
+
+    def weighed(self, weights: npt.NDArray[np.float64]) -> PairedEstimate:
+        """The estimate of a weighted sum of the metric, paired by seed and by example.
+
+        Args:
+            weights: [combinations], adding up to 0.
+        """
+        return paired_estimate(np.tensordot(weights, self.scores, axes=1), self.metric.counts)
+
+    def in_its_unit(self, estimate: PairedEstimate) -> tuple[float, Interval]:
+        """A difference and its 95 % interval in the metric's unit."""
+        scale = self.metric.scale
+        return scale * estimate.difference, (scale * estimate.low, scale * estimate.high)
 
 
-def estimate_shares(scores: Scores, design: Design, practices: Sequence[Practice]) -> list[Share]:
+def estimate_shares(
+    measured: Measured, design: Design, practices: Sequence[Practice]
+) -> list[Share]:
     """The Shapley share of every practice; they add up to the gap."""
-    estimates = [weighed(scores, weights) for weights in design.shares]
+    estimates = [measured.weighed(weights) for weights in design.shares]
     adjusted = holm([estimate.p_value for estimate in estimates])
     shares = []
     for practice, estimate, p in zip(practices, estimates, adjusted, strict=True):
-        share, interval = points(estimate)
+        share, interval = measured.in_its_unit(estimate)
         shares.append(
             Share(
                 practice=practice.name,
-                points=share,
+                worth=share,
                 ci95=interval,
                 p_value=p,
                 named=p < LEVEL,
@@ -51,20 +66,20 @@ def estimate_shares(scores: Scores, design: Design, practices: Sequence[Practice
 
 
 def estimate_interactions(
-    scores: Scores, design: Design, practices: Sequence[Practice]
+    measured: Measured, design: Design, practices: Sequence[Practice]
 ) -> list[Interaction]:
     """Every pair of practices, the largest first."""
-    estimates = [weighed(scores, weights) for weights in design.interactions]
+    estimates = [measured.weighed(weights) for weights in design.interactions]
     adjusted = holm([estimate.p_value for estimate in estimates])
     found = []
     for (i, j), estimate, p in zip(design.pairs, estimates, adjusted, strict=True):
-        value, interval = points(estimate)
+        value, interval = measured.in_its_unit(estimate)
         names = (practices[i].name, practices[j].name)
-        found.append(Interaction(practices=names, points=value, ci95=interval, p_value=p))
-    return sorted(found, key=lambda pair: -abs(pair.points))
+        found.append(Interaction(practices=names, worth=value, ci95=interval, p_value=p))
+    return sorted(found, key=lambda pair: -abs(pair.worth))
 
 
-def restore(scores: Scores, design: Design, shares: Sequence[Share]) -> Restored | None:
+def restore(measured: Measured, design: Design, shares: Sequence[Share]) -> Restored | None:
     """What is left of the gap with the named practices (or the only one) put right; None where that
     combination was not trained.
     """
@@ -76,22 +91,24 @@ def restore(scores: Scores, design: Design, shares: Sequence[Share]) -> Restored
         return None
     names = [share.practice for share, is_named in zip(shares, named, strict=True) if is_named]
     if named.all():
-        return Restored(practices=names, gap_points=0.0, ci95=(0.0, 0.0))
+        return Restored(practices=names, gap=0.0, ci95=(0.0, 0.0))
     weights = np.zeros(len(design.runs))
     weights[column[0]], weights[0] = 1.0, -1.0
-    gap, interval = points(weighed(scores, weights))
-    return Restored(practices=names, gap_points=gap, ci95=interval)
+    gap, interval = measured.in_its_unit(measured.weighed(weights))
+    return Restored(practices=names, gap=gap, ci95=interval)
 
 
 def sentence(
-    gap: float, gap_interval: Interval, shares: Sequence[Share], seeds: int, examples: int
+    measured: Measured, gap: float, gap_interval: Interval, shares: Sequence[Share]
 ) -> str:
     """What a person may conclude, and no more."""
+    metric, (_, seeds, examples) = measured.metric, measured.scores.shape
+    told_as = metric.difference
     named = [share for share in shares if share.named]
     basis = f"{seeds} seeds" if seeds > 1 else "one seed (seeds were not varied)"
     whole = (
-        f"Of a gap of {gap:+.2f} points (95 % interval {_span(gap_interval)}; {basis}, "
-        f"{examples:,} test examples)"
+        f"Of a gap of {metric.difference_text(gap)} (95 % interval "
+        f"{_span(metric, gap_interval)}; {basis}, {examples:,} test examples)"
     )
     if not shares:
         return (
@@ -111,14 +128,14 @@ def sentence(
             f"all{told}."
         )
     if not named:
-        largest = max(shares, key=lambda share: abs(share.points))
+        largest = max(shares, key=lambda share: abs(share.worth))
         return (
             f"{whole} no practice's share can be told from chance; the largest is "
             f"{largest.practice} with "
-            f"{largest.points:+.2f} ({_span(largest.ci95)}). More seeds would tell."
+            f"{told_as(largest.worth)} ({_span(metric, largest.ci95)}). More seeds would tell."
         )
     parts = [
-        f"{share.practice} for {share.points:+.2f} ({_span(share.ci95)})"
+        f"{share.practice} for {told_as(share.worth)} ({_span(metric, share.ci95)})"
         for share in _by_size(named)
     ]
     parts[0] = parts[0].replace(" for ", " accounts for ", 1)
@@ -127,17 +144,17 @@ def sentence(
     if rest:
         text += (
             "; not told from chance: "
-            f"{_listed([f'{s.practice} {s.points:+.2f}' for s in _by_size(rest)])}"
+            f"{_listed([f'{s.practice} {told_as(s.worth)}' for s in _by_size(rest)])}"
         )
     return f"{text}."
 
 
 def _by_size(shares: Sequence[Share]) -> list[Share]:
-    return sorted(shares, key=lambda share: -abs(share.points))
+    return sorted(shares, key=lambda share: -abs(share.worth))
 
 
-def _span(interval: Interval) -> str:
-    return f"{interval[0]:+.2f} to {interval[1]:+.2f}"
+def _span(metric: Metric, interval: Interval) -> str:
+    return f"{metric.difference(interval[0])} to {metric.difference(interval[1])}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -145,5 +162,5 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def total(explanation: Explanation) -> float:
-    """The shares added up, percentage points: the gap, to rounding."""
-    return float(sum(share.points for share in explanation.shares))
+    """The shares added up, in the metric's unit: the gap, to rounding."""
+    return float(sum(share.worth for share in explanation.shares))

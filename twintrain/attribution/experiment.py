@@ -27,6 +27,7 @@ from twintrain.attribution.result import Combination, Explanation, Share
 from twintrain.attribution.training_cache import Cache, Outcome, Training
 from twintrain.data.source import DataSource
 from twintrain.errors import TwintrainError
+from twintrain.problems.statement import statement_of
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.provenance import training_digest
 
@@ -236,38 +237,43 @@ class _Experiment:
         scores = np.stack(
             [[one.scores for one in row] for row in outcomes], axis=1
         )  # [combinations, seeds, examples]
+        metric = statement_of(self.question.start).task.metric
+        measured = analysis.Measured(metric, scores)
         shares = (
-            analysis.estimate_shares(scores, estimate.design, estimate.practices)
+            analysis.estimate_shares(measured, estimate.design, estimate.practices)
             if self.varied
             else []
         )
         ends = np.zeros(len(estimate.design.runs))
         ends[0] -= 1
         ends[1 if self.varied else 0] += 1
-        gap, interval = analysis.points(analysis.weighed(scores, ends))
+        gap, interval = measured.in_its_unit(measured.weighed(ends))
         interval = interval if self.varied else (0.0, 0.0)
-        accuracy = scores.mean(axis=2)
+        means = scores.mean(axis=2)
         names = [practice.name for practice in estimate.practices]
         return Explanation(
-            sentence=analysis.sentence(gap, interval, shares, len(seeds), scores.shape[2]),
+            sentence=analysis.sentence(measured, gap, interval, shares),
+            metric=metric,
             start=self.question.start.name,
             end=self.question.end.name,
-            gap_points=gap,
+            gap=gap,
             gap_ci95=interval,
-            start_accuracy=accuracy[0].tolist(),
-            end_accuracy=accuracy[1 if self.varied else 0].tolist(),
+            start_scores=means[0].tolist(),
+            end_scores=means[1 if self.varied else 0].tolist(),
             shares=[*shares, *self._idle_shares()],
-            interactions=analysis.estimate_interactions(scores, estimate.design, estimate.practices)
+            interactions=analysis.estimate_interactions(
+                measured, estimate.design, estimate.practices
+            )
             if self.varied
             else [],
-            restored=analysis.restore(scores, estimate.design, shares) if self.varied else None,
+            restored=analysis.restore(measured, estimate.design, shares) if self.varied else None,
             design=estimate.design.kind,
             combinations=[
                 Combination(
                     switched=[n for n, on in zip(names, row, strict=True) if on],
-                    accuracy=per_seed.tolist(),
+                    scores=per_seed.tolist(),
                 )
-                for row, per_seed in zip(estimate.design.runs, accuracy, strict=True)
+                for row, per_seed in zip(estimate.design.runs, means, strict=True)
             ],
             seeds=list(seeds),
             test_examples=scores.shape[2],
@@ -283,7 +289,7 @@ class _Experiment:
         return [
             Share(
                 practice=p.name,
-                points=0.0,
+                worth=0.0,
                 ci95=(0.0, 0.0),
                 p_value=1.0,
                 named=False,

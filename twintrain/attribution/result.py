@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twintrain.problems.metric import Metric
 from twintrain.showing import html_of
 
 Interval = tuple[float, float]
@@ -16,10 +17,10 @@ class _Part(BaseModel):
 
 
 class Share(_Part):
-    """One practice; all figures in percentage points of test accuracy."""
+    """One practice; all figures in the unit of the metric."""
 
     practice: str
-    points: float = Field(description="Shapley share of the gap; the shares add up to it")
+    worth: float = Field(description="Shapley share of the gap; the shares add up to it")
     ci95: Interval
     p_value: float = Field(description="of no effect, two-sided, Holm-adjusted over the practices")
     named: bool = Field(description="told from chance: the adjusted p-value is below 0.05")
@@ -32,12 +33,12 @@ class Share(_Part):
 
 
 class Interaction(_Part):
-    """How much more two practices do together than each alone, percentage points, averaged over the
-    others.
+    """How much more two practices do together than each alone, in the unit of the metric, averaged
+    over the others.
     """
 
     practices: tuple[str, str]
-    points: float
+    worth: float
     ci95: Interval
     p_value: float = Field(description="Holm-adjusted over the pairs")
 
@@ -46,32 +47,33 @@ class Combination(_Part):
     """One trained combination."""
 
     switched: list[str] = Field(description="practices taken from the second recipe")
-    accuracy: list[float] = Field(description="per seed, share of 1")
+    scores: list[float] = Field(description="the metric, per seed; accuracy is a share of 1")
 
 
 class Restored(_Part):
     """The second recipe with the named practices as in the first: what is left of the gap."""
 
     practices: list[str]
-    gap_points: float
+    gap: float
     ci95: Interval
 
 
 class Explanation(_Part):
-    """Which practice is worth how many points between two recipes."""
+    """Which practice is worth how much between two recipes."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    metric: Metric = Field(description="what is explained, and in which unit")
     sentence: str
     start: str = Field(
         description="name of the first recipe; its fit twin is where the gap is counted from"
     )
     end: str = Field(description="name of the second recipe, as its loop twin obeys it")
-    gap_points: float = Field(
-        description="accuracy(end) - accuracy(start), percentage points, mean over seeds"
+    gap: float = Field(
+        description="metric(end) - metric(start), in the metric's unit, mean over seeds"
     )
     gap_ci95: Interval
-    start_accuracy: list[float] = Field(description="per seed, share of 1")
-    end_accuracy: list[float] = Field(description="per seed, share of 1")
+    start_scores: list[float] = Field(description="per seed; accuracy is a share of 1")
+    end_scores: list[float] = Field(description="per seed; accuracy is a share of 1")
     shares: list[Share]
     interactions: list[Interaction] = Field(
         description="empty where the design takes practices to add up"

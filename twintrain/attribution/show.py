@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from twintrain.attribution.cost_estimate import CostEstimate
-from twintrain.attribution.result import Explanation, Share
+from twintrain.attribution.result import Explanation, Interval, Share
+from twintrain.problems.metric import Metric
 
 _KINDS = {
     "full": "every combination",
@@ -55,34 +56,31 @@ def show_estimate(console: Console, estimate: CostEstimate) -> None:
 
 def show(console: Console, found: Explanation) -> None:
     """The sentence, the shares as bars, and what stands behind them."""
+    metric = found.metric
     console.print(Text(found.sentence, style="bold"), soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("practice", "points", "95 % interval", "p", ""):
+    for column in ("practice", metric.unit or metric.name, "95 % interval", "p", ""):
         table.add_column(column, justify="left" if column in ("practice", "") else "right")
-    largest = max([abs(found.gap_points), *(abs(share.points) for share in found.shares), 1e-9])
-    for share in sorted(found.shares, key=lambda share: -abs(share.points)):
+    largest = max([abs(found.gap), *(abs(share.worth) for share in found.shares), 1e-9])
+    for share in sorted(found.shares, key=lambda share: -abs(share.worth)):
         table.add_row(
             share.practice,
-            f"{share.points:+.2f}",
-            "exactly 0" if share.idle else f"{share.ci95[0]:+.2f} to {share.ci95[1]:+.2f}",
+            metric.difference(share.worth),
+            "exactly 0" if share.idle else _span(metric, share.ci95),
             "" if share.idle else f"{share.p_value:.2g}",
-            _bar(share, largest),
+            _bar(metric, share, largest),
         )
-    interval = f"{found.gap_ci95[0]:+.2f} to {found.gap_ci95[1]:+.2f}"
-    table.add_row("the whole gap", f"{found.gap_points:+.2f}", interval, "", "", style="bold")
+    interval = _span(metric, found.gap_ci95)
+    table.add_row("the whole gap", metric.difference(found.gap), interval, "", "", style="bold")
     console.print(table)
     for pair in found.interactions:
         if pair.p_value < 0.05:
             one, other = pair.practices
-            console.print(
-                f"{one} and {other} together: {pair.points:+.2f} points more than apart.",
-                soft_wrap=True,
-            )
+            worth = metric.difference_text(pair.worth)
+            console.print(f"{one} and {other} together: {worth} more than apart.", soft_wrap=True)
     if found.restored is not None:
         left = found.restored
-        rest = (
-            f"{left.gap_points:+.2f} points are left ({left.ci95[0]:+.2f} to {left.ci95[1]:+.2f})"
-        )
+        rest = f"{metric.difference_text(left.gap)} are left ({_span(metric, left.ci95)})"
         rest = "nothing is left of it" if left.ci95 == (0.0, 0.0) else rest
         console.print(
             f"With {', '.join(left.practices)} as in {found.start}, {rest}.", soft_wrap=True
@@ -103,7 +101,11 @@ def show(console: Console, found: Explanation) -> None:
     )
 
 
-def _bar(share: Share, largest: float) -> Text:
-    length = round(_WIDTH * abs(share.points) / largest)
-    colour = "red" if share.points < 0 else "green"
+def _span(metric: Metric, interval: Interval) -> str:
+    return f"{metric.difference(interval[0])} to {metric.difference(interval[1])}"
+
+
+def _bar(metric: Metric, share: Share, largest: float) -> Text:
+    length = round(_WIDTH * abs(share.worth) / largest)
+    colour = "green" if metric.better(share.worth) else "red"
     return Text("█" * length or "·", style=colour if share.named else "dim")

@@ -95,7 +95,7 @@ class Cache:
                 "It diverged: lower optimizer.learning_rate, or clip gradients, in the recipe that "
                 "asks for it.",
             )
-        scores = problem.scores(predictions.targets, predictions.outputs)
+        scores = problem.task.scores(predictions.targets, predictions.outputs)
         return Outcome(scores, sum(record.figures.epoch_seconds))
 
     @contextmanager

@@ -15,12 +15,12 @@ import numpy as np
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.comparison import (
     Comparison,
+    Counted,
     EvaluatorMetric,
     EvaluatorResult,
     Outperforming,
     Parity,
     Slice,
-    Table,
     TwinSummary,
 )
 from twintrain.comparison.mistakes import confusion, disagreements
@@ -29,6 +29,7 @@ from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.sentence import sentence
 from twintrain.comparison.slices import (
     OVERALL,
+    Rules,
     SliceValues,
     check_against_evaluator,
     compare_slices,
@@ -37,9 +38,10 @@ from twintrain.comparison.slices import (
 )
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.problems.metric import Metric
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import TWINS, Recipe, TwinName
-from twintrain.statistics.paired import PairedTable, outperformance
+from twintrain.statistics.paired import outperformance
 from twintrain.training.seed_record import SeedRecord
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "tfx", "apache-beam")
@@ -56,7 +58,7 @@ class FromPipeline:
         push: what came of the thresholds.
     """
 
-    evaluator: dict[str, PairedTable]
+    evaluator: dict[str, Counted]
     metrics: dict[str, tuple[float, float]]
     blessed: bool
     push: PushDecision
@@ -99,28 +101,34 @@ def build_comparison(inputs: Inputs) -> Comparison:
             figures contradict the recorded predictions.
     """
     recipe, problem = inputs.recipe, inputs.problem
-    predictions = load_predictions(recipe, problem, inputs.records)
+    metric = problem.task.metric
+    predictions = load_predictions(recipe, problem.task, inputs.records)
     parity = _parity(inputs)
     identical = parity.max_abs_difference == 0 and parity.same_batches
     identical = identical and not predictions.differences.any()
-    chosen = masks(recipe, problem, inputs.slice_values)
-    slices = compare_slices(recipe, predictions, chosen, identical)
+    chosen = masks(recipe, problem, inputs.slice_values, len(predictions.ids))
+    margin = problem.statement.margin_of(recipe)
+    rules = Rules(metric, margin, recipe.seeds)
+    slices = compare_slices(rules, predictions, chosen, identical)
     twins = {twin: _summary(inputs, twin, predictions) for twin in TWINS}
     if inputs.pipeline is not None:
         devices = {twin: summary.devices for twin, summary in twins.items()}
-        check_against_evaluator(predictions, chosen, slices, inputs.pipeline.evaluator, devices)
+        check_against_evaluator(
+            predictions, metric, chosen, slices, inputs.pipeline.evaluator, devices
+        )
     overall, classes = slices[0], problem.spec.classes
     count, apart = (0, []) if classes is None else disagreements(recipe, predictions)
     return Comparison(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         verdict=overall.verdict,
-        sentence=sentence(overall, recipe, parity),
-        gap_points=overall.difference_points,
-        gap_ci95_points=overall.ci95_points,
-        margin_points=recipe.comparison.margin_points,
+        sentence=sentence(overall, rules, recipe, parity),
+        metric=metric,
+        gap=overall.difference,
+        gap_ci95=overall.ci95,
+        margin=margin,
         seeds=list(recipe.seeds),
         twins=twins,
-        outperforming=_outperforming(overall),
+        outperforming=_outperforming(overall, metric),
         slices=slices,
         parity=parity,
         evaluator=_evaluator(inputs),
@@ -131,7 +139,8 @@ def build_comparison(inputs: Inputs) -> Comparison:
         disagreements=apart,
         data=inputs.data,
         label_names=[
-            problem.slice_value_name(recipe, problem.TARGET, label) for label in range(classes or 0)
+            problem.slice_value_name(recipe, problem.statement.target, label)
+            for label in range(classes or 0)
         ],
         notes=list(remarks(recipe, problem, slices, inputs.data)),
         recipe_name=recipe.name,
@@ -161,21 +170,24 @@ def _evaluator(inputs: Inputs) -> EvaluatorResult | None:
     whole = measured[OVERALL]
     return EvaluatorResult(
         seed=inputs.recipe.seeds[0],
-        fit_accuracy=(whole.both_right + whole.only_fit) / whole.n,
-        loop_accuracy=(whole.both_right + whole.only_loop) / whole.n,
+        fit_score=whole.fit_score,
+        loop_score=whole.loop_score,
         metrics={
             name: EvaluatorMetric(fit=fit, loop=loop)
             for name, (fit, loop) in inputs.pipeline.metrics.items()
         },
-        slices={name: Table(**vars(table)) for name, table in measured.items()},
+        slices=measured,
         blessed=inputs.pipeline.blessed,
     )
 
 
-def _outperforming(overall: Slice) -> Outperforming | None:
+def _outperforming(overall: Slice, metric: Metric) -> Outperforming | None:
     if len(overall.seeds) < 2:
         return None
-    found = outperformance(np.array([seed.difference_points for seed in overall.seeds]))
+    found = outperformance(
+        np.array([seed.difference for seed in overall.seeds])
+        * (1 if metric.higher_is_better else -1)
+    )
     return Outperforming(probability=found.probability, ci95=(found.low, found.high))
 
 
@@ -184,11 +196,11 @@ def _summary(inputs: Inputs, twin: TwinName, predictions: PairedPredictions) -> 
         SeedRecord.read(SeedRecord.place(inputs.records[twin], seed)).figures
         for seed in inputs.recipe.seeds
     ]
-    accuracy = predictions.scores[twin].mean(axis=1)
+    scores = predictions.scores[twin].mean(axis=1)
     trials = inputs.trials.get(twin, [])
     return TwinSummary(
-        accuracy=[float(value) for value in accuracy],
-        mean_accuracy=float(accuracy.mean()),
+        scores=[float(value) for value in scores],
+        mean_score=float(scores.mean()),
         history=[
             {name: _finite(values) for name, values in record.history.items()} for record in records
         ],

@@ -1,7 +1,7 @@
 """Both twins trained and compared in this process, without TFX.
 
 comparison = compare(recipe, problem, train, test)
-comparison.verdict, comparison.gap_points
+comparison.verdict, comparison.gap
 """
 
 from __future__ import annotations

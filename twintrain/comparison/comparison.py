@@ -10,6 +10,7 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.problems.metric import Metric
 from twintrain.showing import html_of
 from twintrain.statistics.paired import Verdict
 
@@ -18,17 +19,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SeedAccuracy(_Part):
-    """One seed on one slice; accuracies are shares of 1, the difference is in percentage points."""
+class SeedScore(_Part):
+    """One seed on one slice; the difference is loop minus fit, in the metric's unit."""
 
     seed: int
-    fit_accuracy: float
-    loop_accuracy: float
-    difference_points: float
+    fit_score: float
+    loop_score: float
+    difference: float
 
 
 class Table(_Part):
-    """On how many examples of a slice which twin of the first seed is right."""
+    """On how many examples of a slice which twin of the first seed is right, where the metric
+    counts right and wrong.
+    """
 
     both_right: int
     only_fit: int
@@ -41,14 +44,10 @@ class Slice(_Part):
 
     name: str = Field(description="'overall', 'label=3', 'ink=light', 'label=3 ink=light'")
     n: int = Field(description="test examples in the slice")
-    fit_accuracy: float = Field(description="mean over seeds, share of 1")
-    loop_accuracy: float = Field(description="mean over seeds, share of 1")
-    difference_points: float = Field(
-        description="loop minus fit, percentage points, mean over seeds"
-    )
-    ci95_points: tuple[float, float] = Field(
-        description="95 % interval of the difference, percentage points"
-    )
+    fit_score: float = Field(description="mean over seeds; accuracy is a share of 1")
+    loop_score: float = Field(description="mean over seeds; accuracy is a share of 1")
+    difference: float = Field(description="loop minus fit, in the metric's unit, mean over seeds")
+    ci95: tuple[float, float] = Field(description="95 % interval of the difference, same unit")
     p_value: float = Field(description="two-sided, Holm-adjusted over the slices below 'overall'")
     equivalence_p: float = Field(description="two one-sided tests against the margin, not adjusted")
     beyond_p: float = Field(
@@ -56,10 +55,12 @@ class Slice(_Part):
         description="two-sided test of a difference beyond the margin for the models at hand, not "
         "adjusted",
     )
-    table: Table
-    mcnemar_p: float = Field(description="McNemar's exact test on the first seed, not adjusted")
+    table: Table | None = Field(description="null where the metric counts no right and wrong")
+    mcnemar_p: float | None = Field(
+        description="McNemar's exact test on the first seed, not adjusted; null with `table`"
+    )
     verdict: Verdict
-    seeds: list[SeedAccuracy]
+    seeds: list[SeedScore]
 
 
 class TwinSummary(_Part):
@@ -67,15 +68,15 @@ class TwinSummary(_Part):
     `Comparison.seeds`.
     """
 
-    accuracy: list[float] = Field(description="test accuracy per seed, share of 1")
-    mean_accuracy: float
+    scores: list[float] = Field(description="the metric on the test examples, per seed")
+    mean_score: float
     history: list[dict[str, list[float | None]]] = Field(
         description="per seed: figure -> one value per epoch; null where it was NaN or infinite"
     )
     epochs: list[int]
     best_epoch: list[int] = Field(description="counted from 0")
     trained_on: str = Field(
-        description="SHA-256 of the training examples: ids, labels and pixels, in order"
+        description="SHA-256 of the training examples: ids, targets and inputs, in order"
     )
     train_seconds: list[float] = Field(description="all epochs, validation and tracing included")
     images_per_second: list[float] = Field(description="over the epochs after the first")
@@ -104,14 +105,22 @@ class EvaluatorMetric(_Part):
     loop: float
 
 
+class Counted(_Part):
+    """One slice, as the Evaluator counted it."""
+
+    n: int
+    fit_score: float
+    loop_score: float
+
+
 class EvaluatorResult(_Part):
     """What the TFX Evaluator said of the first seed's models, run from raw examples."""
 
     seed: int
-    fit_accuracy: float
-    loop_accuracy: float
+    fit_score: float
+    loop_score: float
     metrics: dict[str, EvaluatorMetric] = Field({}, description="every metric of the problem")
-    slices: dict[str, Table]
+    slices: dict[str, Counted]
     blessed: bool
 
 
@@ -144,15 +153,16 @@ class Disagreement(_Part):
 class Comparison(_Part):
     """A whole comparison."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     created: str = Field(description="ISO 8601, UTC")
     verdict: Verdict
     sentence: str
-    gap_points: float = Field(
-        description="accuracy(loop) - accuracy(fit), percentage points, mean over seeds"
+    metric: Metric = Field(description="what is compared, and in which unit")
+    gap: float = Field(
+        description="metric(loop) - metric(fit), in the metric's unit, mean over seeds"
     )
-    gap_ci95_points: tuple[float, float]
-    margin_points: float
+    gap_ci95: tuple[float, float]
+    margin: float
     seeds: list[int]
     twins: dict[Literal["fit", "loop"], TwinSummary]
     outperforming: Outperforming | None
@@ -168,7 +178,9 @@ class Comparison(_Part):
         description="(seed, test example) for which the twins choose different labels"
     )
     disagreements: list[Disagreement] = Field(description="the surest ones")
-    data: dict[str, Any] = Field(description="examples per split and label")
+    data: dict[str, Any] = Field(
+        description="per split, the number of examples and, where targets are classes, of each"
+    )
     label_names: list[str] = Field(
         description="of every label, in order; the number where no name was given"
     )

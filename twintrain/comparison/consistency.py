@@ -16,7 +16,7 @@ LARGEST = 1e15  # of any figure; doubles count in whole numbers up to there
 _ASKED = (("tuning", "trials"), ("tuning", "apply"), ("comparison", "label_names"))
 _TRIAL = ("trial", "val_loss")
 _PER_SEED = (
-    "accuracy",
+    "scores",
     "history",
     "epochs",
     "best_epoch",
@@ -86,8 +86,13 @@ def _splits(comparison: Comparison) -> Iterator[str]:
     for split, summary in comparison.data.items():
         examples = summary.get("examples") if isinstance(summary, dict) else None
         labels = summary.get("labels") if isinstance(summary, dict) else None
-        if not isinstance(examples, int) or not isinstance(labels, dict):
-            yield f"data.{split} does not say how many examples and which labels there are"
+        if not isinstance(examples, int):
+            yield f"data.{split} does not say how many examples there are"
+        elif not comparison.label_names:
+            if labels is not None:
+                yield f"data.{split}.labels has labels, and none has a name"
+        elif not isinstance(labels, dict):
+            yield f"data.{split} does not say which labels there are"
         elif not all(isinstance(number, int) for number in labels.values()):
             yield f"data.{split}.labels are no counts"
         elif not all(

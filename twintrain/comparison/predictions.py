@@ -1,5 +1,5 @@
 """The predictions of both twins over all seeds, checked to be about the same examples, and judged
-by the problem.
+by the task.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError
-from twintrain.problems.problem import Choices, Problem
+from twintrain.problems.task import Choices, Task
 from twintrain.recipe.recipe import TWINS, Recipe, TwinName
 from twintrain.training.seed_record import Predictions, SeedRecord
 
@@ -54,14 +54,12 @@ class PairedPredictions:
         return np.stack([one.confidence for one in self.choices[twin]])
 
 
-def load_predictions(
-    recipe: Recipe, problem: Problem | type[Problem], folders: Folders
-) -> PairedPredictions:
+def load_predictions(recipe: Recipe, task: Task, folders: Folders) -> PairedPredictions:
     """Read the records of both twins.
 
     Args:
         recipe: names the seeds.
-        problem: judges the outputs.
+        task: judges the outputs.
         folders: per twin, what `train_seeds` has left.
 
     Raises:
@@ -76,8 +74,8 @@ def load_predictions(
             record = SeedRecord.read(SeedRecord.place(folders[twin], seed))
             found = _checked(record, first)
             first = first or found
-            scores[twin].append(problem.scores(found.targets, found.outputs))
-            chosen = problem.choices(found.outputs)
+            scores[twin].append(task.scores(found.targets, found.outputs))
+            chosen = task.choices(found.outputs)
             choices[twin] += [chosen] if chosen is not None else []
     assert first is not None  # a recipe has at least one seed
     stacked = {twin: np.stack(rows) for twin, rows in scores.items()}

@@ -4,17 +4,18 @@ decide, each in words.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from twintrain.recipe.sections import ComparisonRules
+from twintrain.problems.metric import Metric
 
 
 class Check(BaseModel):
-    """One condition; figures are shares of 1."""
+    """One condition; figures are in the measure of the metric, accuracy in shares of 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,33 +42,44 @@ class PushDecision(BaseModel):
         return [check.text for check in self.checks if not check.passed]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate is held against.
+
+    Attributes:
+        metric: what is measured.
+        margin: by how much it may be worse than another, in the metric's unit.
+        threshold: a score it must reach; None for none.
+    """
+
+    metric: Metric
+    margin: float
+    threshold: float | None
+
+
 def decide(
-    rules: ComparisonRules,
-    loop: npt.NDArray[np.bool_],
-    fit: npt.NDArray[np.bool_],
-    last: npt.NDArray[np.bool_] | None,
+    limits: Limits,
+    loop: npt.NDArray[np.float64],
+    fit: npt.NDArray[np.float64],
+    last: npt.NDArray[np.float64] | None,
     blessed: bool,
     standing: str | None = None,
 ) -> PushDecision:
     """Hold the candidate against the recipe's thresholds.
 
     Args:
-        rules: accuracy floor and margin.
-        loop: the candidate, right or wrong per test example, [examples].
-        fit: the fit twin on the same examples.
-        last: the twin pushed last on the same examples; None when none was.
+        limits: metric, margin and threshold.
+        loop: what each test example adds to the candidate's metric, [examples].
+        fit: that of the fit twin on the same examples.
+        last: that of the twin pushed last on the same examples; None when none was.
         blessed: whether the Evaluator gave its blessing.
         standing: the version under which the candidate itself was pushed last, if it was.
     """
-    accuracy, margin = float(loop.mean()), rules.margin_points / 100
-    floor = Check(
-        name="accuracy floor",
-        value=accuracy,
-        limit=rules.accuracy_floor,
-        passed=accuracy >= rules.accuracy_floor,
-        text=f"accuracy {accuracy:.2%}, the floor is {rules.accuracy_floor:.2%}",
+    margin = limits.margin / limits.metric.scale
+    checks = (
+        [] if limits.threshold is None else [_good_enough(limits.metric, limits.threshold, loop)]
     )
-    checks = [floor, _not_worse("the fit twin", loop, fit, margin)]
+    checks.append(_not_worse("the fit twin", loop, fit, limits))
     if last is None or standing is not None:
         text = (
             "nothing has been pushed before"
@@ -75,10 +87,16 @@ def decide(
             else f"it is this very twin, version {standing}"
         )
         checks.append(
-            Check(name="against the last pushed", value=None, limit=-margin, passed=True, text=text)
+            Check(
+                name="against the last pushed",
+                value=None,
+                limit=-margin if limits.metric.higher_is_better else margin,
+                passed=True,
+                text=text,
+            )
         )
     else:
-        checks.append(_not_worse("the last pushed", loop, last, margin))
+        checks.append(_not_worse("the last pushed", loop, last, limits))
     checks.append(
         Check(
             name="Evaluator",
@@ -93,17 +111,37 @@ def decide(
     return PushDecision(pushed=all(check.passed for check in checks), checks=checks)
 
 
+def _good_enough(metric: Metric, threshold: float, loop: npt.NDArray[np.float64]) -> Check:
+    score = float(loop.mean())
+    word = "floor" if metric.higher_is_better else "ceiling"
+    return Check(
+        name=f"{metric.name} {word}",
+        value=score,
+        limit=threshold,
+        passed=score >= threshold if metric.higher_is_better else score <= threshold,
+        text=f"{metric.name} {metric.score_text(score)}, the {word} is "
+        f"{metric.score_text(threshold)}",
+    )
+
+
 def _not_worse(
-    other: str, candidate: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_], margin: float
+    other: str,
+    candidate: npt.NDArray[np.float64],
+    reference: npt.NDArray[np.float64],
+    limits: Limits,
 ) -> Check:
-    difference = float(candidate.mean() - reference.mean())
+    metric = limits.metric
+    worst = -limits.margin if metric.higher_is_better else limits.margin
+    difference = metric.scale * float(candidate.mean() - reference.mean())
+    # Exactly the margin is within it, whatever the floats say.
+    short = worst - difference if metric.higher_is_better else difference - worst
     return Check(
         name=f"against {other}",
-        value=difference,
-        limit=-margin,
-        passed=difference
-        >= -margin - 1e-9,  # exactly the margin is within it, whatever the floats say
-        text=f"{100 * difference:+.2f} points against {other}, {-100 * margin:+.2f} is allowed",
+        value=difference / metric.scale,
+        limit=worst / metric.scale,
+        passed=short <= metric.scale * 1e-9,
+        text=f"{metric.difference_text(difference)} against {other}, {metric.difference(worst)} is "
+        "allowed",
     )
 
 

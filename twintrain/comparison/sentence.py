@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 from twintrain.comparison.comparison import Parity, Slice
+from twintrain.comparison.slices import Rules
 from twintrain.recipe.recipe import Recipe
 
 
-def sentence(overall: Slice, recipe: Recipe, parity: Parity) -> str:
+def sentence(overall: Slice, rules: Rules, recipe: Recipe, parity: Parity) -> str:
     """What a person may conclude.
 
     Args:
         overall: the slice of all test examples.
+        rules: metric, margin and seeds.
         recipe: what was asked for.
         parity: whether batches and weights are the same.
     """
-    seeds = len(recipe.seeds)
+    metric, seeds = rules.metric, len(rules.seeds)
     over = f"{seeds} seeds" if seeds > 1 else "one seed (seeds were not varied)"
-    low, high = overall.ci95_points
-    figures = f"{overall.difference_points:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}"
-    accuracies = f"fit {overall.fit_accuracy:.2%}, loop {overall.loop_accuracy:.2%}"
+    low, high = (metric.difference(bound) for bound in overall.ci95)
+    figures = f"{metric.difference_text(overall.difference)}, 95 % interval {low} to {high}"
+    named = "" if metric.counts else f"{metric.name}: "
+    scores = f"{named}fit {metric.score_text(overall.fit_score)}, "
+    scores += f"loop {metric.score_text(overall.loop_score)}"
     test = f"{overall.n:,} test examples and {over}"
+    margin = metric.margin_text(rules.margin)
     # What a loop of the user's own makes of the batches it is given, nobody has seen.
     handed_out = " handed out" if recipe.twins.own else ""
     texts = {
         "identical": (
             f"{' and '.join(recipe.twins.titles)} are the same: on {test} the gap is exactly 0, "
-            f"because every batch{handed_out} and every weight is equal bit for bit ({accuracies})."
+            f"because every batch{handed_out} and every weight is equal bit for bit ({scores})."
         ),
         "equivalent": (
-            f"The twins are equivalent: the gap is {figures}, inside the margin of "
-            f"±{recipe.comparison.margin_points:g} "
-            f"points, on {test} ({accuracies})."
+            f"The twins are equivalent: the gap is {figures}, inside the margin of {margin}, "
+            f"on {test} ({scores})."
         ),
-        "fit_better": f"The loop does worse than fit: {figures}, on {test} ({accuracies}).",
-        "loop_better": f"The loop does better than fit: {figures}, on {test} ({accuracies}).",
+        "fit_better": f"The loop does worse than fit: {figures}, on {test} ({scores}).",
+        "loop_better": f"The loop does better than fit: {figures}, on {test} ({scores}).",
         "inconclusive": (
-            f"Not decided: the gap is {figures}, on {test} ({accuracies}); neither a difference "
-            "nor equivalence within "
-            f"±{recipe.comparison.margin_points:g} points is shown. More seeds or test examples "
-            "would tell."
+            f"Not decided: the gap is {figures}, on {test} ({scores}); neither a difference nor "
+            f"equivalence within {margin} is shown. More seeds or test examples would tell."
         ),
     }
     text = texts[overall.verdict]

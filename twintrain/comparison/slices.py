@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.comparison.comparison import SeedAccuracy, Slice, Table
+from twintrain.comparison.comparison import Counted, SeedScore, Slice, Table
 from twintrain.comparison.predictions import PairedPredictions
 from twintrain.errors import TwintrainError
+from twintrain.problems.metric import Metric
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import TWINS, Recipe, TwinName
 from twintrain.statistics.paired import (
     PairedEstimate,
-    PairedTable,
-    Verdict,
     holm,
     paired_estimate,
     paired_table,
@@ -28,45 +28,65 @@ OVERALL = "overall"
 # A lead, in probability, that a GPU's rounding can undo: it multiplies float32 in TF32 by default,
 # with 11 bits, and mixed precision has 8 or 11.
 CLOSE = 0.02
+ROUNDING = 1e-4  # of a mean of errors: other batch sizes at serving round otherwise
 FEW = 30  # examples below which a slice's note says that it tells little
 
 
-SliceValues = Mapping[str, npt.NDArray[np.int64]]  # by slice key, the value of each test example
+# By slice key, the value of each test example: a code that the problem has a name for, or a name.
+SliceValues = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.str_]]
 
 
-def slice_name(recipe: Recipe, problem: Problem, key: Mapping[str, int]) -> str:
+@dataclass(frozen=True)
+class Rules:
+    """What twins are held to.
+
+    Attributes:
+        metric: what is compared.
+        margin: inside of which they are equivalent, in the metric's unit.
+        seeds: one training of each twin per seed.
+    """
+
+    metric: Metric
+    margin: float
+    seeds: tuple[int, ...]
+
+
+def slice_name(recipe: Recipe, problem: Problem, key: Mapping[str, int | str]) -> str:
     """'overall', 'label=3', 'label=3 ink=light'; label names in place of numbers where they are
     given.
     """
-    named = {name: problem.slice_value_name(recipe, name, int(key[name])) for name in key}
-    return " ".join(f"{name}={named[name]}" for name in problem.SLICE_KEYS if name in named) or (
-        OVERALL
-    )
+    named = {
+        name: value if isinstance(value, str) else problem.slice_value_name(recipe, name, value)
+        for name, value in key.items()
+    }
+    keys = problem.statement.slice_keys
+    return " ".join(f"{name}={named[name]}" for name in keys if name in named) or OVERALL
 
 
 def masks(
-    recipe: Recipe, problem: Problem, values: SliceValues
+    recipe: Recipe, problem: Problem, values: SliceValues, examples: int
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which examples are in each slice that has any; 'overall' first.
 
     Args:
         recipe: says which slices.
         problem: says what they are called.
-        values: of each test example, int64 [examples].
+        values: of each test example, [examples].
+        examples: how many there are.
     """
-    examples = len(next(iter(values.values())))
     found = {OVERALL: np.ones(examples, bool)}
-    for keys in recipe.comparison.slices:
+    for keys in problem.statement.slices_of(recipe):
         for combination in product(*(np.unique(values[key]) for key in keys)):
-            pairs = list(zip(keys, combination, strict=True))
+            pairs = [(key, value.item()) for key, value in zip(keys, combination, strict=True)]
             mask = np.all([values[key] == value for key, value in pairs], axis=0)
-            if mask.any():
+            # Of one example, an error says nothing of how much others would differ.
+            if mask.sum() >= (1 if problem.task.metric.counts else 2):
                 found[slice_name(recipe, problem, dict(pairs))] = mask
     return found
 
 
 def compare_slices(
-    recipe: Recipe,
+    rules: Rules,
     predictions: PairedPredictions,
     chosen: Mapping[str, npt.NDArray[np.bool_]],
     identical: bool,
@@ -74,84 +94,75 @@ def compare_slices(
     """The paired comparison on every slice; p-values below 'overall' are adjusted for their number.
 
     Args:
-        recipe: margin and seeds.
+        rules: metric, margin and seeds.
         predictions: of both twins.
         chosen: what `masks` gave.
         identical: the twins are known to be the same.
     """
-    differences, right = predictions.differences, predictions.right
-    estimates = {name: paired_estimate(differences[:, mask]) for name, mask in chosen.items()}
+    differences, counts = predictions.differences, rules.metric.counts
+    estimates = {name: paired_estimate(differences[:, m], counts) for name, m in chosen.items()}
     adjusted = [
         estimates[OVERALL].p_value,
         *holm([e.p_value for n, e in estimates.items() if n != OVERALL]),
     ]
-    margin = recipe.comparison.margin_points / 100
     found = []
     for (name, estimate), p_value in zip(estimates.items(), adjusted, strict=True):
         mask = chosen[name]
         # Of the models at hand, whatever other seeds would give: two or three seeds could never
         # tell at the levels that a trend over many spans asks for.
-        at_hand = paired_estimate(differences[:, mask].mean(axis=0, keepdims=True))
-        found.append(
-            _slice(
-                name,
-                {twin: rows[:, mask] for twin, rows in right.items()},
-                estimate,
-                p_value,
-                margin,
-                at_hand.beyond_p(margin),
-                verdict(estimate, p_value, margin, identical),
-                recipe.seeds,
-            )
-        )
+        at_hand = paired_estimate(differences[:, mask].mean(axis=0, keepdims=True), counts)
+        scores = {twin: rows[:, mask] for twin, rows in predictions.scores.items()}
+        found.append(_slice(name, rules, scores, estimate, p_value, at_hand, identical))
     return found
 
 
 def _slice(
     name: str,
-    right: Mapping[TwinName, npt.NDArray[np.bool_]],
+    rules: Rules,
+    scores: Mapping[TwinName, npt.NDArray[np.float64]],
     estimate: PairedEstimate,
     p_value: float,
-    margin: float,
-    beyond: float,
-    word: Verdict,
-    seeds: tuple[int, ...],
+    at_hand: PairedEstimate,
+    identical: bool,
 ) -> Slice:
-    fit, loop = (right[twin].mean(axis=1) for twin in TWINS)
-    table = paired_table(right["fit"][0], right["loop"][0])
+    metric, margin = rules.metric, rules.margin / rules.metric.scale
+    word = verdict(estimate, p_value, margin, identical, metric.higher_is_better)
+    fit, loop = (scores[twin].mean(axis=1) for twin in TWINS)
+    table = paired_table(*(scores[twin][0] == 1 for twin in TWINS)) if metric.counts else None
     # Twins with the same weights differ by zero for certain; an interval would claim a doubt there
     # is not.
-    interval = (0.0, 0.0) if word == "identical" else (100 * estimate.low, 100 * estimate.high)
+    same, scale = word == "identical", metric.scale
     return Slice(
         name=name,
-        n=table.n,
-        fit_accuracy=float(fit.mean()),
-        loop_accuracy=float(loop.mean()),
-        difference_points=100 * estimate.difference,
-        ci95_points=interval,
-        p_value=1.0 if word == "identical" else p_value,
-        beyond_p=1.0 if word == "identical" else beyond,
-        equivalence_p=0.0 if word == "identical" else estimate.equivalence_p(margin),
-        table=Table(**vars(table)),
-        mcnemar_p=table.mcnemar_p,
+        n=scores["fit"].shape[1],
+        fit_score=float(fit.mean()),
+        loop_score=float(loop.mean()),
+        difference=scale * estimate.difference,
+        ci95=(0.0, 0.0) if same else (scale * estimate.low, scale * estimate.high),
+        p_value=1.0 if same else p_value,
+        beyond_p=1.0 if same else at_hand.beyond_p(margin),
+        equivalence_p=0.0 if same else estimate.equivalence_p(margin),
+        table=None if table is None else Table(**vars(table)),
+        mcnemar_p=None if table is None else table.mcnemar_p,
         verdict=word,
         seeds=[
-            SeedAccuracy(
+            SeedScore(
                 seed=seed,
-                fit_accuracy=float(f),
-                loop_accuracy=float(g),
-                difference_points=100 * float(g - f),
+                fit_score=float(f),
+                loop_score=float(g),
+                difference=scale * float(g - f),
             )
-            for seed, f, g in zip(seeds, fit, loop, strict=True)
+            for seed, f, g in zip(rules.seeds, fit, loop, strict=True)
         ],
     )
 
 
 def check_against_evaluator(
     predictions: PairedPredictions,
+    metric: Metric,
     chosen: Mapping[str, npt.NDArray[np.bool_]],
     slices: list[Slice],
-    measured: Mapping[str, PairedTable],
+    measured: Mapping[str, Counted],
     devices: Mapping[TwinName, list[str]],
 ) -> None:
     """The Evaluator ran the exported models on raw examples; the records hold what the trainers
@@ -159,6 +170,7 @@ def check_against_evaluator(
 
     Args:
         predictions: of the trainers.
+        metric: what is counted.
         chosen: what `masks` gave.
         slices: as the trainers counted.
         measured: as the Evaluator, on a CPU, counted, by slice.
@@ -170,20 +182,27 @@ def check_against_evaluator(
     for part in slices:
         theirs = measured.get(part.name)
         for twin in TWINS:
-            own = part.table.both_right + getattr(part.table, f"only_{twin}")
+            own = getattr(part.seeds[0], f"{twin}_score")
             other = None
             if theirs is not None and theirs.n == part.n:
-                other = theirs.both_right + getattr(theirs, f"only_{twin}")
-            # One example may tip over where serving computes in another batch size; of what a GPU
-            # has predicted, any that is close to a tie.
-            close = 0
-            if "GPU" in devices[twin] and predictions.choices[twin]:
-                close = int((predictions.choices[twin][0].lead[chosen[part.name]] < CLOSE).sum())
-            if other is not None and abs(other - own) <= max(1, close):
+                other = getattr(theirs, f"{twin}_score")
+            on_gpu = "GPU" in devices[twin]
+            if metric.counts:
+                # One example may tip over where serving computes in another batch size; of what a
+                # GPU has predicted, any that is close to a tie.
+                close = 0
+                if on_gpu and predictions.choices[twin]:
+                    leads = predictions.choices[twin][0].lead[chosen[part.name]]
+                    close = int((leads < CLOSE).sum())
+                allowed = (max(1, close) + 0.5) / part.n
+            else:
+                allowed = (CLOSE if on_gpu else ROUNDING) * max(abs(own), metric.scale * 1e-6)
+            if other is not None and abs(other - own) <= allowed:
                 continue
+            told = "nothing" if other is None else metric.score_text(other)
             raise TwintrainError(
-                f"On slice {part.name} the exported {twin} model is right on {other} examples, its "
-                f"trainer counted {own} of {part.n}.",
+                f"On slice {part.name} the exported {twin} model has {told} ({metric.name}), its "
+                f"trainer {metric.score_text(own)}, of {part.n:,} examples.",
                 "Preprocessing at serving differs from training, or the artifacts are mixed up.",
             )
 
@@ -198,7 +217,7 @@ def remarks(
     tested = data["eval"].get("labels", {})
     for label in data["train"].get("labels", {}):
         if not tested.get(label):
-            name = slice_name(recipe, problem, {problem.TARGET: int(label)})
+            name = slice_name(recipe, problem, {problem.statement.target: int(label)})
             yield f"No test example has {name}: nothing can be said about it."
     small = [part for part in slices if part.n < FEW]
     if small:

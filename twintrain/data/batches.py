@@ -16,15 +16,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from twintrain.data.columns import as_columns, as_inputs
 from twintrain.data.example_store import ExampleStore
+from twintrain.data.packing import PackedColumn
 from twintrain.recipe.recipe import Recipe
 
+Inputs: TypeAlias = tf.Tensor | dict[str, tf.Tensor]  # without a name, or named columns
 _ROW_KEY = 0x9E3779B97F4A7C15 - 2**64  # 2**64 divided by the golden ratio, as int64
 _TARGET_KEY = 0x2545F4914F6CDD1D
 
@@ -42,11 +45,11 @@ class Augmentation(Protocol):
     def draw(self, count: int, seed: int, epoch: int) -> npt.NDArray[np.float32]:
         """Draws for every example in canonical order, float32 [count, width]."""
 
-    def apply(self, inputs: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    def apply(self, inputs: Inputs, draws: tf.Tensor) -> Inputs:
         """A batch changed by its draws, [batch, width]; the shape stays."""
 
 
-def unchanged(inputs: tf.Tensor) -> tf.Tensor:
+def unchanged(inputs: Inputs) -> Inputs:
     """Inputs as the store has them."""
     return inputs
 
@@ -60,7 +63,7 @@ class Preparation:
         augmentation: random changes, in training only; None for none.
     """
 
-    rescale: Callable[[tf.Tensor], tf.Tensor] = unchanged
+    rescale: Callable[[Inputs], Inputs] = unchanged
     augmentation: Augmentation | None = None
 
 
@@ -82,7 +85,8 @@ class BatchSource:
         self.batch_size = recipe.training.batch_size
         self._shuffle = recipe.training.shuffle
         self._augmentation = preparation.augmentation
-        self._keys = _fingerprint_keys(int(np.prod(store.shape)))
+        sizes = [int(np.prod(column.shape)) for column in store.columns.values()]
+        self._keys = _fingerprint_keys(sum(sizes))
         self._examples = _Examples(store, preparation)
 
     @property
@@ -110,7 +114,7 @@ class BatchSource:
             return np.empty((0, 0), np.float32)
         return self._augmentation.draw(len(self.store), self.seed, epoch)
 
-    def gather(self, indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(self, indices: tf.Tensor, draws: tf.Tensor) -> tuple[Inputs, tf.Tensor]:
         """One batch, in a graph.
 
         Args:
@@ -118,27 +122,30 @@ class BatchSource:
             draws: what `epoch_draws` gave for this epoch.
 
         Returns:
-            inputs [batch, *shape] and targets [batch, *target shape].
+            inputs [batch, *shape], by name where they are named, and targets [batch, *target
+            shape].
         """
         inputs, targets = self._examples.gather(indices)
         if self._augmentation is not None:
             inputs = self._augmentation.apply(inputs, tf.gather(draws, indices))
         return inputs, targets
 
-    def example_batch(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def example_batch(self) -> tuple[Inputs, tf.Tensor]:
         """Inputs and targets of the first examples in canonical order, as `gather` gives them; not
         augmented.
         """
         return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
 
-    def fingerprint(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def fingerprint(self, inputs: Inputs, targets: tf.Tensor) -> tf.Tensor:
         """A 64-bit fingerprint of one batch, order included, as an int64 scalar.
 
         A sum modulo 2**64 of every value's bit pattern times a key of its place: exact integer
         arithmetic, so it is the same on every device and for every number of threads.
         """
-        bits = _integers(tf.reshape(inputs, [-1, self._keys.shape[0]]))
-        aims = _integers(tf.reshape(targets, [tf.shape(targets)[0], -1]))
+        count = tf.shape(targets)[0]
+        parts = [_integers(tf.reshape(part, [count, -1])) for part in as_columns(inputs).values()]
+        bits = tf.concat(parts, axis=1) if len(parts) > 1 else parts[0]
+        aims = _integers(tf.reshape(targets, [count, -1]))
         rows = tf.reduce_sum(bits * self._keys, axis=1)
         # Each of several targets of an example counts by its place too.
         places = 2 * tf.range(tf.shape(aims)[1], dtype=tf.int32) + 1
@@ -178,14 +185,15 @@ class BatchSource:
             )
 
         def record(
-            epoch: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
+            epoch: tf.Tensor, inputs: Inputs, targets: tf.Tensor
+        ) -> tuple[Inputs, tf.Tensor]:
             kept = tf.numpy_function(
                 feed.record, [epoch, self.fingerprint(inputs, targets)], tf.bool
             )
             with tf.control_dependencies([kept]):
-                inputs = tf.identity(inputs)
-            inputs.set_shape([None, *self.store.shape])
+                inputs = tf.nest.map_structure(tf.identity, inputs)
+            for name, part in as_columns(inputs).items():
+                part.set_shape([None, *self.store.columns[name].shape])
             targets.set_shape([None, *self.store.targets.shape[1:]])
             return inputs, targets
 
@@ -235,28 +243,39 @@ class _Examples:
     """A store's examples, gathered by index inside a graph."""
 
     def __init__(self, store: ExampleStore, preparation: Preparation) -> None:
-        self._store, self._rescale = store, preparation.rescale
-        # As codes: a quarter of the floats' size on the device.
-        self._held = tf.constant(store.inputs) if store.in_memory else None
-        self._palette = None if store.palette is None else tf.constant(store.palette)
+        self._rescale = preparation.rescale
+        self._columns = {
+            name: _Column(column, store.in_memory) for name, column in store.columns.items()
+        }
         self._targets = tf.constant(store.targets)
 
-    def gather(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(self, indices: tf.Tensor) -> tuple[Inputs, tf.Tensor]:
+        inputs = as_inputs({name: one.gather(indices) for name, one in self._columns.items()})
+        return self._rescale(inputs), tf.gather(self._targets, indices)
+
+
+class _Column:
+    """One column of them."""
+
+    def __init__(self, column: PackedColumn, in_memory: bool) -> None:
+        self._column = column
+        # As codes: a quarter of the floats' size on the device.
+        self._held = tf.constant(column.held) if in_memory else None
+        self._palette = None if column.palette is None else tf.constant(column.palette)
+
+    def gather(self, indices: tf.Tensor) -> tf.Tensor:
         if self._held is not None:
             held = tf.gather(self._held, indices)
         else:
-            held = tf.numpy_function(
-                self._read, [indices], self._store.inputs.dtype, stateful=False
-            )
-            held.set_shape([None, *self._store.shape])
+            dtype = self._column.held.dtype
+            held = tf.numpy_function(self._read, [indices], dtype, stateful=False)
+            held.set_shape([None, *self._column.shape])
         if self._palette is None:
-            inputs = held
-        else:
-            inputs = tf.gather(self._palette, tf.cast(held, tf.int32))
-        return self._rescale(inputs), tf.gather(self._targets, indices)
+            return held
+        return tf.gather(self._palette, tf.cast(held, tf.int32))
 
     def _read(self, indices: npt.NDArray[np.integer]) -> np.ndarray:
-        return np.ascontiguousarray(self._store.inputs[indices])
+        return np.ascontiguousarray(self._column.held[indices])
 
 
 def _integers(values: tf.Tensor) -> tf.Tensor:

@@ -18,11 +18,13 @@ class Column:
         name: under which records hold it.
         shape: of one example; () for a number.
         dtype: NumPy's name of its type.
+        size: number of different values where they are codes, 0 to size - 1; None elsewhere.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,32 @@ class ExampleSpec:
     """The columns of a data set.
 
     Attributes:
-        inputs: what the model is given.
+        inputs: what the model is given, in the order of their names.
         target: what it is to predict.
         classes: number of classes, targets being 0 to classes - 1; None where targets are no
             classes.
+        named: whether the model is given a dictionary of columns; without, the only one is handed
+            to it as it is.
     """
 
-    inputs: Column
+    inputs: tuple[Column, ...]
     target: Column
     classes: int | None = None
+    named: bool = True
+
+    @property
+    def only(self) -> Column:
+        """The only input, where there is one without a name."""
+        (column,) = self.inputs
+        return column
 
 
 def labelled_images(shape: tuple[int, ...], classes: int) -> ExampleSpec:
-    """Images with one class each, as every source here holds them.
+    """Images with one class each, as every source of images here holds them.
 
     Args:
         shape: (height, width, channels).
         classes: number of labels.
     """
-    return ExampleSpec(Column(IMAGE, shape, "float32"), Column(LABEL, (), "int64"), classes)
+    image, label = Column(IMAGE, shape, "float32"), Column(LABEL, (), "int64", classes)
+    return ExampleSpec((image,), label, classes, named=False)

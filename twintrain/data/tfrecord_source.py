@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.data.example_spec import EXAMPLE_ID, ExampleSpec
-from twintrain.data.example_store import Chunk, ExampleStore, build_store
+from twintrain.data.example_store import Chunk, ExampleStore, Inputs, build_store
 from twintrain.data.stratified import stratified_share
 from twintrain.errors import TwintrainError
 
@@ -43,17 +43,18 @@ def split_files(uri: str, split: str) -> tuple[str, ...]:
 def _chunks(files: Sequence[str], spec: ExampleSpec) -> Iterator[Chunk]:
     features = {
         column.name: tf.io.FixedLenFeature(column.shape, tf.as_dtype(column.dtype))
-        for column in (spec.inputs, spec.target)
+        for column in (*spec.inputs, spec.target)
     }
     features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
-    size = np.dtype(spec.inputs.dtype).itemsize * math.prod(spec.inputs.shape)
+    size = sum(np.dtype(one.dtype).itemsize * math.prod(one.shape) for one in spec.inputs)
     chunk = max(1, min(_CHUNK, _CHUNK_BYTES // size))
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(chunk)
     for batch in records.map(
         lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2
     ):
-        inputs, targets = (batch[column.name].numpy() for column in (spec.inputs, spec.target))
-        yield inputs, targets, batch[EXAMPLE_ID].numpy().astype(np.bytes_)
+        columns = {column.name: batch[column.name].numpy() for column in spec.inputs}
+        inputs: Inputs = columns if spec.named else columns[spec.only.name]
+        yield inputs, batch[spec.target.name].numpy(), batch[EXAMPLE_ID].numpy().astype(np.bytes_)
 
 
 def hold_out(store: ExampleStore, fraction: float, seed: int) -> tuple[ExampleStore, ExampleStore]:

@@ -81,7 +81,7 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
 
     def make_dataset(split: str) -> tf.data.Dataset:
         chosen = splits[split]
-        inputs = rescale(tf.constant(train.values(chosen)))
+        inputs = rescale(tf.nest.map_structure(tf.constant, train.values(chosen)))
         data = tf.data.Dataset.from_tensor_slices((inputs, train.targets[chosen]))
         return data.batch(own.training.batch_size)
 

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.data.batches import BatchSource
+from twintrain.data.columns import as_columns
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.source import DataSource
 from twintrain.data.tfrecord_source import hold_out
@@ -49,7 +50,11 @@ class _Stepper:
         draws = tf.constant(self.source.epoch_draws(epoch))
         inputs, targets = self.source.gather(tf.constant(order), draws)
         observation = self.observer.read(self.step(inputs, targets))
-        observation["batch"] = {"inputs": inputs.numpy(), "targets": targets.numpy()}
+        given = {
+            f"inputs[{name}]" if name else "inputs": part.numpy()
+            for name, part in as_columns(inputs).items()
+        }
+        observation["batch"] = given | {"targets": targets.numpy()}
         return observation
 
 

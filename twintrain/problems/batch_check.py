@@ -12,17 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.data.batches import Inputs
+from twintrain.data.columns import BARE, as_columns
 from twintrain.errors import TwintrainError
 from twintrain.problems.problem import Problem
 
 
-def check_on_batch(problem: Problem, model: Any, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+def check_on_batch(problem: Problem, model: Any, inputs: Inputs, targets: tf.Tensor) -> None:
     """See that a freshly built model can be trained on this problem.
 
     Args:
         problem: what the model is for.
         model: what its `build_model` returned.
-        inputs: of one batch, prepared, [batch, *input shape].
+        inputs: of one batch, prepared, [batch, *input shape], by name where they are named.
         targets: [batch, *target shape].
 
     Raises:
@@ -34,7 +36,7 @@ def check_on_batch(problem: Problem, model: Any, inputs: tf.Tensor, targets: tf.
             f"The model's function returns {type(model).__module__}.{type(model).__name__}.",
             "It must return a keras.Model (Keras 3), not compiled.",
         )
-    outputs = _outputs(problem, model, inputs)
+    outputs = _outputs(problem, model, inputs, len(targets))
     if not model.trainable_variables:
         raise TwintrainError(
             "The model has no trainable variables: there is nothing to train.",
@@ -47,7 +49,7 @@ def check_on_batch(problem: Problem, model: Any, inputs: tf.Tensor, targets: tf.
             f"{len(outputs)} examples.",
             "Look at its initial weights, and for divisions and logarithms in its layers.",
         )
-    problem.check_outputs(outputs)
+    problem.task.check_outputs(outputs)
     loss = float(problem.loss()(targets, outputs))
     if not np.isfinite(loss):
         raise TwintrainError(
@@ -56,14 +58,13 @@ def check_on_batch(problem: Problem, model: Any, inputs: tf.Tensor, targets: tf.
         )
 
 
-def _outputs(problem: Problem, model: keras.Model, inputs: tf.Tensor) -> np.ndarray:
+def _outputs(problem: Problem, model: keras.Model, inputs: Inputs, count: int) -> np.ndarray:
     """The model's one output for the batch, float32, of the shape the problem wants."""
     try:
         found = keras.tree.flatten(model(inputs, training=False))
     except Exception as error:
-        shape = " x ".join(map(str, inputs.shape[1:]))
         raise TwintrainError(
-            f"The model does not take a batch of the data ({shape} per example): {error}",
+            f"The model does not take a batch of the data ({_shapes(inputs)} per example): {error}",
             "Let it take the shape its function is given.",
         ) from error
     if len(found) != 1:
@@ -71,14 +72,23 @@ def _outputs(problem: Problem, model: keras.Model, inputs: tf.Tensor) -> np.ndar
             f"The model has {len(found)} outputs.", "One output can be trained and compared."
         )
     outputs = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(found[0], "float32")))
-    wanted = (len(inputs), *problem.output_shape)
+    wanted = (count, *problem.output_shape)
     if outputs.shape != wanted:
         raise TwintrainError(
-            f"The model gives {_size(outputs.shape)} for a batch of {len(inputs)}, and "
+            f"The model gives {_size(outputs.shape)} for a batch of {count}, and "
             f"{_size(wanted)} are wanted{_why(problem)}.",
             "Let its last layer have one unit per class.",
         )
     return outputs
+
+
+def _shapes(inputs: Inputs) -> str:
+    """What the model was given per example: '28 x 28 x 1', 'age: number, words: 30'."""
+    found = {
+        name: " x ".join(map(str, part.shape[1:])) or "number"
+        for name, part in as_columns(inputs).items()
+    }
+    return found.get(BARE) or ", ".join(f"{name}: {shape}" for name, shape in found.items())
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -7,18 +7,11 @@ classes) and returns an uncompiled Keras model ending in class probabilities.
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
-from typing import TYPE_CHECKING
-
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.problems.problem import Problem
 from twintrain.problems.user_function import load_function
 from twintrain.recipe.recipe import Recipe
-
-if TYPE_CHECKING:
-    from twintrain.problems.image_classification import ImageClassification
 
 # Built-in models are functions like a user's own, under a shorter name.
 MODELS = {
@@ -71,24 +64,6 @@ def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
     check_label_names(recipe, spec.classes)
     module, function = model_function(recipe.model.name)
     build = load_function("model.name", module, function)
-    return problem_class(recipe)(spec, build)
-
-
-def problem_class(recipe: Recipe) -> type[ImageClassification]:
-    """The kind of problem a recipe is about; today all of them classify images."""
     from twintrain.problems.image_classification import ImageClassification
 
-    return ImageClassification
-
-
-def class_path(problem: type[Problem]) -> str:
-    """The import path of a kind of problem, `module:Class`, for whoever is handed text only."""
-    return f"{problem.__module__}:{problem.__name__}"
-
-
-@cache
-def class_at(path: str) -> type[Problem]:
-    """The kind of problem at an import path."""
-    module, _, name = path.partition(":")
-    found: type[Problem] = getattr(importlib.import_module(module), name)
-    return found
+    return ImageClassification(spec, build)

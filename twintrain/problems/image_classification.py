@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import keras
 import numpy as np
@@ -12,15 +11,15 @@ import tensorflow as tf
 
 from twintrain.data.augmentation import ImageAugmentation
 from twintrain.data.batches import Preparation, unchanged
-from twintrain.data.example_spec import IMAGE, LABEL, ExampleSpec
+from twintrain.data.columns import BARE
+from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import ExampleStore
-from twintrain.errors import TwintrainError
-from twintrain.problems.problem import Choices, Problem
+from twintrain.problems.problem import Problem
+from twintrain.problems.statement import IMAGES
 from twintrain.recipe.recipe import Recipe
 
 BuildModel = Callable[[Recipe, tuple[int, ...], int], keras.Model]
 INK = ("light", "medium", "heavy")
-_SUM = 1e-2  # how far from 1 probabilities may add up; bfloat16 rounds each of them at 2^-8
 
 
 def raw(images: tf.Tensor) -> tf.Tensor:
@@ -49,12 +48,8 @@ class ImageClassification(Problem):
         build: of (recipe, input_shape, classes), makes a model ending in class probabilities.
     """
 
-    INPUTS: ClassVar[str] = IMAGE
-    TARGET: ClassVar[str] = LABEL
-    SLICE_KEYS: ClassVar[tuple[str, ...]] = ("label", "ink")
-
     def __init__(self, spec: ExampleSpec, build: BuildModel) -> None:
-        super().__init__(spec)
+        super().__init__(IMAGES, spec)
         self._build = build
 
     @property
@@ -63,53 +58,14 @@ class ImageClassification(Problem):
         assert self.spec.classes is not None
         return self.spec.classes
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """A probability for every class."""
-        return (self.classes,)
-
     def build_model(self, recipe: Recipe) -> keras.Model:
         """See `Problem.build_model`."""
-        return self._build(recipe, self.spec.inputs.shape, self.classes)
-
-    def loss(self) -> keras.Loss:
-        """Cross-entropy of class numbers and probabilities."""
-        return keras.losses.SparseCategoricalCrossentropy()
-
-    @staticmethod
-    def metrics() -> list[keras.Metric]:
-        """Accuracy."""
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-
-    @staticmethod
-    def scores(targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """1 where the most probable class is the right one."""
-        return (outputs.argmax(axis=-1) == targets).astype(np.float64)
-
-    @staticmethod
-    def choices(outputs: npt.NDArray[np.float32]) -> Choices:
-        """The most probable class."""
-        next_best, best = np.partition(outputs, -2, axis=1)[:, -2:].T
-        return Choices(outputs.argmax(axis=1), best, best - next_best)
-
-    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
-        """See that every row is a distribution over the classes."""
-        sums = outputs.sum(axis=-1)
-        if outputs.min() >= 0 and np.abs(sums - 1).max() <= _SUM:
-            return
-        row = int(np.abs(sums - 1).argmax())
-        raise TwintrainError(
-            "The model does not end in class probabilities: in one batch its outputs lie between "
-            f"{outputs.min():.4g} and {outputs.max():.4g}, and those of example {row + 1} add up "
-            f"to {sums[row]:.4g}. The loss takes them for probabilities.",
-            'End it in Dense(classes, activation="softmax"), with dtype="float32" under mixed '
-            "precision.",
-        )
+        return self._build(recipe, self.spec.only.shape, self.classes)
 
     def preparation(self, recipe: Recipe) -> Preparation:
         """Rescaled as `training.input_scale` says, augmented as `augmentation` says."""
         rules = recipe.augmentation
-        height, width = self.spec.inputs.shape[:2]
+        height, width = self.spec.only.shape[:2]
         augmentation = ImageAugmentation(rules, (height, width), recipe.execution.deterministic)
         return Preparation(
             SCALES[recipe.training.input_scale], augmentation if rules.active else None
@@ -141,6 +97,6 @@ def _ink(store: ExampleStore) -> npt.NDArray[np.int64]:
     found = np.empty(len(store), np.int64)
     for start in range(0, len(store), 1024):
         rows = np.arange(start, min(start + 1024, len(store)))
-        pixels = np.rint(store.values(rows).astype(np.float64) * 255)
+        pixels = np.rint(store.columns[BARE].values(rows).astype(np.float64) * 255)
         found[rows] = pixels.reshape(len(rows), -1).sum(axis=1).astype(np.int64)
     return found

@@ -2,7 +2,7 @@
 
     problem = find_problem(recipe, spec)         # twintrain.problems.find
     problem.build_model(recipe)                  # a fresh, uncompiled Keras model
-    problem.scores(targets, outputs).mean()      # its primary metric
+    problem.task.scores(targets, outputs).mean() # its primary metric
 
 Whoever trains, compares or reports asks the problem and knows no task of its own: what a metric is
 called, which answers are right and how inputs are prepared is written down once.
@@ -11,13 +11,14 @@ called, which answers are right and how inputs are prepared is written down once
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twintrain.data.example_spec import ExampleSpec
+from twintrain.problems.statement import Statement
+from twintrain.problems.task import Task
 from twintrain.recipe.recipe import Recipe
 
 if TYPE_CHECKING:  # a problem is named, and its name checked, before TensorFlow is worth its import
@@ -28,85 +29,38 @@ if TYPE_CHECKING:  # a problem is named, and its name checked, before TensorFlow
     from twintrain.data.example_store import ExampleStore
 
 
-@dataclass(frozen=True)
-class Choices:
-    """Which class a model chooses for each example, and how surely.
-
-    Attributes:
-        chosen: int64 [n].
-        confidence: the probability given to it, float32 [n].
-        lead: by how much that is more than what the next class gets, float32 [n].
-    """
-
-    chosen: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float32]
-    lead: npt.NDArray[np.float32]
-
-
 class Problem(ABC):
-    """One task.
+    """One task on one kind of data.
 
     Args:
+        statement: what it says before any data is seen.
         spec: the columns of its examples.
-
-    Attributes:
-        INPUTS: name of the column that the model is given.
-        TARGET: name of the column that it is to predict.
-        SLICE_KEYS: features that test examples can be sliced by, in the order of a slice's name.
     """
 
-    INPUTS: ClassVar[str]
-    TARGET: ClassVar[str]
-    SLICE_KEYS: ClassVar[tuple[str, ...]] = ()
+    def __init__(self, statement: Statement, spec: ExampleSpec) -> None:
+        self.statement, self.spec = statement, spec
 
-    def __init__(self, spec: ExampleSpec) -> None:
-        self.spec = spec
+    @property
+    def task(self) -> Task:
+        """What is predicted, and how it is judged."""
+        return self.statement.task
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """What the model must give for one example."""
+        return self.task.output_shape(self.spec.classes)
 
     @abstractmethod
     def build_model(self, recipe: Recipe) -> keras.Model:
-        """A fresh, uncompiled model that takes `spec.inputs`."""
+        """A fresh, uncompiled model that takes the inputs of `spec`."""
 
-    @property
-    @abstractmethod
-    def output_shape(self) -> tuple[int, ...]:
-        """What the model must give for one example."""
-
-    @abstractmethod
     def loss(self) -> keras.Loss:
         """A fresh loss of targets and outputs."""
+        return self.task.loss()
 
-    @staticmethod
-    @abstractmethod
-    def metrics() -> list[keras.Metric]:
-        """Fresh metrics, the primary one first. Both twins log them, and the Evaluator counts them:
-        a metric that is added here appears in every place.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def scores(targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """What each example adds to the primary metric, its mean: 1 for right, 0 for wrong.
-
-        Args:
-            targets: [n, *target shape].
-            outputs: [n, *output shape], finite.
-        """
-
-    @staticmethod
-    def choices(outputs: npt.NDArray[np.float32]) -> Choices | None:
-        """Which classes outputs stand for; None where a model chooses none."""
-        return None
-
-    @abstractmethod
-    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
-        """See that outputs are what the loss takes them for.
-
-        Args:
-            outputs: of one batch, [n, *output shape], finite.
-
-        Raises:
-            TwintrainError: they are not.
-        """
+    def metrics(self) -> list[keras.Metric]:
+        """Fresh metrics, the primary one first."""
+        return self.task.metrics()
 
     @abstractmethod
     def preparation(self, recipe: Recipe) -> Preparation:
@@ -116,7 +70,7 @@ class Problem(ABC):
     def slice_values(
         self, train: ExampleStore, test: ExampleStore
     ) -> dict[str, npt.NDArray[np.int64]]:
-        """The value of each of `SLICE_KEYS` for every test example, int64 [n].
+        """The value of each of the slice keys for every test example, int64 [n].
 
         Args:
             train: decides the boundaries of buckets.

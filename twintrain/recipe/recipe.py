@@ -172,6 +172,12 @@ class Recipe(Section):
         idle = {"name": "-", "comparison": ComparisonRules(), "attribution": AttributionRules()}
         return self.model_copy(update=idle if self.tuning.apply else idle | {"tuning": Tuning()})
 
+    def for_data(self) -> Recipe:
+        """Only what decides what examples are and what is right about them, the rest put back to
+        its default.
+        """
+        return Recipe(name="-", data=self.data, model=self.model)
+
     def on_one_device(self) -> Recipe:
         """The same without a strategy: the batches, and the arithmetic but for the order of sums,
         are the same.

@@ -9,8 +9,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-SliceKey = Literal["label", "ink"]
-
 # Which fields of `OptimizerSettings` a Keras optimizer takes, beside those that all of them take.
 OPTIMIZER_FIELDS: dict[str, frozenset[str]] = {
     "adam": frozenset({"beta_1", "beta_2", "epsilon", "amsgrad"}),
@@ -293,15 +291,21 @@ class Tuning(Section):
 class ComparisonRules(Section):
     """What the verdict asks for."""
 
-    margin_points: float = Field(
-        0.1, gt=0, description="Gaps inside this margin count as equivalent."
+    margin: float | None = Field(
+        None,
+        gt=0,
+        description="Gaps inside this margin count as equivalent; in percentage points where "
+        "accuracy is compared (null: 0.1), in the metric's unit elsewhere.",
     )
-    accuracy_floor: float = Field(
-        0.9, ge=0, le=1, description="A twin below this is never blessed."
+    threshold: float | None = Field(
+        None,
+        description="A twin whose metric is worse than this is never blessed; accuracy is a share "
+        "of 1. Null: none.",
     )
-    slices: tuple[tuple[SliceKey, ...], ...] = Field(
-        (("label",), ("ink",)),
-        description="What to look at apart; two keys in one entry are crossed.",
+    slices: tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        description="What to look at apart; two keys in one entry are crossed. Null: what the "
+        "problem names.",
     )
     label_names: tuple[str, ...] = Field(
         (), description="What the report calls labels 0, 1, 2 …; none: the numbers."
@@ -317,8 +321,10 @@ class ComparisonRules(Section):
     @field_validator("slices")
     @classmethod
     def _slices_are_distinct(
-        cls, slices: tuple[tuple[SliceKey, ...], ...]
-    ) -> tuple[tuple[SliceKey, ...], ...]:
+        cls, slices: tuple[tuple[str, ...], ...] | None
+    ) -> tuple[tuple[str, ...], ...] | None:
+        if slices is None:
+            return None
         if any(not keys or len(set(keys)) != len(keys) for keys in slices):
             raise ValueError("a slice names one key, or different keys to be crossed")
         if len({frozenset(keys) for keys in slices}) != len(slices):

@@ -21,38 +21,50 @@ def forest(comparison: Comparison) -> str:
     slices, tips = comparison.slices[::-1], Tips()
     with figure(7.0, 0.9 + 0.3 * len(slices)) as drawn:
         axes = drawn.subplots()
-        margin = comparison.margin_points
+        margin, metric = comparison.margin, comparison.metric
         axes.axvspan(
-            -margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}"
+            -margin,
+            margin,
+            color=INK,
+            alpha=0.10,
+            linewidth=0,
+            label=f"margin {metric.margin_text(margin)}",
         )
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, part in enumerate(slices):
-            low, high = part.ci95_points
+            low, high = part.ci95
             colour = {"fit_better": BAD, "loop_better": LOOP}.get(part.verdict, FIT)
             axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             size = 7 if part.name == "overall" else 5
-            (mark,) = axes.plot(part.difference_points, row, "o", color=colour, markersize=size)
+            (mark,) = axes.plot(part.difference, row, "o", color=colour, markersize=size)
             tips.put(
                 mark,
-                f"{part.name}: {part.difference_points:+.2f} points ({low:+.2f} to {high:+.2f})",
+                f"{part.name}: {metric.difference_text(part.difference)} "
+                f"({metric.difference(low)} to {metric.difference(high)})",
             )
         axes.set_yticks(
             range(len(slices)), [as_it_stands(f"{part.name}  (n={part.n:,})") for part in slices]
         )
-        widest = max([margin, *(abs(bound) for part in slices for bound in part.ci95_points)])
+        widest = max([margin, *(abs(bound) for part in slices for bound in part.ci95)])
         axes.set_xlim(-1.08 * widest, 1.08 * widest)
-        drawn.supxlabel("← fit better · loop − fit, percentage points · loop better →", fontsize=10)
+        sides = ("fit better", "loop better")
+        left, right = sides if metric.higher_is_better else sides[::-1]
+        drawn.supxlabel(f"← {left} · {metric.difference_title} · {right} →", fontsize=10)
         axes.legend(loc="lower right", frameon=False, fontsize=9)
-        return as_svg(drawn, "Difference in accuracy per slice with 95 % intervals", tips)
+        return as_svg(drawn, f"Difference in {metric.name} per slice with 95 % intervals", tips)
 
 
 def learning_curves(comparison: Comparison) -> str:
-    """Validation accuracy and training loss of both twins over epochs, one line per seed."""
+    """The metric on validation examples and the training loss of both twins over epochs, one line
+    per seed.
+    """
+    metric = comparison.metric
+    # Of a metric that is logged as another figure (the deviance, as its loss), that one is shown.
+    shown = f"validation {metric.name if metric.logged == metric.name else metric.logged}"
     with figure(7.0, 3.0) as drawn:
         panels = drawn.subplots(1, 2)
-        for axes, figure_name, title in zip(
-            panels, ("val_accuracy", "loss"), ("validation accuracy", "training loss"), strict=True
-        ):
+        names, titles = (f"val_{metric.logged}", "loss"), (shown, "training loss")
+        for axes, figure_name, title in zip(panels, names, titles, strict=True):
             _curves(axes, comparison, figure_name)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel("epoch")
@@ -149,14 +161,15 @@ def _figures(trial: dict[str, Any]) -> str:
 
 
 def parity(comparison: Comparison) -> str:
-    """Accuracy of fit against accuracy of the loop, every slice of every seed; equal twins lie on
-    the diagonal.
+    """The metric of fit against that of the loop, every slice of every seed; equal twins lie on the
+    diagonal.
     """
-    tips = Tips()
+    tips, metric = Tips(), comparison.metric
+    scale = metric.scale
     with figure(4.6, 4.2) as drawn:
         axes = drawn.subplots()
-        values = [100 * seed.fit_accuracy for part in comparison.slices for seed in part.seeds]
-        values += [100 * seed.loop_accuracy for part in comparison.slices for seed in part.seeds]
+        values = [scale * seed.fit_score for part in comparison.slices for seed in part.seeds]
+        values += [scale * seed.loop_score for part in comparison.slices for seed in part.seeds]
         ends = min(values), max(values)
         room = 0.05 * (ends[1] - ends[0]) or 0.5
         ends = ends[0] - room, ends[1] + room
@@ -164,39 +177,39 @@ def parity(comparison: Comparison) -> str:
         for part in comparison.slices:
             for seed in part.seeds:
                 whole = part.name == "overall"
-                x, y = 100 * seed.fit_accuracy, 100 * seed.loop_accuracy
+                x, y = scale * seed.fit_score, scale * seed.loop_score
                 style = {
                     "color": LOOP if whole else FIT,
                     "markersize": 7 if whole else 4,
                     "zorder": 3 if whole else 2,
                 }
                 (mark,) = axes.plot(x, y, "o", markeredgewidth=0, **style)  # type: ignore[arg-type]
-                tips.put(mark, f"{part.name}, seed {seed.seed}: fit {x:.2f} %, loop {y:.2f} %")
+                fit, loop = metric.score_text(seed.fit_score), metric.score_text(seed.loop_score)
+                tips.put(mark, f"{part.name}, seed {seed.seed}: fit {fit}, loop {loop}")
         axes.set_xlim(ends)
         axes.set_ylim(ends)
         axes.set_aspect("equal")
-        axes.set_xlabel("fit, accuracy %")
-        axes.set_ylabel("loop, accuracy %")
-        return as_svg(
-            drawn, "Accuracy of the loop against accuracy of fit, per slice and seed", tips
-        )
+        axes.set_xlabel(as_it_stands(f"fit, {metric.title}"))
+        axes.set_ylabel(as_it_stands(f"loop, {metric.title}"))
+        title = f"{metric.name.capitalize()} of the loop against that of fit, per slice and seed"
+        return as_svg(drawn, title, tips)
 
 
 def waterfall(explanation: Explanation) -> str:
-    """From the accuracy of fit to that of the loop, one practice after the other."""
+    """From the metric of fit to that of the loop, one practice after the other."""
     shares = sorted(
-        (s for s in explanation.shares if not s.idle), key=lambda share: -abs(share.points)
+        (s for s in explanation.shares if not s.idle), key=lambda share: -abs(share.worth)
     )
     rows = ["fit", *(share.practice for share in shares), "loop"]
-    tips, level = Tips(), 0.0
+    tips, level, metric = Tips(), 0.0, explanation.metric
     with figure(7.0, 0.9 + 0.36 * len(rows)) as drawn:
         axes = drawn.subplots()
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, share in enumerate(shares, start=1):
-            colour = BAD if share.points < 0 else FIT
+            colour = FIT if metric.better(share.worth) else BAD
             (bar,) = axes.barh(
                 row,
-                share.points,
+                share.worth,
                 left=level,
                 height=0.56,
                 color=colour,
@@ -206,15 +219,15 @@ def waterfall(explanation: Explanation) -> str:
             axes.plot([low, high], [row, row], color=INK, linewidth=1.2)
             tips.put(
                 bar,
-                f"{share.practice}: {share.points:+.2f} points ({share.ci95[0]:+.2f} to "
-                f"{share.ci95[1]:+.2f})",
+                f"{share.practice}: {metric.difference_text(share.worth)} "
+                f"({metric.difference(share.ci95[0])} to {metric.difference(share.ci95[1])})",
             )
-            level += share.points
+            level += share.worth
             axes.plot([level, level], [row, row + 1], color=INK, linewidth=0.6, linestyle=":")
-        axes.barh(len(rows) - 1, explanation.gap_points, height=0.56, color=INK, alpha=0.35)
+        axes.barh(len(rows) - 1, explanation.gap, height=0.56, color=INK, alpha=0.35)
         axes.set_yticks(range(len(rows)), [as_it_stands(row) for row in rows])
         axes.invert_yaxis()
-        axes.set_xlabel("percentage points against fit")
+        axes.set_xlabel(as_it_stands(f"against fit, {metric.unit or metric.name}"))
         return as_svg(drawn, "Share of every practice in the gap, with 95 % intervals", tips)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 from PIL import Image
 
+from twintrain.data.columns import BARE
 from twintrain.data.example_store import ExampleStore
 
 
@@ -18,11 +19,12 @@ def pictures_of(store: ExampleStore, names: Collection[str]) -> dict[str, bytes]
         store: its inputs are images in 0..1, float32 [height, width, channels].
         names: ids of the examples.
     """
-    if len(store.shape) != 3 or store.shape[2] not in (1, 3, 4):
+    column = store.columns.get(BARE)
+    if column is None or len(column.shape) != 3 or column.shape[2] not in (1, 3, 4):
         return {}
     wanted = {name.encode() for name in names}
     rows = np.array([row for row, name in enumerate(store.ids) if bytes(name) in wanted], np.int64)
-    pixels = np.rint(np.clip(store.values(rows), 0, 1) * 255).astype(np.uint8)
+    pixels = np.rint(np.clip(column.values(rows), 0, 1) * 255).astype(np.uint8)
     return {
         bytes(name).decode(errors="replace"): _png(image)
         for name, image in zip(store.ids[rows], pixels, strict=True)

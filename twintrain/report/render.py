@@ -80,8 +80,9 @@ def environment_of(template: str) -> Environment:
 def _render(template: str, comparison: Comparison, **parts: Any) -> str:
     environment = environment_of(template)
     names = comparison.label_names
-    environment.filters["points"] = lambda value: f"{value:+.2f}"
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
+    environment.filters["difference"] = comparison.metric.difference
+    environment.filters["score"] = comparison.metric.score
+    environment.filters["score_text"] = comparison.metric.score_text
     environment.filters["named"] = lambda label: names[label]
     environment.filters["plain"] = _plain
     return environment.get_template(template).render(c=comparison, **parts)

@@ -1,8 +1,9 @@
-"""Paired statistics for two classifiers on the same examples, over one or several seeds.
+"""Paired statistics for two models on the same examples, over one or several seeds.
 
-Every function takes the paired differences d = correct(loop) - correct(fit), one row per seed, one
-column per example, each from -1 to 1. Differences and intervals are shares (0.01 is one percentage
-point).
+Every function takes the paired differences d = score(loop) - score(fit), one row per seed, one
+column per example. Of classifiers, whose score is 1 for right and 0 for wrong, each is from -1 to
+1, and differences and intervals are shares (0.01 is one percentage point). Of models whose score is
+an error, any number can be one.
 
 Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions
 for the paired-sample design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance
@@ -73,6 +74,7 @@ class MeanDifference:
         examples: the remaining variance, known well because examples are many.
         freedom: degrees of freedom of t, the number of seeds less one.
         pairs: what the differences count; None where they are weighted and count nothing.
+        bound: what no true difference exceeds, either way.
     """
 
     centre: float
@@ -80,6 +82,7 @@ class MeanDifference:
     examples: float
     freedom: int
     pairs: DiscordantPairs | None = None
+    bound: float = 1.0
 
     def below(self, distance: float) -> float:
         """Probability that the error is below `distance`."""
@@ -112,10 +115,10 @@ class MeanDifference:
         return 1 - self._if(truth).below(side * (self.centre - truth))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Every true difference, from -1 to 1, that the mean does not contradict at that level."""
+        """Every possible true difference that the mean does not contradict at that level."""
         if self.pairs is None:
             reach = self.reach(level)
-            return max(-1.0, self.centre - reach), min(1.0, self.centre + reach)
+            return max(-self.bound, self.centre - reach), min(self.bound, self.centre + reach)
         return self._end(-1, level), self._end(1, level)
 
     def _end(self, side: int, level: float) -> float:
@@ -188,7 +191,7 @@ class PairedEstimate:
         return min(1.0, 2 * self.mean.beyond(side * margin, side))
 
 
-def paired_estimate(differences: Differences) -> PairedEstimate:
+def paired_estimate(differences: Differences, bounded: bool = True) -> PairedEstimate:
     """Estimate the mean paired difference with both sources of variance, examples and seeds.
 
     One seed: Tango's score interval, honest for few examples and for none that differ, and the test
@@ -201,23 +204,48 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
     other than -1, 0 and 1 are weighted sums: nothing can be said of their variance but what is
     seen, and one pair is added on either side, as Bonett and Price do.
 
+    Errors, which nothing bounds, are taken as they are: with one seed the interval is Student's, of
+    paired differences; with several, both sources of variance are summed as above.
+
     Args:
-        differences: [seeds, examples], values from -1 to 1.
+        differences: [seeds, examples], values from -1 to 1, or any where they are not bounded.
+        bounded: whether they are differences of scores from 0 to 1.
 
     Raises:
-        ValueError: there is no example.
+        ValueError: there is no example, or only one and nothing bounds the differences.
     """
     seeds, examples = differences.shape
     if not seeds or not examples:
         raise ValueError("paired_estimate needs at least one seed and one example")
     d = differences.astype(np.float64)
-    own, shared = _variances(d)
+    if not bounded:
+        return _estimate(d, _unbounded(d))
+    # Counts are whole numbers, so that two or three seeds agree by chance often enough, and that
+    # must not pass for certainty: without this, 22 % of A/A reports with two seeds called a winner
+    # on some slice. Rounding to a whole number has a variance of 1/12; half of it is enough, and
+    # with more, two seeds would say less than they do.
+    own, shared = _variances(d, 1 / (24 * examples**2))
     if np.isin(differences, (-1, 0, 1)).all():
         pairs = DiscordantPairs(int((d < 0).sum()), int((d > 0).sum()), d.size)
         mean = MeanDifference(float(d.mean()), own, shared, seeds - 1, pairs)
     else:
         count = seeds * (examples + 2)
         mean = MeanDifference(float(d.sum() / count), own, shared + 2 / count**2, seeds - 1)
+    return _estimate(d, mean)
+
+
+def _unbounded(d: npt.NDArray[np.float64]) -> MeanDifference:
+    seeds, examples = d.shape
+    if examples < 2:
+        raise ValueError("of one example, nothing says how much others would differ")
+    if seeds == 1:
+        own = float(d.var(ddof=1) / examples)
+        return MeanDifference(float(d.mean()), own, 0.0, examples - 1, bound=np.inf)
+    own, shared = _variances(d, 0.0)
+    return MeanDifference(float(d.mean()), own, shared, seeds - 1, bound=np.inf)
+
+
+def _estimate(d: npt.NDArray[np.float64], mean: MeanDifference) -> PairedEstimate:
     low, high = mean.interval(LEVEL)
     inner_low, inner_high = mean.interval(2 * LEVEL)
     return PairedEstimate(
@@ -231,9 +259,13 @@ def paired_estimate(differences: Differences) -> PairedEstimate:
     )
 
 
-def _variances(d: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _variances(d: npt.NDArray[np.float64], rounding: float) -> tuple[float, float]:
     """Variance of the mean that is estimated from the seeds, and what the examples all seeds share
     add to it.
+
+    Args:
+        d: [seeds, examples].
+        rounding: variance that the seeds' means owe to being counts; 0 where they are none.
     """
     seeds, examples = d.shape
     if seeds == 1:
@@ -244,11 +276,6 @@ def _variances(d: npt.NDArray[np.float64]) -> tuple[float, float]:
         residual = d - by_seed[:, None] - by_example + d.mean()
         noise = (residual**2).sum() / ((seeds - 1) * (examples - 1))
         shared = max(0.0, by_example.var(ddof=1) - noise / seeds) / examples
-    # Counts are whole numbers, so that two or three seeds agree by chance often enough, and that
-    # must not pass for certainty: without this, 22 % of A/A reports with two seeds called a winner
-    # on some slice. Rounding to a whole number has a variance of 1/12; half of it is enough, and
-    # with more, two seeds would say less than they do.
-    rounding = 1 / (24 * examples**2)
     return float((by_seed.var(ddof=1) + rounding) / seeds), float(shared)
 
 
@@ -320,7 +347,7 @@ def outperformance(by_seed: npt.NDArray[np.float64]) -> Outperformance:
     """Probability that the loop outperforms fit.
 
     Args:
-        by_seed: difference in accuracy of each seed, [seeds].
+        by_seed: by how much the loop is better, of each seed, [seeds].
     """
     wins, ties, seeds = int((by_seed > 0).sum()), int((by_seed == 0).sum()), len(by_seed)
     low = stats.binomtest(wins, seeds).proportion_ci(0.95, method="exact").low
@@ -335,20 +362,27 @@ def holm(p_values: list[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, alpha=LEVEL, method="holm")[1]]
 
 
-def verdict(estimate: PairedEstimate, adjusted_p: float, margin: float, identical: bool) -> Verdict:
+def verdict(
+    estimate: PairedEstimate,
+    adjusted_p: float,
+    margin: float,
+    identical: bool,
+    higher_is_better: bool = True,
+) -> Verdict:
     """One word for one slice.
 
     Args:
         estimate: of the slice.
         adjusted_p: its p-value after `holm`.
-        margin: share within which a difference does not matter.
+        margin: within which a difference does not matter, in the measure of the differences.
         identical: the twins have the same weights, so that the difference is zero and not merely
             small.
+        higher_is_better: whether a positive difference speaks for the loop; of errors, it does not.
     """
     if identical:
         return "identical"
     if estimate.equivalence_p(margin) < LEVEL:
         return "equivalent"
     if adjusted_p < LEVEL:
-        return "fit_better" if estimate.difference < 0 else "loop_better"
+        return "loop_better" if (estimate.difference > 0) == higher_is_better else "fit_better"
     return "inconclusive"

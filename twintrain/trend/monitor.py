@@ -32,6 +32,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import special, stats
 
+from twintrain.problems.metric import Metric
 from twintrain.statistics.paired import holm
 from twintrain.trend.accuracy_drops import Course, drop_p_values
 from twintrain.trend.span_record import SliceRecord, SpanRecord
@@ -51,7 +52,7 @@ class Alert(_Part):
 
     kind: Kind
     where: str = Field(description="the slice, or the label that drifted")
-    points: float = Field(description="how far, in percentage points")
+    size: float = Field(description="how far, in the metric's unit; of drift, in percentage points")
     text: str
 
 
@@ -64,8 +65,8 @@ class Look(_Part):
         "null for the first"
     )
     reference: int | None = Field(description="the span it was held against")
-    mean_gap_points: float = Field(description="over all spans so far")
-    mean_gap_ci95_points: tuple[float, float] = Field(
+    mean_gap: float = Field(description="over all spans so far")
+    mean_gap_ci95: tuple[float, float] = Field(
         description="confidence sequence: holds at every span at once"
     )
     recipe_changed: bool = Field(description="against the span before")
@@ -126,13 +127,18 @@ def judge(records: Sequence[SpanRecord], drop_points: float = DROP_POINTS) -> li
         drop_points: by how much a slice's accuracy may fall below what it was before anyone is
             alarmed.
     """
-    named: dict[str, dict[int, SpanRecord]] = {}
+    named: dict[tuple[str, str], dict[int, SpanRecord]] = {}
     for record in sorted(records, key=lambda record: (record.span, record.created)):
-        named.setdefault(record.recipe_name, {})[record.span] = record
+        named.setdefault(_followed(record), {})[record.span] = record
     return [
         _trend(name, [spans[span] for span in sorted(spans)], drop_points)
-        for name, spans in sorted(named.items())
+        for (name, _), spans in sorted(named.items())
     ]
+
+
+def _followed(record: SpanRecord) -> tuple[str, str]:
+    """What belongs into one trend: gaps of different metrics do not."""
+    return record.recipe_name, record.metric.title
 
 
 def look_at(record: SpanRecord, records: Sequence[SpanRecord]) -> Look:
@@ -144,18 +150,16 @@ def look_at(record: SpanRecord, records: Sequence[SpanRecord]) -> Look:
         records: all there are, in any order; those of later spans do not count.
     """
     known = [
-        one for one in records if one.span <= record.span and one.recipe_name == record.recipe_name
+        one for one in records if one.span <= record.span and _followed(one) == _followed(record)
     ]
     (trend,) = judge([*(one for one in known if one.span != record.span), record])
     return trend.looks[-1]
 
 
 def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
-    gaps = np.array([record.overall.gap_points for record in records])
-    errors = np.array([_standard_error(record.overall.ci95_points) for record in records])
-    # Ten spans of twins that disagree on 2 % of their examples, which is what good and not quite
-    # equal twins do.
-    bounds = confidence_sequence(gaps, errors**2, 10 * 0.02 * 100**2 / max(records[0].overall.n, 1))
+    gaps = np.array([record.overall.gap for record in records])
+    errors = np.array([_standard_error(record.overall.ci95) for record in records])
+    bounds = confidence_sequence(gaps, errors**2, _intended(records[0]))
     looks: list[Look] = []
     reference: SpanRecord | None = None
     for position, record in enumerate(records):
@@ -171,14 +175,24 @@ def _trend(name: str, records: list[SpanRecord], drop_points: float) -> Trend:
                 record=record,
                 drift_points=drift,
                 reference=None if reference is None else reference.span,
-                mean_gap_points=float(gaps[: position + 1].mean()),
-                mean_gap_ci95_points=(float(bounds[position, 0]), float(bounds[position, 1])),
+                mean_gap=float(gaps[: position + 1].mean()),
+                mean_gap_ci95=(float(bounds[position, 0]), float(bounds[position, 1])),
                 recipe_changed=before is not None and before.recipe_hash != record.recipe_hash,
                 alerts=[*alerts, *([alert] if alert else [])],
             )
         )
         reference = reference if alert else record
     return Trend(recipe_name=name, looks=looks)
+
+
+def _intended(first: SpanRecord) -> float:
+    """The sum of variances at which the mean gap is to be known best."""
+    if first.metric.counts:
+        # Ten spans of twins that disagree on 2 % of their examples, which is what good and not
+        # quite equal twins do.
+        return 10 * 0.02 * first.metric.scale**2 / max(first.overall.n, 1)
+    # Ten spans that tell a tenth of the margin: what was to be seen was decided beforehand.
+    return 10 * (first.margin / 10) ** 2
 
 
 def _standard_error(interval: tuple[float, float]) -> float:
@@ -200,19 +214,29 @@ def _gap_alerts(record: SpanRecord, alpha: float) -> list[Alert]:
         Alert(
             kind="gap" if part is whole else "slice gap",
             where=part.name,
-            points=part.gap_points,
-            text=f"{part.name}: the loop is {abs(part.gap_points):.2f} points "
-            f"{'below' if part.gap_points < 0 else 'above'} fit, beyond the margin of "
-            f"{record.margin_points:g}",
+            size=part.gap,
+            text=f"{part.name}: the loop is {_distance(record.metric, part.gap)} "
+            f"{'below' if part.gap < 0 else 'above'} fit, beyond the margin of "
+            f"{record.margin:g}",
         )
         for part in found
     ]
 
 
+def _distance(metric: Metric, gap: float) -> str:
+    """A gap without its sign: '0.31 points', '2.4 minutes of mean absolute error'."""
+    size = f"{metric.difference(abs(gap))[1:]} {metric.unit}".rstrip()
+    return size if metric.counts else f"{size} of {metric.name}"
+
+
 def _drops(
     record: SpanRecord, before: list[SpanRecord], drop_points: float, alpha: float
 ) -> list[Alert]:
-    """Slices whose accuracy dropped, of either twin, by more than `drop_points` below its mean."""
+    """Slices whose accuracy dropped, of either twin, by more than `drop_points` below its mean. Of
+    metrics that count no right and wrong, none: nothing says how much they vary by chance.
+    """
+    if not record.metric.counts:
+        return []
     found: list[tuple[str, str, float]] = []
     p_values: list[float] = []
     for twin in ("fit", "loop"):
@@ -229,7 +253,7 @@ def _drops(
         Alert(
             kind="slice accuracy",
             where=name,
-            points=-100 * drop,
+            size=-100 * drop,
             text=f"{name}: accuracy of the {twin} twin fell by {100 * drop:.1f} points below its "
             "mean so far",
         )
@@ -243,7 +267,7 @@ def _course(part: SliceRecord, twin: str, before: list[SpanRecord]) -> Course | 
     if not earlier:
         return None
     parts = [*earlier, part]
-    accuracies = np.array([getattr(one, f"{twin}_accuracy") for one in parts])
+    accuracies = np.array([getattr(one, f"{twin}_score") for one in parts])
     return Course(accuracies, np.array([one.n for one in parts], np.float64))
 
 
@@ -256,7 +280,9 @@ def _drift(
     A span like the drifted one before it is no news: a change that lasts is told once and then is
         the new reference.
     """
-    if reference is None or before is None:
+    if reference is None or before is None or record.drift_threshold is None:
+        return None, None
+    if not record.label_shares or not reference.label_shares:
         return None, None
     label, distance = label_distance(record, reference)
     lasting = (
@@ -268,7 +294,7 @@ def _drift(
     text = (
         f"label {label} is {share:.1%} of the training examples, {was:.1%} in span {reference.span}"
     )
-    return 100 * distance, Alert(kind="drift", where=label, points=100 * (share - was), text=text)
+    return 100 * distance, Alert(kind="drift", where=label, size=100 * (share - was), text=text)
 
 
 def label_distance(record: SpanRecord, other: SpanRecord) -> tuple[str, float]:

@@ -24,12 +24,10 @@ def render_trend(trends: Sequence[Trend]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["points"] = lambda value: f"{value:+.2f}"
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
     drawn = [
         {
             "gap": gaps(t.looks),
-            "accuracy": accuracies(t.looks),
+            "scores": scores(t.looks),
             "slices": slices(t.looks),
             "drift": drift(t.looks),
         }
@@ -45,12 +43,17 @@ def gaps(looks: Sequence[Look]) -> str:
     tips, spans = Tips(), _spans(looks)
     with figure(7.0, 3.2) as drawn:
         axes = drawn.subplots()
-        margin = looks[-1].record.margin_points
+        margin, metric = looks[-1].record.margin, looks[-1].record.metric
         axes.axhspan(
-            -margin, margin, color=INK, alpha=0.10, linewidth=0, label=f"margin ±{margin:g}"
+            -margin,
+            margin,
+            color=INK,
+            alpha=0.10,
+            linewidth=0,
+            label=f"margin {metric.margin_text(margin)}",
         )
         axes.axhline(0, color=INK, linewidth=0.8)
-        low, high = zip(*(look.mean_gap_ci95_points for look in looks), strict=True)
+        low, high = zip(*(look.mean_gap_ci95 for look in looks), strict=True)
         axes.fill_between(
             spans,
             low,
@@ -60,32 +63,33 @@ def gaps(looks: Sequence[Look]) -> str:
             linewidth=0,
             label="mean so far, valid at all times",
         )
-        axes.plot(spans, [look.mean_gap_points for look in looks], color=LOOP, linewidth=1.2)
+        axes.plot(spans, [look.mean_gap for look in looks], color=LOOP, linewidth=1.2)
         for span, look in zip(spans, looks, strict=True):
             whole = look.record.overall
             flagged = any(alert.kind in ("gap", "slice gap") for alert in look.alerts)
             colour = BAD if flagged else FIT
-            axes.plot(
-                [span, span], whole.ci95_points, color=colour, linewidth=2, solid_capstyle="butt"
-            )
+            axes.plot([span, span], whole.ci95, color=colour, linewidth=2, solid_capstyle="butt")
             (mark,) = axes.plot(
-                span, whole.gap_points, "D" if flagged else "o", color=colour, markersize=6
+                span, whole.gap, "D" if flagged else "o", color=colour, markersize=6
             )
-            tips.put(mark, f"span {look.record.span}: {whole.gap_points:+.2f} points")
-        _label(axes, "gap, loop − fit, points")
+            tips.put(mark, f"span {look.record.span}: {metric.difference_text(whole.gap)}")
+        _label(axes, f"gap, {metric.difference_title}")
         axes.legend(frameon=False, fontsize=9, loc="best")
         return as_svg(drawn, "Gap per span with 95 % intervals", tips)
 
 
-def accuracies(looks: Sequence[Look]) -> str:
-    """Accuracy of both twins over spans; the loop is dashed, so that equal twins stay visible."""
+def scores(looks: Sequence[Look]) -> str:
+    """The metric of both twins over spans; the loop is dashed, so that equal twins stay visible."""
+    metric = looks[-1].record.metric
     with figure(7.0, 2.6) as drawn:
         axes = drawn.subplots()
         for twin, colour, style, width in (
             ("fit", FIT, "-", 3.0),
             ("loop", LOOP, (0, (4, 4)), 1.6),
         ):
-            values = [100 * getattr(look.record.overall, f"{twin}_accuracy") for look in looks]
+            values = [
+                metric.scale * getattr(look.record.overall, f"{twin}_score") for look in looks
+            ]
             axes.plot(
                 _spans(looks),
                 values,
@@ -95,9 +99,9 @@ def accuracies(looks: Sequence[Look]) -> str:
                 marker="o",
                 label=twin,
             )
-        _label(axes, "accuracy, %")
+        _label(axes, metric.title)
         axes.legend(frameon=False, fontsize=9)
-        return as_svg(drawn, "Accuracy of both twins per span")
+        return as_svg(drawn, f"{metric.name.capitalize()} of both twins per span")
 
 
 def slices(looks: Sequence[Look]) -> str:
@@ -117,7 +121,7 @@ def slices(looks: Sequence[Look]) -> str:
         axes.set_yticks(range(len(names)), [as_it_stands(name) for name in names])
         axes.set_xticks(range(len(looks)), [str(look.record.span) for look in looks])
         axes.set_xlabel("span")
-        drawn.colorbar(image, ax=axes, label="gap, points")
+        drawn.colorbar(image, ax=axes, label=f"gap, {looks[-1].record.metric.difference_title}")
         return as_svg(drawn, "Gap per slice and span; crosses mark alerts")
 
 
@@ -127,7 +131,7 @@ def _gap_table(looks: Sequence[Look], names: list[str]) -> npt.NDArray[np.float6
     for column, look in enumerate(looks):
         for part in look.record.slices[1:]:
             if part.name in names:
-                table[names.index(part.name), column] = part.gap_points
+                table[names.index(part.name), column] = part.gap
     return table
 
 
@@ -154,7 +158,9 @@ def drift(looks: Sequence[Look]) -> str:
         axes.bar(
             _spans(known), [look.drift_points or 0.0 for look in known], color=colours, width=0.6
         )
-        axes.axhline(100 * looks[-1].record.drift_threshold, color=INK, linewidth=1, linestyle="--")
+        allowed = looks[-1].record.drift_threshold
+        if allowed is not None:
+            axes.axhline(100 * allowed, color=INK, linewidth=1, linestyle="--")
         _label(axes, "largest change of\na label's share, points")
         return as_svg(drawn, "Drift of the labels per span; the dashed line is the threshold")
 

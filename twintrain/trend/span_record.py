@@ -4,16 +4,26 @@ from.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twintrain.comparison.comparison import Comparison
+from twintrain.problems.metric import ACCURACY, Metric
 from twintrain.statistics.paired import Verdict
 
 # Records are read for years: what cannot be drawn or added up must not get into one.
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Points = Annotated[float, Field(ge=-1e6, le=1e6)]  # with two seeds an interval is wide
+_Score = Annotated[float, Field(ge=-1e12, le=1e12)]
+_Gap = Annotated[float, Field(ge=-1e12, le=1e12)]  # with two seeds an interval is wide
+# What version 1, which knew accuracy only, called the fields.
+_IN_VERSION_1 = {
+    "fit_accuracy": "fit_score",
+    "loop_accuracy": "loop_score",
+    "gap_points": "gap",
+    "ci95_points": "ci95",
+    "margin_points": "margin",
+}
 _MOST_EXAMPLES = 10**12
 
 
@@ -26,10 +36,10 @@ class SliceRecord(_Part):
 
     name: str
     n: int = Field(ge=0, le=_MOST_EXAMPLES, description="test examples")
-    fit_accuracy: _Share
-    loop_accuracy: _Share
-    gap_points: _Points = Field(description="loop minus fit, percentage points")
-    ci95_points: tuple[_Points, _Points]
+    fit_score: _Score
+    loop_score: _Score
+    gap: _Gap = Field(description="loop minus fit, in the metric's unit")
+    ci95: tuple[_Gap, _Gap]
     beyond_p: _Share = Field(
         description="two-sided test of a gap beyond the margin, for the models at hand"
     )
@@ -39,25 +49,50 @@ class SliceRecord(_Part):
 class SpanRecord(_Part):
     """What one pipeline run over one span found."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    metric: Metric = Field(description="what is compared, and in which unit")
     span: int = Field(ge=0, lt=10**9)
     recipe_name: str
     recipe_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     created: str = Field(description="when the comparison was made, ISO 8601, UTC")
     trained_on: str = Field(description="SHA-256 of the training examples")
     seeds: list[int]
-    margin_points: float = Field(gt=0, le=100)
+    margin: float = Field(gt=0, le=1e12)
     verdict: Verdict
     sentence: str
     pushed: bool
     slices: list[SliceRecord] = Field(min_length=1)
     label_shares: dict[str, _Share] = Field(
-        description="share of each label among the training examples"
+        description="share of each label among the training examples; empty where targets are no "
+        "classes"
     )
-    drift_threshold: float = Field(
-        gt=0, le=1, description="largest change of a label's share that is no drift"
+    drift_threshold: float | None = Field(
+        gt=0, le=1, description="largest change of a label's share that is no drift; null: none is"
     )
     report: str = Field("", description="where the whole report is")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_1(cls, record: Any) -> Any:
+        if not isinstance(record, dict) or record.get("schema_version") != 1:
+            return record
+        slices = record.get("slices")
+        renamed = {_IN_VERSION_1.get(key, key): value for key, value in record.items()}
+        if isinstance(slices, list):
+            renamed["slices"] = [
+                {_IN_VERSION_1.get(key, key): value for key, value in part.items()}
+                if isinstance(part, dict)
+                else part
+                for part in slices
+            ]
+        return renamed | {"schema_version": 2, "metric": ACCURACY}
+
+    @model_validator(mode="after")
+    def _accuracies_are_shares(self) -> SpanRecord:
+        scores = (score for part in self.slices for score in (part.fit_score, part.loop_score))
+        if self.metric.counts and not all(0 <= score <= 1 for score in scores):
+            raise ValueError(f"{self.metric.name} is a share, from 0 to 1")
+        return self
 
     @property
     def overall(self) -> SliceRecord:
@@ -66,17 +101,18 @@ class SpanRecord(_Part):
 
 
 def record_from(
-    comparison: Comparison, span: int, drift_threshold: float, report: str = ""
+    comparison: Comparison, span: int, drift_threshold: float | None, report: str = ""
 ) -> SpanRecord:
     """The record of a finished comparison.
 
     Args:
         comparison: the whole of it.
         span: the span it was made on; 0 for data without spans.
-        drift_threshold: from the curated schema's drift comparator of the label.
+        drift_threshold: from the curated schema's drift comparator of the label; None where it has
+            none.
         report: where its report is.
     """
-    labels = comparison.data["train"]["labels"]
+    labels = comparison.data["train"].get("labels", {})
     total = sum(labels.values())
     return SpanRecord(
         span=span,
@@ -85,7 +121,8 @@ def record_from(
         created=comparison.created,
         trained_on=comparison.twins["fit"].trained_on,
         seeds=comparison.seeds,
-        margin_points=comparison.margin_points,
+        metric=comparison.metric,
+        margin=comparison.margin,
         verdict=comparison.verdict,
         sentence=comparison.sentence,
         pushed=comparison.push is not None and comparison.push.pushed,
@@ -93,10 +130,10 @@ def record_from(
             SliceRecord(
                 name=part.name,
                 n=part.n,
-                fit_accuracy=part.fit_accuracy,
-                loop_accuracy=part.loop_accuracy,
-                gap_points=part.difference_points,
-                ci95_points=part.ci95_points,
+                fit_score=part.fit_score,
+                loop_score=part.loop_score,
+                gap=part.difference,
+                ci95=part.ci95,
                 beyond_p=part.beyond_p,
                 verdict=part.verdict,
             )

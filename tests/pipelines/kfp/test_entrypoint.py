@@ -24,7 +24,7 @@ SMALL = [
     "training.epochs=1",
     "tuning.trials=1",
     "tuning.examples=100",
-    "comparison.accuracy_floor=0.1",
+    "comparison.threshold=0.1",
 ]
 
 
@@ -82,7 +82,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     comparison = json.loads((report / "comparison.json").read_text())
     page = launcher.outputs["Report", "page"]["uri"].removeprefix("minio://")
     assert (tmp_path / "bucket" / page).read_bytes() == (report / "report.html").read_bytes()
-    assert launcher.outputs["Report", "figures"]["metadata"]["gap_points"] == 0
+    assert launcher.outputs["Report", "figures"]["metadata"]["gap"] == 0
     assert comparison["verdict"] == "identical"
     assert comparison["recipe"]["training"]["batch_size"] == 50
     (record,) = (tmp_path / "records").iterdir()

@@ -64,7 +64,7 @@ def test_the_page_the_figures_and_the_matrices_are_left(
     assert page.read_bytes() == (tmp_path / "report" / "report.html").read_bytes()
     assert found[PAGE]["uri"] == f"{HOME}/{PAGE}"
     assert found[FIGURES]["metadata"] == figures(made)
-    assert found[FIGURES]["metadata"]["gap_points"] == made.gap_points
+    assert found[FIGURES]["metadata"]["gap"] == made.gap
     assert made.confusion is not None
     for twin, name in CONFUSIONS.items():
         matrix = found[name]["metadata"]["confusionMatrix"]
@@ -77,8 +77,8 @@ def test_the_page_the_figures_and_the_matrices_are_left(
 def test_where_no_classes_are_chosen_there_is_no_matrix(
     made: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = made.model_copy(update={"confusion": None, "gap_points": float("nan")})
-    assert "gap_points" not in figures(bare)
+    bare = made.model_copy(update={"confusion": None, "gap": float("nan")})
+    assert "gap" not in figures(bare)
     write_report(made.model_copy(update={"confusion": None}), tmp_path / "report")
     found = left(tmp_path, monkeypatch, [PAGE, FIGURES, *CONFUSIONS.values()])
     assert not any(found[name].get("metadata") for name in CONFUSIONS.values())

@@ -63,14 +63,14 @@ def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: 
     assert (estimate.trainings, estimate.done) == (8, 3)
     assert len(listener.trained) == 5
     assert (found.trainings, found.reused) == (8, 3)
-    assert total(found) == pytest.approx(found.gap_points, abs=1e-9)
+    assert total(found) == pytest.approx(found.gap, abs=1e-9)
     shares = {share.practice: share for share in found.shares}
     assert set(shares) == {"shuffling", "optimizer and tuning", "training flag", "graph execution"}
     assert "changes no bit" in shares["training flag"].idle
     assert shares["training flag"].points == 0
     assert shares["graph execution"].idle
     assert found.framework == 0  # fit and the loop are equal bit for bit
-    assert found.gap_points < -10  # plain SGD learns next to nothing in one short epoch
+    assert found.gap < -10  # plain SGD learns next to nothing in one short epoch
     assert shares["optimizer and tuning"].ci95[1] < 0
     assert shares["optimizer and tuning"].points < shares["shuffling"].points
 

@@ -27,7 +27,7 @@ def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
     missed = {0: [3, 5], 1: [7], 2: []}
     comparison = build_comparison(inputs(tmp_path, load_recipe("standard"), missed, missed))
     assert comparison.verdict == "identical"
-    assert comparison.gap_points == 0
+    assert comparison.gap == 0
     assert {part.verdict for part in comparison.slices} == {"identical"}
     assert [part.name for part in comparison.slices][:2] == ["overall", "label=0"]
     assert comparison.twins["fit"].accuracy == [0.99, 0.995, 1.0]
@@ -46,8 +46,8 @@ def test_a_worse_loop_is_called_worse(tmp_path: Path) -> None:
         inputs(tmp_path, load_recipe("bare"), {}, worse, weights_differ_by=0.1)
     )
     assert comparison.verdict == "fit_better"
-    assert comparison.gap_points == pytest.approx(-30)
-    assert comparison.gap_ci95_points[1] < 0
+    assert comparison.gap == pytest.approx(-30)
+    assert comparison.gap_ci95[1] < 0
     assert "training.shuffle=false" in comparison.sentence
 
 
@@ -56,7 +56,7 @@ def test_equal_predictions_of_different_weights_are_not_identical(tmp_path: Path
     assert (
         comparison.verdict == "inconclusive"
     )  # 200 examples cannot show equivalence within 0.1 points
-    assert comparison.gap_ci95_points[0] < 0 < comparison.gap_ci95_points[1]
+    assert comparison.gap_ci95[0] < 0 < comparison.gap_ci95[1]
     assert "and yet weights differ by up to 1.0e-06." in comparison.sentence
 
 
@@ -93,7 +93,7 @@ def test_the_evaluator_may_see_near_ties_of_a_gpu_otherwise(tmp_path: Path) -> N
         )  # on one kind of device nothing rounds so differently
     for path in tmp_path.glob("*/seed-0/record.json"):
         path.write_text(path.read_text().replace('"CPU"', '"GPU"'))
-    assert build_comparison(counting(given, counted)).evaluator.fit_accuracy == 0.99
+    assert build_comparison(counting(given, counted)).evaluator.fit_score == 0.99
 
 
 def test_one_seed_says_that_seeds_were_not_varied(tmp_path: Path) -> None:

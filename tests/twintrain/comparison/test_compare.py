@@ -128,4 +128,4 @@ def test_another_test_split_is_another_comparison(
     other = replace(small_test, targets=(small_test.targets + 1) % 10)
     found, told = compared(recipe, small_train, other, tmp_path)
     assert [about[0] for about in told] == ["fit", "loop"]
-    assert found.twins["fit"].mean_accuracy < 0.5
+    assert found.twins["fit"].mean_score < 0.5

@@ -6,7 +6,7 @@ import pytest
 from twintrain.comparison.push_decision import decide
 from twintrain.recipe.sections import ComparisonRules
 
-RULES = ComparisonRules(accuracy_floor=0.8, margin_points=1.0)
+RULES = ComparisonRules(threshold=0.8, margin=1.0)
 
 
 def right(wrong: int) -> np.ndarray:

@@ -92,10 +92,10 @@ def test_each_slice_has_its_own_estimate_and_holm_leaves_the_whole_alone() -> No
     assert [part.p_value for part in found] == expected
     for part, estimate, mask in zip(found, raw, chosen.values(), strict=True):
         assert part.n == mask.sum()
-        assert part.difference_points == pytest.approx(100 * estimate.difference)
-        assert part.ci95_points == pytest.approx((100 * estimate.low, 100 * estimate.high))
-        assert part.fit_accuracy == pytest.approx(fit[:, mask].mean())
-        assert [one.loop_accuracy for one in part.seeds] == pytest.approx(
+        assert part.difference == pytest.approx(100 * estimate.difference)
+        assert part.ci95 == pytest.approx((100 * estimate.low, 100 * estimate.high))
+        assert part.fit_score == pytest.approx(fit[:, mask].mean())
+        assert [one.loop_score for one in part.seeds] == pytest.approx(
             loop[:, mask].mean(axis=1).tolist()
         )
         first = paired_table(fit[0, mask], loop[0, mask])
@@ -107,10 +107,10 @@ def test_identical_leaves_no_doubt_and_equal_predictions_alone_do() -> None:
     same = predictions([[1, 1, 0, 1, 1, 1]], [[1, 1, 0, 1, 1, 1]])
     chosen = masks(recipe, problem_of(recipe), VALUES)
     known, *_ = compare_slices(recipe, same, chosen, identical=True)
-    assert (known.verdict, known.ci95_points, known.p_value) == ("identical", (0.0, 0.0), 1.0)
+    assert (known.verdict, known.ci95, known.p_value) == ("identical", (0.0, 0.0), 1.0)
     guessed, *_ = compare_slices(recipe, same, chosen, identical=False)
     assert guessed.verdict == "inconclusive"
-    assert guessed.ci95_points[0] < 0 < guessed.ci95_points[1]
+    assert guessed.ci95[0] < 0 < guessed.ci95[1]
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,10 @@ def explanation(**changes: object) -> Explanation:
         "sentence": "Of a gap of -1.00 points <b>shuffling</b> accounts for all.",
         "start": "fit",
         "end": "loop",
-        "gap_points": -1.0,
+        "gap": -1.0,
         "gap_ci95": (-2.0, -0.5),
-        "start_accuracy": [0.9],
-        "end_accuracy": [0.89],
+        "start_scores": [0.9],
+        "end_scores": [0.89],
         "shares": [
             {"practice": "shuffling", **share},
             {"practice": "<i>own</i>", **share, "idle": "changes no bit"},
@@ -128,7 +128,7 @@ def explanation(**changes: object) -> Explanation:
                 "p_value": 0.01,
             }
         ],
-        "restored": {"practices": ["shuffling"], "gap_points": 0.0, "ci95": (0.0, 0.0)},
+        "restored": {"practices": ["shuffling"], "gap": 0.0, "ci95": (0.0, 0.0)},
         "design": "full",
         "combinations": [],
         "seeds": [0],

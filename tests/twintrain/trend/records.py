@@ -10,9 +10,7 @@ from twintrain.trend.span_record import SliceRecord, SpanRecord
 LABELS = 4
 
 
-def slice_record(
-    name: str, n: int, fit: float, loop: float, margin_points: float = 0.5
-) -> SliceRecord:
+def slice_record(name: str, n: int, fit: float, loop: float, margin: float = 0.5) -> SliceRecord:
     """A slice on which the twins are right on that share of `n` examples, as few differing as the
     shares allow.
     """
@@ -23,11 +21,11 @@ def slice_record(
     return SliceRecord(
         name=name,
         n=n,
-        fit_accuracy=right_fit / n,
-        loop_accuracy=right_loop / n,
-        gap_points=100 * estimate.difference,
-        ci95_points=(100 * estimate.low, 100 * estimate.high),
-        beyond_p=estimate.beyond_p(margin_points / 100),
+        fit_score=right_fit / n,
+        loop_score=right_loop / n,
+        gap=100 * estimate.difference,
+        ci95=(100 * estimate.low, 100 * estimate.high),
+        beyond_p=estimate.beyond_p(margin / 100),
         verdict="inconclusive",
     )
 
@@ -54,7 +52,7 @@ def record(
         created=f"2026-01-{span + 1:02d}T00:00:00+00:00",
         trained_on="0" * 64,
         seeds=[0],
-        margin_points=0.5,
+        margin=0.5,
         verdict="inconclusive",
         sentence=f"Span {span}.",
         pushed=False,

@@ -42,7 +42,7 @@ def test_the_same_span_and_recipe_is_kept_once(place: str) -> None:
     store.put(record(1, digest="b"))
     store.put(record(1, recipe="the same, for Ångström/2"))
     found = [
-        (one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_accuracy) for one in store.all()
+        (one.recipe_hash[0], one.recipe_name[:8], one.overall.loop_score) for one in store.all()
     ]
     assert sorted(found) == [
         ("a", "standard", 0.95),
@@ -125,8 +125,8 @@ def _taken(path: Path) -> None:
 @pytest.mark.parametrize("figure", ["NaN", "Infinity", "1e308"])
 def test_a_figure_that_cannot_be_drawn_is_no_record(tmp_path: Path, figure: str) -> None:
     path = Path(RecordStore(str(tmp_path)).put(record(1)))
-    text = path.read_text().replace('"gap_points": 0.0', f'"gap_points": {figure}', 1)
+    text = path.read_text().replace('"gap": 0.0', f'"gap": {figure}', 1)
     assert figure in text
     path.write_text(text)
-    with pytest.raises(TwintrainError, match="gap_points"):
+    with pytest.raises(TwintrainError, match="gap"):
         RecordStore(str(tmp_path)).all()

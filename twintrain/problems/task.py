@@ -1,0 +1,339 @@
+"""What is predicted, and how an answer is judged: without any data, and without a model.
+
+    task = task_at("classification")
+    task.scores(targets, outputs).mean()      # its metric
+
+Everyone who holds answers against targets (training logs, the Evaluator, the comparison, the gate
+before a push) asks the task; a task travels as its name and unit, in text.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.problems.metric import ACCURACY, Metric
+
+if TYPE_CHECKING:  # a task is named, and its name checked, before TensorFlow is worth its import
+    import keras
+
+_SUM = 1e-2  # how far from 1 probabilities may add up; bfloat16 rounds each of them at 2^-8
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Which class a model chooses for each example, and how surely.
+
+    Attributes:
+        chosen: int64 [n].
+        confidence: the probability given to it, float32 [n].
+        lead: by how much that is more than what the next class gets, float32 [n].
+    """
+
+    chosen: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+    lead: npt.NDArray[np.float32]
+
+
+class Task(ABC):
+    """One kind of prediction.
+
+    Args:
+        unit: of the targets, where these are numbers: 'minutes'.
+
+    Attributes:
+        NAME: what it is called in a problem file.
+        TARGET_DTYPE: NumPy's name of the targets' type; () is their shape.
+        CLASSIFIES: whether targets are classes, 0 to classes - 1.
+    """
+
+    NAME: ClassVar[str]
+    TARGET_DTYPE: ClassVar[str]
+    CLASSIFIES: ClassVar[bool]
+
+    def __init__(self, unit: str = "") -> None:
+        self.unit = unit
+
+    @property
+    def text(self) -> str:
+        """What `task_at` makes it of again."""
+        return json.dumps({"name": self.NAME, "unit": self.unit})
+
+    @property
+    @abstractmethod
+    def metric(self) -> Metric:
+        """What is compared; `scores` average to it."""
+
+    @abstractmethod
+    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+        """What a model must give for one example."""
+
+    @abstractmethod
+    def loss(self) -> keras.Loss:
+        """A fresh loss of targets and outputs: the one usual for the task."""
+
+    @abstractmethod
+    def metrics(self) -> list[keras.Metric]:
+        """Fresh metrics, the primary one first. Both twins log them, and the Evaluator counts them:
+        a metric that is added here appears in every place.
+        """
+
+    @abstractmethod
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
+        """What each example adds to the primary metric, its mean.
+
+        Args:
+            targets: [n].
+            outputs: [n, *output shape], finite.
+        """
+
+    def choices(self, outputs: npt.NDArray[np.float32]) -> Choices | None:
+        """Which classes outputs stand for; None where a model chooses none."""
+        return None
+
+    @abstractmethod
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """See that outputs are what the loss takes them for.
+
+        Args:
+            outputs: of one batch, [n, *output shape], finite.
+
+        Raises:
+            TwintrainError: they are not.
+        """
+
+
+class Classification(Task):
+    """One of several classes: cross-entropy on class probabilities, judged by accuracy."""
+
+    NAME = "classification"
+    TARGET_DTYPE = "int64"
+    CLASSIFIES = True
+
+    @property
+    def metric(self) -> Metric:
+        """Accuracy."""
+        return ACCURACY
+
+    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+        """A probability for every class."""
+        assert classes is not None
+        return (classes,)
+
+    def loss(self) -> keras.Loss:
+        """Cross-entropy of class numbers and probabilities."""
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy()
+
+    def metrics(self) -> list[keras.Metric]:
+        """Accuracy."""
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
+        """1 where the most probable class is the right one."""
+        found: npt.NDArray[np.float64] = (outputs.argmax(axis=-1) == targets).astype(np.float64)
+        return found
+
+    def choices(self, outputs: npt.NDArray[np.float32]) -> Choices:
+        """The most probable class."""
+        next_best, best = np.partition(outputs, -2, axis=1)[:, -2:].T
+        return Choices(outputs.argmax(axis=1), best, best - next_best)
+
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """See that every row is a distribution over the classes."""
+        sums = outputs.sum(axis=-1)
+        if outputs.min() >= 0 and np.abs(sums - 1).max() <= _SUM:
+            return
+        row = int(np.abs(sums - 1).argmax())
+        raise TwintrainError(
+            "The model does not end in class probabilities: in one batch its outputs lie between "
+            f"{outputs.min():.4g} and {outputs.max():.4g}, and those of example {row + 1} add up "
+            f"to {sums[row]:.4g}. The loss takes them for probabilities.",
+            'End it in Dense(classes, activation="softmax"), with dtype="float32" under mixed '
+            "precision.",
+        )
+
+
+class BinaryClassification(Task):
+    """One of two classes, by the probability of the second: binary cross-entropy, judged by
+    accuracy at one half.
+    """
+
+    NAME = "binary"
+    TARGET_DTYPE = "int64"
+    CLASSIFIES = True
+
+    @property
+    def metric(self) -> Metric:
+        """Accuracy."""
+        return ACCURACY
+
+    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+        """The probability of class 1."""
+        return (1,)
+
+    def loss(self) -> keras.Loss:
+        """Cross-entropy of class 0 or 1 and a probability."""
+        import keras
+
+        return keras.losses.BinaryCrossentropy()
+
+    def metrics(self) -> list[keras.Metric]:
+        """Accuracy at one half, and the area under the ROC curve."""
+        import keras
+
+        return [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")]
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
+        """1 where the class that has more than one half is the right one."""
+        found: npt.NDArray[np.float64] = ((outputs[:, 0] > 0.5) == targets).astype(np.float64)
+        return found
+
+    def choices(self, outputs: npt.NDArray[np.float32]) -> Choices:
+        """The class that has more than one half."""
+        second = outputs[:, 0]
+        confidence = np.maximum(second, 1 - second)
+        return Choices((second > 0.5).astype(np.int64), confidence, 2 * confidence - 1)
+
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """See that every output is a probability."""
+        if outputs.min() >= 0 and outputs.max() <= 1:
+            return
+        raise TwintrainError(
+            "The model does not end in a probability: in one batch its outputs lie between "
+            f"{outputs.min():.4g} and {outputs.max():.4g}. The loss takes them for probabilities.",
+            'End it in Dense(1, activation="sigmoid"), with dtype="float32" under mixed precision.',
+        )
+
+
+class _Numbers(Task):
+    """Numbers: one output per example."""
+
+    TARGET_DTYPE = "float32"
+    CLASSIFIES = False
+
+    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+        """The number."""
+        return (1,)
+
+
+class Regression(_Numbers):
+    """A number: squared error, judged by the mean absolute error."""
+
+    NAME = "regression"
+
+    @property
+    def metric(self) -> Metric:
+        """Mean absolute error, in the unit of the targets."""
+        return Metric(
+            name="mean absolute error",
+            unit=self.unit,
+            score_unit=self.unit,
+            logged="mae",
+            higher_is_better=False,
+            counts=False,
+        )
+
+    def loss(self) -> keras.Loss:
+        """Mean squared error."""
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+    def metrics(self) -> list[keras.Metric]:
+        """Mean absolute error, and the root of the mean squared one."""
+        import keras
+
+        return [
+            keras.metrics.MeanAbsoluteError(name="mae"),
+            keras.metrics.RootMeanSquaredError(name="rmse"),
+        ]
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
+        """The absolute error of each example."""
+        found: npt.NDArray[np.float64] = np.abs(
+            outputs[:, 0].astype(np.float64) - targets.astype(np.float64)
+        )
+        return found
+
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """Any finite number can be an answer."""
+
+
+class Counts(_Numbers):
+    """A count, by its expected value: the Poisson loss, judged by the mean Poisson deviance
+    (McCullagh and Nelder 1989, Generalized Linear Models, section 2.3).
+    """
+
+    NAME = "counts"
+
+    @property
+    def metric(self) -> Metric:
+        """Mean Poisson deviance."""
+        return Metric(
+            name="mean Poisson deviance", logged="poisson", higher_is_better=False, counts=False
+        )
+
+    def loss(self) -> keras.Loss:
+        """Poisson."""
+        import keras
+
+        return keras.losses.Poisson()
+
+    def metrics(self) -> list[keras.Metric]:
+        """The Poisson loss, and the mean absolute error."""
+        import keras
+
+        return [
+            keras.metrics.Poisson(name="poisson"),
+            keras.metrics.MeanAbsoluteError(name="mae"),
+        ]
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
+        """The Poisson deviance of each example."""
+        counted = targets.astype(np.float64)
+        expected = np.maximum(outputs[:, 0].astype(np.float64), np.finfo(np.float32).tiny)
+        some = np.where(counted > 0, counted, 1.0)
+        surprise = np.where(counted > 0, counted * np.log(some / expected), 0.0)
+        found: npt.NDArray[np.float64] = 2 * (surprise - (counted - expected))
+        return found
+
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """See that no expected count is below 0."""
+        if outputs.min() >= 0:
+            return
+        raise TwintrainError(
+            f"The model gives {outputs.min():.4g} for an example: the loss takes its outputs for "
+            "expected counts, which are not below 0.",
+            'End it in Dense(1, activation="softplus") or "exponential".',
+        )
+
+
+TASKS: dict[str, type[Task]] = {
+    task.NAME: task for task in (Classification, BinaryClassification, Regression, Counts)
+}
+
+
+def task_named(name: str, unit: str = "") -> Task:
+    """A task by its name.
+
+    Raises:
+        TwintrainError: there is none of that name.
+    """
+    if name not in TASKS:
+        raise TwintrainError(f"No task is called {name!r}.", did_you_mean(name, TASKS))
+    return TASKS[name](unit)
+
+
+def task_at(text: str) -> Task:
+    """A task from `Task.text`."""
+    return task_named(**json.loads(text))
