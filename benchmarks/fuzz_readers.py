@@ -205,8 +205,9 @@ def _read_override(path: Path) -> object:
 
 def _read_schema(path: Path) -> object:
     from components.curated_schema import count_labels, load_rules
+    from twintrain.problems.statement import IMAGES
 
-    return count_labels(load_rules(path, COLUMNS, "label"), "label")
+    return count_labels(load_rules(path, COLUMNS, IMAGES), "label")
 
 
 def _read_cluster(path: Path) -> object:

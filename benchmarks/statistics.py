@@ -184,8 +184,9 @@ def shift_for(accuracy: float, gap: float) -> float:
 
 def shares(job: tuple[int, str, int, int]) -> dict[str, Any]:
     """How often the intervals of Shapley shares hold those of a planted response surface."""
-    from twintrain.attribution.analysis import weighed
+    from twintrain.attribution.analysis import Measured
     from twintrain.attribution.design import designs
+    from twintrain.problems.metric import ACCURACY
 
     practices, kind, seeds, runs = job
     rng = np.random.default_rng([practices, len(kind), seeds])
@@ -208,7 +209,8 @@ def shares(job: tuple[int, str, int, int]) -> dict[str, Any]:
         answers = rng.uniform(size=(len(on), seeds, 2000)) < (surface[:, None, None] + drift).clip(
             0, 1
         )
-        found = [weighed(answers, weights) for weights in design.shares]
+        measured = Measured(ACCURACY, answers.astype(np.float64))
+        found = [measured.weighed(weights) for weights in design.shares]
         covered += sum(e.low <= value <= e.high for e, value in zip(found, truth, strict=True))
         asked += practices
         gap = answers[1].mean() - answers[0].mean()

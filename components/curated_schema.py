@@ -8,12 +8,11 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from twintrain.errors import TwintrainError, shortened
+from components.schema_features import MOST_LABELS, class_values, feature_named
+from twintrain.errors import TwintrainError, did_you_mean, shortened
 from twintrain.parsing.text_files import read_text_file
-from twintrain.problems.statement import Statement
+from twintrain.problems.statement import IMAGES, Statement
 
-# More than any classifier has; each takes a row of the last layer and of every table.
-MOST_LABELS = 100_000
 _MOST_BYTES = 1 << 24
 
 
@@ -23,7 +22,7 @@ def load_rules(path: Path, columns: Collection[str], statement: Statement) -> sc
     Args:
         path: a schema in text form.
         columns: names of the features that examples must have.
-        statement: names the one of them whose `int_domain` says which labels there are.
+        statement: of the problem; names the target.
 
     Raises:
         TwintrainError: it cannot be read, is not a schema in text form, or lacks what the pipeline
@@ -38,33 +37,65 @@ def load_rules(path: Path, columns: Collection[str], statement: Statement) -> sc
         raise TwintrainError(
             f"The schema {path} is not a schema in text form: {said}.", "Mend it there."
         ) from error
-    missing = set(columns) - {feature.name for feature in rules.feature}
+    there = {feature.name for feature in rules.feature}
+    missing = set(columns) - there
     if missing:
+        name = min(missing)
+        remedy = "Start from data/schema.pbtxt."
+        if statement != IMAGES:
+            remedy = f"{did_you_mean(name, there)} `twintrain schema infer` makes a new one."
+        raise TwintrainError(f"The schema {path} lacks {', '.join(sorted(missing))}.", remedy)
+    label = feature_named(rules, statement.target)
+    if statement == IMAGES:
+        _see_numbered(path, label)
+    elif statement.task.CLASSIFIES:
+        _see_classes(path, label, statement)
+    elif label.type not in (schema_pb2.INT, schema_pb2.FLOAT):
         raise TwintrainError(
-            f"The schema {path} lacks {', '.join(sorted(missing))}.",
-            "Start from data/schema.pbtxt.",
+            f"The schema {path} says that {label.name} is no number, and the task is "
+            f"{statement.task.NAME}.",
+            "Choose another LABEL or TASK in the problem's file.",
         )
-    target = statement.target
-    label = feature_named(rules, target)
+    return rules
+
+
+def _see_numbered(path: Path, label: schema_pb2.Feature) -> None:
+    """See that labels are 0 to classes - 1."""
     if not label.HasField("int_domain") or label.int_domain.min != 0 or label.int_domain.max < 1:
         raise TwintrainError(
             f"The schema {path} does not say which labels there are.",
-            f"Give {target} `int_domain {{ min: 0 max: CLASSES-1 is_categorical: true }}`.",
+            f"Give {label.name} `int_domain {{ min: 0 max: CLASSES-1 is_categorical: true }}`.",
         )
     if label.int_domain.max >= MOST_LABELS:
         raise TwintrainError(
             f"The schema {path} says there are {label.int_domain.max + 1:,} labels, more than "
             f"{MOST_LABELS:,}.",
-            f"Lower `max` in the int_domain of {target}.",
+            f"Lower `max` in the int_domain of {label.name}.",
         )
-    return rules
 
 
-def feature_named(rules: schema_pb2.Schema, name: str) -> schema_pb2.Feature:
-    """The schema's feature of that name, which `load_rules` has seen to be there."""
-    return next(feature for feature in rules.feature if feature.name == name)
+def _see_classes(path: Path, label: schema_pb2.Feature, statement: Statement) -> None:
+    """See that the schema says which classes there are, and that the task can have so many."""
+    classes = class_values(label)
+    if len(classes) < 2:
+        raise TwintrainError(
+            f"The schema {path} says of {label.name} that it has {len(classes) or 'no'} class"
+            f"{'' if len(classes) == 1 else 'es'}; two are needed.",
+            "Give it an int_domain or a string_domain, or choose another LABEL.",
+        )
+    if len(classes) > MOST_LABELS:
+        raise TwintrainError(
+            f"The schema {path} says there are {len(classes):,} classes of {label.name}.",
+            "Is it a number? TASK = 'regression' predicts one.",
+        )
+    if statement.task.NAME == "binary" and len(classes) != 2:
+        raise TwintrainError(
+            f"The schema {path} says there are {len(classes)} classes of {label.name}, and the "
+            "task is binary.",
+            "TASK = 'classification' takes any number.",
+        )
 
 
 def count_labels(rules: schema_pb2.Schema, target: str) -> int:
     """How many labels a schema that `load_rules` has read has."""
-    return int(feature_named(rules, target).int_domain.max) + 1
+    return len(class_values(feature_named(rules, target)))

@@ -18,9 +18,10 @@ from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
 
 from components.artifacts import DataSummary, write_json
-from components.curated_schema import feature_named, load_rules
+from components.curated_schema import load_rules
+from components.schema_features import class_values, feature_named
 from twintrain.errors import TwintrainError
-from twintrain.problems.statement import statement_of
+from twintrain.problems.find import statement_of
 from twintrain.recipe.recipe import Recipe
 
 
@@ -68,7 +69,8 @@ def DataGate(  # noqa: N802 - TFX names components like classes
             "The data does not pass the gate:\n" + as_table(findings),
             "Correct the data, or, where the data is right, the schema.",
         )
-    write_json(summary, {split: summarize(proto, target) for split, proto in stats.items()})
+    classes = class_values(feature_named(rules, target)) if statement.task.CLASSIFIES else ()
+    write_json(summary, {split: _summary(proto, target, classes) for split, proto in stats.items()})
 
 
 def check_splits(
@@ -80,17 +82,13 @@ def check_splits(
     'train'.
     """
     findings: list[Finding] = []
-    domain = feature_named(rules, target).int_domain
+    classes = class_values(feature_named(rules, target))
     for split, proto in stats.items():
         seen = summarize(proto, target)
         if not seen["examples"]:
             findings.append(Finding(split, "-", "the split is empty"))
             continue
-        missing = [
-            label
-            for label in range(domain.min, domain.max + 1)
-            if not seen["labels"].get(str(label))
-        ]
+        missing = [label for label in classes if not seen["labels"].get(str(label))]
         if missing:
             named = ", ".join(map(str, missing))
             findings.append(Finding(split, target, f"no example of class {named}"))
@@ -99,6 +97,17 @@ def check_splits(
             if split != "train":
                 findings += _drift(split, stats[split], stats["train"], rules)
     return findings
+
+
+def _summary(
+    proto: statistics_pb2.DatasetFeatureStatisticsList, target: str, classes: tuple[str | int, ...]
+) -> dict[str, Any]:
+    """What the report tells of a split: labels by their codes, none where targets are numbers."""
+    seen = summarize(proto, target)
+    if not classes:
+        return {"examples": seen["examples"]}
+    counts = {str(code): seen["labels"].get(str(name), 0) for code, name in enumerate(classes)}
+    return {"examples": seen["examples"], "labels": {k: n for k, n in counts.items() if n}}
 
 
 def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList, target: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from tfx import types
 from tfx.components import Evaluator
 
 from components.paired_metric import PairedScores
-from twintrain.problems.statement import Statement, statement_of
+from twintrain.problems.find import statement_of
+from twintrain.problems.statement import Statement
 from twintrain.problems.task import Task
 from twintrain.recipe.recipe import Recipe
 
@@ -42,7 +43,7 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
     """Slices, the task's metrics for both twins and their difference, and the thresholds of the
     primary one for a blessing.
     """
-    model = {"signature_name": "serving_default", "label_key": statement.target}
+    model = {"signature_name": "serving_default", "label_key": statement.learned}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
     primary, *others = (_metric(metric) for metric in statement.task.metrics())
     # The whole decides; a slice of a few examples would withhold the blessing by chance.
@@ -59,7 +60,10 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
         ],
         slicing_specs=[
             tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in statement.slices_of(recipe)),
+            *(
+                tfma.SlicingSpec(feature_keys=[statement.column_of(key) for key in keys])
+                for keys in statement.slices_of(recipe)
+            ),
         ],
         metrics_specs=[
             tfma.MetricsSpec(metrics=[count, primary, *others]),
@@ -71,6 +75,9 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
 def _metric(metric: keras.Metric) -> tfma.MetricConfig:
     """A Keras metric as TFMA makes it; what it computes in is TFMA's own affair."""
     config = {key: value for key, value in metric.get_config().items() if key != "dtype"}
+    if isinstance(metric, keras.metrics.AUC):
+        # TFMA counts this one by a combiner of its own, which has no more settings.
+        config = {key: config[key] for key in ("name", "num_thresholds", "curve")}
     return tfma.MetricConfig(class_name=type(metric).__name__, config=json.dumps(config))
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -31,7 +31,6 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from twintrain.comparison.comparison import Counted
 from twintrain.problems.task import Task, task_at
 from twintrain.statistics.paired import LEVEL, PairedTable
 
@@ -71,16 +70,24 @@ class PairedScores(metric_types.Metric):
 metric_types.register_metric(PairedScores)
 
 
-def counted(metrics: Mapping[str, float]) -> Counted:
+class Counts(NamedTuple):
+    """What was counted on one slice."""
+
+    n: int
+    fit_score: float
+    loop_score: float
+
+
+def counted(metrics: Mapping[str, float]) -> Counts:
     """What was counted on one slice.
 
     Args:
         metrics: metric name -> value, as TFMA wrote them.
     """
-    return Counted(
-        n=round(metrics[f"{PREFIX}n"]),
-        fit_score=metrics[f"{PREFIX}baseline"],
-        loop_score=metrics[f"{PREFIX}candidate"],
+    return Counts(
+        round(metrics[f"{PREFIX}n"]),
+        metrics[f"{PREFIX}baseline"],
+        metrics[f"{PREFIX}candidate"],
     )
 
 

@@ -15,12 +15,13 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 from tfx.utils import path_utils
 
+from components.serving import OUTPUTS
 from twintrain.comparison.predictions import load_predictions
 from twintrain.comparison.push_decision import Limits, PushDecision, decide, last_pushed
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
-from twintrain.problems.statement import Statement, statement_of
+from twintrain.problems.find import statement_of
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.identity import Identity
 
@@ -71,7 +72,9 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         fit=predictions.scores["fit"][0],
         last=None
         if newest is None or standing
-        else scores_of(newest, split_files(examples.uri, "eval"), statement),
+        else statement.task.scores(
+            predictions.targets, outputs_of(newest, split_files(examples.uri, "eval"))
+        ),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
         standing=newest.name if newest is not None and standing else None,
     )
@@ -84,20 +87,17 @@ def _same(model: Path, other: Path) -> bool:
     return known is not None and known == Identity.beside(other)
 
 
-def scores_of(model: Path, files: tuple[str, ...], statement: Statement) -> npt.NDArray[np.float64]:
-    """What each raw example adds to an exported twin's metric, float64 [examples], in canonical
-    order (by example id).
+def outputs_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """What an exported twin gives for each raw example, float32 [examples, *output shape], in
+    canonical order (by example id).
     """
     serve = tf.saved_model.load(str(model)).signatures["serving_default"]
-    spec = {
-        statement.target: tf.io.FixedLenFeature([], tf.int64),
-        EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string),
-    }
-    ids, scores = [], []
+    spec = {EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string)}
+    ids, found = [], []
     for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(500):
         parsed = tf.io.parse_example(batch, spec)
         try:
-            outputs = serve(examples=batch)["probabilities"].numpy()
+            found.append(serve(examples=batch)[OUTPUTS].numpy())
         except tf.errors.InvalidArgumentError as error:
             raise TwintrainError(
                 f"The twin pushed last ({model}) does not take these examples, so that the new one "
@@ -106,8 +106,7 @@ def scores_of(model: Path, files: tuple[str, ...], statement: Statement) -> npt.
                 "move that twin away.",
             ) from error
         ids.append(parsed[EXAMPLE_ID].numpy().astype(np.bytes_))
-        scores.append(statement.task.scores(parsed[statement.target].numpy(), outputs))
-    return np.concatenate(scores)[np.argsort(np.concatenate(ids), kind="stable")]
+    return np.concatenate(found)[np.argsort(np.concatenate(ids), kind="stable")]
 
 
 def _write(decision: ModelBlessing, candidate: Model, found: PushDecision, push: bool) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -15,6 +14,7 @@ from tfx.types.standard_artifacts import (
     ModelBlessing,
     ModelEvaluation,
     ModelRun,
+    TransformGraph,
     TunerResults,
 )
 
@@ -29,12 +29,13 @@ from components.artifacts import (
 from components.evaluator import BASELINE, CANDIDATE
 from components.paired_metric import PREFIX, counted
 from components.push_gate import FILE
+from components.transformed import example_spec
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
 from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
-from twintrain.comparison.slices import slice_name
-from twintrain.data.example_spec import EXAMPLE_ID, labelled_images
+from twintrain.comparison.slices import SliceValues, slice_name
+from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
@@ -49,6 +50,7 @@ def Report(  # noqa: N802 - TFX names components like classes
     data: InputArtifact[DataSummary],
     examples: InputArtifact[Examples],
     transformed_examples: InputArtifact[Examples],
+    transform_graph: InputArtifact[TransformGraph],
     fit_run: InputArtifact[ModelRun],
     loop_run: InputArtifact[ModelRun],
     fit_trials: InputArtifact[TunerResults],
@@ -71,10 +73,7 @@ def Report(  # noqa: N802 - TFX names components like classes
         TwintrainError: the parts contradict each other; see `build_comparison`.
     """
     wanted = Recipe.model_validate_json(recipe)
-    counts = read_json(data)
-    problem = find_problem(
-        wanted, labelled_images(wanted.data.image_shape, len(counts["train"]["labels"]))
-    )
+    problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
@@ -82,7 +81,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
             slice_values=_slice_values(split_files(transformed_examples.uri, "eval"), problem),
-            data=counts,
+            data=read_json(data),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
@@ -97,7 +96,9 @@ def Report(  # noqa: N802 - TFX names components like classes
         )
     )
     shown = {example.example_id for example in comparison.disagreements}
-    images = _images(split_files(examples.uri, "eval"), shown, wanted.data.image_shape)
+    images = {}
+    if wanted.problem.module is None:
+        images = _images(split_files(examples.uri, "eval"), shown, wanted.data.image_shape)
     write_report(comparison, Path(report.uri), images)
 
 
@@ -108,18 +109,22 @@ def _trials(uri: str) -> list[dict[str, Any]]:
     return trials
 
 
-def _slice_values(files: tuple[str, ...], problem: Problem) -> dict[str, npt.NDArray[np.int64]]:
-    """By slice key, the value of each test example, int64 [n], in canonical order (by id)."""
-    features = {key: tf.io.FixedLenFeature([], tf.int64) for key in problem.statement.slice_keys}
+def _slice_values(files: tuple[str, ...], problem: Problem) -> SliceValues:
+    """By slice key, the value of each test example, [n], in canonical order (by id)."""
+    stated = problem.statement
+    kind = tf.string if stated.sliced else tf.int64
+    features = {stated.column_of(key): tf.io.FixedLenFeature([], kind) for key in stated.slice_keys}
     features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
     parts = [tf.io.parse_example(batch, features) for batch in records]
     ids = np.concatenate([part[EXAMPLE_ID].numpy().astype(np.bytes_) for part in parts])
     order = np.argsort(ids, kind="stable")
-    return {
-        key: np.concatenate([part[key].numpy() for part in parts])[order]
-        for key in problem.statement.slice_keys
-    }
+    found = {}
+    for key in stated.slice_keys:
+        values = np.concatenate([part[stated.column_of(key)].numpy() for part in parts])[order]
+        texts = values.dtype.kind == "O"
+        found[key] = np.array([value.decode() for value in values]) if texts else values
+    return found
 
 
 def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:
@@ -134,8 +139,18 @@ def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, C
             if name.startswith(PREFIX)
         )
         values = {name: value["doubleValue"] for name, value in figures}
-        found[slice_name(recipe, problem, dict(key))] = counted(values)
+        name = slice_name(recipe, problem, _slice_key(key, problem))
+        found[name] = Counted(**counted(values)._asdict())
     return found
+
+
+def _slice_key(key: tuple[tuple[str, Any], ...], problem: Problem) -> dict[str, Any]:
+    """A slice's features and values as TFMA has them, by slice key."""
+    sliced = problem.statement.sliced
+    return {
+        column.removeprefix(sliced): value.decode() if isinstance(value, bytes) else value
+        for column, value in key
+    }
 
 
 def _evaluator_metrics(uri: str, problem: Problem) -> dict[str, tuple[float, float]]:

@@ -8,10 +8,14 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.problems.problem import Problem
 from twintrain.processes.replacing import replace_text
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.identity import Identity
+
+# What the outputs are called, whatever a model predicts: earlier exports have this name.
+OUTPUTS = "probabilities"
 
 
 def export(
@@ -25,8 +29,8 @@ def export(
     """Write the SavedModel and, beside it, `twin.keras` and `twin.json`.
 
     Signatures, both on serialized raw tf.Examples, string [batch]:
-        serving_default: 'probabilities' float32 [batch, classes];
-        transform_features: the preprocessed features, for the Evaluator's slices.
+        serving_default: `OUTPUTS` float32 [batch, *output shape];
+        transform_features: the target and what the Evaluator slices by, preprocessed.
 
     Args:
         model: takes preprocessed inputs.
@@ -51,7 +55,7 @@ class _Serving(tf.Module):
         self, model: keras.Model, problem: Problem, recipe: Recipe, graph: tft.TFTransformOutput
     ) -> None:
         super().__init__()
-        self._model, self._inputs = model, problem.spec.only.name
+        self._model, self._spec = model, problem.spec
         self._rescale = problem.preparation(recipe).rescale
         # Keras 3 models are no trackables of tf.Module; their variables are named here so that they
         # are saved.
@@ -59,16 +63,19 @@ class _Serving(tf.Module):
         self._transform = graph.transform_features_layer()
         self._full = graph.raw_feature_spec()
         # What is asked for a prediction has no label.
-        self._asked = {self._inputs: self._full[self._inputs]}
-        self._slice_keys = problem.statement.slice_keys
+        beside = {problem.statement.target, EXAMPLE_ID}
+        self._asked = {name: kind for name, kind in self._full.items() if name not in beside}
+        stated = problem.statement
+        self._kept = {stated.learned, *(stated.column_of(key) for key in stated.slice_keys)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def predict(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._transform(tf.io.parse_example(examples, self._asked))
-        inputs = self._rescale(features[self._inputs])
-        return {"probabilities": self._model(inputs, training=False)}
+        columns = {column.name: features[column.name] for column in self._spec.inputs}
+        inputs = columns if self._spec.named else columns[self._spec.only.name]
+        return {OUTPUTS: self._model(self._rescale(inputs), training=False)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = self._transform(tf.io.parse_example(examples, self._full))
-        return {key: features[key] for key in self._slice_keys}
+        return {name: features[name] for name in sorted(self._kept)}

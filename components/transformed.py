@@ -10,9 +10,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
-from twintrain.data.example_spec import IMAGE, Column, ExampleSpec
+from components.schema_features import class_values, feature_named
+from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, Column, ExampleSpec
 from twintrain.data.tfrecord_source import TransformedData, split_files
-from twintrain.problems.statement import statement_of
+from twintrain.errors import TwintrainError
+from twintrain.problems.find import statement_of
 from twintrain.recipe.recipe import Recipe
 from twintrain.tuning.search import with_values
 
@@ -29,19 +31,49 @@ def transformed_data(
 
 def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
     """Shapes and types as Transform leaves them, and the number of classes the schema gives."""
-    graph, target = tft.TFTransformOutput(transform_graph_uri), statement_of(recipe).target
+    graph, statement = tft.TFTransformOutput(transform_graph_uri), statement_of(recipe)
     columns = graph.transformed_feature_spec()
-    raw = {feature.name: feature for feature in graph.raw_metadata.schema.feature}
+    label = feature_named(graph.raw_metadata.schema, statement.target)
+    learned = _column(statement.learned, columns[statement.learned])
+    classes = class_values(label) if statement.task.CLASSIFIES else ()
+    if recipe.problem.module is None:
+        image = _column(IMAGE, columns[IMAGE])
+        return ExampleSpec((image,), learned, len(classes), named=False)
+    beside = {statement.learned, EXAMPLE_ID}
+    given = [
+        name
+        for name in sorted(columns)
+        if name not in beside and not name.startswith(statement.sliced)
+    ]
     return ExampleSpec(
-        inputs=(_column(IMAGE, columns[IMAGE]),),
-        target=_column(target, columns[target]),
-        classes=int(raw[target].int_domain.max) + 1,
-        named=False,
+        inputs=tuple(_column(name, columns[name], _size(graph, name)) for name in given),
+        target=learned,
+        classes=len(classes) or None,
+        class_names=tuple(map(str, classes)),
     )
 
 
-def _column(name: str, feature: tf.io.FixedLenFeature) -> Column:
-    return Column(name, tuple(feature.shape), feature.dtype.name)
+def _column(name: str, feature: tf.io.FixedLenFeature, size: int | None = None) -> Column:
+    if not isinstance(feature, tf.io.FixedLenFeature):
+        raise TwintrainError(
+            f"Preprocessing leaves {name!r} without a fixed shape.",
+            "Make it dense: tf.sparse.to_dense, RaggedTensor.to_tensor(shape=[None, LENGTH]).",
+        )
+    if feature.dtype == tf.string:
+        raise TwintrainError(
+            f"Preprocessing leaves {name!r} as text, which no model takes.",
+            "Give it codes: tft.compute_and_apply_vocabulary.",
+        )
+    return Column(name, tuple(feature.shape), feature.dtype.name, size)
+
+
+def _size(graph: tft.TFTransformOutput, name: str) -> int | None:
+    """How many codes a column has, where Transform says so."""
+    feature = feature_named(graph.transformed_metadata.schema, name)
+    domain = feature.int_domain
+    if feature.HasField("int_domain") and domain.min >= 0 and domain.max > 0:
+        return int(domain.max) + 1
+    return None
 
 
 def training_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Schema
 
 from components.artifacts import ComparisonReport, TrendEntry, write_json
-from components.curated_schema import feature_named, load_rules
+from components.curated_schema import load_rules
+from components.schema_features import feature_named
 from components.staging import unstaged
 from twintrain.comparison.comparison import Comparison
-from twintrain.problems.statement import statement_of
+from twintrain.problems.find import statement_of
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe
 from twintrain.trend.monitor import look_at
@@ -50,12 +51,13 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     statement = statement_of(Recipe.model_validate(comparison.recipe))
     rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), [statement.target], statement)
     label = feature_named(rules, statement.target)
-    # A schema without a comparator means that no change of a share is drift.
+    # A schema without a comparator means that no change of a share is drift; numbers have none.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
+    threshold = allowed if statement.task.CLASSIFIES else None
     # TFX's driver for file-based ExampleGen notes the span as a custom property, not as the type's
     # own.
     span = examples.get_int_custom_property("span")
-    found = record_from(comparison, span, allowed, unstaged(report.uri))
+    found = record_from(comparison, span, threshold, unstaged(report.uri))
     store = RecordStore(destination)
     place = store.put(found)
     look = look_at(found, store.all())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from twintrain.recipe.recipe import TWINS
 from twintrain.training.provenance import TRAINING_ROOMS
 
-INGEST, SCHEMA = "IdxExampleGen", "ImportSchemaGen"
+INGEST, SCHEMA = "ExampleGen", "ImportSchemaGen"
 
 
 def tuner_of(twin: str) -> str:
@@ -37,10 +37,11 @@ def _components(*names: str) -> tuple[str, ...]:
 # figure.
 _DATA = ("twintrain/data/*.py",)
 _TRAINING = tuple(f"twintrain/{room}/*.py" for room in (*TRAINING_ROOMS, "tuning"))
-_TUNER = (*_TRAINING, *_components("tuner", "transformed"))
+_TABLE = ("table_columns", "schema_features")
+_TUNER = (*_TRAINING, *_components("tuner", "transformed", *_TABLE))
 _TRAINER = (
     *_TRAINING,
-    *_components("trainer", "training_job", "transformed", "serving"),
+    *_components("trainer", "training_job", "transformed", "serving", *_TABLE),
 )
 EVERYTHING = (
     "twintrain/**/*.py",
@@ -81,7 +82,7 @@ NODES = (
     Node(
         INGEST,
         "read the data",
-        code=(*_DATA, *_components("example_gen")),
+        code=(*_DATA, *_components("example_gen", "table_example_gen")),
         reads=("span", "files"),
     ),
     Node(SCHEMA, "load the schema", reads=("schema",)),
@@ -91,15 +92,19 @@ NODES = (
         "DataGate",
         "let only clean data pass",
         code=(
-            *_rooms("problems", "parsing"),
+            *_rooms("problems", "recipe", "parsing"),
             *_DATA,
-            *_components("data_gate", "curated_schema", "artifacts"),
+            *_components("data_gate", "curated_schema", "schema_features", "artifacts"),
         ),
     ),
     Node(
         "Transform",
         "preprocess, once for both",
-        code=(*_DATA, *_components("preprocessing")),
+        code=(
+            *_DATA,
+            *_rooms("problems", "recipe"),
+            *_components("preprocessing", "table_preprocessing", *_TABLE),
+        ),
     ),
     Node(
         "ParityCheck",
@@ -108,7 +113,7 @@ NODES = (
             *_TRAINING,
             *_rooms("parity", "diagnosis"),
             "twintrain/diagnosis/pitfalls/*.yaml",
-            *_components("parity_check", "transformed", "artifacts"),
+            *_components("parity_check", "transformed", "artifacts", *_TABLE),
         ),
         isolated=True,
     ),
@@ -126,7 +131,7 @@ NODES = (
         code=(
             *_TRAINING,
             *_rooms("attribution", "statistics"),
-            *_components("attribution", "transformed", "artifacts"),
+            *_components("attribution", "transformed", "artifacts", *_TABLE),
         ),
         trains=True,
         optional=True,

@@ -5,8 +5,9 @@ appear here.
 from __future__ import annotations
 
 import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
@@ -21,12 +22,15 @@ from tfx.v1.components import (
 )
 
 from components.attribution import Attribution
+from components.curated_schema import load_rules
 from components.data_gate import DataGate
 from components.evaluator import twin_evaluator
 from components.example_gen import IdxExampleGen
 from components.parity_check import ParityCheck
 from components.push_gate import PushGate
 from components.report import Report
+from components.table_columns import types_of
+from components.table_example_gen import TableExampleGen
 from components.transformed import training_config, tuning_config
 from components.trend_record import TrendRecord
 from components.tuner import TwinTuner
@@ -35,6 +39,7 @@ from pipelines.config import PIPELINE_NAME, RunConfig
 from pipelines.nodes import INGEST, trainer_of, tuner_of
 from pipelines.provenance import code_digest
 from twintrain.comparison.push_decision import last_pushed
+from twintrain.problems.user_problem import read_module
 from twintrain.recipe.recipe import TWINS, TwinName
 
 
@@ -55,7 +60,7 @@ def create_pipeline(config: RunConfig) -> Pipeline:
 class _Data(NamedTuple):
     """The nodes from files to preprocessed examples."""
 
-    ingest: IdxExampleGen
+    ingest: FileBasedExampleGen
     schema: ImportSchemaGen
     statistics: StatisticsGen
     validator: ExampleValidator
@@ -87,15 +92,8 @@ def _nodes(config: RunConfig) -> list[BaseNode]:
 
 def _data(config: RunConfig) -> _Data:
     """Ingested, described, held to the schema; then one preprocessing for both twins."""
-    recipe, shape = config.recipe, config.recipe.data.image_shape
-    ingest = IdxExampleGen(
-        config.data,
-        shape,
-        recipe.data.limit,
-        config.span,
-        code_digest(recipe, INGEST),
-        look=not config.ingest_later,
-    )
+    recipe = config.recipe
+    ingest = _ingest(config).with_id(INGEST)
     examples = ingest.outputs["examples"]
     schema = ImportSchemaGen(schema_file=str(config.schema_file))
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
@@ -112,12 +110,48 @@ def _data(config: RunConfig) -> _Data:
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
-        preprocessing_fn="components.preprocessing.preprocessing_fn",
-        custom_config={"image_shape": list(shape), "code": code_digest(recipe, "Transform")},
+        **_preprocessing(config),
         disable_statistics=True,
     )
     transform.add_upstream_node(gate)
     return _Data(ingest, schema, statistics, validator, gate, transform)
+
+
+def _ingest(config: RunConfig) -> FileBasedExampleGen:
+    """Images from IDX files; of a problem of the user's own, tables."""
+    recipe, code = config.recipe, code_digest(config.recipe, INGEST)
+    if recipe.problem.module is None:
+        return IdxExampleGen(
+            config.data,
+            recipe.data.image_shape,
+            recipe.data.limit,
+            config.span,
+            code,
+            look=not config.ingest_later,
+        )
+    stated = read_module(recipe.problem.module)
+    rules = load_rules(config.schema_file, stated.statement.raw_columns, stated.statement)
+    types = types_of(rules)
+    return TableExampleGen(
+        config.data, types, stated.columns.key, recipe.data.limit, config.span, code
+    )
+
+
+def _preprocessing(config: RunConfig) -> dict[str, Any]:
+    """What Transform runs, and what that is told."""
+    recipe, code = config.recipe, code_digest(config.recipe, "Transform")
+    if recipe.problem.module is None:
+        shape = list(recipe.data.image_shape)
+        return {
+            "preprocessing_fn": "components.preprocessing.preprocessing_fn",
+            "custom_config": {"image_shape": shape, "code": code},
+        }
+    schema = config.schema_file.read_text(encoding="utf-8")
+    told = {"problem": recipe.problem.module, "schema": schema, "code": code}
+    return {
+        "preprocessing_fn": "components.table_preprocessing.preprocessing_fn",
+        "custom_config": told,
+    }
 
 
 def _twins(config: RunConfig, transform: Transform) -> _Twins:
@@ -170,6 +204,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         data=data.gate.outputs["summary"],
         examples=data.ingest.outputs["examples"],
         transformed_examples=data.transform.outputs["transformed_examples"],
+        transform_graph=data.transform.outputs["transform_graph"],
         fit_run=fit.outputs["model_run"],
         loop_run=loop.outputs["model_run"],
         fit_trials=twins.tuners["fit"].outputs["tuner_results"],

@@ -10,7 +10,8 @@
     comparison.sentence
 
 - `load_recipe`, `Recipe`: every training decision, in one validated object that both twins obey.
-- `Problem`, `find_problem`, `labelled_images`, `examples`: the task, and the examples it is about.
+- `Problem`, `find_problem`, `labelled_images`, `columns_of`, `examples`: the task, and the examples
+  it is about.
 - `compare`, `Comparison`, `write_report`, `load`: both twins, trained and held against each other.
 - `lockstep`: the twins side by side, step by step, tensor by tensor.
 - `diagnose`: why a loop and `fit` differ, in code that Twintrain never saw; `assert_same_training`:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from twintrain.attribution.experiment import explain as explain
     from twintrain.comparison.compare import compare as compare
     from twintrain.comparison.comparison import Comparison as Comparison
+    from twintrain.data.arrays import columns_of as columns_of
     from twintrain.data.arrays import examples as examples
     from twintrain.data.example_spec import labelled_images as labelled_images
     from twintrain.diagnosis.api import assert_same_training as assert_same_training
@@ -53,6 +55,7 @@ _HOMES = {
     "Question": "attribution.experiment",
     "Recipe": "recipe.recipe",
     "TwintrainError": "errors",
+    "columns_of": "data.arrays",
     "compare": "comparison.compare",
     "assert_same_training": "diagnosis.api",
     "diagnose": "diagnosis.api",

@@ -67,11 +67,12 @@ def compare(
     What `run` does beside that is not done: no schema is enforced, no model is exported, evaluated
     from raw examples or pushed, and no record is kept for the trend.
     """
-    from pipelines.cli.first_look import look_at_images, look_for_functions
+    from pipelines.cli.first_look import images_only, look_at_images, look_for_functions
     from pipelines.local.launch import own_root
     from twintrain.data.spans import choose_span, span_folder
 
     choice = chosen(data, recipe, [*override_for(loop), *(overrides or [])], quick, None)
+    images_only(choice.recipe, "twintrain compare")
     folder = span_folder(choice.data, choose_span(choice.data, span)[0])
     look_at_images(folder, choice.recipe.data.image_shape)
     look_for_functions(choice.recipe, sys.path)

@@ -22,7 +22,8 @@ MEANINGS = {
     ExitCode.FAULT: "a fault of Twintrain's own, with a traceback (of a run, in its log)",
     ExitCode.MEND: "something the message tells how to mend",
     ExitCode.CODE_FAILED: "diagnose: the code could not be run",
-    ExitCode.LOOK: "there is something to look at (diagnose: causes found; trend: an alert)",
+    ExitCode.LOOK: "there is something to look at (diagnose: causes found; trend: an alert; "
+    "schema: the data is another)",
     ExitCode.UNEXPLAINED: "diagnose: they differ unexplained, or not all was compared",
     ExitCode.INTERRUPTED: "interrupted",
 }

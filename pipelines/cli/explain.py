@@ -15,7 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipelines.cli.exit_codes import ExitCode
-from pipelines.cli.first_look import look_at_images, look_at_root, look_for_functions
+from pipelines.cli.first_look import (
+    images_only,
+    look_at_images,
+    look_at_root,
+    look_for_functions,
+)
 from pipelines.cli.interruption import tell_interrupted
 from pipelines.cli.options import STANDARD, DataOption, bundled_data
 from twintrain.errors import TwintrainError
@@ -89,6 +94,7 @@ def explain(
     first, second = (load_recipe(source, overrides or []) for source in (start, end))
     folder = _folder_looked_at((data or bundled_data()).resolve(), span)
     for recipe in (first, second):
+        images_only(recipe, "twintrain explain")
         look_for_functions(recipe, sys.path)
     look_at_root(root.resolve())
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from twintrain.data import idx
 from twintrain.data.example_spec import LABEL
+from twintrain.data.table_files import find_tables
 from twintrain.errors import TwintrainError
 from twintrain.problems.bound_names import OPEN, names_bound_by
 from twintrain.problems.find import MODELS, check_label_names, model_function
@@ -36,10 +37,27 @@ def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) 
     Raises:
         TwintrainError: something is missing or does not fit the rest.
     """
-    if not idx.find_spans(data):
-        look_at_images(data, recipe.data.image_shape)
-    check_label_names(recipe, labels_of(schema_file))
+    if recipe.problem.module is not None:
+        find_tables(data)
+    else:
+        if not idx.find_spans(data):
+            look_at_images(data, recipe.data.image_shape)
+        check_label_names(recipe, labels_of(schema_file))
     look_for_functions(recipe, import_path)
+
+
+def images_only(recipe: Recipe, command: str) -> None:
+    """See that a recipe is about images, for a command that takes nothing else.
+
+    Raises:
+        TwintrainError: it names a problem of the user's own.
+    """
+    if recipe.problem.module is not None:
+        raise TwintrainError(
+            f"problem.module is your own ({recipe.problem.module}), and `{command}` takes images "
+            "only.",
+            "`twintrain run --problem FILE.py --data TABLE` takes tables.",
+        )
 
 
 def look_at_images(folder: Path, shape: tuple[int, int, int] | None = None) -> None:

@@ -67,12 +67,14 @@ def api_server(host: str | None, namespace: str | None, server_namespace: str) -
 
 def compile_to(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
     """Compile into a file; the number of steps."""
+    from pipelines.cli.first_look import images_only
     from pipelines.cli.quiet import quiet
     from pipelines.config import RunConfig
     from twintrain.problems.find import model_function
     from twintrain.recipe.files import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
+    images_only(loaded, "twintrain kubeflow")
     model_function(loaded.model.name)  # a module of the user's is in the image, not here
     nowhere = Path("/nowhere")  # every path is the cluster's
     config = RunConfig(recipe=loaded, data=nowhere, schema_file=nowhere, root=nowhere)

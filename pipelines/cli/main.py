@@ -6,7 +6,6 @@ commands work where TFX is not installed.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,14 +14,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.cli import compare, diagnose, explain, trend
+from pipelines.cli import compare, diagnose, explain, new, schema, trend
 from pipelines.cli import data as data_commands
 from pipelines.cli import kubeflow as kubeflow_commands
 from pipelines.cli.exit_codes import ExitCode, exit_code_table
 from pipelines.cli.interruption import tell_interrupted
+from pipelines.cli.needs import need_pipeline
 from pipelines.cli.options import (
     STANDARD,
     DataOption,
+    ProblemOption,
     QuickOption,
     RecipeOfDataOption,
     RecipeOption,
@@ -53,6 +54,8 @@ compare.register(app)
 diagnose.register(app)
 explain.register(app)
 trend.register(app)
+new.register(app)
+app.add_typer(schema.app, name="schema")
 
 
 def _version(asked: bool) -> None:
@@ -83,6 +86,7 @@ def run(
     overrides: SetOption = None,
     data: DataOption = None,
     schema: SchemaOption = None,
+    problem: ProblemOption = None,
     loop: LoopOption = None,
     root: Annotated[Path, typer.Option(help="Everything the run writes goes here.")] = Path(
         "runs/default"
@@ -110,13 +114,17 @@ def run(
     ] = 1,
 ) -> None:
     """Run the whole comparison on this machine, from files to verdict."""
-    _need_pipeline()
+    need_pipeline()
     from pipelines.cli.first_look import look
+    from pipelines.cli.schema import see_schema
     from pipelines.config import RunConfig
     from pipelines.local.launch import module_places
 
-    choice = chosen(data, recipe, [*override_for(loop), *(overrides or [])], quick, schema)
+    own = [*override_for(loop), *(overrides or [])]
+    choice = chosen(data, recipe, own, quick, schema, problem)
     look(choice.recipe, choice.data, choice.schema_file, [*module_places(), *sys.path])
+    if problem is not None:
+        see_schema(choice, Console(highlight=False))
     config = RunConfig(
         recipe=choice.recipe,
         data=choice.data,
@@ -162,7 +170,7 @@ def _look_at_span(config: RunConfig) -> None:
     from pipelines.cli.first_look import look_at_images
     from twintrain.data.spans import span_folder
 
-    if config.span is not None:
+    if config.span is not None and config.recipe.problem.module is None:
         look_at_images(span_folder(config.data, config.span), config.recipe.data.image_shape)
 
 
@@ -182,15 +190,6 @@ def show_recipe(recipe: RecipeOption = STANDARD, overrides: SetOption = None) ->
 
     loaded = load_recipe(recipe, overrides or [])
     typer.echo(f"# hash {loaded.hash}\n{to_yaml(loaded)}", nl=False)
-
-
-def _need_pipeline() -> None:
-    if importlib.util.find_spec("tfx") is None:
-        raise TwintrainError(
-            "This command runs the TFX pipeline, and TFX is not installed here.",
-            "`twintrain compare` compares without it; `make install` in the repository sets it up, "
-            "elsewhere `pip install twintrain[pipeline]`.",
-        )
 
 
 def main() -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.user_file import importable
+from twintrain.errors import TwintrainError
+
 if TYPE_CHECKING:
     from twintrain.recipe.recipe import Recipe
 
@@ -39,6 +42,15 @@ DataOption = Annotated[
     typer.Option(
         help="Directory of IDX files (`data import` makes one) or of span-N.",
         show_default="MNIST",
+    ),
+]
+ProblemOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="Your own problem: a file that says what is predicted from which columns (`twintrain "
+        "new` writes one). --data is then a table, or a directory of tables.",
+        show_default="images with one class each",
     ),
 ]
 SchemaOption = Annotated[
@@ -84,6 +96,7 @@ def chosen(
     overrides: list[str] | None,
     quick: bool,
     schema: Path | None,
+    problem: str | None = None,
 ) -> Choice:
     """What `--data`, `--recipe`, `--set`, `--quick` and `--schema` mean together.
 
@@ -96,12 +109,23 @@ def chosen(
         overrides: 'dotted.key=value' strings.
         quick: whether to take a small sample.
         schema: None for the one beside the data, else MNIST's.
+        problem: a file that states a problem of the user's own; None for images.
 
     Raises:
-        TwintrainError: as `load_recipe`.
+        TwintrainError: as `load_recipe`, or there is no such file, or no data for it is named.
     """
     from twintrain.recipe.files import load_recipe
 
+    if problem is not None:
+        if data is None:
+            raise TwintrainError(
+                "--problem needs --data: the table it is about.",
+                "Example: --problem flights.py --data flights.csv",
+            )
+        _, module = importable("--problem", problem)
+        # The threshold of the standard recipe is one for MNIST.
+        own = () if recipe or _beside(data, RECIPE) else ("comparison.threshold=null",)
+        overrides = [*own, f"problem.module={module}", *(overrides or [])]
     folder = data or bundled_data()
     source = recipe or _beside(folder, RECIPE) or STANDARD
     quickly: tuple[str, ...] = ()
@@ -112,10 +136,21 @@ def chosen(
         recipe=load_recipe(source, [*quickly, *(overrides or [])]),
         recipe_source=str(source),
         data=folder.resolve(),
-        schema_file=(schema or _beside(folder, SCHEMA) or bundled_data() / SCHEMA).resolve(),
+        schema_file=_schema_file(schema, folder, problem is not None).resolve(),
     )
 
 
+def _schema_file(named: Path | None, data: Path, own_problem: bool) -> Path:
+    if named is not None or own_problem:
+        return named or beside(data, SCHEMA)
+    return _beside(data, SCHEMA) or bundled_data() / SCHEMA
+
+
+def beside(data: Path, name: str) -> Path:
+    """Where a file about data lies: in its directory, or beside the one file that it is."""
+    return data.with_name(f"{data.stem}.{name}") if data.is_file() else data / name
+
+
 def _beside(data: Path, name: str) -> Path | None:
-    path = data / name
+    path = beside(data, name)
     return path if path.exists() else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.cli.user_file import importable
 from twintrain.errors import TwintrainError, did_you_mean
 
 # What is looked for where no function is named.
@@ -38,32 +37,14 @@ def override_for(loop: str | None) -> list[str]:
     if loop is None:
         return []
     name, _, function = loop.partition(":")
-    file = Path(name).resolve()
-    if file.suffix != ".py" or not file.is_file():
-        raise TwintrainError(
-            f"--loop: there is no Python file {name!r}.", "Name a .py file that has the function."
-        )
-    module = file.stem
-    if not module.isidentifier() or module in sys.stdlib_module_names or module in sys.modules:
-        raise TwintrainError(
-            f"--loop: {file.name} cannot be imported under its name: "
-            + ("another module is called so." if module.isidentifier() else "it is no name."),
-            "Rename the file, to my_loop.py for instance.",
-        )
-    chosen = _function(file, function)
-    places = [str(file.parent), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
-    sys.path.insert(0, str(file.parent))
-    return [f"twins.loop={module}:{chosen}"]
+    file, module = importable("--loop", name)
+    return [f"twins.loop={module}:{_function(file, function)}"]
 
 
 def _function(file: Path, function: str) -> str:
     """The function to call, which the file seems to have."""
-    from pipelines.cli.first_look import names_bound_in, syntax_error_in
+    from pipelines.cli.first_look import names_bound_in
 
-    wrong = syntax_error_in(file)
-    if wrong:
-        raise TwintrainError(f"--loop: {wrong}.", "Mend it: nothing was started.")
     known = names_bound_in(file)
     wanted = (function,) if function else USUAL
     if known is None:

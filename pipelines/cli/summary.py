@@ -54,13 +54,13 @@ def slice_table(comparison: Comparison) -> Table:
     """
     table = Table(box=None, header_style="dim", padding=(0, 1), title_justify="left")
     metric = comparison.metric
-    unit = metric.score_unit or metric.name
+    fit, loop = (f"{twin} {metric.score_unit}".rstrip() for twin in ("fit", "loop"))
     # In a narrow terminal only the slices' names give way.
     widths = {
         "slice": 7,
         "n": 6,
-        f"fit {unit}": 6,
-        f"loop {unit}": 6,
+        fit: 6,
+        loop: 6,
         "difference": 10,
         "95 % interval": 16,
         "verdict": 12,

@@ -33,21 +33,27 @@ def main(request: Path) -> int:
     # Read as it is: what checks it takes longer to import than a process to start.
     trials = json.loads(request.read_text(encoding="utf-8"))["recipe"]["tuning"]["trials"]
     expect_isolated(isolated_processes(searches=trials > 0))
+    from google.protobuf import text_format
+
     from components.curated_schema import count_labels, load_rules
+    from components.table_columns import plan_of
     from pipelines.config import RunConfig
     from pipelines.local.runner import ProgressDagRunner
     from pipelines.twin_pipeline import create_pipeline
     from twintrain.data.example_spec import labelled_images
-    from twintrain.problems.find import find_problem
-    from twintrain.problems.statement import statement_of
+    from twintrain.problems.find import find_problem, statement_of
+    from twintrain.problems.user_problem import read_module
 
     try:
         config = RunConfig.model_validate_json(request.read_text(encoding="utf-8"))
         os.environ[SEEDS_AT_A_TIME] = str(config.seeds_at_a_time)
         statement = statement_of(config.recipe)
         rules = load_rules(config.schema_file, statement.raw_columns, statement)
-        classes = count_labels(rules, statement.target)
-        find_problem(config.recipe, labelled_images(config.recipe.data.image_shape, classes))
+        if config.recipe.problem.module is None:
+            classes = count_labels(rules, statement.target)
+            find_problem(config.recipe, labelled_images(config.recipe.data.image_shape, classes))
+        else:
+            plan_of(read_module(config.recipe.problem.module), text_format.MessageToString(rules))
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
         (report,) = runner.outputs["Report"]["report"]

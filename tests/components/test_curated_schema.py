@@ -13,12 +13,13 @@ from components.curated_schema import count_labels, load_rules
 from tests.conftest import DATA
 from tests.odd_inputs import NEARLY_RIGHT, refusal
 from twintrain.errors import TwintrainError
+from twintrain.problems.statement import IMAGES
 
 COLUMNS = ("image", "label", "example_id")
 
 
 def test_the_bundled_schema_has_what_is_needed() -> None:
-    assert count_labels(load_rules(DATA / "schema.pbtxt", COLUMNS, "label"), "label") == 10
+    assert count_labels(load_rules(DATA / "schema.pbtxt", COLUMNS, IMAGES), "label") == 10
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_the_bundled_schema_has_what_is_needed() -> None:
 def test_a_schema_that_cannot_work_is_explained(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "schema.pbtxt").write_text(text)
     with pytest.raises(TwintrainError, match=expected):
-        load_rules(tmp_path / "schema.pbtxt", COLUMNS, "label")
+        load_rules(tmp_path / "schema.pbtxt", COLUMNS, IMAGES)
 
 
 @NEARLY_RIGHT
@@ -57,4 +58,4 @@ def test_a_schema_that_is_nearly_right_is_taken_or_refused(random: Random) -> No
 def test_a_schema_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "schema.pbtxt").write_bytes(b"feature \xff")
     with pytest.raises(TwintrainError, match="not text in UTF-8: invalid start byte at byte 8"):
-        load_rules(tmp_path / "schema.pbtxt", COLUMNS, "label")
+        load_rules(tmp_path / "schema.pbtxt", COLUMNS, IMAGES)

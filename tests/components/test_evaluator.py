@@ -10,8 +10,8 @@ import pytest
 
 from components.evaluator import BASELINE, CANDIDATE, eval_config
 from tests.components.tfma_runs import evaluate
-from twintrain.problems.image_classification import ImageClassification
-from twintrain.recipe.sections import ComparisonRules
+from twintrain.problems.statement import IMAGES
+from twintrain.recipe.files import load_recipe
 
 LABELS = np.arange(400) % 4
 
@@ -23,9 +23,8 @@ def outputs(right: int) -> np.ndarray:
 
 
 def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() -> None:
-    config = eval_config(
-        ComparisonRules(slices=(("label",), ("label", "ink"))), ImageClassification
-    )
+    recipe = load_recipe("standard", ["comparison.slices=[[label],[label,ink]]"])
+    config = eval_config(recipe, IMAGES)
     assert [(spec.name, spec.is_baseline) for spec in config.model_specs] == [
         (CANDIDATE, False),
         (BASELINE, True),
@@ -37,7 +36,7 @@ def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() ->
     ]
     shared, paired = config.metrics_specs
     own = [json.loads(metric.config)["name"] for metric in shared.metrics[1:]]
-    assert own == [metric.name for metric in ImageClassification.metrics()]
+    assert own == [metric.name for metric in IMAGES.task.metrics()]
     assert [len(metric.per_slice_thresholds) for metric in shared.metrics] == [
         0,
         1,
@@ -58,8 +57,8 @@ def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() ->
 def test_floor_and_margin_decide_over_all_examples(
     fit: int, loop: int, blessed: bool, tmp_path: Path
 ) -> None:
-    rules = ComparisonRules(threshold=0.9, margin=0.5, slices=(("label",),))
-    config = eval_config(rules, ImageClassification)
+    overrides = ["comparison.margin=0.5", "comparison.slices=[[label]]"]
+    config = eval_config(load_recipe("standard", overrides), IMAGES)
     features = {"label": LABELS}
     found = evaluate(config, LABELS, features, outputs(fit), outputs(loop), tmp_path)
     assert found.blessed is blessed
@@ -71,8 +70,8 @@ def test_floor_and_margin_decide_over_all_examples(
 def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
     worse = outputs(400)
     worse[[0, 4]] = np.eye(4, dtype=np.float32)[3]  # two of label 0, two points on its slice
-    rules = ComparisonRules(threshold=0.9, margin=0.6, slices=(("label",),))
-    config = eval_config(rules, ImageClassification)
+    overrides = ["comparison.margin=0.6", "comparison.slices=[[label]]"]
+    config = eval_config(load_recipe("standard", overrides), IMAGES)
     features = {"label": LABELS}
     found = evaluate(config, LABELS, features, outputs(400), worse, tmp_path)
     assert found.figure((("label", 0),), "accuracy", CANDIDATE) == pytest.approx(0.98)

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelRun
 
-from components.push_gate import FILE, PushGate, right_of
+from components.push_gate import FILE, PushGate, outputs_of
 from tests.twintrain.training.records import write_record
 from twintrain.comparison.push_decision import PushDecision, last_pushed
 from twintrain.errors import TwintrainError
-from twintrain.problems.image_classification import ImageClassification
+from twintrain.problems.statement import IMAGES
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.identity import Identity
@@ -65,14 +65,13 @@ def test_the_twin_pushed_last_answers_in_the_order_of_the_ids(
         export(tmp_path / "pushed" / version, 16)
     newest = last_pushed(tmp_path / "pushed")
     assert newest == tmp_path / "pushed" / "10"
-    np.testing.assert_array_equal(
-        right_of(newest, (examples,), ImageClassification), [False, True, False]
-    )
+    found = outputs_of(newest, (examples,))
+    assert IMAGES.task.scores(np.array([2, 3, 4]), found).tolist() == [0, 1, 0]
 
 
 def test_a_twin_pushed_for_other_images_is_said(tmp_path: Path, examples: str) -> None:
     with pytest.raises(TwintrainError, match="does not take these examples") as refused:
-        right_of(export(tmp_path / "1", 49), (examples,), ImageClassification)
+        outputs_of(export(tmp_path / "1", 49), (examples,))
     assert "--root" in refused.value.remedy
 
 

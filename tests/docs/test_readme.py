@@ -7,9 +7,11 @@ import io
 import itertools
 import re
 import shlex
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,7 +36,11 @@ PACKAGES = {"twintrain", "numpy", "keras", "tensorflow"}
 BUILTIN = ("standard", "textbook", "bare", "augmented")
 OF_OTHERS = {"--beam_plugin"}  # Beam's own
 # Files a reader makes, and folders that `data import` and `data fetch` make.
-READERS_FILES = {"my_training.py", "MODULE.py"}
+READERS_FILES = {
+    *("my_training.py", "MODULE.py"),
+    *("late.py", "flights.csv", "visits.py", "visits.csv", "new.csv"),
+    *("visits.recipe.yaml", "visits.schema.pbtxt"),
+}
 PLACEHOLDER = re.compile(r"=[A-Z]+$")  # KEY=VALUE, twins.loop=NAME
 KERAS_CALLS = {"model.fit"}
 READERS_DATA = re.compile(r"data/(photos|cifar10|fashion-mnist)(/.*)?")
@@ -100,8 +106,10 @@ def test_snippets_run_as_they_stand(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, Any] = {}
-    compared = sum(run(snippet, namespace) for snippet in snippets(page))
+    # As in a reader's own file: a module, which a recipe can name.
+    module = ModuleType("of_a_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    compared = sum(run(snippet, vars(module)) for snippet in snippets(page))
     assert compared or page != README
 
 

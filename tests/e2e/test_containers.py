@@ -138,7 +138,7 @@ def test_the_containers_find_what_the_local_run_finds(cluster: Path, tmp_path: P
     ("sets", "step", "said"),
     [
         (["model.name=textwrap:dedent"], "ParityCheck", "dedent"),
-        (["data.image_shape=[32,32,1]"], "IdxExampleGen", "the recipe expects 32 x 32"),
+        (["data.image_shape=[32,32,1]"], "ExampleGen", "the recipe expects 32 x 32"),
     ],
 )
 def test_a_step_that_fails_ends_the_run(

@@ -63,8 +63,8 @@ def test_a_node_whose_code_counts_is_told_its_digest(tmp_path: Path) -> None:
         if "code" in node.exec_properties or '"code"' in str(node.exec_properties)
     }
     # The Evaluator is TFX's own and takes no such thing; TrendRecord always runs.
-    ours = {node.id for node in NODES if node.code} - {"Evaluator", "TrendRecord", "IdxExampleGen"}
-    assert told - {"IdxExampleGen"} == ours
+    ours = {node.id for node in NODES if node.code} - {"Evaluator", "TrendRecord", "ExampleGen"}
+    assert told - {"ExampleGen"} == ours
 
 
 def test_what_trains_may_own_a_gpu_in_a_cluster() -> None:

@@ -55,7 +55,7 @@ def changed_by(clone: Path, file: str) -> set[str]:
 def test_what_shows_a_result_costs_no_training(clone: Path, file: str) -> None:
     changed = changed_by(clone, file)
     assert "Report" in changed
-    assert not changed & {"IdxExampleGen", "Transform", "Attribution", "TwinCheck"}
+    assert not changed & {"ExampleGen", "Transform", "Attribution", "TwinCheck"}
     assert not any(node.startswith(("Tuner", "Trainer")) for node in changed)
     assert ("ParityCheck" in changed) == file.startswith("twintrain/diagnosis")
 

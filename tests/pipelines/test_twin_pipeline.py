@@ -30,7 +30,7 @@ def nodes(run: RunConfig) -> list[str]:
 def test_it_compiles_and_what_depends_comes_later(tmp_path: Path) -> None:
     names = nodes(config(tmp_path))
     for earlier, later in (
-        ("IdxExampleGen", "StatisticsGen"),
+        ("ExampleGen", "StatisticsGen"),
         ("DataGate", "Transform"),
         ("Tuner-fit", "Trainer-fit"),
         ("Tuner-loop", "Trainer-loop"),

@@ -27,7 +27,7 @@ from twintrain.attribution.result import Combination, Explanation, Share
 from twintrain.attribution.training_cache import Cache, Outcome, Training
 from twintrain.data.source import DataSource
 from twintrain.errors import TwintrainError
-from twintrain.problems.statement import statement_of
+from twintrain.problems.find import statement_of
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.provenance import training_digest
 

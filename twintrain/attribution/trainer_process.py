@@ -221,16 +221,16 @@ def train(training: Training, cache: Cache) -> None:
 
     recipe = training.recipe
     splits = Splits.of(recipe, _store("train", recipe), _store("eval", recipe))
+    problem = _problem(recipe)
+    metric = problem.task.metric.logged
 
     def hook(epoch: int, logs: dict[str, float]) -> None:
-        report_progress("progress", text=epoch_text(epoch, recipe.training.epochs, logs))
+        report_progress("progress", text=epoch_text(epoch, recipe.training.epochs, logs, metric))
 
     report_progress("progress", text="starting")
     state = cache.place(training).with_suffix(".state.npz")
     state.parent.mkdir(parents=True, exist_ok=True)
-    job = TwinJob(
-        recipe, _problem(recipe), splits.train, splits.validation, training.seed, hook, state
-    )
+    job = TwinJob(recipe, problem, splits.train, splits.validation, training.seed, hook, state)
     with cache.filling(training) as place:
         train_seed(training.twin, job, splits, place)
     resume.forget(state)

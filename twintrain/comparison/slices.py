@@ -217,7 +217,8 @@ def remarks(
     tested = data["eval"].get("labels", {})
     for label in data["train"].get("labels", {}):
         if not tested.get(label):
-            name = slice_name(recipe, problem, {problem.statement.target: int(label)})
+            target = problem.statement.target
+            name = f"{target}={problem.slice_value_name(recipe, target, int(label))}"
             yield f"No test example has {name}: nothing can be said about it."
     small = [part for part in slices if part.n < FEW]
     if small:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.data.columns import as_columns, as_inputs
+from twintrain.data.columns import BARE, as_columns, as_inputs
+from twintrain.data.example_spec import TARGET, Column, ExampleSpec
 from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.errors import TwintrainError
 
@@ -45,6 +46,32 @@ def examples(
             )
     ids = np.array([f"{name}-{position:08d}" for position in range(len(aims))], np.bytes_)
     return build_store([(as_inputs(columns), aims, ids)] if len(aims) else [], _NO_LIMIT)
+
+
+def columns_of(store: ExampleStore, classes: int | None = None) -> ExampleSpec:
+    """The columns of examples that were made of arrays by name.
+
+    Args:
+        store: as `examples` made it of a dictionary. Whole numbers are taken for codes from 0 on.
+        classes: number of classes, where targets are classes.
+
+    Raises:
+        TwintrainError: its inputs have no names; of images, `labelled_images` tells them.
+    """
+    if BARE in store.columns:
+        raise TwintrainError(
+            "The inputs of these examples have no names.",
+            "Give `examples` a dictionary of arrays; images: twintrain.labelled_images.",
+        )
+    every = np.arange(len(store))
+    inputs = []
+    for name, column in store.columns.items():
+        dtype = column.values(every[:1]).dtype
+        whole = np.issubdtype(dtype, np.integer)
+        size = int(column.values(every).max()) + 1 if whole else None
+        inputs.append(Column(name, column.shape, dtype.name, size))
+    target = Column(TARGET, store.targets.shape[1:], store.targets.dtype.name, classes)
+    return ExampleSpec(tuple(inputs), target, classes)
 
 
 def _values(given: npt.ArrayLike) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 EXAMPLE_ID = "example_id"  # the column that every example has beside those of its problem
 IMAGE, LABEL = "image", "label"
+TARGET = "target"  # what preprocessing calls the column that is learned, where it makes one
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class ExampleSpec:
             classes.
         named: whether the model is given a dictionary of columns; without, the only one is handed
             to it as it is.
+        class_names: what the classes are called; empty where they are only numbered.
     """
 
     inputs: tuple[Column, ...]
     target: Column
     classes: int | None = None
     named: bool = True
+    class_names: tuple[str, ...] = ()
 
     @property
     def only(self) -> Column:

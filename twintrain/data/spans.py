@@ -2,7 +2,7 @@
 
 A span is complete when whoever writes it says so with a file `_SUCCESS` in its directory; where no
 span of a data set has such a file, when its four IDX files are there with as many bytes as their
-headers promise.
+headers promise, or a table is there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twintrain.data import idx
+from twintrain.data.tables import is_table
 from twintrain.errors import TwintrainError
 
 MARKER = "_SUCCESS"
@@ -74,6 +75,8 @@ def _missing(folder: Path, spans: dict[int, Path]) -> str | None:
     """What a span lacks; None when it is complete."""
     if any((other / MARKER).exists() for other in spans.values()):
         return None if (folder / MARKER).exists() else f"{folder} has no file {MARKER} yet."
+    if any(is_table(path) for path in folder.iterdir()):
+        return None
     try:
         for split in idx.SPLIT_PREFIXES:
             idx.inspect_pair(idx.find_pair(folder, split))

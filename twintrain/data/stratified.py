@@ -1,12 +1,14 @@
-"""Samples and shares in which every label keeps its part."""
+"""Samples and shares in which every label keeps its part; targets that are numbers count as one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 
-def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
+def stratified_sample(labels: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
     """Positions of `count` examples with each label in its share, the first ones of each label,
     sorted.
 
@@ -14,6 +16,7 @@ def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArra
     keeps one example however rare it is: a stray label must not vanish from a sample before the
     schema has seen it.
     """
+    labels = _strata(labels)
     count = min(count, len(labels))
     names, sizes = np.unique(labels, return_counts=True)
     exact = sizes * count / len(labels)
@@ -29,13 +32,12 @@ def stratified_sample(labels: npt.NDArray[np.integer], count: int) -> npt.NDArra
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def stratified_share(
-    labels: npt.NDArray[np.integer], fraction: float, seed: int
-) -> npt.NDArray[np.bool_]:
+def stratified_share(labels: npt.NDArray[Any], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which examples belong to a share drawn from each label, bool [len(labels)].
 
     Every label with two examples has one in the share and one outside of it, whatever the fraction.
     """
+    labels = _strata(labels)
     held = np.zeros(len(labels), bool)
     rng = np.random.default_rng([seed, 0x401D])
     for label in np.unique(labels):
@@ -43,3 +45,9 @@ def stratified_share(
         if len(members) > 1:
             held[members[: max(1, round(fraction * len(members)))]] = True
     return held
+
+
+def _strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    if np.issubdtype(targets.dtype, np.integer):
+        return targets.astype(np.int64)
+    return np.zeros(len(targets), np.int64)

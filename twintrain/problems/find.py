@@ -10,6 +10,7 @@ from __future__ import annotations
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.problems.problem import Problem
+from twintrain.problems.statement import IMAGES, Statement
 from twintrain.problems.user_function import load_function
 from twintrain.recipe.recipe import Recipe
 
@@ -35,9 +36,26 @@ def model_function(name: str) -> tuple[str, str]:
 
 
 def user_modules(recipe: Recipe) -> tuple[str, ...]:
-    """The modules whose functions a recipe names: the model's, and that of a loop of one's own."""
+    """The modules whose functions a recipe names: the model's, or that of a problem of one's own,
+    and that of a loop of one's own.
+    """
+    stated = recipe.problem.module
+    model = model_function(recipe.model.name)[0] if stated is None else stated
     own = [recipe.twins.loop.partition(":")[0]] if recipe.twins.own else []
-    return tuple(dict.fromkeys([model_function(recipe.model.name)[0], *own]))
+    return tuple(dict.fromkeys([model, *own]))
+
+
+def statement_of(recipe: Recipe) -> Statement:
+    """What the problem that a recipe names says.
+
+    Raises:
+        TwintrainError: it is a module of the user's that is not there, or cannot be.
+    """
+    if recipe.problem.module is None:
+        return IMAGES
+    from twintrain.problems.user_problem import read_module
+
+    return read_module(recipe.problem.module).statement
 
 
 def check_label_names(recipe: Recipe, labels: int | None) -> None:
@@ -62,6 +80,10 @@ def find_problem(recipe: Recipe, spec: ExampleSpec) -> Problem:
             has a name.
     """
     check_label_names(recipe, spec.classes)
+    if recipe.problem.module is not None:
+        from twintrain.problems.user_problem import UserProblem, read_module
+
+        return UserProblem(read_module(recipe.problem.module), spec)
     module, function = model_function(recipe.model.name)
     build = load_function("model.name", module, function)
     from twintrain.problems.image_classification import ImageClassification

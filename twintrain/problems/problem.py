@@ -11,6 +11,7 @@ called, which answers are right and how inputs are prepared is written down once
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,8 +70,9 @@ class Problem(ABC):
     @abstractmethod
     def slice_values(
         self, train: ExampleStore, test: ExampleStore
-    ) -> dict[str, npt.NDArray[np.int64]]:
-        """The value of each of the slice keys for every test example, int64 [n].
+    ) -> Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.str_]]:
+        """The value of each of the slice keys for every test example, [n]: a code that
+        `slice_value_name` has a name for, or a name.
 
         Args:
             train: decides the boundaries of buckets.

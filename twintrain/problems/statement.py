@@ -10,6 +10,7 @@ from twintrain.problems.task import Classification, Task
 from twintrain.recipe.recipe import Recipe
 
 Slices = tuple[tuple[str, ...], ...]
+USUAL_MARGIN = 0.1  # percentage points of accuracy
 
 
 @dataclass(frozen=True)
@@ -18,17 +19,21 @@ class Statement:
 
     Attributes:
         task: what is predicted, and how it is judged.
-        target: the column that holds it.
+        target: the column of raw examples that holds it.
+        learned: the column that preprocessing makes of it.
         raw_columns: those that raw examples must have, the target and the id among them.
         slice_keys: what test examples can be sliced by, in the order of a slice's name.
         slices: which of them, and which crosses, are looked at where the recipe names none.
+        sliced: begins the name of the column that preprocessing makes for a slice key.
     """
 
     task: Task
     target: str
+    learned: str
     raw_columns: tuple[str, ...]
     slice_keys: tuple[str, ...] = ()
     slices: Slices = ()
+    sliced: str = ""
 
     def slices_of(self, recipe: Recipe) -> Slices:
         """The slices to look at.
@@ -64,17 +69,16 @@ class Statement:
             "Add --set comparison.margin=NUMBER, or write it into the recipe.",
         )
 
+    def column_of(self, key: str) -> str:
+        """The column that preprocessing makes for a slice key."""
+        return f"{self.sliced}{key}"
 
-USUAL_MARGIN = 0.1  # percentage points of accuracy
+
 IMAGES = Statement(
     task=Classification(),
     target=LABEL,
+    learned=LABEL,
     raw_columns=(IMAGE, LABEL, EXAMPLE_ID),
     slice_keys=(LABEL, "ink"),
     slices=((LABEL,), ("ink",)),
 )
-
-
-def statement_of(recipe: Recipe) -> Statement:
-    """What the problem that a recipe names says; today all of them classify images."""
-    return IMAGES

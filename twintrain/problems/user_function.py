@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from twintrain.errors import TwintrainError
@@ -27,20 +28,12 @@ def load_function(field: str, module: str, function: str) -> Callable[..., Any]:
     Raises:
         TwintrainError: there is no such module or function, or the module raises.
     """
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except ImportError as error:
-        raise TwintrainError(
-            f"{field}: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
-        ) from error
-    except AttributeError as error:
-        if error.name != function:
-            raise _raised(field, module, error) from error
+    there = import_module(field, module)
+    if not hasattr(there, function):
         raise TwintrainError(
             f"{field}: module {module!r} has no {function!r}.", "Name a function it has."
-        ) from None
-    except Exception as error:
-        raise _raised(field, module, error) from error
+        )
+    found = getattr(there, function)
     if not callable(found):
         raise TwintrainError(
             f"{field}: {function!r} in module {module!r} is no function, but "
@@ -48,6 +41,26 @@ def load_function(field: str, module: str, function: str) -> Callable[..., Any]:
             "Name a function it has.",
         )
     return found  # type: ignore[no-any-return]
+
+
+def import_module(field: str, module: str) -> ModuleType:
+    """Import a module of the user's.
+
+    Args:
+        field: of the recipe, which names it.
+        module: dotted.
+
+    Raises:
+        TwintrainError: there is no such module, or it raises.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise TwintrainError(
+            f"{field}: module {module!r} cannot be imported ({error}).", "Put it on PYTHONPATH."
+        ) from error
+    except Exception as error:
+        raise _raised(field, module, error) from error
 
 
 def _raised(field: str, module: str, error: Exception) -> TwintrainError:
@@ -67,7 +80,10 @@ def digest_of_module(module: str) -> str:
     if module == _NOTEBOOK:
         file = getattr(sys.modules.get(_NOTEBOOK), "__file__", None)
         return _digest(Path(file)) if file else hashlib.sha256(uuid.uuid4().bytes).hexdigest()
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ValueError:  # made by hand, of no file
+        return hashlib.sha256(uuid.uuid4().bytes).hexdigest()
     if spec is None or not spec.has_location or spec.origin is None:
         return ""
     return _digest(Path(spec.origin))

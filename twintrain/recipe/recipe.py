@@ -29,6 +29,7 @@ from twintrain.recipe.sections import (
     LearningRateSchedule,
     Model,
     OptimizerSettings,
+    ProblemChoice,
     Regularization,
     Section,
     TrainingRules,
@@ -42,10 +43,10 @@ TWINS: tuple[TwinName, TwinName] = ("fit", "loop")
 SEARCHED = ("optimizer.learning_rate", "training.batch_size")
 # What the loop cannot deviate in.
 SHARED = frozenset(
-    {"name", "seeds", "loop", "comparison", "attribution", "data", "tuning", "twins"}
+    {"name", "seeds", "loop", "comparison", "attribution", "data", "tuning", "twins", "problem"}
 )
 _DEEPEST = 8  # parts that a dotted key may have before its last
-_LATER = ("twins",)  # sections added after recipes were hashed and their results kept
+_LATER = ("twins", "problem")  # sections added after recipes were hashed and their results kept
 
 
 class Recipe(Section):
@@ -53,6 +54,7 @@ class Recipe(Section):
 
     name: str = Field("standard", min_length=1, max_length=80)
     data: Data = Data()
+    problem: ProblemChoice = ProblemChoice()
     model: Model = Model()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: LearningRateSchedule = LearningRateSchedule()
@@ -102,6 +104,15 @@ class Recipe(Section):
             raise ValueError(
                 f"training.batch_size {size} cannot be shared out evenly over {machines} machines; "
                 "use a multiple"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_problem_has_its_own_model(self) -> Recipe:
+        if self.problem.module is not None and self.model != Model():
+            raise ValueError(
+                f"model.name chooses a model for images; that of {self.problem.module} is its "
+                "build_model; leave model.name out"
             )
         return self
 
@@ -176,7 +187,7 @@ class Recipe(Section):
         """Only what decides what examples are and what is right about them, the rest put back to
         its default.
         """
-        return Recipe(name="-", data=self.data, model=self.model)
+        return Recipe(name="-", problem=self.problem)
 
     def on_one_device(self) -> Recipe:
         """The same without a strategy: the batches, and the arithmetic but for the order of sums,

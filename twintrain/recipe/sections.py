@@ -64,6 +64,17 @@ class Model(Section):
     )
 
 
+class ProblemChoice(Section):
+    """What the twins are to learn."""
+
+    module: str | None = Field(
+        None,
+        pattern=r"^\w+(\.\w+)*$",
+        description="An importable module of your own that states it (`twintrain new` writes one); "
+        "null: images with one class each.",
+    )
+
+
 class OptimizerSettings(Section):
     """The optimizer; `None` keeps Keras's default."""
 
@@ -176,10 +187,20 @@ class EarlyStoppingRules(Section):
     """When to stop, with Keras's own rules."""
 
     enabled: bool = False
-    monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
+    monitor: str = Field(
+        "val_loss",
+        pattern=r"^(val_)?[a-z][a-z0-9_]*$",
+        description="A figure of the training's logs: loss, or one of the task's metrics, with "
+        "val_ where it is the validation's.",
+    )
     patience: int = Field(3, ge=0)
     min_delta: float = Field(0.0, ge=0)
     restore_best: bool = True
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the figure that is watched is to rise."""
+        return self.monitor.endswith(("accuracy", "auc"))
 
 
 class Execution(Section):

@@ -96,6 +96,8 @@ class MeanDifference:
 
     def reach(self, level: float) -> float:
         """The distance that the error exceeds with probability `level`, in either direction."""
+        if np.sqrt(self.seeds + self.examples) <= 1e-12 * abs(self.centre):
+            return 0.0  # every difference is the same, to rounding
         widest = (
             np.sqrt(self.seeds) * stats.t.isf(level / 2, max(self.freedom, 1))
             if self.seeds

@@ -75,7 +75,7 @@ class BestWeights:
             return True
         # Keras compares in float32; in float64 an improvement below its resolution would count here
         # and not there.
-        if self.rule.monitor.endswith("accuracy"):
+        if self.rule.higher_is_better:
             return bool(np.float32(current - self.rule.min_delta) > np.float32(self._best))
         return bool(np.float32(current + self.rule.min_delta) < np.float32(self._best))
 

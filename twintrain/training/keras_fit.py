@@ -111,7 +111,7 @@ def stopper(rule: EarlyStoppingRules) -> keras.callbacks.EarlyStopping | None:
         return None
     return keras.callbacks.EarlyStopping(
         monitor=rule.monitor,
-        mode="max" if rule.monitor.endswith("accuracy") else "min",
+        mode="max" if rule.higher_is_better else "min",
         patience=rule.patience,
         min_delta=rule.min_delta,
         restore_best_weights=rule.restore_best,

@@ -105,7 +105,8 @@ def train_seeds(
         folder = SeedRecord.place(job.folder, seed)
         folder.mkdir(parents=True, exist_ok=True)
         state = job.state and job.state / _state_name(job, splits.trained_on, seed)
-        hook = _hook(job, seed, folder, report or _node_progress(job.twin))
+        shown = _Shown(problem.task.metric.logged, report or _node_progress(job.twin))
+        hook = _hook(job, seed, folder, shown)
         training = TwinJob(job.recipe, problem, splits.train, splits.validation, seed, hook, state)
         model = train_seed(job.twin, training, splits, folder)
         first = first or model
@@ -195,7 +196,15 @@ def _peak_memory_mb() -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def _hook(job: SeedsJob, seed: int, folder: Path, report: Report) -> EpochHook:
+@dataclass(frozen=True)
+class _Shown:
+    """Which figure of an epoch is told, and to whom."""
+
+    metric: str
+    report: Report
+
+
+def _hook(job: SeedsJob, seed: int, folder: Path, shown: _Shown) -> EpochHook:
     writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
     epochs, seeds = job.recipe.training.epochs, job.seeds
 
@@ -205,14 +214,15 @@ def _hook(job: SeedsJob, seed: int, folder: Path, report: Report) -> EpochHook:
                 tf.summary.scalar(name, value)
         writer.flush()
         done = seeds.index(seed) * epochs + epoch + 1
-        report(done, epochs * len(seeds), f"seed {seed}, {epoch_text(epoch, epochs, logs)}")
+        text = f"seed {seed}, {epoch_text(epoch, epochs, logs, shown.metric)}"
+        shown.report(done, epochs * len(seeds), text)
 
     return hook
 
 
-def epoch_text(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+def epoch_text(epoch: int, epochs: int, logs: dict[str, float], metric: str) -> str:
     """An epoch (from 0) for a person: 'epoch 1/3, validation accuracy 0.9728'."""
-    name = next((name for name in logs if name.startswith("val_") and name != "val_loss"), "loss")
+    name = f"val_{metric}" if f"val_{metric}" in logs else "loss"
     if name not in logs:
         return f"epoch {epoch + 1}/{epochs}"
     spoken = name.replace("val_", "validation ", 1)

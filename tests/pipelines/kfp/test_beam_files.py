@@ -143,7 +143,7 @@ def test_steps_with_workers_outside_their_pod(
     step = {"beam": portable_runner}
     spec = compiled(tmp_path, root, [*SMALL, "data.limit=700"], volumes=[volume], defaults=step)
     launcher = Launcher(spec, root, tmp_path, {})
-    names = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen", "Transform")
+    names = ("InputState", "ExampleGen", "ImportSchemaGen", "StatisticsGen", "Transform")
     assert {name: launcher.run(name) for name in names} == dict.fromkeys(names, 0)
     left = {
         name: launcher.bucket / artifact["uri"].removeprefix("minio://")

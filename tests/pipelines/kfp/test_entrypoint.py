@@ -73,7 +73,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     order = launcher.order()
     assert len(order) == 18
     assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
-    examples = launcher.outputs["IdxExampleGen", "examples"]
+    examples = launcher.outputs["ExampleGen", "examples"]
     assert examples["metadata"]["custom:span"] == 2  # the newest
     assert examples["metadata"]["input_fingerprint"]
     report = (
@@ -119,13 +119,13 @@ def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) ->
     launcher.run_id = "88d2"
     ran = [
         launcher.run(name)
-        for name in ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
+        for name in ("InputState", "ExampleGen", "ImportSchemaGen", "StatisticsGen")
     ]
     assert ran == [0, CACHED, 0, 0]
     (tmp_path / "data" / "span-3").mkdir()
     write_idx(tmp_path / "data" / "span-3", {"train": 60, "eval": 30})
-    assert launcher.run("IdxExampleGen") == CACHED  # this run has looked before
-    assert [launcher.run(name) for name in ("InputState", "IdxExampleGen")] == [0, 0]
+    assert launcher.run("ExampleGen") == CACHED  # this run has looked before
+    assert [launcher.run(name) for name in ("InputState", "ExampleGen")] == [0, 0]
     shutil.rmtree(tmp_path / "data" / "span-3")
 
 
@@ -190,9 +190,9 @@ def test_s3_an_older_span_and_its_statistics_without_ml_metadata(tmp_path: Path)
     """All other tests replay a server with ML Metadata."""
     spec = compiled(tmp_path, "s3://bucket/twintrain", SMALL)
     launcher = Launcher(spec, "s3://bucket/twintrain", tmp_path, {"span": 1}, native=True)
-    steps = ("InputState", "IdxExampleGen", "ImportSchemaGen", "StatisticsGen")
+    steps = ("InputState", "ExampleGen", "ImportSchemaGen", "StatisticsGen")
     assert [launcher.run(name) for name in steps] == [0, 0, 0, 0]
-    assert launcher.outputs["IdxExampleGen", "examples"]["metadata"]["custom:span"] == 1
+    assert launcher.outputs["ExampleGen", "examples"]["metadata"]["custom:span"] == 1
     assert launcher.outputs["StatisticsGen", "statistics"]["uri"].startswith(
         "s3://bucket/twintrain/StatisticsGen/"
     )
@@ -274,7 +274,7 @@ def test_data_replaced_after_the_look_ends_the_step(
     assert launcher.run("InputState") == 0
     write_idx(tmp_path / "data" / "span-1", {"train": 61, "eval": 30})
     (tmp_path / "schema.pbtxt").write_text((tmp_path / "schema.pbtxt").read_text() + "\n")
-    assert [launcher.run(name) for name in ("IdxExampleGen", "ImportSchemaGen")] == [2, 2]
+    assert [launcher.run(name) for name in ("ExampleGen", "ImportSchemaGen")] == [2, 2]
     error = capfd.readouterr().err
     assert f"{tmp_path / 'data'} was changed while the run was under way" in error
     assert f"{tmp_path / 'schema.pbtxt'} was changed while the run was under way" in error

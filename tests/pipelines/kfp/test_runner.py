@@ -46,7 +46,7 @@ CLUSTER: dict[str, Any] = {
         "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
     },
     "nodes": {
-        "IdxExampleGen": {"cpu": "500m", "node_selector": {"pool": "data"}},
+        "ExampleGen": {"cpu": "500m", "node_selector": {"pool": "data"}},
         "Transform": {"beam": ["--runner=FlinkRunner", "--flink_master=flink:8081"]},
         "StatisticsGen": {"cache": False},
     },
@@ -105,10 +105,10 @@ def test_every_step_gets_what_it_asks_for(whole: Compiled, node: str) -> None:
     else:
         assert "accelerator" not in resources
         assert "emptyDirMounts" not in there
-    cpu = {"IdxExampleGen": "500m"}.get(node, "8" if trains else "2")
+    cpu = {"ExampleGen": "500m"}.get(node, "8" if trains else "2")
     assert (resources["resourceCpuLimit"], resources["resourceCpuRequest"]) == (cpu, cpu)
     assert resources["resourceMemoryLimit"] == ("32Gi" if trains else "4Gi")
-    pool = {"IdxExampleGen": "data"}.get(node, "gpu" if trains else "cpu")
+    pool = {"ExampleGen": "data"}.get(node, "gpu" if trains else "cpu")
     assert there["nodeSelector"] == {"labels": {"pool": pool}}
     assert [taint["key"] for taint in there["tolerations"]] == [
         "nvidia.com/gpu" if trains else "batch"
@@ -167,7 +167,7 @@ def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled
         for node, task in tasks.items()
     }
     read = {
-        "IdxExampleGen": {"run_span": "span", "run_files": "files"},
+        "ExampleGen": {"run_span": "span", "run_files": "files"},
         "ImportSchemaGen": {"run_schema": "schema"},
     }
     codes = {node: names.pop("run_code") for node, names in found.items() if "run_code" in names}
@@ -177,8 +177,8 @@ def test_what_reads_from_outside_is_looked_up_by_what_lies_there(whole: Compiled
     assert codes["Trainer-fit"] == "code_trainer_fit"
     assert all(STATE in tasks[node]["dependentTasks"] for node in {*read, *codes})
     assert "dependentTasks" not in tasks[STATE]
-    assert placed(whole, STATE) == placed(whole, "IdxExampleGen")
-    assert container(whole, STATE)["resources"] == container(whole, "IdxExampleGen")["resources"]
+    assert placed(whole, STATE) == placed(whole, "ExampleGen")
+    assert container(whole, STATE)["resources"] == container(whole, "ExampleGen")["resources"]
     assert tasks[STATE]["retryPolicy"]["maxRetryCount"] == 2
 
 
@@ -281,7 +281,7 @@ def test_without_alert_and_placement_there_is_one_document(tmp_path: Path) -> No
     assert plain.platform == {}
     plain.write(tmp_path / "pipeline.yaml")
     assert len(list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))) == 1
-    assert "resources" in container(plain, "IdxExampleGen")
+    assert "resources" in container(plain, "ExampleGen")
 
 
 def with_worker_steps(*overrides: str, **changes: Any) -> Compiled:

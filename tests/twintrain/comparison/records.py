@@ -8,14 +8,14 @@ import numpy as np
 
 from tests.twintrain.training.records import write_record
 from twintrain.comparison.build import FromPipeline, Inputs
-from twintrain.comparison.push_decision import decide
+from twintrain.comparison.comparison import Counted
+from twintrain.comparison.push_decision import Limits, decide
 from twintrain.comparison.slices import masks
 from twintrain.data.example_spec import labelled_images
 from twintrain.parity.divergence import Divergence, LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.find import find_problem
 from twintrain.recipe.recipe import Recipe
-from twintrain.statistics.paired import paired_table
 from twintrain.training.seed_record import SeedRecord
 
 LABELS = np.arange(200) % 10
@@ -57,9 +57,16 @@ def inputs(
         right[twin][wrong.get(recipe.seeds[0], [])] = False
     values = {"label": LABELS, "ink": INK}
     evaluator = {
-        name: paired_table(right["fit"][mask], right["loop"][mask])
-        for name, mask in masks(recipe, problem, values).items()
+        name: Counted(
+            n=int(mask.sum()),
+            fit_score=float(right["fit"][mask].mean()),
+            loop_score=float(right["loop"][mask].mean()),
+        )
+        for name, mask in masks(recipe, problem, values, 200).items()
     }
+    scores = {twin: answers.astype(np.float64) for twin, answers in right.items()}
+    margin = problem.statement.margin_of(recipe)
+    limits = Limits(problem.task.metric, margin, recipe.comparison.threshold)
     agreement = [
         SeedAgreement(
             seed=seed,
@@ -84,7 +91,7 @@ def inputs(
             evaluator=evaluator,
             metrics={"accuracy": (float(right["fit"].mean()), float(right["loop"].mean()))},
             blessed=True,
-            push=decide(recipe.comparison, right["loop"], right["fit"], None, blessed=True),
+            push=decide(limits, scores["loop"], scores["fit"], None, blessed=True),
         ),
     )
 

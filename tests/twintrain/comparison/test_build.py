@@ -10,17 +10,17 @@ import pytest
 
 from tests.twintrain.comparison.records import inputs
 from twintrain.comparison.build import Inputs, build_comparison
+from twintrain.comparison.comparison import Counted
 from twintrain.data.example_spec import labelled_images
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
-from twintrain.statistics.paired import PairedTable, paired_table
 
 
-def counting(given: Inputs, tables: dict[str, PairedTable]) -> Inputs:
+def counting(given: Inputs, counted: dict[str, Counted]) -> Inputs:
     """The same with an Evaluator that counted otherwise."""
     assert given.pipeline is not None
-    return replace(given, pipeline=replace(given.pipeline, evaluator=tables))
+    return replace(given, pipeline=replace(given.pipeline, evaluator=counted))
 
 
 def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_equal_twins_are_identical_in_every_slice(tmp_path: Path) -> None:
     assert comparison.gap == 0
     assert {part.verdict for part in comparison.slices} == {"identical"}
     assert [part.name for part in comparison.slices][:2] == ["overall", "label=0"]
-    assert comparison.twins["fit"].accuracy == [0.99, 0.995, 1.0]
+    assert comparison.twins["fit"].scores == [0.99, 0.995, 1.0]
     assert "exactly 0" in comparison.sentence
 
 
@@ -73,12 +73,10 @@ def test_the_evaluator_may_see_near_ties_of_a_gpu_otherwise(tmp_path: Path) -> N
     """It runs on a CPU what a GPU has predicted with other rounding."""
     given = inputs(tmp_path, load_recipe("standard"))
     counted = {
-        name: paired_table(*(np.arange(table.n) >= 2,) * 2)
+        name: Counted(n=table.n, fit_score=1 - 2 / table.n, loop_score=1 - 2 / table.n)
         for name, table in given.pipeline.evaluator.items()
     }
-    with pytest.raises(
-        TwintrainError, match="is right on 198 examples, its trainer counted 200 of 200"
-    ):
+    with pytest.raises(TwintrainError, match=r"has 99\.00% \(accuracy\), its trainer 100\.00%"):
         build_comparison(counting(given, counted))
     for path in tmp_path.glob("*/seed-0/predictions.npz"):
         with np.load(path) as saved:
@@ -87,7 +85,7 @@ def test_the_evaluator_may_see_near_ties_of_a_gpu_otherwise(tmp_path: Path) -> N
             files["probabilities"], 1, axis=1
         )
         np.savez(path, **files)
-    with pytest.raises(TwintrainError, match="is right on 198 examples"):
+    with pytest.raises(TwintrainError, match=r"has 99\.00%"):
         build_comparison(
             counting(given, counted)
         )  # on one kind of device nothing rounds so differently
@@ -118,7 +116,7 @@ def test_nan_a_missing_twin_and_contradictions_are_refused(tmp_path: Path) -> No
     with pytest.raises(TwintrainError, match="no predictions for seed 1"):
         build_comparison(given)
     path.write_bytes(whole)
-    given.pipeline.evaluator["label=3"] = PairedTable(10, 0, 0, 10)
+    given.pipeline.evaluator["label=3"] = Counted(n=20, fit_score=0.5, loop_score=0.5)
     with pytest.raises(TwintrainError, match=r"slice label=3"):
         build_comparison(given)
 

@@ -22,7 +22,7 @@ def test_a_comparison_as_it_was_written_fits_together() -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda tree: tree["slices"][1].update(fit_score=float("nan")), r"^slices\.1\.fit_acc"),
+        (lambda tree: tree["slices"][1].update(fit_score=float("nan")), r"^slices\.1\.fit_sco"),
         (lambda tree: tree["slices"][0].update(n=10**400), r"^slices\.0\.n is no figure"),
         (lambda tree: tree["slices"].clear(), "no seed or no slice"),
         (lambda tree: tree["slices"][2]["seeds"].pop(), "the slice label=1 is of other seeds"),

@@ -10,7 +10,7 @@ import pytest
 from tests.twintrain.training.records import write_record
 from twintrain.comparison.predictions import PairedPredictions, load_predictions
 from twintrain.errors import TwintrainError
-from twintrain.problems.image_classification import ImageClassification
+from twintrain.problems.statement import IMAGES
 from twintrain.recipe.files import load_recipe
 from twintrain.training.seed_record import SeedRecord
 
@@ -25,9 +25,7 @@ def both(folder: Path, outputs: dict[tuple[str, int], np.ndarray]) -> PairedPred
             place = SeedRecord.place(folder / twin, seed)
             given = outputs.get((twin, seed), SURE)
             write_record(place, twin=twin, seed=seed, targets=TARGETS, outputs=given)
-    return load_predictions(
-        RECIPE, ImageClassification, {twin: folder / twin for twin in ("fit", "loop")}
-    )
+    return load_predictions(RECIPE, IMAGES.task, {twin: folder / twin for twin in ("fit", "loop")})
 
 
 def test_scores_choices_and_differences_are_by_seed(tmp_path: Path) -> None:
@@ -59,6 +57,6 @@ def test_other_test_examples_and_a_missing_record_are_refused(tmp_path: Path) ->
     )
     folders = {twin: tmp_path / twin for twin in ("fit", "loop")}
     with pytest.raises(TwintrainError, match="made from other test examples"):
-        load_predictions(RECIPE, ImageClassification, folders)
+        load_predictions(RECIPE, IMAGES.task, folders)
     with pytest.raises(TwintrainError):
-        load_predictions(RECIPE, ImageClassification, {**folders, "loop": tmp_path / "nowhere"})
+        load_predictions(RECIPE, IMAGES.task, {**folders, "loop": tmp_path / "nowhere"})

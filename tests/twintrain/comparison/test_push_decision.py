@@ -3,15 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twintrain.comparison.push_decision import decide
-from twintrain.recipe.sections import ComparisonRules
+from twintrain.comparison.push_decision import Limits, decide
+from twintrain.problems.metric import ACCURACY
+from twintrain.problems.task import Regression
 
-RULES = ComparisonRules(threshold=0.8, margin=1.0)
+RULES = Limits(ACCURACY, margin=1.0, threshold=0.8)
 
 
 def right(wrong: int) -> np.ndarray:
-    answers = np.ones(1000, bool)
-    answers[:wrong] = False
+    answers = np.ones(1000)
+    answers[:wrong] = 0
     return answers
 
 
@@ -33,3 +34,28 @@ def test_every_threshold_decides_and_gives_its_reason(
     assert found.pushed == (reason is None)
     assert found.reasons == ([] if reason is None else [reason])
     assert len(found.checks) == 4
+
+
+@pytest.mark.parametrize(
+    ("loop", "fit", "reason"),
+    [
+        (9.9, 9.8, None),
+        (9.0, 9.8, None),  # far better
+        (10.5, 10.4, "mean absolute error 10.5 minutes, the ceiling is 10 minutes"),
+        (9.9, 9.6, "+0.3 minutes against the fit twin, +0.2 is allowed"),
+    ],
+)
+def test_of_errors_less_is_better(loop: float, fit: float, reason: str | None) -> None:
+    limits = Limits(Regression("minutes").metric, margin=0.2, threshold=10.0)
+    found = decide(limits, np.full(50, loop), np.full(50, fit), None, blessed=True)
+    assert found.reasons == ([] if reason is None else [reason])
+
+
+def test_without_a_threshold_none_is_held_against() -> None:
+    found = decide(Limits(ACCURACY, 1.0, None), right(900), right(900), None, blessed=True)
+    assert found.pushed
+    assert [check.name for check in found.checks] == [
+        "against the fit twin",
+        "against the last pushed",
+        "Evaluator",
+    ]

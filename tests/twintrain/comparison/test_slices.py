@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twintrain.comparison.comparison import Counted
 from twintrain.comparison.predictions import PairedPredictions
 from twintrain.comparison.slices import (
     OVERALL,
+    Rules,
     check_against_evaluator,
     compare_slices,
     masks,
@@ -17,7 +19,8 @@ from twintrain.comparison.slices import (
 from twintrain.data.example_spec import labelled_images
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import find_problem
-from twintrain.problems.problem import Choices
+from twintrain.problems.metric import ACCURACY
+from twintrain.problems.task import Choices, Regression
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 from twintrain.statistics.paired import holm, paired_estimate, paired_table
@@ -31,6 +34,10 @@ CPUS = {"fit": ["CPU"], "loop": ["CPU"]}
 
 def recipe_with(*overrides: str) -> Recipe:
     return load_recipe("standard", list(overrides))
+
+
+def rules_of(recipe: Recipe) -> Rules:
+    return Rules(ACCURACY, 0.1, recipe.seeds)
 
 
 def problem_of(recipe: Recipe, labels: int = 3):
@@ -53,7 +60,7 @@ def predictions(fit: list[list[int]], loop: list[list[int]], lead: float = 1.0):
 
 def test_every_combination_with_examples_is_a_slice() -> None:
     recipe = recipe_with(CROSSED)
-    found = masks(recipe, problem_of(recipe), VALUES)
+    found = masks(recipe, problem_of(recipe), VALUES, 6)
     assert {name: mask.sum() for name, mask in found.items()} == {
         "overall": 6,
         "label=0": 2,
@@ -85,8 +92,8 @@ def test_each_slice_has_its_own_estimate_and_holm_leaves_the_whole_alone() -> No
     values = {"label": np.arange(300) % 3, "ink": np.zeros(300, int)}
     fit, loop = rng.random((2, 2, 300)) < np.array([0.5, 0.8])[:, None, None]
     both = predictions(fit.astype(int).tolist(), loop.astype(int).tolist())
-    chosen = masks(recipe, problem_of(recipe), values)
-    found = compare_slices(recipe, both, chosen, identical=False)
+    chosen = masks(recipe, problem_of(recipe), values, 300)
+    found = compare_slices(rules_of(recipe), both, chosen, identical=False)
     raw = [paired_estimate(both.differences[:, mask]) for mask in chosen.values()]
     expected = [raw[0].p_value, *holm([estimate.p_value for estimate in raw[1:]])]
     assert [part.p_value for part in found] == expected
@@ -105,10 +112,10 @@ def test_each_slice_has_its_own_estimate_and_holm_leaves_the_whole_alone() -> No
 def test_identical_leaves_no_doubt_and_equal_predictions_alone_do() -> None:
     recipe = recipe_with("seeds=[0]")
     same = predictions([[1, 1, 0, 1, 1, 1]], [[1, 1, 0, 1, 1, 1]])
-    chosen = masks(recipe, problem_of(recipe), VALUES)
-    known, *_ = compare_slices(recipe, same, chosen, identical=True)
+    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    known, *_ = compare_slices(rules_of(recipe), same, chosen, identical=True)
     assert (known.verdict, known.ci95, known.p_value) == ("identical", (0.0, 0.0), 1.0)
-    guessed, *_ = compare_slices(recipe, same, chosen, identical=False)
+    guessed, *_ = compare_slices(rules_of(recipe), same, chosen, identical=False)
     assert guessed.verdict == "inconclusive"
     assert guessed.ci95[0] < 0 < guessed.ci95[1]
 
@@ -129,34 +136,66 @@ def test_the_evaluator_may_differ_by_near_ties_only(
     recipe = recipe_with("seeds=[0]", "comparison.slices=[]")
     one = [1, 1, 1, 1, 0, 1]
     both = predictions([one], [one], lead)
-    chosen = masks(recipe, problem_of(recipe), VALUES)
-    slices = compare_slices(recipe, both, chosen, identical=False)
+    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    slices = compare_slices(rules_of(recipe), both, chosen, identical=False)
     served = np.array(one, bool)
     served[:flipped] = False
-    measured = {OVERALL: paired_table(np.array(one, bool), served)}
+    measured = {OVERALL: Counted(n=6, fit_score=np.mean(one), loop_score=served.mean())}
     if not refused:
-        check_against_evaluator(both, chosen, slices, measured, devices)
+        check_against_evaluator(both, ACCURACY, chosen, slices, measured, devices)
         return
-    with pytest.raises(TwintrainError, match=r"exported loop model is right on 3 .* counted 5 of"):
-        check_against_evaluator(both, chosen, slices, measured, devices)
+    with pytest.raises(TwintrainError, match=r"loop model has 50.00% .*, its trainer 83.33%"):
+        check_against_evaluator(both, ACCURACY, chosen, slices, measured, devices)
 
 
 def test_a_slice_that_the_evaluator_has_not_or_counts_otherwise_is_a_contradiction() -> None:
     recipe = recipe_with("seeds=[0]", "comparison.slices=[]")
     both = predictions([[1] * 6], [[1] * 6])
-    chosen = masks(recipe, problem_of(recipe), VALUES)
-    slices = compare_slices(recipe, both, chosen, identical=False)
-    fewer = paired_table(np.ones(5, bool), np.ones(5, bool))
+    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    slices = compare_slices(rules_of(recipe), both, chosen, identical=False)
+    fewer = Counted(n=5, fit_score=1.0, loop_score=1.0)
     for measured in ({}, {OVERALL: fewer}):
-        with pytest.raises(TwintrainError, match="right on None examples"):
-            check_against_evaluator(both, chosen, slices, measured, CPUS)
+        with pytest.raises(TwintrainError, match="model has nothing"):
+            check_against_evaluator(both, ACCURACY, chosen, slices, measured, CPUS)
+
+
+@pytest.mark.parametrize(("device", "refused"), [("CPU", True), ("GPU", False)])
+def test_of_errors_serving_may_differ_by_rounding_only(device: str, refused: bool) -> None:
+    errors = {twin: np.array([[2.0, 4.0, 3.0]]) for twin in ("fit", "loop")}
+    both = PairedPredictions(np.array([b"a", b"b", b"c"]), np.zeros(3), errors, {})
+    metric = Regression("minutes").metric
+    chosen = {OVERALL: np.ones(3, bool)}
+    slices = compare_slices(Rules(metric, 0.1, (0,)), both, chosen, identical=False)
+    assert slices[0].table is None
+    devices = {twin: [device] for twin in ("fit", "loop")}
+    close = {OVERALL: Counted(n=3, fit_score=3.0001, loop_score=3.0)}
+    check_against_evaluator(both, metric, chosen, slices, close, devices)
+    off = {OVERALL: Counted(n=3, fit_score=3.01, loop_score=3.0)}
+    if not refused:
+        check_against_evaluator(both, metric, chosen, slices, off, devices)
+        return
+    with pytest.raises(TwintrainError, match=r"fit model has 3\.01 minutes"):
+        check_against_evaluator(both, metric, chosen, slices, off, devices)
+
+
+def test_of_errors_the_smaller_one_wins() -> None:
+    rng = np.random.default_rng(0)
+    errors = np.abs(rng.normal(size=(3, 400)))
+    both = PairedPredictions(
+        np.array([b"x"] * 400), np.zeros(400), {"fit": errors, "loop": errors + 0.5}, {}
+    )
+    rules = Rules(Regression("minutes").metric, 0.1, (0, 1, 2))
+    (whole,) = compare_slices(rules, both, {OVERALL: np.ones(400, bool)}, identical=False)
+    assert whole.verdict == "fit_better"
+    assert whole.difference == pytest.approx(0.5)
 
 
 def test_small_slices_and_labels_without_examples_are_said() -> None:
     recipe = recipe_with("seeds=[0]", "comparison.slices=[[label]]")
     problem = problem_of(recipe, 4)
     both = predictions([[1] * 6], [[1] * 6])
-    slices = compare_slices(recipe, both, masks(recipe, problem, VALUES), identical=True)
+    chosen = masks(recipe, problem, VALUES, 6)
+    slices = compare_slices(rules_of(recipe), both, chosen, identical=True)
     data = {
         "train": {"labels": {"0": 5, "3": 5}},
         "eval": {"labels": {"0": 2, "1": 3, "2": 1}},

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.conftest import mnist_store
+from twintrain.data.columns import BARE
 from twintrain.data.example_store import build_store
 from twintrain.errors import TwintrainError
 
@@ -38,8 +39,8 @@ def test_every_float_comes_back_bit_for_bit(
 
 def test_scaled_bytes_are_held_as_bytes() -> None:
     store = mnist_store("train", 50)
-    assert store.inputs.dtype == np.uint8
-    assert store.palette is not None
+    assert store.columns[BARE].held.dtype == np.uint8
+    assert store.columns[BARE].palette is not None
 
 
 @pytest.mark.parametrize("limit", [1, 1 << 30])
@@ -49,7 +50,7 @@ def test_more_than_256_values_are_held_as_floats(limit: int) -> None:
     fine = rng.normal(size=(20, 4, 4, 1)).astype(np.float32)
     chunks = [(coarse, np.zeros(20, np.int64), ids(20)), (fine, np.ones(20, np.int64), ids(20, 20))]
     store = build_store(chunks, limit)
-    assert store.palette is None
+    assert store.columns[BARE].palette is None
     np.testing.assert_array_equal(store.values(np.arange(40)), np.concatenate([coarse, fine]))
 
 
@@ -78,3 +79,37 @@ def test_repeated_ids_and_no_examples_are_refused() -> None:
         build_store([chunk], 100)
     with pytest.raises(TwintrainError, match="no examples"):
         build_store([], 100)
+
+
+@pytest.mark.parametrize("limit", [1, 1 << 30])
+def test_named_columns_come_back_in_their_types_on_both_paths(limit: int) -> None:
+    rng = np.random.default_rng(3)
+    columns = {
+        "words": rng.integers(0, 500, (30, 7)),
+        "age": rng.normal(size=30).astype(np.float32),
+        "flag": rng.integers(0, 2, (30, 2)).astype(np.float32),
+    }
+    order = rng.permutation(30)
+    parts = [
+        ({name: values[rows] for name, values in columns.items()}, rows, ids(30)[rows])
+        for rows in np.array_split(order, 4)
+    ]
+    store = build_store(parts, limit)
+    assert store.in_memory == (limit > 1)
+    chosen = np.array([29, 3, 3])
+    for part in (store, store.subset(np.arange(30))):
+        found = part.values(chosen)
+        assert isinstance(found, dict)
+        assert list(found) == ["age", "flag", "words"]
+        for name, values in columns.items():
+            assert found[name].dtype == values.dtype
+            np.testing.assert_array_equal(found[name], values[chosen])
+    assert store.columns["flag"].held.dtype == np.uint8
+    with pytest.raises(TwintrainError, match="3 named columns"):
+        _ = store.shape
+
+
+def test_a_column_under_another_name_is_another_digest() -> None:
+    ages, targets = np.arange(5, dtype=np.float32), np.arange(5)
+    one, other = (build_store([({name: ages}, targets, ids(5))], 1 << 20) for name in ("a", "b"))
+    assert one.digest != other.digest

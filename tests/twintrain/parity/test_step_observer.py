@@ -24,8 +24,7 @@ from twintrain.training.twin import Step
 class Counted(ImageClassification):
     """A metric whose name comes before that of the loss, and one whose name comes after it."""
 
-    @staticmethod
-    def metrics() -> list[keras.Metric]:
+    def metrics(self) -> list[keras.Metric]:
         return [
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
             keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top_2_accuracy"),

@@ -11,8 +11,8 @@ from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.idx_source import IdxData
 from twintrain.errors import TwintrainError
-from twintrain.problems.find import class_at, class_path, find_problem, problem_class
-from twintrain.problems.image_classification import ImageClassification
+from twintrain.problems.find import find_problem
+from twintrain.problems.statement import IMAGES
 from twintrain.recipe.files import load_recipe
 
 SPEC = labelled_images((28, 28, 1), 10)
@@ -20,12 +20,12 @@ SPEC = labelled_images((28, 28, 1), 10)
 
 def test_scores_average_to_accuracy() -> None:
     outputs = np.eye(4, dtype=np.float32)[[0, 1, 2, 2]]
-    scores = ImageClassification.scores(np.array([0, 1, 3, 2]), outputs)
+    scores = IMAGES.task.scores(np.array([0, 1, 3, 2]), outputs)
     assert scores.tolist() == [1, 1, 0, 1]
 
 
 def test_choices_are_the_most_probable_class_and_its_lead() -> None:
-    choices = ImageClassification.choices(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
+    choices = IMAGES.task.choices(np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32))
     assert choices.chosen.tolist() == [1, 0]
     assert choices.confidence.tolist() == pytest.approx([0.5, 0.6])
     assert choices.lead.tolist() == pytest.approx([0.2, 0.3])
@@ -68,13 +68,9 @@ def test_slices_are_called_by_what_they_are() -> None:
 
 
 def test_the_columns_of_a_source_are_those_of_the_problem() -> None:
-    spec, kind = IdxData(DATA).spec, problem_class(load_recipe("standard"))
-    assert (spec.inputs.name, spec.target.name) == (kind.INPUTS, kind.TARGET)
+    spec = IdxData(DATA).spec
+    assert {spec.only.name, spec.target.name} < set(IMAGES.raw_columns)
     assert spec == SPEC
-
-
-def test_a_kind_of_problem_survives_as_text() -> None:
-    assert class_at(class_path(ImageClassification)) is ImageClassification
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.twintrain.comparison.records import inputs
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import build_comparison
 from twintrain.comparison.comparison import Comparison
+from twintrain.problems.metric import ACCURACY
 from twintrain.recipe.files import load_recipe
 from twintrain.report.render import FILES, render_html, write_report
 
@@ -102,7 +103,7 @@ def test_writing_replaces_whole_files_only(tmp_path: Path) -> None:
 
 def explanation(**changes: object) -> Explanation:
     share = {
-        "points": -1.0,
+        "worth": -1.0,
         "ci95": (-2.0, -0.5),
         "p_value": 0.01,
         "named": True,
@@ -112,6 +113,7 @@ def explanation(**changes: object) -> Explanation:
         "sentence": "Of a gap of -1.00 points <b>shuffling</b> accounts for all.",
         "start": "fit",
         "end": "loop",
+        "metric": ACCURACY,
         "gap": -1.0,
         "gap_ci95": (-2.0, -0.5),
         "start_scores": [0.9],
@@ -123,7 +125,7 @@ def explanation(**changes: object) -> Explanation:
         "interactions": [
             {
                 "practices": ("shuffling", "augmentation"),
-                "points": 0.5,
+                "worth": 0.5,
                 "ci95": (0.1, 0.9),
                 "p_value": 0.01,
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from twintrain.problems.metric import ACCURACY
 from twintrain.statistics.paired import paired_estimate
 from twintrain.trend.span_record import SliceRecord, SpanRecord
 
@@ -46,6 +47,7 @@ def record(
         slices if slices is not None else {f"label={label}": (fit, loop) for label in range(LABELS)}
     )
     return SpanRecord(
+        metric=ACCURACY,
         span=span,
         recipe_name=recipe,
         recipe_hash=digest * 64,

@@ -154,5 +154,5 @@ def test_the_band_holds_the_mean_so_far(pairs: list[tuple[float, float]]) -> Non
 def test_alerts_say_what_where_and_how_much() -> None:
     (trend,) = judge([record(0), record(1, loop=0.80)])
     first = trend.alerts[0]
-    assert (first.kind, first.where, round(first.points, 9)) == ("gap", "overall", -15.0)
+    assert (first.kind, first.where, round(first.size, 9)) == ("gap", "overall", -15.0)
     assert first.text == "overall: the loop is 15.00 points below fit, beyond the margin of 0.5"

@@ -9,11 +9,14 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
+from twintrain.problems.task import Regression
 from twintrain.trend.record_store import RecordStore
+from twintrain.trend.span_record import SpanRecord
 
 
 @pytest.fixture(params=["disk", "object store"])
@@ -76,10 +79,38 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:200])
     with pytest.raises(TwintrainError, match=rf"{path.name}"):
         store.all()
-    newer = record(7).model_dump(mode="json") | {"schema_version": 2}
+    newer = record(7).model_dump(mode="json") | {"schema_version": 3}
     path.write_text(json.dumps(newer))
     with pytest.raises(TwintrainError, match=r"schema_version.*\n.*newer Twintrain"):
         store.all()
+
+
+def test_a_record_of_the_first_version_is_read_as_one_of_accuracy(tmp_path: Path) -> None:
+    store = RecordStore(str(tmp_path))
+    path = Path(store.put(record(7)))
+    kept = store.all()
+    old = json.loads(path.read_text())
+    del old["metric"]
+    old |= {"schema_version": 1, "margin_points": old.pop("margin")}
+    names = {"fit_accuracy": "fit_score", "loop_accuracy": "loop_score"}
+    names |= {"gap_points": "gap", "ci95_points": "ci95"}
+    old["slices"] = [
+        {**part, **{was: part[now] for was, now in names.items()}} for part in old["slices"]
+    ]
+    for part in old["slices"]:
+        for now in names.values():
+            del part[now]
+    path.write_text(json.dumps(old))
+    assert store.all() == kept
+
+
+def test_an_accuracy_is_a_share_and_an_error_is_none() -> None:
+    made = record(1).model_dump(mode="json")
+    made["slices"][0]["fit_score"] = 17.0
+    with pytest.raises(ValidationError, match="is a share"):
+        SpanRecord.model_validate(made)
+    made["metric"] = Regression("minutes").metric.model_dump()
+    assert SpanRecord.model_validate(made).overall.fit_score == 17.0
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_directories_of_images_come_in_whole_and_mixed(tmp_path: Path) -> None:
     recipe = load_recipe(left.recipe)
     assert (recipe.name, recipe.data.image_shape) == ("pets", (6, 5, 3))
     assert recipe.comparison.label_names == ("cat", "dog")
-    assert IdxData(tmp_path / "pets").store("train", 100).inputs.shape == (50, 6, 5, 3)
+    assert IdxData(tmp_path / "pets").store("train", 100).shape == (6, 5, 3)
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
 
 

@@ -1,0 +1,77 @@
+"""`twintrain new`: a problem of one's own, from a look at a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.needs import need_pipeline
+from pipelines.cli.options import RECIPE, SCHEMA, beside
+from twintrain.errors import TwintrainError, did_you_mean
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(
+        epilog="Examples:  twintrain new flights --data flights.csv --label late  |  "
+        "twintrain new prices --data houses/ --label price --unit dollars"
+    )(new)
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Of the problem, and of the file NAME.py.")],
+    data: Annotated[Path, typer.Option(help="A table (CSV, Parquet, Avro), or a folder of them.")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="What is to be predicted.")],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="classification, binary, regression or counts.", show_default="by the column"
+        ),
+    ] = None,
+    unit: Annotated[str, typer.Option(help="Of a number that is predicted: minutes.")] = "",
+    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> None:
+    """Look at a table, and write NAME.py, a recipe and a schema that can be run at once."""
+    need_pipeline()
+    from components.table_schema import as_text, schema_from
+    from pipelines.cli.new_problem import draft, problem_text, recipe_text
+    from pipelines.cli.schema import schema_table
+    from pipelines.cli.user_file import importable
+    from twintrain.data.table_files import find_tables
+    from twintrain.data.table_survey import survey
+    from twintrain.problems.user_problem import read_module
+    from twintrain.processes.replacing import replace_text
+
+    console = Console(highlight=False)
+    if not name.isidentifier():
+        raise TwintrainError(f"{name!r} is no name for a Python file.", "Use letters and _.")
+    file, places = Path(f"{name}.py"), {kind: beside(data, kind) for kind in (RECIPE, SCHEMA)}
+    there = [path for path in (file, *places.values()) if path.exists()]
+    if there and not force:
+        raise TwintrainError(f"There is {there[0]} already.", "--force replaces it.")
+    files = find_tables(data).files()
+    with console.status(f"looking at {', '.join(str(path) for path in files[:3])}"):
+        seen = survey(files)
+    if label not in seen.columns:
+        raise TwintrainError(
+            f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
+        )
+    drafted = draft(seen, label, task, unit)
+    replace_text(file, problem_text(name, data, drafted))
+    _, module = importable("new", str(file))
+    made = schema_from(seen, read_module(module))
+    replace_text(places[SCHEMA], as_text(made, seen.rows))
+    replace_text(places[RECIPE], recipe_text(name, drafted))
+    console.print(schema_table(made, seen))
+    for warning in drafted.warnings:
+        console.print(f"Note: {warning}", style="yellow", markup=False, soft_wrap=True)
+    for path in (file, places[RECIPE], places[SCHEMA]):
+        console.print(f"  wrote {path}", markup=False, soft_wrap=True)
+    console.print(
+        f"\nRead {file}, then:  twintrain run --quick --problem {file} --data {data}",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,139 @@
+"""`twintrain schema`: what the columns of a table must be, inferred once and then enforced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.cli.exit_codes import ExitCode
+from pipelines.cli.needs import need_pipeline
+from pipelines.cli.options import Choice, SchemaOption, chosen
+from twintrain.errors import TwintrainError, shortened
+
+if TYPE_CHECKING:
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from twintrain.data.table_survey import Survey
+
+app = typer.Typer(
+    help="What the columns of a table must be: inferred once, enforced in every run.",
+    no_args_is_help=True,
+)
+ProblemFile = Annotated[str, typer.Option("--problem", metavar="FILE.py", help="The problem.")]
+TableOption = Annotated[Path, typer.Option("--data", help="A table, or a directory of tables.")]
+_MOST_SHOWN, _LONGEST = 6, 24  # values of a column, and characters of one
+
+
+@app.command()
+def infer(
+    problem: ProblemFile,
+    data: TableOption,
+    schema: SchemaOption = None,
+    force: Annotated[bool, typer.Option(help="Replace the one that is there.")] = False,
+) -> None:
+    """Look at a table, show what its columns are, and write that down beside it."""
+    need_pipeline()
+    choice = chosen(data, None, None, False, schema, problem)
+    if choice.schema_file.exists() and not force:
+        raise TwintrainError(
+            f"There is a schema already: {choice.schema_file}.",
+            "`twintrain schema diff` shows what would change; --force replaces it.",
+        )
+    _write(choice, Console(highlight=False))
+
+
+@app.command()
+def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -> None:
+    """Show where a table is not what its schema says; exit code 4 where it is not."""
+    need_pipeline()
+    from components.curated_schema import load_rules
+    from components.table_schema import differences, schema_from
+    from twintrain.problems.find import statement_of
+    from twintrain.problems.user_problem import read_module
+
+    choice = chosen(data, None, None, False, schema, problem)
+    stated = read_module(str(choice.recipe.problem.module))
+    rules = load_rules(choice.schema_file, (), statement_of(choice.recipe))
+    found = differences(rules, schema_from(_survey(choice), stated))
+    console = Console(highlight=False)
+    for line in found:
+        console.print(line, markup=False, soft_wrap=True)
+    if found:
+        console.print(
+            "`twintrain schema infer --force` takes the data for right.", style="dim", markup=False
+        )
+        raise typer.Exit(ExitCode.LOOK)
+    console.print("The data is what the schema says.")
+
+
+def see_schema(choice: Choice, console: Console) -> None:
+    """Write a schema where a problem has none yet, and show it."""
+    if not choice.schema_file.exists():
+        _write(choice, console)
+
+
+def _write(choice: Choice, console: Console) -> None:
+    from components.table_schema import as_text, schema_from
+    from twintrain.problems.user_problem import read_module
+    from twintrain.processes.replacing import replace_text
+
+    stated = read_module(str(choice.recipe.problem.module))
+    survey = _survey(choice)
+    made = schema_from(survey, stated)
+    replace_text(choice.schema_file, as_text(made, survey.rows))
+    console.print(schema_table(made, survey))
+    console.print(
+        f"Written to {choice.schema_file}: every run is held to it.",
+        style="dim",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def _survey(choice: Choice) -> Survey:
+    from twintrain.data.table_files import find_tables
+    from twintrain.data.table_survey import survey
+
+    return survey(find_tables(choice.data).files())
+
+
+def _short(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return shortened(text, _LONGEST)
+
+
+def schema_table(schema: schema_pb2.Schema, survey: Survey) -> Table:
+    """The schema's columns with what was found in them."""
+    from components.schema_features import class_values
+    from components.table_columns import types_of
+
+    read = types_of(schema)
+    table = Table(
+        title=f"{len(survey.columns)} columns, {survey.rows:,} rows",
+        title_justify="left",
+        box=None,
+        header_style="dim",
+        padding=(0, 2, 0, 0),
+    )
+    for heading in ("column", "type", "missing", "different", "values"):
+        table.add_column(heading, justify="right" if heading[0] in "md" else "left")
+    classes = {feature.name: class_values(feature) for feature in schema.feature}
+    for name, column in survey.columns.items():
+        kind = read.get(name, "not read").lower()
+        shown = (_short(value) for value in column.values[:_MOST_SHOWN])
+        values = ", ".join(shown)
+        more = " …" if column.distinct > _MOST_SHOWN else ""
+        what = f"{len(classes[name])} classes: " if classes.get(name) else ""
+        table.add_row(
+            name,
+            {"int": "whole number", "float": "number", "bytes": "text"}.get(kind, kind),
+            f"{column.missing:.1%}" if column.missing else "",
+            f"{column.distinct:,}",
+            f"{what}{values}{more}"[:60],
+            style="dim" if kind == "not read" else None,
+        )
+    return table

@@ -1,0 +1,127 @@
+"""Tables as examples: splits that last, gaps, samples, spans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+import tensorflow as tf
+from tfx.types import standard_component_specs as specs
+
+from components.table_example_gen import TableExampleGen, TableExampleGenExecutor, fingerprint
+from twintrain.errors import TwintrainError
+
+TYPES = {"n": "INT", "x": "FLOAT", "s": "BYTES"}
+
+
+def write(path: Path, rows: range) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (f"{n},{'' if n % 3 == 0 else n / 2},t{n % 5}" for n in rows)
+    path.write_text("n,x,s\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def read(node: TableExampleGen, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Per split, the values of each example by its id."""
+    properties = dict(node.exec_properties)
+    executor = TableExampleGenExecutor()
+    with beam.Pipeline(runner="DirectRunner") as pipeline:
+        for split, rows in executor.GenerateExamplesByBeam(pipeline, properties).items():
+            (folder / split).mkdir(parents=True)
+            rows | split >> beam.io.WriteToTFRecord(str(folder / split / "rows"))
+    return {
+        place.name: dict(
+            _values(record)
+            for file in place.glob("rows*")
+            for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+        )
+        for place in folder.iterdir()
+    }
+
+
+def _values(record: bytes) -> tuple[str, dict[str, Any]]:
+    feature = tf.train.Example.FromString(record).features.feature
+    found = {}
+    for name in feature:
+        kind = feature[name].WhichOneof("kind")
+        found[name] = list(getattr(feature[name], kind).value) if kind else []
+    return found.pop("example_id")[0].decode(), found
+
+
+def test_rows_keep_their_split_when_the_table_grows(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", range(100))
+    before = read(TableExampleGen(path, TYPES), tmp_path / "before")
+    write(path, range(150))
+    after = read(TableExampleGen(path, TYPES), tmp_path / "after")
+    assert set(before) == {"train", "eval"}
+    assert sum(map(len, before.values())) == 100
+    assert sum(map(len, after.values())) == 150
+    for split, rows in before.items():
+        assert rows.items() <= after[split].items()
+        assert rows
+
+
+def test_gaps_are_empty_and_types_are_the_schemas(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", range(20))
+    found = read(TableExampleGen(path, TYPES | {"n": "FLOAT"}), tmp_path / "out")
+    rows = [row for split in found.values() for row in split.values()]
+    assert sorted(row["n"][0] for row in rows) == [float(n) for n in range(20)]
+    assert {tuple(row["x"]) for row in rows if row["n"][0] % 3 == 0} == {()}
+    assert all(row["x"] == [row["n"][0] / 2] for row in rows if row["n"][0] % 3)
+    assert {row["s"][0] for row in rows} == {b"t%d" % n for n in range(5)}
+
+
+def test_given_splits_are_kept_and_a_limit_is_shared_out(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "train.csv", range(200))
+    write(tmp_path / "data" / "test.csv", range(200, 250))
+    node = TableExampleGen(tmp_path / "data", TYPES, limit=50)
+    found = read(node, tmp_path / "out")
+    assert {split: len(rows) for split, rows in found.items()} == {
+        "train": pytest.approx(40, abs=2),
+        "eval": pytest.approx(10, abs=2),
+    }
+    assert all(row["n"][0] >= 200 for row in found["eval"].values())
+
+
+def test_a_sample_is_the_same_each_time_and_of_both_splits(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", range(300))
+    one, other = (
+        read(TableExampleGen(path, TYPES, limit=60), tmp_path / name) for name in ("a", "b")
+    )
+    assert one == other
+    assert sum(map(len, one.values())) == 60
+    assert min(map(len, one.values())) >= 3
+
+
+def test_equal_rows_are_told_apart_and_stay_together(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("n,x,s\n" + "1,1,a\n" * 5 + "2,2,b\n")
+    found = read(TableExampleGen(path, TYPES), tmp_path / "out")
+    places = [split for split, rows in found.items() for row in rows.values() if row["n"] == [1]]
+    assert len(places) == 5
+    assert len(set(places)) == 1
+
+
+def test_a_key_names_the_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", range(10))
+    found = read(TableExampleGen(path, TYPES, key="n"), tmp_path / "out")
+    assert {name for rows in found.values() for name in rows} == {str(n) for n in range(10)}
+
+
+def test_the_span_is_the_drivers_to_number(tmp_path: Path) -> None:
+    for span in (3, 12):
+        write(tmp_path / f"span-{span}" / "t.csv", range(span))
+    node = TableExampleGen(tmp_path, TYPES, span=3)
+    assert "span-{SPAN}/*.csv" in node.exec_properties[specs.INPUT_CONFIG_KEY]
+    one, other = fingerprint(tmp_path, 3), fingerprint(tmp_path, 12)
+    assert one != other
+    write(tmp_path / "span-3" / "t.csv", range(4))
+    assert fingerprint(tmp_path, 3) != one
+
+
+def test_a_row_without_its_key_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", range(10))
+    with pytest.raises((TwintrainError, RuntimeError), match="rows without 'x'"):
+        read(TableExampleGen(path, TYPES, key="x"), tmp_path / "out")

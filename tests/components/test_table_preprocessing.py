@@ -1,0 +1,175 @@
+"""What Transform makes of columns, over real rows and by its own analyzers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tfx  # noqa: F401 - TFX before TFT, see pipelines/config.py
+from google.protobuf import text_format
+
+from components.table_preprocessing import preprocessing_fn
+from components.table_schema import schema_from
+from components.transformed import example_spec
+from tests.twintrain.problems.own_problems import module
+from twintrain.data.table_survey import survey
+from twintrain.errors import TwintrainError
+from twintrain.problems.user_problem import problem_in
+from twintrain.recipe.files import load_recipe
+
+import tensorflow_transform as tft  # isort: skip
+import tensorflow_transform.beam as tft_beam  # isort: skip
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io  # isort: skip
+
+TOWNS = ["Bern", "Ulm", "Bern", None, "Bern", "Ulm", "Graz", "Bern"]
+AGES = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
+SAID = ["a b b", "B, c!", "", "a", "b b b b b b", "c a", "b", "a b"]
+LATE = ["no", "yes", "no", "no", "yes", "no", "yes", "no"]
+ROWS = [
+    {"town": town, "age": age, "said": said, "late": late, "row": n}
+    for n, (town, age, said, late) in enumerate(zip(TOWNS, AGES, SAID, LATE, strict=True))
+]
+
+
+@pytest.fixture
+def stated() -> Iterator[ModuleType]:
+    made = module(
+        "stated_for_transform",
+        TASK="binary",
+        LABEL="late",
+        TEXT=("said",),
+        LENGTH=4,
+        WORDS=2,
+        IGNORE=("row",),
+        SLICES=(("town",), ("age",), ("said",)),
+    )
+    sys.modules[made.__name__] = made
+    yield made
+    del sys.modules[made.__name__]
+
+
+def transformed(
+    stated: ModuleType, folder: Path, unseen: list[dict[str, Any]] | None = None
+) -> dict[str, np.ndarray]:
+    """The rows after Transform; or others, by what Transform learned of these."""
+    table = folder / "t.csv"
+    names = list(ROWS[0])
+    cell = {None: ""}
+    lines = (",".join(f'"{cell.get(row[name], row[name])}"' for name in names) for row in ROWS)
+    table.write_text(",".join(names) + "\n" + "\n".join(lines) + "\n")
+    schema = schema_from(survey([table]), problem_in(stated))
+    raw = dataset_metadata.DatasetMetadata(schema)
+    config = {"problem": stated.__name__, "schema": text_format.MessageToString(schema)}
+    rows = [_raw(row, number) for number, row in enumerate(ROWS)]
+    with tft_beam.Context(temp_dir=str(folder / "tmp")):
+        (made, metadata), graph = (rows, raw) | tft_beam.AnalyzeAndTransformDataset(
+            lambda inputs: preprocessing_fn(inputs, config)
+        )
+        graph | tft_beam.WriteTransformFn(str(folder / "graph"))
+        metadata_io.write_metadata(raw, str(folder / "graph" / "metadata"))
+        if unseen is not None:
+            others = [_raw(row, number) for number, row in enumerate(unseen)]
+            made, metadata = ((others, raw), graph) | tft_beam.TransformDataset()
+    del metadata
+    return {name: np.array([row[name] for row in made]) for name in made[0]}
+
+
+def _raw(row: dict[str, Any], number: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"example_id": [b"%03d" % number]}
+    for name, value in row.items():
+        if name != "row":
+            found[name] = (
+                [] if value in (None, "") else [value.encode() if isinstance(value, str) else value]
+            )
+    return found
+
+
+def test_every_column_becomes_dense_as_it_is_usual(stated: ModuleType, tmp_path: Path) -> None:
+    found = transformed(stated, tmp_path)
+    known = np.array([age for age in AGES if age is not None])
+    expected = [0.0 if age is None else (age - known.mean()) / known.std() for age in AGES]
+    np.testing.assert_allclose(found["age"], expected, atol=1e-5)
+    assert found["age_missing"].tolist() == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert found["town"].tolist() == [0, 1, 0, 3, 0, 1, 2, 0]  # 3: missing or unknown
+    assert found["target"].tolist() == [0, 1, 0, 0, 1, 0, 1, 0]
+    # b is the most frequent word (1), then a (2); 3 is for all others, 0 where a text has ended.
+    assert found["said"].tolist() == [
+        [2, 1, 1, 0],
+        [1, 3, 0, 0],
+        [3, 0, 0, 0],
+        [2, 0, 0, 0],
+        [1, 1, 1, 1],
+        [3, 2, 0, 0],
+        [1, 0, 0, 0],
+        [2, 1, 0, 0],
+    ]
+
+
+def test_how_many_codes_there_are_is_told(stated: ModuleType, tmp_path: Path) -> None:
+    transformed(stated, tmp_path)
+    recipe = load_recipe("standard", [f"problem.module={stated.__name__}"])
+    spec = example_spec(str(tmp_path / "graph"), recipe)
+    assert [(column.name, column.shape, column.size) for column in spec.inputs] == [
+        ("age", (), None),
+        ("age_missing", (), None),
+        ("said", (4,), 4),
+        ("town", (), 4),
+    ]
+    assert (spec.classes, spec.class_names, spec.target.name) == (2, ("no", "yes"), "target")
+
+
+def test_slices_are_categories_and_quarters(stated: ModuleType, tmp_path: Path) -> None:
+    found = transformed(stated, tmp_path)
+    assert found["slice_of_town"].tolist() == [
+        *(b"Bern", b"Ulm", b"Bern", b"missing", b"Bern", b"Ulm", b"Graz", b"Bern")
+    ]
+    ages = dict(zip(AGES, found["slice_of_age"].tolist(), strict=True))
+    assert ages[None] == b"missing"
+    assert ages[1.0].startswith(b"up to ")
+    assert ages[8.0].startswith(b"above ")
+    assert len(set(ages.values())) == 5
+    assert {text.rsplit(b" ", 1)[1] for text in found["slice_of_said"].tolist()} == {b"words"}
+
+
+def test_what_was_not_seen_has_a_code_of_its_own(stated: ModuleType, tmp_path: Path) -> None:
+    new = [{"town": "Rom", "age": 100.0, "said": "zz", "late": "yes"}]
+    found = transformed(stated, tmp_path, new)
+    assert found["town"].tolist() == [3]
+    assert found["said"].tolist() == [[3, 0, 0, 0]]
+    assert found["slice_of_town"].tolist() == [b"Rom"]
+
+
+def test_ones_own_preprocessing_makes_the_inputs(stated: ModuleType, tmp_path: Path) -> None:
+    def own(inputs: dict[str, Any]) -> dict[str, Any]:
+        assert set(inputs) == {"town", "age", "said"}
+        ages = tf.sparse.to_dense(inputs["age"], 0.0)
+        old = tf.cast(tf.reshape(ages, [-1]) > 4, tf.float32)
+        return {"old": old, "scaled": tf.reshape(ages / tft.max(ages), [-1, 1])}
+
+    stated.preprocessing_fn = own
+    found = transformed(stated, tmp_path)
+    assert found["old"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert found["scaled"].max() == 1
+    assert {"target", "example_id", "slice_of_town"} < set(found)
+
+
+@pytest.mark.parametrize(
+    ("returns", "expected"),
+    [
+        (lambda inputs: inputs["age"], "returns SparseTensor"),
+        (lambda inputs: {"age": inputs["age"]}, "leaves 'age' sparse"),
+        (lambda inputs: {"target": tf.constant([1.0])}, "a name that is taken"),
+    ],
+)
+def test_preprocessing_that_cannot_be_used_is_said(
+    stated: ModuleType, returns: Any, expected: str, tmp_path: Path
+) -> None:
+    stated.preprocessing_fn = returns
+    with pytest.raises(TwintrainError, match=expected):
+        transformed(stated, tmp_path)

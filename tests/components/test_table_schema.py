@@ -1,0 +1,152 @@
+"""Schemas from a look at a table, and what becomes of each column by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.curated_schema import load_rules
+from components.schema_features import class_values, feature_named
+from components.table_columns import ColumnKind, plan_of, types_of
+from components.table_schema import as_text, differences, schema_from
+from tests.twintrain.problems.own_problems import module
+from twintrain.data.table_survey import Survey, survey
+from twintrain.errors import TwintrainError
+from twintrain.problems.user_problem import ProblemModule, problem_in
+
+ROWS = "town,age,month,said,late,row\n" + "".join(
+    f"{'ab'[n % 2]},{'' if n % 5 == 0 else n / 2},{n % 3 + 1},some words are {n},"
+    f"{['no', 'yes'][n % 3 == 0]},r{n}\n"
+    for n in range(40)
+)
+
+
+def stated(**said: object) -> ProblemModule:
+    usual: dict[str, object] = {"TASK": "binary", "LABEL": "late", "IGNORE": ("row",)}
+    return problem_in(module(**(usual | said)))
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Survey:
+    path = tmp_path / "t.csv"
+    path.write_text(ROWS)
+    return survey([path])
+
+
+def test_a_schema_says_types_gaps_and_classes(seen: Survey, tmp_path: Path) -> None:
+    problem = stated()
+    schema = schema_from(seen, problem)
+    assert types_of(schema) == {
+        "town": "BYTES",
+        "age": "FLOAT",
+        "month": "INT",
+        "said": "BYTES",
+        "late": "BYTES",
+    }
+    assert feature_named(schema, "age").presence.min_fraction == 0
+    assert feature_named(schema, "town").presence.min_fraction == 1
+    assert class_values(feature_named(schema, "late")) == ("no", "yes")
+    path = tmp_path / "schema.pbtxt"
+    path.write_text(as_text(schema, seen.rows))
+    assert load_rules(path, problem.statement.raw_columns, problem.statement) == schema
+
+
+def test_each_column_is_taken_as_the_problem_says(seen: Survey) -> None:
+    problem = stated(CATEGORIES=("month",), TEXT=("said",), SLICES=(("late",), ("month", "age")))
+    plan = plan_of(problem, text_format.MessageToString(schema_from(seen, problem)))
+    assert plan.kinds == {
+        "town": ColumnKind.CATEGORY,
+        "age": ColumnKind.NUMBER,
+        "month": ColumnKind.CATEGORY,
+        "said": ColumnKind.TEXT,
+    }
+    assert plan.with_gaps == {"age"}
+    assert plan.classes == ("no", "yes")
+    assert plan.slice_keys == ("late", "month", "age")
+    assert plan.kind_of("late") == ColumnKind.CATEGORY
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"LABEL": "lat"}, "no column 'lat'"),
+        ({"LABEL": "age"}, "of 40 rows have no 'age'"),
+        ({"TASK": "regression"}, "holds text ('no')"),
+        ({"CATEGORIES": ("moth",)}, "no column 'moth'"),
+    ],
+)
+def test_a_problem_that_does_not_fit_the_data_is_said(
+    said: dict[str, object], expected: str, seen: Survey
+) -> None:
+    with pytest.raises(TwintrainError) as error:
+        schema_from(seen, stated(**said))
+    assert expected in error.value.problem
+
+
+@pytest.mark.parametrize(
+    ("column", "task", "expected"),
+    [
+        ([1.5, 2.5] * 10, "classification", "numbers with fractions"),
+        ([3] * 20, "binary", "in every row: there is nothing to learn"),
+        ([1, 3] * 10, "binary", "2 is not among them"),
+    ],
+)
+def test_labels_that_cannot_be_classes_are_said(
+    column: list[float], task: str, expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,late\n" + "".join(f"{n},{value}\n" for n, value in enumerate(column)))
+    with pytest.raises(TwintrainError) as error:
+        schema_from(survey([path]), stated(TASK=task, IGNORE=()))
+    assert expected in error.value.problem
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"TEXT": ("month",)}, "takes 'month' for text"),
+        ({"CATEGORIES": ("age",)}, "takes 'age' for a category"),
+        ({"IGNORE": ("town", "age", "month", "said", "row")}, "no column to learn from"),
+        ({"IGNORE": ("rwo",)}, "names the column 'rwo'"),
+    ],
+)
+def test_a_problem_that_does_not_fit_the_schema_is_said(
+    said: dict[str, object], expected: str, seen: Survey
+) -> None:
+    schema = text_format.MessageToString(schema_from(seen, stated()))
+    with pytest.raises(TwintrainError) as error:
+        plan_of(stated(**said), schema)
+    assert expected in error.value.problem
+
+
+def test_a_binary_task_has_two_classes(seen: Survey, tmp_path: Path) -> None:
+    schema = schema_from(seen, stated())
+    feature_named(schema, "late").string_domain.value.append("maybe")
+    path = tmp_path / "schema.pbtxt"
+    path.write_text(text_format.MessageToString(schema))
+    problem = stated()
+    with pytest.raises(TwintrainError, match="3 classes of late, and the task is binary"):
+        load_rules(path, (), problem.statement)
+
+
+def test_a_change_of_the_data_is_told_column_by_column(seen: Survey, tmp_path: Path) -> None:
+    before = schema_from(seen, stated())
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "town,age,month,late,row,new\n"
+        + "".join(f",1,{n / 2},{['no', 'off'][n % 2]},r{n},1\n" for n in range(1, 30))
+    )
+    other = survey([path])
+    assert differences(before, before) == []
+    after = schema_pb2.Schema()
+    after.CopyFrom(schema_from(other, stated()))
+    assert differences(before, after) == [
+        "said: not in the data",
+        "town: missing in some rows, and the schema wants it in all",
+        "month: FLOAT in the data, INT in the schema",
+        "late: has off, which the schema does not name",
+        "new: not in the schema",
+    ]

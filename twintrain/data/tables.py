@@ -1,0 +1,274 @@
+"""Tables in files, read row by row: CSV (plain or gzipped), Parquet and Avro.
+
+    for rows in read_table(path, {"age": "INT", "town": "BYTES"}):
+        rows.to_pydict()
+
+What is missing is null: an empty cell, and in CSV also what people write for one (`MISSING`). Every
+row gets an id of its own that does not depend on where in the file it stands.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twintrain.errors import TwintrainError, did_you_mean
+
+# A column's type as a TensorFlow Metadata schema calls it.
+Types = Mapping[str, str]
+ENDINGS = (".csv", ".csv.gz", ".parquet", ".avro")
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
+_ROWS = 16_384  # of Parquet and Avro, in one piece
+_BLOCK = 8 << 20  # bytes of CSV, in one piece
+_HEADER = 1 << 20  # bytes in which the names of all columns end
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name is that of a table."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def read_table(path: Path, types: Types | None = None) -> Iterator[Any]:
+    """The rows of a file, in record batches.
+
+    Args:
+        path: of a table.
+        types: per column that is wanted, 'INT', 'FLOAT' or 'BYTES'; None for all columns, with the
+            types that the file has or, of CSV, that its first rows seem to have.
+
+    Yields:
+        `pyarrow.RecordBatch` of the wanted columns, int64, float32 or utf8; null is missing.
+
+    Raises:
+        TwintrainError: the file cannot be read, lacks a column, or a value is not of its column's
+            type; says which.
+    """
+    import pyarrow as pa
+
+    kind = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+    readers = {".parquet": _parquet, ".avro": _avro}
+    try:
+        for batch in readers.get(kind or "", _csv)(path, types):
+            yield batch if types is None else _typed(path, batch, types)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        if "conversion error" in said and types is not None:
+            said = _first_bad_cell(path, types) or said
+        raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
+
+
+def _first_bad_cell(path: Path, types: Types) -> str:
+    """Where a CSV file has a value that is not of its column's type; pyarrow does not say."""
+    import pyarrow as pa
+
+    kinds = {"INT": int, "FLOAT": float}
+    with pa.input_stream(str(path), compression="detect") as stream:
+        rows = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline=""))
+        names = next(rows)
+        wanted = [
+            (place, kinds[types[name]])
+            for place, name in enumerate(names)
+            if types.get(name) in kinds
+        ]
+        for row in rows:
+            for place, kind in wanted:
+                cell = row[place].strip() if place < len(row) else ""
+                try:
+                    if cell not in MISSING:
+                        kind(cell)
+                except ValueError:
+                    what = _SPOKEN[types[names[place]]]
+                    return f"line {rows.line_num}, column {names[place]!r}: {cell!r} is not {what}"
+    return ""
+
+
+def _csv(path: Path, types: Types | None) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    wanted = None if types is None else {name: _arrow(kind) for name, kind in types.items()}
+    if wanted is not None:
+        _see_columns(path, wanted, csv_header(path))
+    with pa.input_stream(str(path), compression="detect") as stream:
+        yield from arrow_csv.open_csv(
+            stream,
+            read_options=arrow_csv.ReadOptions(block_size=_BLOCK),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=wanted,
+                include_columns=list(wanted or ()),
+                null_values=list(MISSING),
+                strings_can_be_null=True,
+                auto_dict_encode=False,
+            ),
+        )
+
+
+def csv_header(path: Path) -> list[str]:
+    """The names of a CSV file's columns.
+
+    Raises:
+        TwintrainError: the file is empty, or a name is missing or given twice.
+    """
+    import pyarrow as pa
+
+    with pa.input_stream(str(path), compression="detect") as stream:
+        first = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
+    names = next(csv.reader(io.StringIO(first)), [])
+    doubtful = [name for name in names if not name.strip() or names.count(name) > 1]
+    if not names or doubtful:
+        what = "it is empty"
+        if doubtful:
+            what = f"the name {doubtful[0]!r} is there {names.count(doubtful[0])} times"
+        raise TwintrainError(
+            f"The first line of {path} does not name each column: {what}.",
+            "Give every column a name of its own, in the first line.",
+        )
+    return names
+
+
+def _see_columns(path: Path, wanted: Iterable[str], there: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            raise TwintrainError(f"{path} has no column {name!r}.", did_you_mean(name, there))
+
+
+def types_in(path: Path) -> dict[str, str]:
+    """The type of each column, as all of its values have it.
+
+    Raises:
+        TwintrainError: the file cannot be read, or a column is of no type that can be learned from
+            (lists, records).
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    if not path.name.lower().endswith((".csv", ".csv.gz")):
+        schema = next(iter(read_table(path))).schema
+        return {field.name: _kind(path, field) for field in schema}
+    csv_header(path)
+    options = arrow_csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True)
+    parsing = arrow_csv.ParseOptions(newlines_in_values=True)
+    try:
+        table = arrow_csv.read_csv(str(path), parse_options=parsing, convert_options=options)
+    except (pa.ArrowException, OSError) as error:
+        said = " ".join(str(error).split())
+        raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
+    return {field.name: _kind(path, field) for field in table.schema}
+
+
+def _kind(path: Path, field: Any) -> str:
+    from pyarrow import types
+
+    if types.is_integer(field.type):
+        return "INT"
+    if types.is_floating(field.type) or types.is_decimal(field.type):
+        return "FLOAT"
+    if types.is_nested(field.type):
+        raise TwintrainError(
+            f"{path}: column {field.name!r} holds {field.type} in each cell.",
+            "Leave it out of the file, or make columns of it.",
+        )
+    return "BYTES"
+
+
+def _parquet(path: Path, types: Types | None) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        there = set(file.schema_arrow.names)
+        columns = None if types is None else [name for name in types if name in there]
+        yield from file.iter_batches(batch_size=_ROWS, columns=columns)
+
+
+def _avro(path: Path, types: Types | None) -> Iterator[Any]:
+    import pyarrow as pa
+
+    try:
+        import fastavro
+    except ImportError:
+        raise TwintrainError(
+            f"{path} is an Avro file, which needs the package fastavro.", "pip install fastavro"
+        ) from None
+    with path.open("rb") as file:
+        rows: list[Any] = []
+        for row in fastavro.reader(file):
+            rows.append(row)
+            if len(rows) == _ROWS:
+                yield pa.RecordBatch.from_pylist(rows)
+                rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows)
+
+
+def _arrow(kind: str) -> Any:
+    import pyarrow as pa
+
+    return {"INT": pa.int64(), "FLOAT": pa.float64(), "BYTES": pa.string()}[kind]
+
+
+def _typed(path: Path, batch: Any, types: Types) -> Any:
+    """The wanted columns of a batch, in their types."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    columns = []
+    _see_columns(path, types, batch.schema.names)
+    for name, kind in types.items():
+        column = batch.column(name)
+        if kind == "BYTES" and pa.types.is_boolean(column.type):
+            column = compute.if_else(column, "true", "false")
+        try:
+            column = compute.cast(column, _arrow(kind))
+            if kind == "FLOAT":
+                # NaN is no value: it would be learned from.
+                column = compute.if_else(compute.is_nan(column), None, column)
+                column = compute.cast(column, pa.float32())
+        except pa.ArrowInvalid as error:
+            raise TwintrainError(
+                f"{path}: column {name!r} is not {_SPOKEN[kind]} throughout: {error}.",
+                "Correct the file, or the column's type in the schema.",
+            ) from error
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, list(types))
+
+
+_SPOKEN = {"INT": "a whole number", "FLOAT": "a number", "BYTES": "text"}
+
+
+class RowIds:
+    """Ids of rows by what they hold, so that neither order nor growth of a file changes them.
+
+    Args:
+        key: a column that names each row; None to go by all columns. Of equal rows, which cannot be
+            told apart, the second and further ones are numbered.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+        self._seen: dict[int, int] = {}
+
+    def of(self, batch: Any) -> tuple[list[str], npt.NDArray[np.uint64]]:
+        """Per row of a record batch, its id, and a number that decides its split and its place in a
+        sample; the same for equal rows.
+        """
+        import pandas as pd
+
+        if self._key is not None:
+            names = [str(value) for value in batch.column(self._key).to_pylist()]
+            return names, pd.util.hash_array(np.array(names, object)).astype(np.uint64)
+        # Columns in one order, whoever names them in which.
+        frame = batch.to_pandas()[sorted(batch.schema.names)]
+        hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
+        ids = []
+        for value in hashes.tolist():
+            copies = self._seen.get(value, 0)
+            self._seen[value] = copies + 1
+            ids.append(f"{value:016x}" if not copies else f"{value:016x}-{copies}")
+        return ids, hashes
