@@ -180,8 +180,9 @@ def _bucket(values: tf.Tensor, there: tf.Tensor, unit: str) -> tf.Tensor:
     bounds = tft.quantiles(tf.boolean_mask(values, there), BUCKETS, epsilon=1e-4)
     places = tft.apply_buckets(values, bounds)
     ends = tf.strings.as_string(tf.reshape(bounds, [-1]), shortest=True)
-    first = tf.strings.join(["up to ", ends[:1]])
-    between = tf.strings.join(["above ", ends[:-1], " to ", ends[1:]])
-    last = tf.strings.join(["above ", ends[-1:]])
+    # A value that is a bound belongs to what is above it.
+    first = tf.strings.join(["below ", ends[:1]])
+    between = tf.strings.join([ends[:-1], " to below ", ends[1:]])
+    last = tf.strings.join([ends[-1:], " or more"])
     names = tf.strings.join([tf.concat([first, between, last], axis=0), unit])
     return tf.where(there, tf.gather(names, places), _NOTHING)
