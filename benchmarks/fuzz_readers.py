@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Callable
@@ -42,6 +43,11 @@ model.fit(x, y, epochs=1)
 with tf.GradientTape() as tape:
     loss = keras.losses.MeanSquaredError()(y, model(x, training=True))
 """
+TABLE = """town,age,when,said,late
+Bern,1.5,2024-01-01,"some words, and more",no
+Ulm,,2024-01-02,NA,yes
+"Köln, am Rhein",-3e2,2024-01-03,"a ""quoted"" word",no
+"""
 NOTEBOOK = {
     "nbformat": 4,
     "metadata": {"kernelspec": {"language": "python"}},
@@ -77,6 +83,8 @@ def readers() -> dict[str, Reader]:
         "image": _of_bytes("image.png", _image, _read_image),
         "npz": Reader("data.npz", _npz, corruption.odd_npz, _read_npz),
         "parquet": Reader("data.parquet", _parquet, corruption.odd_parquet, _read_parquet),
+        "csv": _of_text("rows.csv", TABLE, _read_table),
+        "avro": _of_bytes("rows.avro", _avro, _read_table),
         "recipe": _of_text("recipe.yaml", RECIPE, _read_recipe),
         "--set": Reader("override.txt", lambda: b"training.epochs=3", _override, _read_override),
         "schema": _of_text("schema.pbtxt", _bundled("data/schema.pbtxt"), _read_schema),
@@ -194,6 +202,26 @@ def _override(random: Random) -> bytes:
     )
     key = random.choice((key, key, ".".join(["loop"] * 2000), "", ".", "a.b"))
     return corruption.odd_text(f"{key}: 3\n", random).replace(b": ", b"=", 1)
+
+
+def _avro() -> bytes:
+    import fastavro
+
+    rows = list(csv.DictReader(io.StringIO(TABLE)))
+    fields = [{"name": name, "type": ["null", "string"]} for name in rows[0]]
+    with io.BytesIO() as file:
+        fastavro.writer(file, {"type": "record", "name": "row", "fields": fields}, rows)
+        return file.getvalue()
+
+
+def _read_table(path: Path) -> object:
+    """As `twintrain new` looks at a table, and then a run reads it."""
+    from twintrain.data.table_survey import survey
+    from twintrain.data.tables import RowIds, read_table
+
+    types = {name: column.kind for name, column in survey([path]).columns.items()}
+    ids = RowIds(None)
+    return [ids.of(batch) for batch in read_table(path, types)]
 
 
 def _read_override(path: Path) -> object:

@@ -227,7 +227,7 @@ def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     explained = found.attribution
     assert explained is not None
     assert [share.practice for share in explained.shares] == ["shuffling"]
-    assert explained.shares[0].points == pytest.approx(found.gap, abs=1e-9)
+    assert explained.shares[0].worth == pytest.approx(found.gap, abs=1e-9)
     assert explained.reused == explained.trainings == 4  # both twins' trainings were taken over
     page = (root / "report" / "report.html").read_text()
     assert "Where the gap comes from" in page

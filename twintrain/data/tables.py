@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.errors import TwintrainError, did_you_mean, shortened
 
 # A column's type as a TensorFlow Metadata schema calls it.
 Types = Mapping[str, str]
@@ -57,7 +57,7 @@ def read_table(path: Path, types: Types | None = None) -> Iterator[Any]:
         for batch in readers.get(kind or "", _csv)(path, types):
             yield batch if types is None else _typed(path, batch, types)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
+        said = shortened(" ".join(str(error).split()), 300)
         if "conversion error" in said and types is not None:
             said = _first_bad_cell(path, types) or said
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
@@ -158,7 +158,7 @@ def types_in(path: Path) -> dict[str, str]:
     try:
         table = arrow_csv.read_csv(str(path), parse_options=parsing, convert_options=options)
     except (pa.ArrowException, OSError) as error:
-        said = " ".join(str(error).split())
+        said = shortened(" ".join(str(error).split()), 300)
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
     return {field.name: _kind(path, field) for field in table.schema}
 
@@ -198,13 +198,18 @@ def _avro(path: Path, types: Types | None) -> Iterator[Any]:
         ) from None
     with path.open("rb") as file:
         rows: list[Any] = []
-        for row in fastavro.reader(file):
-            rows.append(row)
-            if len(rows) == _ROWS:
+        try:
+            for row in fastavro.reader(file):
+                rows.append(row)
+                if len(rows) == _ROWS:
+                    yield pa.RecordBatch.from_pylist(rows)
+                    rows = []
+            if rows:
                 yield pa.RecordBatch.from_pylist(rows)
-                rows = []
-        if rows:
-            yield pa.RecordBatch.from_pylist(rows)
+        # Of a damaged file fastavro raises whatever its reader meets there.
+        except Exception as error:
+            said = shortened(" ".join(str(error).split()), 300) or type(error).__name__
+            raise TwintrainError(f"{path} cannot be read as Avro: {said}.", "Mend it.") from error
 
 
 def _arrow(kind: str) -> Any:
@@ -252,16 +257,26 @@ class RowIds:
 
     def __init__(self, key: str | None) -> None:
         self._key = key
-        self._seen: dict[int, int] = {}
+        self._seen: dict[int | str, int] = {}
 
     def of(self, batch: Any) -> tuple[list[str], npt.NDArray[np.uint64]]:
         """Per row of a record batch, its id, and a number that decides its split and its place in a
         sample; the same for equal rows.
+
+        Raises:
+            TwintrainError: two rows have one key.
         """
         import pandas as pd
 
         if self._key is not None:
             names = [str(value) for value in batch.column(self._key).to_pylist()]
+            for name in names:
+                if name in self._seen:
+                    raise TwintrainError(
+                        f"Two rows have {self._key} = {name!r}, which is to name one.",
+                        "Choose another KEY, or leave it out of the problem's file.",
+                    )
+                self._seen[name] = 1
             return names, pd.util.hash_array(np.array(names, object)).astype(np.uint64)
         # Columns in one order, whoever names them in which.
         frame = batch.to_pandas()[sorted(batch.schema.names)]

@@ -67,12 +67,12 @@ def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: 
     shares = {share.practice: share for share in found.shares}
     assert set(shares) == {"shuffling", "optimizer and tuning", "training flag", "graph execution"}
     assert "changes no bit" in shares["training flag"].idle
-    assert shares["training flag"].points == 0
+    assert shares["training flag"].worth == 0
     assert shares["graph execution"].idle
     assert found.framework == 0  # fit and the loop are equal bit for bit
     assert found.gap < -10  # plain SGD learns next to nothing in one short epoch
     assert shares["optimizer and tuning"].ci95[1] < 0
-    assert shares["optimizer and tuning"].points < shares["shuffling"].points
+    assert shares["optimizer and tuning"].worth < shares["shuffling"].worth
 
 
 def test_a_finished_experiment_trains_nothing(cache: Path) -> None:

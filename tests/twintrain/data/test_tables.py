@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from random import Random
 
 import fastavro
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from twintrain.data.tables import RowIds, csv_header, read_table, types_in
 from twintrain.errors import TwintrainError
 
@@ -155,7 +157,36 @@ def test_a_key_names_its_rows() -> None:
     np.testing.assert_array_equal(numbers, RowIds("k").of(other)[1])
 
 
+def test_two_rows_of_one_key_are_said() -> None:
+    ids = RowIds("k")
+    ids.of(pa.RecordBatch.from_pydict({"k": ["a", "b"]}))
+    with pytest.raises(TwintrainError, match="Two rows have k = 'b'"):
+        ids.of(pa.RecordBatch.from_pydict({"k": ["c", "b"]}))
+
+
+@pytest.mark.parametrize("name", ["csv", "avro"])
+@NEARLY_RIGHT
+@given(random=st.randoms(use_true_random=False))
+def test_a_table_that_is_nearly_right_is_taken_or_refused(name: str, random: Random) -> None:
+    refusal(name, random)
+
+
 def test_names_of_columns_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('a,"b, c",d\n1,2,3\n')
     assert csv_header(path) == ["a", "b, c", "d"]
+
+
+def test_ids_are_what_they_were() -> None:
+    """Of another id a row may be of the other split: a new pandas must not change them unseen."""
+    batch = pa.RecordBatch.from_arrays(
+        [
+            pa.array([1, 2], pa.int64()),
+            pa.array(["x", None], pa.string()),
+            pa.array([0.5, None], pa.float32()),
+        ],
+        ["n", "s", "f"],
+    )
+    assert RowIds(None).of(batch)[0] == ["26eb200c5d9aafba", "c4d1ce1690ec24cf"]
+    numbers = RowIds("n").of(batch)[1].tolist()
+    assert numbers == [15289156711003816966, 15865429583590377110]
