@@ -71,9 +71,22 @@ def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -
 
 
 def see_schema(choice: Choice, console: Console) -> None:
-    """Write a schema where a problem has none yet, and show it."""
+    """Write a schema where a problem has none yet, show it, and see that problem, recipe and schema
+    fit each other before TFX is started.
+    """
+    from google.protobuf import text_format
+
+    from components.curated_schema import load_rules
+    from components.table_columns import plan_of
+    from twintrain.problems.user_problem import read_module
+
+    stated = read_module(str(choice.recipe.problem.module))
+    stated.statement.margin_of(choice.recipe)
+    stated.statement.slices_of(choice.recipe)
     if not choice.schema_file.exists():
         _write(choice, console)
+    rules = load_rules(choice.schema_file, stated.statement.raw_columns, stated.statement)
+    plan_of(stated, text_format.MessageToString(rules))
 
 
 def _write(choice: Choice, console: Console) -> None:

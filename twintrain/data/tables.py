@@ -57,10 +57,16 @@ def read_table(path: Path, types: Types | None = None) -> Iterator[Any]:
         for batch in readers.get(kind or "", _csv)(path, types):
             yield batch if types is None else _typed(path, batch, types)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = shortened(" ".join(str(error).split()), 300)
+        said = _one_line(error)
         if "conversion error" in said and types is not None:
             said = _first_bad_cell(path, types) or said
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says, as text that can be printed: it may cite what is no text."""
+    said = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    return shortened(" ".join(said.split()), 300)
 
 
 def _first_bad_cell(path: Path, types: Types) -> str:
@@ -158,7 +164,7 @@ def types_in(path: Path) -> dict[str, str]:
     try:
         table = arrow_csv.read_csv(str(path), parse_options=parsing, convert_options=options)
     except (pa.ArrowException, OSError) as error:
-        said = shortened(" ".join(str(error).split()), 300)
+        said = _one_line(error)
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
     return {field.name: _kind(path, field) for field in table.schema}
 
@@ -208,7 +214,7 @@ def _avro(path: Path, types: Types | None) -> Iterator[Any]:
                 yield pa.RecordBatch.from_pylist(rows)
         # Of a damaged file fastavro raises whatever its reader meets there.
         except Exception as error:
-            said = shortened(" ".join(str(error).split()), 300) or type(error).__name__
+            said = _one_line(error) or type(error).__name__
             raise TwintrainError(f"{path} cannot be read as Avro: {said}.", "Mend it.") from error
 
 
