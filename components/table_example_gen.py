@@ -38,8 +38,10 @@ class TableExampleGenExecutor(BaseExampleGenExecutor):
     """Reads tables with Beam."""
 
     def GetInputSourceToExamplePTransform(self) -> Any:  # noqa: N802 - TFX's name
-        """Not used: rows are read and split in one go."""
-        raise NotImplementedError
+        """What TFX's own `GenerateExamplesByBeam` would ask for, which is replaced below: a row's
+        id decides about its split, so that both are done in one reading.
+        """
+        raise NotImplementedError("TableExampleGen reads and splits in GenerateExamplesByBeam")
 
     def GenerateExamplesByBeam(  # noqa: N802 - TFX's name
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]

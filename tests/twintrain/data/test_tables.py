@@ -168,7 +168,9 @@ def test_two_rows_of_one_key_are_said() -> None:
 @NEARLY_RIGHT
 @given(random=st.randoms(use_true_random=False))
 def test_a_table_that_is_nearly_right_is_taken_or_refused(name: str, random: Random) -> None:
-    refusal(name, random)
+    told = refusal(name, random)
+    # Which file it is, in words that can be printed.
+    assert told is None or (f"rows.{name}" in told.problem and told.problem.isprintable())
 
 
 def test_names_of_columns_are_read_whole(tmp_path: Path) -> None:
