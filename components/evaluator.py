@@ -12,6 +12,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 
+from components.judging import Score
 from components.paired_metric import PairedScores
 from twintrain.problems.find import statement_of
 from twintrain.problems.statement import Statement
@@ -40,14 +41,14 @@ def twin_evaluator(
 
 
 def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
-    """Slices, the task's metrics for both twins and their difference, and the thresholds of the
-    primary one for a blessing.
+    """Slices, the task's metrics for both twins and their difference, and for a blessing the
+    thresholds of the one that is compared.
     """
     model = {"signature_name": "serving_default", "label_key": statement.learned}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
-    primary, *others = (_metric(metric) for metric in statement.task.metrics())
+    score = _of_task(Score, statement.task)
     # The whole decides; a slice of a few examples would withhold the blessing by chance.
-    primary.per_slice_thresholds.append(
+    score.per_slice_thresholds.append(
         config_pb2.PerSliceMetricThreshold(
             slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(recipe, statement)
         )
@@ -66,8 +67,10 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
             ),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(metrics=[count, primary, *others]),
-            tfma.MetricsSpec(metrics=[_paired(statement.task)], model_names=[CANDIDATE]),
+            tfma.MetricsSpec(metrics=[count, score, *map(_metric, statement.task.metrics())]),
+            tfma.MetricsSpec(
+                metrics=[_of_task(PairedScores, statement.task)], model_names=[CANDIDATE]
+            ),
         ],
     )
 
@@ -81,10 +84,10 @@ def _metric(metric: keras.Metric) -> tfma.MetricConfig:
     return tfma.MetricConfig(class_name=type(metric).__name__, config=json.dumps(config))
 
 
-def _paired(task: Task) -> tfma.MetricConfig:
+def _of_task(metric: type[Score | PairedScores], task: Task) -> tfma.MetricConfig:
     return tfma.MetricConfig(
-        class_name=PairedScores.__name__,
-        module=PairedScores.__module__,
+        class_name=metric.__name__,
+        module=metric.__module__,
         config=json.dumps({"task": task.text}),
     )
 

@@ -6,7 +6,8 @@ metrics (with `_diff` added to the name, as to every metric that looks at two mo
 
     paired_n                    examples
     paired_baseline, paired_candidate, paired_difference
-                                the task's metric, and candidate minus baseline
+                                the task's metric, and candidate minus baseline (NaN where there
+                                is no such metric, as of one class alone)
     paired_low, paired_high     95 % interval of the difference: Tango's (1998) where the metric
                                 counts right and wrong, Student's elsewhere (of no width for one
                                 example, which says nothing)
@@ -27,14 +28,16 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import numpy as np
 from scipy import stats
-from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from twintrain.problems.task import Task, task_at
-from twintrain.statistics.paired import LEVEL, PairedTable
+from components.judging import Judge, Rows, RowsCombiner
+from twintrain.problems.task import task_at
+from twintrain.statistics.paired import LEVEL, PairedTable, paired_estimate
 
 PREFIX = "paired_"
+Keys = dict[str, metric_types.MetricKey]
 _TABLE = {
     "both_right": "both_right",
     "only_fit": "only_baseline",
@@ -122,7 +125,8 @@ def _computations(
                 for figure in figures
             }
             models = {"fit": baseline.name, "loop": model}
-            combiner = _PairedCombiner(eval_config, judge, models, output, keys)
+            kind = _PairedCombiner if judge.measure.ADDITIVE else _PairedRowsCombiner
+            combiner = kind(Judge(judge, eval_config, output), models, keys)
             computations.append(
                 metric_types.MetricComputation(
                     keys=list(keys.values()), preprocessors=None, combiner=combiner
@@ -132,24 +136,16 @@ def _computations(
 
 
 class _PairedCombiner(beam.CombineFn):
-    """Adds up scores, and the 2x2 table."""
+    """Adds up scores and the 2x2 table, of a measure that adds up."""
 
-    def __init__(
-        self,
-        eval_config: config_pb2.EvalConfig,
-        task: Task,
-        models: dict[str, str],
-        output: str,
-        keys: dict[str, metric_types.MetricKey],
-    ) -> None:
-        self._eval_config, self._task, self._models = eval_config, task, models
-        self._output, self._keys = output, keys
+    def __init__(self, judge: Judge, models: dict[str, str], keys: Keys) -> None:
+        self._judge, self._models, self._keys = judge, models, keys
 
     def create_accumulator(self) -> _Sums:
         return _Sums()
 
     def add_input(self, accumulator: _Sums, element: metric_types.StandardMetricInputs) -> _Sums:
-        fit, loop = (self._score(element, self._models[twin]) for twin in ("fit", "loop"))
+        fit, loop = (self._judge.score(element, self._models[twin]) for twin in ("fit", "loop"))
         right = (fit == 1, loop == 1)
         added = _Sums(
             1,
@@ -173,7 +169,7 @@ class _PairedCombiner(beam.CombineFn):
             "candidate": sums.loop / sums.n,
             "difference": (sums.loop - sums.fit) / sums.n,
         }
-        if self._task.metric.counts:
+        if self._judge.task.metric.counts:
             wrong = sums.n - sums.both - sums.only_fit - sums.only_loop
             table = PairedTable(sums.both, sums.only_fit, sums.only_loop, wrong)
             estimate = table.estimate()
@@ -184,20 +180,27 @@ class _PairedCombiner(beam.CombineFn):
             values |= {"low": values["difference"] - reach, "high": values["difference"] + reach}
         return {self._keys[figure]: float(value) for figure, value in values.items()}
 
-    def _score(self, element: metric_types.StandardMetricInputs, model: str) -> float:
-        ((label, prediction, _),) = metric_util.to_label_prediction_example_weight(
-            element,
-            eval_config=self._eval_config,
-            model_name=model,
-            output_name=self._output,
-            flatten=False,
-            allow_none=False,
-        )
-        outputs = np.asarray(prediction).reshape(1, -1)
-        if not np.isfinite(outputs).all():
-            # A model that predicts NaN is right about nothing, and its error has no bound.
-            return 0.0 if self._task.metric.higher_is_better else float("inf")
-        return float(self._task.scores(np.asarray(label).reshape(1), outputs)[0])
+
+class _PairedRowsCombiner(RowsCombiner):
+    """Keeps what both twins say, of a measure that does not add up."""
+
+    def __init__(self, judge: Judge, models: dict[str, str], keys: Keys) -> None:
+        super().__init__(judge, (models["fit"], models["loop"]))
+        self._keys = keys
+
+    def extract_output(self, accumulator: Rows) -> dict[metric_types.MetricKey, float]:
+        fit, loop = self.scores(accumulator)
+        values = {
+            "n": len(fit),
+            "baseline": fit.mean(),
+            "candidate": loop.mean(),
+            "difference": loop.mean() - fit.mean(),
+        }
+        values |= dict.fromkeys(("low", "high"), values["difference"])
+        if len(fit) > 1 and np.isfinite(values["difference"]):
+            estimate = paired_estimate((loop - fit)[None], bounded=False)
+            values |= {"low": estimate.low, "high": estimate.high}
+        return {self._keys[figure]: float(value) for figure, value in values.items()}
 
 
 def _reach(sums: _Sums) -> float:

@@ -1,6 +1,7 @@
 """Report: gathers what the run found into comparison.json, the page, a summary and a model card."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,9 @@ def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, C
             if name.startswith(PREFIX)
         )
         values = {name: value["doubleValue"] for name, value in figures}
-        name = slice_name(recipe, problem, _slice_key(key, problem))
-        found[name] = Counted(**counted(values)._asdict())
+        of = counted(values)
+        if not math.isnan(of.fit_score):  # of some examples there is no such figure
+            found[slice_name(recipe, problem, _slice_key(key, problem))] = Counted(**of._asdict())
     return found
 
 

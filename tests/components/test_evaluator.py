@@ -10,7 +10,8 @@ import pytest
 
 from components.evaluator import BASELINE, CANDIDATE, eval_config
 from tests.components.tfma_runs import evaluate
-from twintrain.problems.statement import IMAGES
+from twintrain.problems.statement import IMAGES, Statement
+from twintrain.problems.task import Counts
 from twintrain.recipe.files import load_recipe
 
 LABELS = np.arange(400) % 4
@@ -22,7 +23,7 @@ def outputs(right: int) -> np.ndarray:
     return np.eye(4, dtype=np.float32)[chosen] * np.float32(0.9) + np.float32(0.025)
 
 
-def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() -> None:
+def test_the_problems_metrics_are_asked_of_both_twins_and_the_one_compared_decides() -> None:
     recipe = load_recipe("standard", ["comparison.slices=[[label],[label,ink]]"])
     config = eval_config(recipe, IMAGES)
     assert [(spec.name, spec.is_baseline) for spec in config.model_specs] == [
@@ -35,12 +36,14 @@ def test_the_problems_metrics_are_asked_of_both_twins_and_the_first_decides() ->
         ["label", "ink"],
     ]
     shared, paired = config.metrics_specs
-    own = [json.loads(metric.config)["name"] for metric in shared.metrics[1:]]
-    assert own == [metric.name for metric in IMAGES.task.metrics()]
+    _, score, *own = shared.metrics
+    assert json.loads(score.config)["task"] == IMAGES.task.text
+    names = [json.loads(metric.config)["name"] for metric in own]
+    assert names == [metric.name for metric in IMAGES.task.metrics()]
     assert [len(metric.per_slice_thresholds) for metric in shared.metrics] == [
         0,
         1,
-        *[0] * (len(own) - 1),
+        *[0] * len(own),
     ]
     assert list(paired.model_names) == [CANDIDATE]
 
@@ -76,3 +79,17 @@ def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
     found = evaluate(config, LABELS, features, outputs(400), worse, tmp_path)
     assert found.figure((("label", 0),), "accuracy", CANDIDATE) == pytest.approx(0.98)
     assert found.blessed
+
+
+@pytest.mark.parametrize(("shift", "blessed"), [(0.0, True), (0.6, False)])
+def test_the_metric_that_is_compared_decides(shift: float, blessed: bool, tmp_path: Path) -> None:
+    """Of counts that is the deviance, not the loss, which is about half of it."""
+    counts = np.arange(100) % 4
+    fit = np.maximum(counts, 0.25).astype(np.float32)[:, None]
+    statement = Statement(Counts(), "visits", "visits", ("visits",))
+    recipe = load_recipe("standard", ["comparison.margin=0.1", "comparison.threshold=null"])
+    config = eval_config(recipe, statement)
+    found = evaluate(config, counts, {}, fit, fit + np.float32(shift), tmp_path)
+    expected = statement.task.scores(counts, fit + np.float32(shift)).mean()
+    assert found.figure((), "score", CANDIDATE) == pytest.approx(expected)
+    assert found.blessed is blessed

@@ -9,7 +9,7 @@ from components.evaluator import CANDIDATE, eval_config
 from components.paired_metric import COUNTED, FIGURES, PREFIX, counted
 from tests.components.tfma_runs import evaluate
 from twintrain.problems.statement import IMAGES, Statement
-from twintrain.problems.task import Regression
+from twintrain.problems.task import BinaryClassification, Regression
 from twintrain.recipe.files import load_recipe
 from twintrain.statistics.paired import paired_estimate, paired_table
 
@@ -77,3 +77,33 @@ def test_errors_are_paired_too(tmp_path: Path) -> None:
             ("high", ours.high),
         ):
             assert of_pair[f"{PREFIX}{name}"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    late = rng.integers(2, size=90)
+    fit, loop = (
+        np.clip(0.3 * late + 0.6 * rng.random(90), 0, 1).astype(np.float32)[:, None]
+        for _ in range(2)
+    )
+    place = np.arange(90) % 3
+    late[place == 2] = 1  # there is no area without both classes
+    recipe = load_recipe("standard", ["comparison.margin=0.01", "comparison.threshold=null"])
+    judge = BinaryClassification(metric="auc")
+    statement = Statement(judge, "late", "late", ("late",), ("place",), (("place",),))
+    evaluated = evaluate(
+        eval_config(recipe, statement), late, {"place": place}, fit, loop, tmp_path
+    )
+    for key, figures in evaluated.figures.items():
+        of_pair = {name: value for (model, name), value in figures.items() if model == CANDIDATE}
+        chosen = place == key[0][1] if key else np.ones(90, bool)
+        assert of_pair[f"{PREFIX}n"] == chosen.sum()
+        if key and key[0][1] == 2:
+            assert np.isnan(of_pair[f"{PREFIX}difference"])
+            continue
+        scores = [judge.scores(late[chosen], one[chosen]) for one in (fit, loop)]
+        ours = paired_estimate((scores[1] - scores[0])[None], bounded=False)
+        assert counted(of_pair).fit_score == pytest.approx(scores[0].mean())
+        assert of_pair["score"] == pytest.approx(scores[1].mean())
+        found = [of_pair[f"{PREFIX}{name}"] for name in ("difference", "low", "high")]
+        assert found == pytest.approx([ours.difference, ours.low, ours.high])

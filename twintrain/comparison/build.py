@@ -33,6 +33,7 @@ from twintrain.comparison.slices import (
     SliceValues,
     check_against_evaluator,
     compare_slices,
+    left_out,
     masks,
     remarks,
 )
@@ -106,7 +107,8 @@ def build_comparison(inputs: Inputs) -> Comparison:
     parity = _parity(inputs)
     identical = parity.max_abs_difference == 0 and parity.same_batches
     identical = identical and not predictions.differences.any()
-    chosen = masks(recipe, problem, inputs.slice_values, len(predictions.ids))
+    sliced = (recipe, problem, inputs.slice_values, predictions.targets)
+    chosen = masks(*sliced)
     margin = problem.statement.margin_of(recipe)
     rules = Rules(metric, margin, recipe.seeds)
     slices = compare_slices(rules, predictions, chosen, identical)
@@ -142,7 +144,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
             problem.slice_value_name(recipe, problem.statement.target, label)
             for label in range(classes or 0)
         ],
-        notes=list(remarks(recipe, problem, slices, inputs.data)),
+        notes=list(remarks(recipe, problem, slices, inputs.data, left_out(*sliced))),
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
         recipe=recipe.model_dump(mode="json"),

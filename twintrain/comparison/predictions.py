@@ -5,7 +5,7 @@ by the task.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,33 @@ class PairedPredictions:
     Attributes:
         ids: bytes [examples].
         targets: [examples, *target shape].
-        scores: per twin, what each example adds to the primary metric, float64 [seeds, examples].
+        scores: per twin, of each example; their mean is the metric. float64 [seeds, examples].
         choices: per twin and seed, the classes chosen; empty where none are.
+        judge: what the scores are by.
+        outputs: per twin and seed; kept where some examples' scores do not tell their metric.
     """
 
     ids: npt.NDArray[np.bytes_]
     targets: np.ndarray
     scores: dict[TwinName, npt.NDArray[np.float64]]
     choices: dict[TwinName, list[Choices]]
+    judge: Task
+    outputs: dict[TwinName, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
+
+    def scores_on(self, mask: npt.NDArray[np.bool_]) -> dict[TwinName, npt.NDArray[np.float64]]:
+        """Per twin, scores of some examples, whose mean is the metric on these: float64 [seeds,
+        chosen].
+
+        Args:
+            mask: which examples, [examples].
+        """
+        if self.judge.measure.ADDITIVE or mask.all():
+            return {twin: rows[:, mask] for twin, rows in self.scores.items()}
+        targets = self.targets[mask]
+        return {
+            twin: np.stack([self.judge.scores(targets, rows[mask]) for rows in self.outputs[twin]])
+            for twin in TWINS
+        }
 
     @property
     def right(self) -> dict[TwinName, npt.NDArray[np.bool_]]:
@@ -63,9 +82,10 @@ def load_predictions(recipe: Recipe, task: Task, folders: Folders) -> PairedPred
         folders: per twin, what `train_seeds` has left.
 
     Raises:
-        TwintrainError: a twin is missing or predicts NaN, or the records are about different test
-            examples.
+        TwintrainError: a twin is missing or predicts NaN, the records are about different test
+            examples, or there is no such metric of them.
     """
+    outputs: dict[TwinName, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
     scores: dict[TwinName, list[npt.NDArray[np.float64]]] = {twin: [] for twin in TWINS}
     choices: dict[TwinName, list[Choices]] = {twin: [] for twin in TWINS}
     first: Predictions | None = None
@@ -75,11 +95,13 @@ def load_predictions(recipe: Recipe, task: Task, folders: Folders) -> PairedPred
             found = _checked(record, first)
             first = first or found
             scores[twin].append(task.scores(found.targets, found.outputs))
+            if not task.measure.ADDITIVE:
+                outputs[twin].append(found.outputs)
             chosen = task.choices(found.outputs)
             choices[twin] += [chosen] if chosen is not None else []
     assert first is not None  # a recipe has at least one seed
     stacked = {twin: np.stack(rows) for twin, rows in scores.items()}
-    return PairedPredictions(first.ids, first.targets, stacked, choices)
+    return PairedPredictions(first.ids, first.targets, stacked, choices, task, outputs)
 
 
 def _checked(record: SeedRecord, first: Predictions | None) -> Predictions:

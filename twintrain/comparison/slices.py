@@ -30,6 +30,7 @@ OVERALL = "overall"
 CLOSE = 0.02
 ROUNDING = 1e-4  # of a mean of errors: other batch sizes at serving round otherwise
 FEW = 30  # examples below which a slice's note says that it tells little
+_TOLD = 8  # slices that one note names
 
 
 # By slice key, the value of each test example: a code that the problem has a name for, or a name.
@@ -64,25 +65,53 @@ def slice_name(recipe: Recipe, problem: Problem, key: Mapping[str, int | str]) -
 
 
 def masks(
-    recipe: Recipe, problem: Problem, values: SliceValues, examples: int
+    recipe: Recipe, problem: Problem, values: SliceValues, targets: np.ndarray
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which examples are in each slice that has any; 'overall' first.
+    """Which examples are in each slice of which there is the metric; 'overall' first.
 
     Args:
         recipe: says which slices.
-        problem: says what they are called.
+        problem: says what they are called, and what is measured.
         values: of each test example, [examples].
-        examples: how many there are.
+        targets: of each test example, [examples].
     """
-    found = {OVERALL: np.ones(examples, bool)}
+    found = {OVERALL: np.ones(len(targets), bool)}
+    for name, mask in _combinations(recipe, problem, values):
+        if _lacking(problem, targets[mask]) is None:
+            found[name] = mask
+    return found
+
+
+def left_out(
+    recipe: Recipe, problem: Problem, values: SliceValues, targets: np.ndarray
+) -> dict[str, str]:
+    """By slice of which there is no such metric, what it lacks. The arguments are those of
+    `masks`.
+    """
+    lacking = {
+        name: _lacking(problem, targets[mask])
+        for name, mask in _combinations(recipe, problem, values)
+    }
+    return {name: what for name, what in lacking.items() if what is not None}
+
+
+def _lacking(problem: Problem, targets: np.ndarray) -> str | None:
+    # Of one example, an error says nothing of how much others would differ.
+    if len(targets) < (1 if problem.task.metric.counts else 2):
+        return "a second example"
+    return problem.task.measure.lacking(targets)
+
+
+def _combinations(
+    recipe: Recipe, problem: Problem, values: SliceValues
+) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The slices that have any examples, and which."""
     for keys in problem.statement.slices_of(recipe):
         for combination in product(*(np.unique(values[key]) for key in keys)):
             pairs = [(key, value.item()) for key, value in zip(keys, combination, strict=True)]
             mask = np.all([values[key] == value for key, value in pairs], axis=0)
-            # Of one example, an error says nothing of how much others would differ.
-            if mask.sum() >= (1 if problem.task.metric.counts else 2):
-                found[slice_name(recipe, problem, dict(pairs))] = mask
-    return found
+            if mask.any():
+                yield slice_name(recipe, problem, dict(pairs)), mask
 
 
 def compare_slices(
@@ -99,20 +128,20 @@ def compare_slices(
         chosen: what `masks` gave.
         identical: the twins are known to be the same.
     """
-    differences, counts = predictions.differences, rules.metric.counts
-    estimates = {name: paired_estimate(differences[:, m], counts) for name, m in chosen.items()}
+    counts = rules.metric.counts
+    scores = {name: predictions.scores_on(mask) for name, mask in chosen.items()}
+    differences = {name: of["loop"] - of["fit"] for name, of in scores.items()}
+    estimates = {name: paired_estimate(d, counts) for name, d in differences.items()}
     adjusted = [
         estimates[OVERALL].p_value,
         *holm([e.p_value for n, e in estimates.items() if n != OVERALL]),
     ]
     found = []
     for (name, estimate), p_value in zip(estimates.items(), adjusted, strict=True):
-        mask = chosen[name]
         # Of the models at hand, whatever other seeds would give: two or three seeds could never
         # tell at the levels that a trend over many spans asks for.
-        at_hand = paired_estimate(differences[:, mask].mean(axis=0, keepdims=True), counts)
-        scores = {twin: rows[:, mask] for twin, rows in predictions.scores.items()}
-        found.append(_slice(name, rules, scores, estimate, p_value, at_hand, identical))
+        at_hand = paired_estimate(differences[name].mean(axis=0, keepdims=True), counts)
+        found.append(_slice(name, rules, scores[name], estimate, p_value, at_hand, identical))
     return found
 
 
@@ -186,17 +215,7 @@ def check_against_evaluator(
             other = None
             if theirs is not None and theirs.n == part.n:
                 other = getattr(theirs, f"{twin}_score")
-            on_gpu = "GPU" in devices[twin]
-            if metric.counts:
-                # One example may tip over where serving computes in another batch size; of what a
-                # GPU has predicted, any that is close to a tie.
-                close = 0
-                if on_gpu and predictions.choices[twin]:
-                    leads = predictions.choices[twin][0].lead[chosen[part.name]]
-                    close = int((leads < CLOSE).sum())
-                allowed = (max(1, close) + 0.5) / part.n
-            else:
-                allowed = (CLOSE if on_gpu else ROUNDING) * max(abs(own), metric.scale * 1e-6)
+            allowed = _rounding(predictions, twin, chosen[part.name], "GPU" in devices[twin])
             if other is not None and abs(other - own) <= allowed:
                 continue
             told = "nothing" if other is None else metric.score_text(other)
@@ -207,21 +226,52 @@ def check_against_evaluator(
             )
 
 
+def _rounding(
+    predictions: PairedPredictions, twin: TwinName, mask: npt.NDArray[np.bool_], on_gpu: bool
+) -> float:
+    """By how much a score of some examples may differ where serving rounds otherwise."""
+    measure, scores = predictions.judge.measure, predictions.scores_on(mask)[twin][0]
+    if not measure.TIPS:
+        return (CLOSE if on_gpu else ROUNDING) * max(abs(float(scores.mean())), 1e-6)
+    # One example may tip over where serving computes in another batch size; of what a GPU has
+    # predicted, any that is close to a tie.
+    close = 0
+    if on_gpu and predictions.choices[twin]:
+        close = int((predictions.choices[twin][0].lead[mask] < CLOSE).sum())
+    weight = 1.0
+    if not measure.ADDITIVE:
+        weight = float(np.abs(scores - scores.mean()).max())
+    return (max(1, close) + 0.5) * weight / len(scores)
+
+
 def remarks(
     recipe: Recipe,
     problem: Problem,
     slices: list[Slice],
     data: Mapping[str, Mapping[str, Any]],
+    without: Mapping[str, str],
 ) -> Iterator[str]:
-    """What a reader must know about the slices before believing them."""
+    """What a reader must know about the slices before believing them.
+
+    Args:
+        recipe: the comparison's.
+        problem: what was learned.
+        slices: as they were compared.
+        data: per split, the number of examples and of each label.
+        without: what `left_out` gave.
+    """
     tested = data["eval"].get("labels", {})
     for label in data["train"].get("labels", {}):
         if not tested.get(label):
             target = problem.statement.target
             name = f"{target}={problem.slice_value_name(recipe, target, int(label))}"
             yield f"No test example has {name}: nothing can be said about it."
+    for name, lacking in list(without.items())[:_TOLD]:
+        yield f"There is no {problem.task.metric.name} of slice {name}: it needs {lacking}."
+    if len(without) > _TOLD:
+        yield f"Nor of {len(without) - _TOLD} more slices."
     small = [part for part in slices if part.n < FEW]
     if small:
-        named = ", ".join(f"{part.name} ({part.n})" for part in small[:8])
-        more = f" and {len(small) - 8} more" if len(small) > 8 else ""
+        named = ", ".join(f"{part.name} ({part.n})" for part in small[:_TOLD])
+        more = f" and {len(small) - _TOLD} more" if len(small) > _TOLD else ""
         yield f"Slices of fewer than {FEW} test examples tell little by themselves: {named}{more}."

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,12 +19,29 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.errors import TwintrainError, did_you_mean
-from twintrain.problems.metric import ACCURACY, Metric
+from twintrain.problems.measures import (
+    F1,
+    R2,
+    Accuracy,
+    LogLoss,
+    MeanAbsoluteError,
+    Measure,
+    PoissonDeviance,
+    RocAuc,
+    RootMeanSquaredError,
+    Scores,
+    chosen_classes,
+)
+from twintrain.problems.metric import Metric
 
 if TYPE_CHECKING:  # a task is named, and its name checked, before TensorFlow is worth its import
     import keras
 
 _SUM = 1e-2  # how far from 1 probabilities may add up; bfloat16 rounds each of them at 2^-8
+
+
+def _named(*measures: Measure) -> dict[str, Measure]:
+    return {measure.NAME: measure for measure in measures}
 
 
 @dataclass(frozen=True)
@@ -46,29 +64,42 @@ class Task(ABC):
 
     Args:
         unit: of the targets, where these are numbers: 'minutes'.
+        metric: the measure that answers are judged by; "" for the usual one.
 
     Attributes:
         NAME: what it is called in a problem file.
         TARGET_DTYPE: NumPy's name of the targets' type; () is their shape.
         CLASSIFIES: whether targets are classes, 0 to classes - 1.
+        MEASURES: by name, what answers can be judged by; the usual one first.
+        measure: the one they are judged by.
+
+    Raises:
+        TwintrainError: the task has no such measure.
     """
 
     NAME: ClassVar[str]
     TARGET_DTYPE: ClassVar[str]
     CLASSIFIES: ClassVar[bool]
+    MEASURES: ClassVar[Mapping[str, Measure]]
 
-    def __init__(self, unit: str = "") -> None:
+    def __init__(self, unit: str = "", metric: str = "") -> None:
         self.unit = unit
+        name = metric or next(iter(self.MEASURES))
+        if name not in self.MEASURES:
+            raise TwintrainError(
+                f"The task {self.NAME} has no metric {name!r}.", did_you_mean(name, self.MEASURES)
+            )
+        self.measure = self.MEASURES[name]
 
     @property
     def text(self) -> str:
         """What `task_at` makes it of again."""
-        return json.dumps({"name": self.NAME, "unit": self.unit})
+        return json.dumps({"name": self.NAME, "unit": self.unit, "metric": self.measure.NAME})
 
     @property
-    @abstractmethod
     def metric(self) -> Metric:
         """What is compared; `scores` average to it."""
+        return self.measure.metric(self.unit)
 
     @abstractmethod
     def output_shape(self, classes: int | None) -> tuple[int, ...]:
@@ -80,18 +111,28 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self) -> list[keras.Metric]:
-        """Fresh metrics, the primary one first. Both twins log them, and the Evaluator counts them:
-        a metric that is added here appears in every place.
+        """Fresh metrics. Both twins log them, and the Evaluator counts them: a metric that is
+        added here appears in every place.
         """
 
-    @abstractmethod
-    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """What each example adds to the primary metric, its mean.
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
+        """Of each example, float64 [n]; their mean is the metric on these examples.
 
         Args:
             targets: [n].
             outputs: [n, *output shape], finite.
+
+        Raises:
+            TwintrainError: there is no such figure for these targets.
         """
+        lacking = self.measure.lacking(targets)
+        if lacking is not None:
+            raise TwintrainError(
+                f"There is no {self.metric.name} of these {len(targets):,} examples: it needs "
+                f"{lacking}.",
+                "Hold out more test examples, or compare by another METRIC.",
+            )
+        return self.measure.scores(targets, outputs)
 
     def choices(self, outputs: npt.NDArray[np.float32]) -> Choices | None:
         """Which classes outputs stand for; None where a model chooses none."""
@@ -115,11 +156,7 @@ class Classification(Task):
     NAME = "classification"
     TARGET_DTYPE = "int64"
     CLASSIFIES = True
-
-    @property
-    def metric(self) -> Metric:
-        """Accuracy."""
-        return ACCURACY
+    MEASURES = _named(Accuracy(), F1(), LogLoss())
 
     def output_shape(self, classes: int | None) -> tuple[int, ...]:
         """A probability for every class."""
@@ -138,15 +175,10 @@ class Classification(Task):
 
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """1 where the most probable class is the right one."""
-        found: npt.NDArray[np.float64] = (outputs.argmax(axis=-1) == targets).astype(np.float64)
-        return found
-
     def choices(self, outputs: npt.NDArray[np.float32]) -> Choices:
         """The most probable class."""
         next_best, best = np.partition(outputs, -2, axis=1)[:, -2:].T
-        return Choices(outputs.argmax(axis=1), best, best - next_best)
+        return Choices(chosen_classes(outputs), best, best - next_best)
 
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that every row is a distribution over the classes."""
@@ -171,11 +203,7 @@ class BinaryClassification(Task):
     NAME = "binary"
     TARGET_DTYPE = "int64"
     CLASSIFIES = True
-
-    @property
-    def metric(self) -> Metric:
-        """Accuracy."""
-        return ACCURACY
+    MEASURES = _named(Accuracy(), RocAuc(), F1(), LogLoss())
 
     def output_shape(self, classes: int | None) -> tuple[int, ...]:
         """The probability of class 1."""
@@ -193,16 +221,11 @@ class BinaryClassification(Task):
 
         return [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")]
 
-    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """1 where the class that has more than one half is the right one."""
-        found: npt.NDArray[np.float64] = ((outputs[:, 0] > 0.5) == targets).astype(np.float64)
-        return found
-
     def choices(self, outputs: npt.NDArray[np.float32]) -> Choices:
         """The class that has more than one half."""
         second = outputs[:, 0]
         confidence = np.maximum(second, 1 - second)
-        return Choices((second > 0.5).astype(np.int64), confidence, 2 * confidence - 1)
+        return Choices(chosen_classes(outputs), confidence, 2 * confidence - 1)
 
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that every output is a probability."""
@@ -230,18 +253,7 @@ class Regression(_Numbers):
     """A number: squared error, judged by the mean absolute error."""
 
     NAME = "regression"
-
-    @property
-    def metric(self) -> Metric:
-        """Mean absolute error, in the unit of the targets."""
-        return Metric(
-            name="mean absolute error",
-            unit=self.unit,
-            score_unit=self.unit,
-            logged="mae",
-            higher_is_better=False,
-            counts=False,
-        )
+    MEASURES = _named(MeanAbsoluteError(), RootMeanSquaredError(), R2())
 
     def loss(self) -> keras.Loss:
         """Mean squared error."""
@@ -258,30 +270,15 @@ class Regression(_Numbers):
             keras.metrics.RootMeanSquaredError(name="rmse"),
         ]
 
-    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """The absolute error of each example."""
-        found: npt.NDArray[np.float64] = np.abs(
-            outputs[:, 0].astype(np.float64) - targets.astype(np.float64)
-        )
-        return found
-
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """Any finite number can be an answer."""
 
 
 class Counts(_Numbers):
-    """A count, by its expected value: the Poisson loss, judged by the mean Poisson deviance
-    (McCullagh and Nelder 1989, Generalized Linear Models, section 2.3).
-    """
+    """A count, by its expected value: the Poisson loss, judged by the mean Poisson deviance."""
 
     NAME = "counts"
-
-    @property
-    def metric(self) -> Metric:
-        """Mean Poisson deviance."""
-        return Metric(
-            name="mean Poisson deviance", logged="poisson", higher_is_better=False, counts=False
-        )
+    MEASURES = _named(PoissonDeviance(), MeanAbsoluteError(), RootMeanSquaredError())
 
     def loss(self) -> keras.Loss:
         """Poisson."""
@@ -290,22 +287,14 @@ class Counts(_Numbers):
         return keras.losses.Poisson()
 
     def metrics(self) -> list[keras.Metric]:
-        """The Poisson loss, and the mean absolute error."""
+        """The Poisson loss, the mean absolute error, and the root of the mean squared one."""
         import keras
 
         return [
             keras.metrics.Poisson(name="poisson"),
             keras.metrics.MeanAbsoluteError(name="mae"),
+            keras.metrics.RootMeanSquaredError(name="rmse"),
         ]
-
-    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> npt.NDArray[np.float64]:
-        """The Poisson deviance of each example."""
-        counted = targets.astype(np.float64)
-        expected = np.maximum(outputs[:, 0].astype(np.float64), np.finfo(np.float32).tiny)
-        some = np.where(counted > 0, counted, 1.0)
-        surprise = np.where(counted > 0, counted * np.log(some / expected), 0.0)
-        found: npt.NDArray[np.float64] = 2 * (surprise - (counted - expected))
-        return found
 
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that no expected count is below 0."""
@@ -323,15 +312,15 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def task_named(name: str, unit: str = "") -> Task:
+def task_named(name: str, unit: str = "", metric: str = "") -> Task:
     """A task by its name.
 
     Raises:
-        TwintrainError: there is none of that name.
+        TwintrainError: there is none of that name, or it has no such metric.
     """
     if name not in TASKS:
         raise TwintrainError(f"No task is called {name!r}.", did_you_mean(name, TASKS))
-    return TASKS[name](unit)
+    return TASKS[name](unit, metric)
 
 
 def task_at(text: str) -> Task:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 # What a module may say, and what it may do.
 CONSTANTS = (
-    "TASK", "LABEL", "UNIT", "KEY", "CATEGORIES", "TEXT", "IGNORE", "SLICES", "WORDS", "LENGTH",
+    "TASK", "LABEL", "UNIT", "METRIC", "KEY", "CATEGORIES", "TEXT", "IGNORE", "SLICES", "WORDS",
+    "LENGTH",
 )  # fmt: skip
 FUNCTIONS = ("build_model", "preprocessing_fn", "loss", "hyperparameters")
 SLICE = "slice_of_"  # begins the names of transformed columns that test examples are sliced by
@@ -119,7 +120,7 @@ def problem_in(module: ModuleType) -> ProblemModule:
     for name in ("TASK", "LABEL"):
         if name not in said:
             raise _wrong(module, f"does not say {name}", f"Add {name} = ...; see docs/problems.md.")
-    for name in ("TASK", "LABEL", "UNIT", "KEY"):
+    for name in ("TASK", "LABEL", "UNIT", "METRIC", "KEY"):
         if said.get(name) is not None and not isinstance(said[name], str):
             raise _wrong(module, f"says {name} = {said[name]!r}", "Write a text.")
     columns = Columns(
@@ -139,7 +140,7 @@ def problem_in(module: ModuleType) -> ProblemModule:
     unused = [name for name in columns.ignore if name in columns.named]
     if unused:
         raise _wrong(module, f"ignores {unused[0]!r}, which it also uses", "Do one of the two.")
-    task = task_named(said["TASK"], said.get("UNIT") or "")
+    task = task_named(said["TASK"], said.get("UNIT") or "", said.get("METRIC") or "")
     keys = tuple(dict.fromkeys(name for part in columns.slices for name in part))
     raw = (*columns.named, EXAMPLE_ID)
     statement = Statement(task, columns.label, TARGET, raw, keys, columns.slices, SLICE)

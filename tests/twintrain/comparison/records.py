@@ -62,7 +62,7 @@ def inputs(
             fit_score=float(right["fit"][mask].mean()),
             loop_score=float(right["loop"][mask].mean()),
         )
-        for name, mask in masks(recipe, problem, values, 200).items()
+        for name, mask in masks(recipe, problem, values, LABELS).items()
     }
     scores = {twin: answers.astype(np.float64) for twin, answers in right.items()}
     margin = problem.statement.margin_of(recipe)

@@ -20,7 +20,7 @@ from twintrain.data.example_spec import labelled_images
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import find_problem
 from twintrain.problems.metric import ACCURACY
-from twintrain.problems.task import Choices, Regression
+from twintrain.problems.task import Choices, Classification, Regression
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe
 from twintrain.statistics.paired import holm, paired_estimate, paired_table
@@ -55,12 +55,13 @@ def predictions(fit: list[list[int]], loop: list[list[int]], lead: float = 1.0):
         targets=np.zeros(examples, np.int64),
         scores=scores,
         choices={twin: [choice] * len(rows) for twin, rows in scores.items()},
+        judge=Classification(),
     )
 
 
 def test_every_combination_with_examples_is_a_slice() -> None:
     recipe = recipe_with(CROSSED)
-    found = masks(recipe, problem_of(recipe), VALUES, 6)
+    found = masks(recipe, problem_of(recipe), VALUES, LABELS)
     assert {name: mask.sum() for name, mask in found.items()} == {
         "overall": 6,
         "label=0": 2,
@@ -92,7 +93,7 @@ def test_each_slice_has_its_own_estimate_and_holm_leaves_the_whole_alone() -> No
     values = {"label": np.arange(300) % 3, "ink": np.zeros(300, int)}
     fit, loop = rng.random((2, 2, 300)) < np.array([0.5, 0.8])[:, None, None]
     both = predictions(fit.astype(int).tolist(), loop.astype(int).tolist())
-    chosen = masks(recipe, problem_of(recipe), values, 300)
+    chosen = masks(recipe, problem_of(recipe), values, values["label"])
     found = compare_slices(rules_of(recipe), both, chosen, identical=False)
     raw = [paired_estimate(both.differences[:, mask]) for mask in chosen.values()]
     expected = [raw[0].p_value, *holm([estimate.p_value for estimate in raw[1:]])]
@@ -112,7 +113,7 @@ def test_each_slice_has_its_own_estimate_and_holm_leaves_the_whole_alone() -> No
 def test_identical_leaves_no_doubt_and_equal_predictions_alone_do() -> None:
     recipe = recipe_with("seeds=[0]")
     same = predictions([[1, 1, 0, 1, 1, 1]], [[1, 1, 0, 1, 1, 1]])
-    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    chosen = masks(recipe, problem_of(recipe), VALUES, LABELS)
     known, *_ = compare_slices(rules_of(recipe), same, chosen, identical=True)
     assert (known.verdict, known.ci95, known.p_value) == ("identical", (0.0, 0.0), 1.0)
     guessed, *_ = compare_slices(rules_of(recipe), same, chosen, identical=False)
@@ -136,7 +137,7 @@ def test_the_evaluator_may_differ_by_near_ties_only(
     recipe = recipe_with("seeds=[0]", "comparison.slices=[]")
     one = [1, 1, 1, 1, 0, 1]
     both = predictions([one], [one], lead)
-    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    chosen = masks(recipe, problem_of(recipe), VALUES, LABELS)
     slices = compare_slices(rules_of(recipe), both, chosen, identical=False)
     served = np.array(one, bool)
     served[:flipped] = False
@@ -151,7 +152,7 @@ def test_the_evaluator_may_differ_by_near_ties_only(
 def test_a_slice_that_the_evaluator_has_not_or_counts_otherwise_is_a_contradiction() -> None:
     recipe = recipe_with("seeds=[0]", "comparison.slices=[]")
     both = predictions([[1] * 6], [[1] * 6])
-    chosen = masks(recipe, problem_of(recipe), VALUES, 6)
+    chosen = masks(recipe, problem_of(recipe), VALUES, LABELS)
     slices = compare_slices(rules_of(recipe), both, chosen, identical=False)
     fewer = Counted(n=5, fit_score=1.0, loop_score=1.0)
     for measured in ({}, {OVERALL: fewer}):
@@ -162,7 +163,7 @@ def test_a_slice_that_the_evaluator_has_not_or_counts_otherwise_is_a_contradicti
 @pytest.mark.parametrize(("device", "refused"), [("CPU", True), ("GPU", False)])
 def test_of_errors_serving_may_differ_by_rounding_only(device: str, refused: bool) -> None:
     errors = {twin: np.array([[2.0, 4.0, 3.0]]) for twin in ("fit", "loop")}
-    both = PairedPredictions(np.array([b"a", b"b", b"c"]), np.zeros(3), errors, {})
+    both = PairedPredictions(np.array([b"a", b"b", b"c"]), np.zeros(3), errors, {}, Regression())
     metric = Regression("minutes").metric
     chosen = {OVERALL: np.ones(3, bool)}
     slices = compare_slices(Rules(metric, 0.1, (0,)), both, chosen, identical=False)
@@ -182,7 +183,11 @@ def test_of_errors_the_smaller_one_wins() -> None:
     rng = np.random.default_rng(0)
     errors = np.abs(rng.normal(size=(3, 400)))
     both = PairedPredictions(
-        np.array([b"x"] * 400), np.zeros(400), {"fit": errors, "loop": errors + 0.5}, {}
+        np.array([b"x"] * 400),
+        np.zeros(400),
+        {"fit": errors, "loop": errors + 0.5},
+        {},
+        Regression(),
     )
     rules = Rules(Regression("minutes").metric, 0.1, (0, 1, 2))
     (whole,) = compare_slices(rules, both, {OVERALL: np.ones(400, bool)}, identical=False)
@@ -194,13 +199,13 @@ def test_small_slices_and_labels_without_examples_are_said() -> None:
     recipe = recipe_with("seeds=[0]", "comparison.slices=[[label]]")
     problem = problem_of(recipe, 4)
     both = predictions([[1] * 6], [[1] * 6])
-    chosen = masks(recipe, problem, VALUES, 6)
+    chosen = masks(recipe, problem, VALUES, LABELS)
     slices = compare_slices(rules_of(recipe), both, chosen, identical=True)
     data = {
         "train": {"labels": {"0": 5, "3": 5}},
         "eval": {"labels": {"0": 2, "1": 3, "2": 1}},
     }
-    assert list(remarks(recipe, problem, slices, data)) == [
+    assert list(remarks(recipe, problem, slices, data, {})) == [
         "No test example has label=3: nothing can be said about it.",
         "Slices of fewer than 30 test examples tell little by themselves: overall (6), label=0 "
         "(2), label=1 (3), label=2 (1).",
