@@ -31,6 +31,14 @@ def new(
             help="classification, binary, regression or counts.", show_default="by the column"
         ),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What twins are compared by: accuracy, auc, f1, log_loss; mae, rmse, r2; "
+            "deviance.",
+            show_default="the first of the task's",
+        ),
+    ] = None,
     unit: Annotated[str, typer.Option(help="Of a number that is predicted: minutes.")] = "",
     force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
 ) -> None:
@@ -59,7 +67,7 @@ def new(
         raise TwintrainError(
             f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
         )
-    drafted = draft(seen, label, task, unit)
+    drafted = draft(seen, label, task, metric, unit)
     replace_text(file, problem_text(name, data, drafted))
     _, module = importable("new", str(file))
     made = schema_from(seen, read_module(module))

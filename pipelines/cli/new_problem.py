@@ -12,11 +12,14 @@ import yaml
 
 from twintrain.data.table_survey import Survey, SurveyedColumn
 from twintrain.errors import TwintrainError
-from twintrain.problems.task import TASKS
+from twintrain.problems.task import TASKS, task_named
 
 _CLASSES = 20  # different whole numbers up to which a label is taken for classes
 _CATEGORY = 12  # different whole numbers up to which a column is taken for a category
 _SLICES = (2, 12)  # different values of a column that is worth slicing by
+# Of figures that have no unit: one hundredth of what is usual between useless and perfect, or of
+# the deviance that counts have from their true means.
+_MARGINS = {"auc": 0.005, "f1": 0.01, "log_loss": 0.005, "r2": 0.01, "deviance": 0.01}
 _WHY = {
     "identifier": "another in every row",
     "date": "a date: nothing is learned from it as it stands",
@@ -31,6 +34,7 @@ class Draft:
 
     Attributes:
         task: name of the task.
+        metric: what twins are compared by.
         label: to be predicted.
         unit: of a number.
         rows: of the table.
@@ -42,6 +46,7 @@ class Draft:
     """
 
     task: str
+    metric: str
     label: str
     unit: str
     rows: int
@@ -53,15 +58,16 @@ class Draft:
     warnings: tuple[str, ...]
 
 
-def draft(survey: Survey, label: str, task: str | None, unit: str) -> Draft:
+def draft(survey: Survey, label: str, task: str | None, metric: str | None, unit: str) -> Draft:
     """What a look at a table suggests for a label.
 
     Raises:
-        TwintrainError: there is no such task.
+        TwintrainError: there is no such task, or it has no such metric.
     """
     if task is not None and task not in TASKS:
         raise TwintrainError(f"--task: no task is called {task!r}.", f"Use {', '.join(TASKS)}.")
     chosen = task or _task_of(survey.columns[label])
+    judged = task_named(chosen, unit, metric or "").measure.NAME
     others = {name: column for name, column in survey.columns.items() if name != label}
     ignore = {name: _WHY[column.seems] for name, column in others.items() if column.seems}
     same = survey.twins_of(label)
@@ -75,6 +81,7 @@ def draft(survey: Survey, label: str, task: str | None, unit: str) -> Draft:
     left = {name: column for name, column in others.items() if name not in ignore}
     return Draft(
         task=chosen,
+        metric=judged,
         label=label,
         unit=unit,
         rows=survey.rows,
@@ -90,7 +97,7 @@ def draft(survey: Survey, label: str, task: str | None, unit: str) -> Draft:
         },
         ignore=ignore,
         slices=_slices(left),
-        margin=_margin(chosen, survey.columns[label]),
+        margin=_margin(judged, survey.columns[label]),
         warnings=tuple(_warnings(survey, label, same, left)),
     )
 
@@ -112,14 +119,14 @@ def _slices(left: Mapping[str, SurveyedColumn]) -> tuple[str, ...]:
     return tuple([*texts, *sorted(few, key=lambda name: left[name].kind != "BYTES")][:2])
 
 
-def _margin(task: str, column: SurveyedColumn) -> float | None:
-    """Of numbers, one hundredth of what the values differ from their middle, to one digit; of
-    counts, one hundredth of what a model has that knows how likely each count is.
+def _margin(metric: str, column: SurveyedColumn) -> float | None:
+    """Of errors of numbers, one hundredth of what the values differ from their middle, to one
+    digit. None where the usual margin will do, or nothing can be suggested.
     """
-    if TASKS[task].CLASSIFIES or not column.values or column.kind == "BYTES":
+    if metric not in ("mae", "rmse"):
+        return _MARGINS.get(metric)
+    if not column.values or column.kind == "BYTES":
         return None
-    if task == "counts":
-        return 0.01  # the deviance of counts by their true means is about 1
     middle = column.values[len(column.values) // 2]
     apart = sum(abs(float(value) - float(middle)) for value in column.values) / len(column.values)
     return float(f"{apart / 100:.0e}") or None
@@ -156,6 +163,9 @@ def problem_text(name: str, data: Path, drafted: Draft) -> str:
     ]
     if drafted.unit:
         lines.append(f"UNIT = {_quoted(drafted.unit)}  # of the label")
+    others = ", ".join(name for name in TASKS[drafted.task].MEASURES if name != drafted.metric)
+    lines += ["", f"# What the twins are compared by; {others} would do too."]
+    lines.append(f"METRIC = {_quoted(drafted.metric)}")
     lines += ["", "# Whole numbers that only name something. Texts are categories anyway."]
     lines += _named("CATEGORIES", drafted.categories)
     lines += ["", "# Texts that are read word by word."]

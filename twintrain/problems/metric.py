@@ -1,4 +1,4 @@
-"""What two twins are compared by: a figure that is the mean of what each example adds to it."""
+"""What two twins are compared by, and how to speak of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Metric(BaseModel):
-    """A metric that is a mean over examples, and how to speak of it.
+    """A metric, and how to speak of it. How it comes of answers is for `measures` to say.
 
     Scores are in the metric's own measure (accuracy: shares of 1); differences and margins are
     told in `unit` (accuracy: percentage points), of which a score of 1 has `scale`.
@@ -18,7 +18,11 @@ class Metric(BaseModel):
     unit: str = Field("", max_length=40, description="of differences and margins: 'points'")
     score_unit: str = Field("", max_length=40, description="of scores as they are shown: '%'")
     scale: float = Field(1.0, gt=0, description="units that a score of 1 has")
-    logged: str = Field(min_length=1, max_length=80, description="its name in training logs")
+    logged: str = Field(
+        min_length=1,
+        max_length=80,
+        description="the figure in training logs that it is, or is closest to",
+    )
     higher_is_better: bool
     counts: bool = Field(description="whether each example adds 0 or 1, wrong or right")
 

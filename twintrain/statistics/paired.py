@@ -1,9 +1,9 @@
 """Paired statistics for two models on the same examples, over one or several seeds.
 
 Every function takes the paired differences d = score(loop) - score(fit), one row per seed, one
-column per example. Of classifiers, whose score is 1 for right and 0 for wrong, each is from -1 to
-1, and differences and intervals are shares (0.01 is one percentage point). Of models whose score is
-an error, any number can be one.
+column per example. Where accuracy is compared, whose scores are 1 for right and 0 for wrong, each
+is from -1 to 1, and differences and intervals are shares (0.01 is one percentage point). Of other
+measures (twintrain.problems.measures), any number can be one.
 
 Sources: Tango (1998), "Equivalence test and confidence interval for the difference in proportions
 for the paired-sample design", Stat. Med. 17; Bouthillier et al. (2021), "Accounting for variance
@@ -11,7 +11,7 @@ in machine learning benchmarks", MLSys; Robinson (1976), "Properties of Student'
 Behrens-Fisher solution to the two means problem", Ann. Statist. 4; Schuirmann (1987) for the two
 one-sided tests; Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of
 binomial proportions based on paired data", J. Educ. Behav. Stat. 37; Holm (1979). How well
-intervals cover and verdicts err was simulated: benchmarks/statistics.py.
+intervals cover and verdicts err was simulated: benchmarks/statistics.py, statistics_measures.py.
 """
 
 from __future__ import annotations

@@ -80,6 +80,16 @@ def test_a_number_gets_a_margin_and_a_unit(home: Path) -> None:
     assert 0 < margin < 1
 
 
+def test_what_is_compared_can_be_chosen(home: Path) -> None:
+    write(home / "rows.csv")
+    twintrain("new", "trains", "--data", "rows.csv", "--label", "late", "--metric", "auc")
+    assert read_module("trains").statement.task.metric.name == "ROC AUC"
+    assert load_recipe(home / "rows.recipe.yaml").comparison.margin == 0.005
+    asked = ("new", "rails", "--data", "rows.csv", "--label", "late", "--metric", "rmse", "--force")
+    with pytest.raises(TwintrainError, match="binary has no metric 'rmse'"):
+        twintrain(*asked)
+
+
 def test_what_is_there_is_not_replaced(home: Path) -> None:
     write(home / "rows.csv")
     (home / "trains.py").write_text("mine")
