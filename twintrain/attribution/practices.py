@@ -15,6 +15,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "optimizer and tuning": ("optimizer", "schedule", "training.batch_size"),
     "training length": ("training.epochs",),
     "input scaling": ("training.input_scale",),
+    "class weights": ("training.class_weight",),
     "augmentation": ("augmentation",),
     "regularization": ("regularization",),
     "early stopping": ("early_stopping", "data.validation_fraction", "data.validation_seed"),

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from twintrain.data.class_weights import class_weights
 from twintrain.data.columns import as_columns, as_inputs
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.packing import PackedColumn
@@ -75,6 +76,9 @@ class BatchSource:
         recipe: the recipe as this twin obeys it.
         seed: decides order and augmentation, together with the epoch.
         preparation: what the problem makes of inputs.
+
+    Attributes:
+        class_weights: of each class, float32 [classes]; None where all examples count alike.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class BatchSource:
         sizes = [int(np.prod(column.shape)) for column in store.columns.values()]
         self._keys = _fingerprint_keys(sum(sizes))
         self._examples = _Examples(store, preparation)
+        self.class_weights = class_weights(recipe, store.targets)
 
     @property
     def steps(self) -> int:
@@ -136,6 +141,12 @@ class BatchSource:
         """
         return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
 
+    def weights(self, targets: tf.Tensor) -> tf.Tensor | None:
+        """How much each example of a batch counts in the loss, float32 [batch]; None where all
+        count alike.
+        """
+        return None if self.class_weights is None else tf.gather(self.class_weights, targets)
+
     def fingerprint(self, inputs: Inputs, targets: tf.Tensor) -> tf.Tensor:
         """A 64-bit fingerprint of one batch, order included, as an int64 scalar.
 
@@ -158,12 +169,13 @@ class BatchSource:
     ) -> tuple[np.int64, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         return np.int64(epoch), self.epoch_order(epoch), self.epoch_draws(epoch)
 
-    def dataset(self, feed: Feed, ahead: int = 2) -> tf.data.Dataset:
+    def dataset(self, feed: Feed, ahead: int = 2, weighted: bool = False) -> tf.data.Dataset:
         """The batches of the epoch that `feed` begins when iteration starts.
 
         Args:
             feed: says which epoch, and keeps what was taken.
             ahead: batches made before they are asked for.
+            weighted: with `weights` as the third part, where there are any.
 
         Returns:
             a dataset of (inputs, targets) with known cardinality; each batch's fingerprint is
@@ -200,6 +212,8 @@ class BatchSource:
         plans = tf.data.Dataset.range(1).flat_map(plan)
         known = tf.data.experimental.assert_cardinality(self.steps)
         made = plans.map(record)
+        if weighted and self.class_weights is not None:
+            made = made.map(lambda inputs, targets: (inputs, targets, self.weights(targets)))
         return (made.prefetch(ahead) if ahead else made).apply(known)
 
 

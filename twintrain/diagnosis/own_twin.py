@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.data.class_weights import class_weights
 from twintrain.data.example_store import ExampleStore
 from twintrain.diagnosis.catalogue import by_id
 from twintrain.diagnosis.diagnose import diagnose
@@ -91,10 +92,11 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
         optimizer = build_optimizer(own, int(ds.cardinality()))
         compile_model(Built(model, optimizer, problem.loss(), problem.metrics()), own, 1)
-        stops = stopper(own.early_stopping)
+        stops, weights = stopper(own.early_stopping), class_weights(own, train.targets)
         return model.fit(
             ds,
             epochs=epochs,
+            class_weight=None if weights is None else dict(enumerate(map(float, weights))),
             validation_data=make_dataset("test"),
             callbacks=[stops] if stops else [],
             verbose=0,

@@ -49,13 +49,21 @@ def statement_of(recipe: Recipe) -> Statement:
     """What the problem that a recipe names says.
 
     Raises:
-        TwintrainError: it is a module of the user's that is not there, or cannot be.
+        TwintrainError: it is a module of the user's that is not there, or cannot be, or the recipe
+            weighs classes where there are none.
     """
     if recipe.problem.module is None:
         return IMAGES
     from twintrain.problems.user_problem import read_module
 
-    return read_module(recipe.problem.module).statement
+    statement = read_module(recipe.problem.module).statement
+    if recipe.training.class_weight != "none" and not statement.task.CLASSIFIES:
+        raise TwintrainError(
+            f"training.class_weight is {recipe.training.class_weight}, and {recipe.problem.module} "
+            f"is a problem of {statement.task.NAME}: it has no classes.",
+            "Set it to none.",
+        )
+    return statement
 
 
 def check_label_names(recipe: Recipe, labels: int | None) -> None:

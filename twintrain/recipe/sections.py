@@ -153,6 +153,11 @@ class TrainingRules(Section):
     input_scale: Literal["unit", "raw", "centred"] = Field(
         "unit", description="Range of the pixels the model sees: 0 to 1, 0 to 255, or -1 to 1."
     )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="How much an example counts in the training loss: 'balanced' lets every class "
+        "add up to the same.",
+    )
     evaluation_batch_size: int = Field(500, ge=1, le=65536)
 
 

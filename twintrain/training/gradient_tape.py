@@ -153,7 +153,7 @@ class Loop:
     def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             predictions = self._model(inputs, training=self._training_flag)
-            loss = self._total_loss(targets, predictions)
+            loss = self._total_loss(targets, predictions, self._source.weights(targets))
             scaled = self._optimizer.scale_loss(loss)
         variables = self._model.trainable_variables
         self._optimizer.apply_gradients(
@@ -165,8 +165,10 @@ class Loop:
         predictions = self._model(inputs, training=False)
         self._update_metrics(targets, predictions, self._total_loss(targets, predictions))
 
-    def _total_loss(self, targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
-        loss = self._loss(targets, predictions)
+    def _total_loss(
+        self, targets: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        loss = self._loss(targets, predictions, sample_weight=weights)
         added = self._model.losses
         if self._shared:
             # Gradients are summed over replicas, so that each counts by its share of the global

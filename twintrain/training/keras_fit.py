@@ -48,7 +48,7 @@ class KerasFitTwin:
                     # divide the epoch.
                     warnings.filterwarnings("ignore", message="Your input ran out of data")
                     built.model.fit(
-                        source.dataset(feed),
+                        source.dataset(feed, weighted=True),
                         epochs=recipe.training.epochs,
                         initial_epoch=progress.epochs,
                         validation_data=evaluation_dataset(job.validation, recipe, preparation),
@@ -76,7 +76,7 @@ class KerasFitTwin:
         def step(inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
             built.model.reset_metrics()
             figures: dict[str, float] = built.model.train_on_batch(
-                inputs, targets, return_dict=True
+                inputs, targets, source.weights(targets), return_dict=True
             )
             return figures
 

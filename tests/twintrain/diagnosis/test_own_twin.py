@@ -14,9 +14,10 @@ from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
 
 
-def explained(store: ExampleStore, function: str) -> OwnLoop:
+def explained(store: ExampleStore, function: str, *overrides: str) -> OwnLoop:
     own = f"twins.loop={own_loops.__name__}:{function}"
-    recipe = load_recipe("textbook", ["model.name=mlp", "regularization.dropout=0.4", own])
+    settings = ["model.name=mlp", "regularization.dropout=0.4", own, *overrides]
+    recipe = load_recipe("textbook", settings)
     problem = find_problem(recipe, labelled_images((28, 28, 1), 10))
     found = explain_own_loop(recipe, problem, store).own_loop
     assert found is not None
@@ -38,6 +39,11 @@ def test_a_right_step_is_accused_of_nothing(small_train: ExampleStore) -> None:
     assert found.verdict == "identical"
     assert not found.causes
     assert "found no difference in what it compared (" in found.sentence()
+
+
+def test_class_weights_that_it_leaves_out_are_named(small_train: ExampleStore) -> None:
+    found = explained(small_train, "train_step", "training.class_weight=balanced")
+    assert [cause.rpartition("(")[2] for cause in found.causes] == ["weights_ignored)"]
 
 
 def test_one_that_fails_is_shown_its_own_traceback(small_train: ExampleStore) -> None:

@@ -24,7 +24,12 @@ from twintrain.training.distribution import join_cluster, share_out
 
 PLAIN = ["regularization.l2=0.001"]
 MLP = "model.name=mlp"
-BUSY = [MLP, *PLAIN, "regularization.batch_normalization=true", "regularization.dropout=0.25"]
+BUSY = [
+    *(MLP, *PLAIN),
+    "regularization.batch_normalization=true",
+    "regularization.dropout=0.25",
+    "training.class_weight=balanced",
+]
 RESUMED = [MLP, "early_stopping.enabled=true", "early_stopping.monitor=loss"]
 MIRRORED, SEVERAL = "execution.strategy=mirrored", "execution.strategy=multi_worker"
 

@@ -40,6 +40,7 @@ EVERYTHING = [
     "early_stopping.min_delta=5",  # more than any epoch gives, so that it stops and goes back
     "schedule.kind=cosine",
     "schedule.warmup_epochs=0.5",
+    "training.class_weight=balanced",
 ]
 
 # Few trainings that cover many fields at once: one for each optimizer with fields of its own, and
@@ -50,6 +51,7 @@ CASES = {
     "mixed_float16": [
         "training.epochs=1",
         "execution.precision=mixed_float16",
+        "training.class_weight=balanced",
         "regularization.l2=0.001",
     ],
     "ema_and_clipping": [
@@ -62,6 +64,7 @@ CASES = {
     "eager": [
         "training.epochs=1",
         "training.compiled=false",
+        "training.class_weight=balanced",
         "regularization.dropout=0.2",
     ],
     "colour": [
