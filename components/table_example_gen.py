@@ -60,18 +60,13 @@ class TableExampleGenExecutor(BaseExampleGenExecutor):
             _Work(name if not shared else "", tuple(paths), _limit(settings, files, name))
             for name, paths in files.items()
         ]
+        # No shuffle here: TFX makes one of every split before it is written.
         rows = (
             pipeline
             | "Files" >> beam.Create(work)
-            | "Read" >> beam.FlatMap(_read, settings)
-            | "SpreadWork" >> beam.Reshuffle()
+            | "Read" >> beam.FlatMap(_tagged, settings).with_outputs(*names)
         )
-        return {
-            name: rows
-            | f"Take {name}" >> beam.Filter(_is_of, name)
-            | f"Content of {name}" >> beam.Values()
-            for name in names
-        }
+        return {name: rows[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -200,8 +195,9 @@ def _limit(settings: Settings, files: dict[str, list[str]], name: str) -> int | 
     return max(1, round(limit * sizes[name] / max(1, sum(sizes.values()))))
 
 
-def _is_of(row: tuple[str, bytes], split: str) -> bool:
-    return row[0] == split
+def _tagged(work: _Work, settings: Settings) -> Iterator[beam.pvalue.TaggedOutput]:
+    for split, example in _read(work, settings):
+        yield beam.pvalue.TaggedOutput(split, example)
 
 
 def _read(work: _Work, settings: Settings) -> Iterator[tuple[str, bytes]]:
