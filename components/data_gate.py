@@ -104,23 +104,36 @@ def _summary(
 ) -> dict[str, Any]:
     """What the report tells of a split: labels by their codes, none where targets are numbers."""
     seen = summarize(proto, target)
+    told = {"examples": seen["examples"]}
+    told |= {"missing": seen["missing"]} if seen["missing"] else {}
     if not classes:
-        return {"examples": seen["examples"]}
+        return told
     counts = {str(code): seen["labels"].get(str(name), 0) for code, name in enumerate(classes)}
-    return {"examples": seen["examples"], "labels": {k: n for k, n in counts.items() if n}}
+    return told | {"labels": {k: n for k, n in counts.items() if n}}
 
 
 def summarize(proto: statistics_pb2.DatasetFeatureStatisticsList, target: str) -> dict[str, Any]:
-    """Number of examples, and of examples per label, of one split's statistics."""
+    """Number of examples, of examples per label, and of those that lack a column, of one split's
+    statistics.
+    """
     dataset = proto.datasets[0]
     labels: dict[str, int] = {}
+    missing: dict[str, int] = {}
     for feature in dataset.features:
-        if "".join(feature.path.step) == target:
+        name = "".join(feature.path.step)
+        kind = feature.WhichOneof("stats")
+        lacking = int(getattr(feature, kind).common_stats.num_missing) if kind else 0
+        missing |= {name: lacking} if lacking else {}
+        if name == target:
             labels = {
                 bucket.label: int(bucket.sample_count)
                 for bucket in feature.string_stats.rank_histogram.buckets
             }
-    return {"examples": int(dataset.num_examples), "labels": dict(sorted(labels.items()))}
+    return {
+        "examples": int(dataset.num_examples),
+        "labels": dict(sorted(labels.items())),
+        "missing": dict(sorted(missing.items())),
+    }
 
 
 def as_table(findings: Iterable[Finding]) -> str:

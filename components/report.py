@@ -42,6 +42,7 @@ from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.find import find_problem
 from twintrain.problems.problem import Problem
+from twintrain.problems.user_problem import UserProblem
 from twintrain.recipe.recipe import Recipe
 from twintrain.report.render import write_report
 
@@ -75,14 +76,15 @@ def Report(  # noqa: N802 - TFX names components like classes
     """
     wanted = Recipe.model_validate_json(recipe)
     problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
+    files = split_files(transformed_examples.uri, "eval")
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
             problem=problem,
             records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
-            slice_values=_slice_values(split_files(transformed_examples.uri, "eval"), problem),
-            data=read_json(data),
+            slice_values=_slice_values(files, problem),
+            data=_with_unseen(read_json(data), files, problem),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
@@ -126,6 +128,30 @@ def _slice_values(files: tuple[str, ...], problem: Problem) -> SliceValues:
         texts = values.dtype.kind == "O"
         found[key] = np.array([value.decode() for value in values]) if texts else values
     return found
+
+
+def _with_unseen(data: dict[str, Any], files: tuple[str, ...], problem: Problem) -> dict[str, Any]:
+    """How many test examples have, in which column, a value that training never saw.
+
+    The usual preprocessing gives them the last code, which they share with what is missing.
+    """
+    if not isinstance(problem, UserProblem) or "preprocessing_fn" in problem.stated.functions:
+        return data
+    codes = {
+        column.name: column.size - 1
+        for column in problem.spec.inputs
+        if column.size is not None and not column.shape
+    }
+    features = {name: tf.io.FixedLenFeature([], tf.int64) for name in codes}
+    counts = dict.fromkeys(codes, 0)
+    records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
+    for batch in records if codes else ():
+        for name, values in tf.io.parse_example(batch, features).items():
+            counts[name] += int((values.numpy() == codes[name]).sum())
+    missing = data["eval"].get("missing", {})
+    unseen = {name: count - missing.get(name, 0) for name, count in counts.items()}
+    found = {name: count for name, count in unseen.items() if count > 0}
+    return data | {"eval": data["eval"] | ({"unseen": found} if found else {})}
 
 
 def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:

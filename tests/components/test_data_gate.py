@@ -36,6 +36,13 @@ def test_clean_data_passes() -> None:
     )
 
 
+def test_what_is_missing_is_counted() -> None:
+    gaps = tfdv.generate_statistics_from_dataframe(
+        pd.DataFrame({"town": ["a", None, "b", None], "size": [1.0, 2.0, 3.0, 4.0]})
+    )
+    assert summarize(gaps, "size")["missing"] == {"town": 2}
+
+
 def test_counts_are_summarized() -> None:
     assert summarize(describe(EVEN), "label")["labels"] == {str(label): 100 for label in range(10)}
 

@@ -266,6 +266,11 @@ def remarks(
             target = problem.statement.target
             name = f"{target}={problem.slice_value_name(recipe, target, int(label))}"
             yield f"No test example has {name}: nothing can be said about it."
+    for name, count in data["eval"].get("unseen", {}).items():
+        yield (
+            f"{count:,} of {data['eval']['examples']:,} test examples have a value of {name} that "
+            "no training example has: to the model all such values are one."
+        )
     for name, lacking in list(without.items())[:_TOLD]:
         yield f"There is no {problem.task.metric.name} of slice {name}: it needs {lacking}."
     if len(without) > _TOLD:
