@@ -12,8 +12,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 
-from components.judging import Score
-from components.paired_metric import PairedScores
+from components.paired_metric import SCORE, PairedScores
 from twintrain.problems.find import statement_of
 from twintrain.problems.statement import Statement
 from twintrain.problems.task import Task
@@ -46,12 +45,9 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
     """
     model = {"signature_name": "serving_default", "label_key": statement.learned}
     model |= {"preprocessing_function_names": ["transform_features"]}  # type: ignore[dict-item]
-    score = _of_task(Score, statement.task)
     # The whole decides; a slice of a few examples would withhold the blessing by chance.
-    score.per_slice_thresholds.append(
-        config_pb2.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(recipe, statement)
-        )
+    limits = config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(recipe, statement)
     )
     count = tfma.MetricConfig(class_name="ExampleCount")
     return tfma.EvalConfig(
@@ -67,9 +63,13 @@ def eval_config(recipe: Recipe, statement: Statement) -> tfma.EvalConfig:
             ),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(metrics=[count, score, *map(_metric, statement.task.metrics())]),
+            tfma.MetricsSpec(metrics=[count, *map(_metric, statement.task.metrics())]),
             tfma.MetricsSpec(
-                metrics=[_of_task(PairedScores, statement.task)], model_names=[CANDIDATE]
+                metrics=[_paired(statement.task)],
+                model_names=[CANDIDATE],
+                per_slice_thresholds={
+                    SCORE: config_pb2.PerSliceMetricThresholds(thresholds=[limits])
+                },
             ),
         ],
     )
@@ -84,10 +84,10 @@ def _metric(metric: keras.Metric) -> tfma.MetricConfig:
     return tfma.MetricConfig(class_name=type(metric).__name__, config=json.dumps(config))
 
 
-def _of_task(metric: type[Score | PairedScores], task: Task) -> tfma.MetricConfig:
+def _paired(task: Task) -> tfma.MetricConfig:
     return tfma.MetricConfig(
-        class_name=metric.__name__,
-        module=metric.__module__,
+        class_name=PairedScores.__name__,
+        module=PairedScores.__module__,
         config=json.dumps({"task": task.text}),
     )
 

@@ -1,8 +1,5 @@
-"""What a task says of one model's answers, inside of TFMA.
-
-`Score` is a TFMA metric, the task's own, of each model by itself: the thresholds of a blessing are
-set on it, so that it is the metric at hand that decides. Of a measure that adds up, sums travel
-between Beam's workers; of another (the area under a curve), all answers do.
+"""What a task says of models' answers, inside of TFMA: example by example, by a measure that adds
+up; of another (the area under a curve), from all answers, which then travel between Beam's workers.
 """
 
 from __future__ import annotations
@@ -17,9 +14,7 @@ import numpy.typing as npt
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from twintrain.problems.task import Task, task_at
-
-SCORE = "score"
+from twintrain.problems.task import Task
 
 
 class Rows(NamedTuple):
@@ -107,68 +102,3 @@ class RowsCombiner(beam.CombineFn):
         """Per model, of every example, [n]."""
         (targets,), outputs = self.compact(accumulator)
         return [self._judge.scores(targets, kept[0]) for kept in outputs]
-
-
-class Score(metric_types.Metric):
-    """The metric of a task in text (`Task.text`), of each model."""
-
-    def __init__(self, task: str, name: str = SCORE) -> None:
-        super().__init__(_computations, name=name, task=task)
-
-
-metric_types.register_metric(Score)
-
-
-def _computations(
-    task: str,
-    name: str = SCORE,
-    eval_config: config_pb2.EvalConfig | None = None,
-    model_names: Iterable[str] | None = None,
-    output_names: Iterable[str] | None = None,
-    example_weighted: bool = False,
-) -> metric_types.MetricComputations:
-    judged, computations = task_at(task), []
-    for model in model_names or [""]:
-        for output in output_names or [""]:
-            key = metric_types.MetricKey(
-                name=name, model_name=model, output_name=output, example_weighted=example_weighted
-            )
-            kind = _MeanCombiner if judged.measure.ADDITIVE else _RowsMeanCombiner
-            combiner = kind(Judge(judged, eval_config, output), model, key)
-            computations.append(
-                metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)
-            )
-    return computations
-
-
-class _MeanCombiner(beam.CombineFn):
-    """The mean of scores that add up."""
-
-    def __init__(self, judge: Judge, model: str, key: metric_types.MetricKey) -> None:
-        self._judge, self._model, self._key = judge, model, key
-
-    def create_accumulator(self) -> tuple[int, float]:
-        return 0, 0.0
-
-    def add_input(
-        self, accumulator: tuple[int, float], element: metric_types.StandardMetricInputs
-    ) -> tuple[int, float]:
-        return accumulator[0] + 1, accumulator[1] + self._judge.score(element, self._model)
-
-    def merge_accumulators(self, accumulators: Iterable[tuple[int, float]]) -> tuple[int, float]:
-        counts, sums = zip(*accumulators, strict=True)
-        return sum(counts), sum(sums)
-
-    def extract_output(self, accumulator: tuple[int, float]) -> dict[metric_types.MetricKey, float]:
-        return {self._key: accumulator[1] / accumulator[0]}
-
-
-class _RowsMeanCombiner(RowsCombiner):
-    """The metric of all answers."""
-
-    def __init__(self, judge: Judge, model: str, key: metric_types.MetricKey) -> None:
-        super().__init__(judge, (model,))
-        self._key = key
-
-    def extract_output(self, accumulator: Rows) -> dict[metric_types.MetricKey, float]:
-        return {self._key: float(self.scores(accumulator)[0].mean())}

@@ -12,6 +12,9 @@ metrics (with `_diff` added to the name, as to every metric that looks at two mo
                                 counts right and wrong, Student's elsewhere (of no width for one
                                 example, which says nothing)
 
+    score                       the task's metric of each model by itself; the thresholds of a
+                                blessing are set on it, so that what is compared decides
+
 and where it counts right and wrong:
 
     paired_both_right, paired_only_baseline, paired_only_candidate, paired_both_wrong
@@ -22,7 +25,7 @@ and where it counts right and wrong:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -36,7 +39,7 @@ from components.judging import Judge, Rows, RowsCombiner
 from twintrain.problems.task import task_at
 from twintrain.statistics.paired import LEVEL, PairedTable, paired_estimate
 
-PREFIX = "paired_"
+PREFIX, SCORE = "paired_", "score"
 Keys = dict[str, metric_types.MetricKey]
 _TABLE = {
     "both_right": "both_right",
@@ -48,8 +51,7 @@ FIGURES = ("n", "baseline", "candidate", "difference", "low", "high")
 COUNTED = (*_TABLE.values(), "mcnemar_p")
 
 
-@dataclass(frozen=True)
-class _Sums:
+class _Sums(NamedTuple):
     """What is added up over examples."""
 
     n: int = 0
@@ -125,6 +127,12 @@ def _computations(
                 for figure in figures
             }
             models = {"fit": baseline.name, "loop": model}
+            # Of each model by itself, as TFMA's thresholds want it: they are given by this name,
+            # which says nothing of weights.
+            keys |= {
+                twin: metric_types.MetricKey(SCORE, of, output, example_weighted=None)
+                for twin, of in models.items()
+            }
             kind = _PairedCombiner if judge.measure.ADDITIVE else _PairedRowsCombiner
             combiner = kind(Judge(judge, eval_config, output), models, keys)
             computations.append(
@@ -146,20 +154,19 @@ class _PairedCombiner(beam.CombineFn):
 
     def add_input(self, accumulator: _Sums, element: metric_types.StandardMetricInputs) -> _Sums:
         fit, loop = (self._judge.score(element, self._models[twin]) for twin in ("fit", "loop"))
-        right = (fit == 1, loop == 1)
-        added = _Sums(
-            1,
-            fit,
-            loop,
-            (loop - fit) ** 2,
-            int(right == (True, True)),
-            int(right == (True, False)),
-            int(right == (False, True)),
+        sums = accumulator
+        return _Sums(
+            sums.n + 1,
+            sums.fit + fit,
+            sums.loop + loop,
+            sums.squares + (loop - fit) ** 2,
+            sums.both + (fit == 1 == loop),
+            sums.only_fit + (fit == 1 != loop),
+            sums.only_loop + (loop == 1 != fit),
         )
-        return self.merge_accumulators([accumulator, added])
 
     def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
-        return _Sums(*map(sum, zip(*map(astuple, accumulators), strict=True)))
+        return _Sums(*map(sum, zip(*accumulators, strict=True)))
 
     def extract_output(self, accumulator: _Sums) -> dict[metric_types.MetricKey, float]:
         sums = accumulator
@@ -178,7 +185,7 @@ class _PairedCombiner(beam.CombineFn):
         else:
             reach = _reach(sums)
             values |= {"low": values["difference"] - reach, "high": values["difference"] + reach}
-        return {self._keys[figure]: float(value) for figure, value in values.items()}
+        return _told(values, self._keys)
 
 
 class _PairedRowsCombiner(RowsCombiner):
@@ -200,7 +207,12 @@ class _PairedRowsCombiner(RowsCombiner):
         if len(fit) > 1 and np.isfinite(values["difference"]):
             estimate = paired_estimate((loop - fit)[None], bounded=False)
             values |= {"low": estimate.low, "high": estimate.high}
-        return {self._keys[figure]: float(value) for figure, value in values.items()}
+        return _told(values, self._keys)
+
+
+def _told(values: Mapping[str, Any], keys: Keys) -> dict[metric_types.MetricKey, float]:
+    values = {**values, "fit": values["baseline"], "loop": values["candidate"]}
+    return {keys[figure]: float(value) for figure, value in values.items()}
 
 
 def _reach(sums: _Sums) -> float:
