@@ -1,5 +1,5 @@
-"""What a task says of models' answers, inside of TFMA: example by example, by a measure that adds
-up; of another (the area under a curve), from all answers, which then travel between Beam's workers.
+"""What a task says of models' answers, inside of TFMA: example by example, where it is right or
+wrong; elsewhere from all answers, which then travel between Beam's workers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Judge:
         return np.asarray(label).reshape(1), np.asarray(prediction).reshape(1, -1)
 
     def score(self, element: metric_types.StandardMetricInputs, model: str) -> float:
-        """Of one example, by a measure that adds up."""
+        """Of one example, right (1) or wrong (0)."""
         target, outputs = self.answer(element, model)
         return float(self.scores(target, outputs)[0])
 

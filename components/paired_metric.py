@@ -30,14 +30,13 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-from scipy import stats
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
 from components.judging import Judge, Rows, RowsCombiner
 from twintrain.problems.task import task_at
-from twintrain.statistics.paired import LEVEL, PairedTable, paired_estimate
+from twintrain.statistics.paired import PairedTable, paired_estimate
 
 PREFIX, SCORE = "paired_", "score"
 Keys = dict[str, metric_types.MetricKey]
@@ -57,8 +56,7 @@ class _Sums(NamedTuple):
     n: int = 0
     fit: float = 0.0
     loop: float = 0.0
-    squares: float = 0.0  # of the differences
-    both: int = 0  # right, as far as scores are right and wrong
+    both: int = 0  # right
     only_fit: int = 0
     only_loop: int = 0
 
@@ -133,7 +131,7 @@ def _computations(
                 twin: metric_types.MetricKey(SCORE, of, output, example_weighted=None)
                 for twin, of in models.items()
             }
-            kind = _PairedCombiner if judge.measure.ADDITIVE else _PairedRowsCombiner
+            kind = _PairedCombiner if judge.metric.counts else _PairedRowsCombiner
             combiner = kind(Judge(judge, eval_config, output), models, keys)
             computations.append(
                 metric_types.MetricComputation(
@@ -144,7 +142,7 @@ def _computations(
 
 
 class _PairedCombiner(beam.CombineFn):
-    """Adds up scores and the 2x2 table, of a measure that adds up."""
+    """Adds up scores and the 2x2 table, of what is right or wrong."""
 
     def __init__(self, judge: Judge, models: dict[str, str], keys: Keys) -> None:
         self._judge, self._models, self._keys = judge, models, keys
@@ -159,7 +157,6 @@ class _PairedCombiner(beam.CombineFn):
             sums.n + 1,
             sums.fit + fit,
             sums.loop + loop,
-            sums.squares + (loop - fit) ** 2,
             sums.both + (fit == 1 == loop),
             sums.only_fit + (fit == 1 != loop),
             sums.only_loop + (loop == 1 != fit),
@@ -176,20 +173,16 @@ class _PairedCombiner(beam.CombineFn):
             "candidate": sums.loop / sums.n,
             "difference": (sums.loop - sums.fit) / sums.n,
         }
-        if self._judge.task.metric.counts:
-            wrong = sums.n - sums.both - sums.only_fit - sums.only_loop
-            table = PairedTable(sums.both, sums.only_fit, sums.only_loop, wrong)
-            estimate = table.estimate()
-            values |= {"low": estimate.low, "high": estimate.high, "mcnemar_p": table.mcnemar_p}
-            values |= dict(zip(_TABLE.values(), astuple(table), strict=True))
-        else:
-            reach = _reach(sums)
-            values |= {"low": values["difference"] - reach, "high": values["difference"] + reach}
+        wrong = sums.n - sums.both - sums.only_fit - sums.only_loop
+        table = PairedTable(sums.both, sums.only_fit, sums.only_loop, wrong)
+        estimate = table.estimate()
+        values |= {"low": estimate.low, "high": estimate.high, "mcnemar_p": table.mcnemar_p}
+        values |= dict(zip(_TABLE.values(), astuple(table), strict=True))
         return _told(values, self._keys)
 
 
 class _PairedRowsCombiner(RowsCombiner):
-    """Keeps what both twins say, of a measure that does not add up."""
+    """Keeps what both twins say, of any other measure."""
 
     def __init__(self, judge: Judge, models: dict[str, str], keys: Keys) -> None:
         super().__init__(judge, (models["fit"], models["loop"]))
@@ -213,15 +206,6 @@ class _PairedRowsCombiner(RowsCombiner):
 def _told(values: Mapping[str, Any], keys: Keys) -> dict[metric_types.MetricKey, float]:
     values = {**values, "fit": values["baseline"], "loop": values["candidate"]}
     return {keys[figure]: float(value) for figure, value in values.items()}
-
-
-def _reach(sums: _Sums) -> float:
-    """Half of Student's interval of a mean paired difference."""
-    if sums.n < 2:
-        return 0.0
-    mean = (sums.loop - sums.fit) / sums.n
-    variance = max(0.0, sums.squares / sums.n - mean**2) / (sums.n - 1)
-    return float(stats.t.isf(LEVEL / 2, sums.n - 1) * np.sqrt(variance))
 
 
 assert tuple(_TABLE) == tuple(field.name for field in fields(PairedTable))

@@ -207,7 +207,8 @@ def paired_estimate(differences: Differences, bounded: bool = True) -> PairedEst
     seen, and one pair is added on either side, as Bonett and Price do.
 
     Errors, which nothing bounds, are taken as they are: with one seed the interval is Student's, of
-    paired differences; with several, both sources of variance are summed as above.
+    paired differences, with fewer degrees of freedom the fewer examples make most of their
+    variance; with several, both sources of variance are summed as above.
 
     Args:
         differences: [seeds, examples], values from -1 to 1, or any where they are not bounded.
@@ -242,9 +243,23 @@ def _unbounded(d: npt.NDArray[np.float64]) -> MeanDifference:
         raise ValueError("of one example, nothing says how much others would differ")
     if seeds == 1:
         own = float(d.var(ddof=1) / examples)
-        return MeanDifference(float(d.mean()), own, 0.0, examples - 1, bound=np.inf)
+        return MeanDifference(float(d.mean()), own, 0.0, _freedom(d[0]), bound=np.inf)
     own, shared = _variances(d, 0.0)
     return MeanDifference(float(d.mean()), own, shared, seeds - 1, bound=np.inf)
+
+
+def _freedom(d: npt.NDArray[np.float64]) -> int:
+    """Degrees of freedom with which the variance of one sample is known, by its kurtosis (Box 1953,
+    "Non-normality and tests on variances", Biometrika 40): n - 1 for normal values, few where few
+    examples make most of it, as those of a rare class do for the area under a ROC curve.
+    """
+    n, apart = len(d), d - d.mean()
+    squares = (apart**2).sum()
+    if not squares:
+        return n - 1
+    kurtosis = n * (apart**4).sum() / squares**2
+    known = 2 * n / (kurtosis - (n - 3) / (n - 1))
+    return max(1, min(n - 1, int(known)))
 
 
 def _estimate(d: npt.NDArray[np.float64], mean: MeanDifference) -> PairedEstimate:

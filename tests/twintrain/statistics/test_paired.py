@@ -246,3 +246,13 @@ def estimate(low: float, high: float) -> PairedEstimate:
 )
 def test_verdicts(low: float, high: float, p: float, identical: bool, expected: str) -> None:
     assert verdict(estimate(low, high), p, 0.001, identical) == expected
+
+
+def test_few_examples_that_make_the_variance_count_as_few() -> None:
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=(1, 400))
+    rare = np.where(np.arange(400) < 6, 10 * normal, 0.0)  # six of 400 differ at all
+    wide, narrow = (paired_estimate(d, bounded=False) for d in (rare, normal))
+    spread = [(e.high - e.low) / e.mean.seeds**0.5 for e in (wide, narrow)]
+    assert spread[1] == pytest.approx(2 * stats.t.isf(0.025, 399), rel=0.01)
+    assert 2 * stats.t.isf(0.025, 8) < spread[0] < 2 * stats.t.isf(0.025, 2)
