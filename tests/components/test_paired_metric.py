@@ -87,7 +87,7 @@ def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
         for _ in range(2)
     )
     place = np.arange(90) % 3
-    late[place == 2] = 1  # there is no area without both classes
+    late[place == 2] = 1  # there is no area without either class
     recipe = load_recipe("standard", ["comparison.margin=0.01", "comparison.threshold=null"])
     judge = BinaryClassification(metric="auc")
     statement = Statement(judge, "late", "late", ("late",), ("place",), (("place",),))

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from twintrain.problems.metric import ACCURACY, Metric
 
 Scores = npt.NDArray[np.float64]
+RAREST = 10  # examples of a class for there to be an area; see benchmarks/statistics_measures.py
 _LEAST = float(np.finfo(np.float32).eps)  # a probability of 0 costs as much as this one
 
 
@@ -132,8 +133,9 @@ class RocAuc(Measure):
         return found
 
     def lacking(self, targets: np.ndarray) -> str | None:
-        """Both classes are needed."""
-        return None if len(np.unique(targets)) == 2 else "examples of both classes"
+        """Enough of both classes: of fewer, intervals say more than is known."""
+        rarest = min(int((targets == 1).sum()), int((targets != 1).sum()))
+        return None if rarest >= RAREST else f"{RAREST} examples of each class, and has {rarest}"
 
 
 def _share_below(values: np.ndarray, others: np.ndarray) -> Scores:
