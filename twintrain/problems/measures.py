@@ -135,7 +135,7 @@ class RocAuc(Measure):
     def lacking(self, targets: np.ndarray) -> str | None:
         """Enough of both classes: of fewer, intervals say more than is known."""
         rarest = min(int((targets == 1).sum()), int((targets != 1).sum()))
-        return None if rarest >= RAREST else f"{RAREST} examples of each class, and has {rarest}"
+        return None if rarest >= RAREST else f"{RAREST} examples of each class (there are {rarest})"
 
 
 def _share_below(values: np.ndarray, others: np.ndarray) -> Scores:

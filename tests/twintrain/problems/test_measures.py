@@ -107,7 +107,7 @@ def _sample(task: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np
 @pytest.mark.parametrize(
     ("task", "metric", "targets", "lacking"),
     [
-        ("binary", "auc", [1, 1], "10 examples of each class, and has 0"),
+        ("binary", "auc", [1, 1], r"10 examples of each class \(there are 0\)"),
         ("binary", "f1", [0, 0], "examples of any class but the first"),
         ("regression", "r2", [2.0, 2.0], "targets that differ"),
     ],
