@@ -74,12 +74,9 @@ def new(
     replace_text(places[SCHEMA], as_text(made, seen.rows))
     replace_text(places[RECIPE], recipe_text(name, drafted))
     console.print(schema_table(made, seen))
+    lines = [f"  wrote {path}" for path in (file, places[RECIPE], places[SCHEMA])]
+    lines.append(f"\nRead {file}, then:  twintrain run --quick --problem {file} --data {data}")
     for warning in drafted.warnings:
         console.print(f"Note: {warning}", style="yellow", markup=False, soft_wrap=True)
-    for path in (file, places[RECIPE], places[SCHEMA]):
-        console.print(f"  wrote {path}", markup=False, soft_wrap=True)
-    console.print(
-        f"\nRead {file}, then:  twintrain run --quick --problem {file} --data {data}",
-        markup=False,
-        soft_wrap=True,
-    )
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -27,6 +27,7 @@ from twintrain.comparison.mistakes import confusion, disagreements
 from twintrain.comparison.predictions import Folders, PairedPredictions, load_predictions
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.sentence import sentence
+from twintrain.comparison.slice_search import search_slices
 from twintrain.comparison.slices import (
     OVERALL,
     Rules,
@@ -101,8 +102,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
         TwintrainError: the records do not belong together, a twin predicts NaN, or the Evaluator's
             figures contradict the recorded predictions.
     """
-    recipe, problem = inputs.recipe, inputs.problem
-    metric = problem.task.metric
+    recipe, problem, metric = inputs.recipe, inputs.problem, inputs.problem.task.metric
     predictions = load_predictions(recipe, problem.task, inputs.records)
     parity = _parity(inputs)
     identical = parity.max_abs_difference == 0 and parity.same_batches
@@ -119,6 +119,9 @@ def build_comparison(inputs: Inputs) -> Comparison:
             predictions, metric, chosen, slices, inputs.pipeline.evaluator, devices
         )
     overall, classes = slices[0], problem.spec.classes
+    notes = list(remarks(recipe, problem, slices, inputs.data, left_out(*sliced)))
+    if not identical:
+        notes += search_slices(recipe, problem, inputs.slice_values, predictions, rules)
     count, apart = (0, []) if classes is None else disagreements(recipe, predictions)
     return Comparison(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -144,7 +147,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
             problem.slice_value_name(recipe, problem.statement.target, label)
             for label in range(classes or 0)
         ],
-        notes=list(remarks(recipe, problem, slices, inputs.data, left_out(*sliced))),
+        notes=notes,
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
         recipe=recipe.model_dump(mode="json"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -76,8 +76,8 @@ def masks(
         targets: of each test example, [examples].
     """
     found = {OVERALL: np.ones(len(targets), bool)}
-    for name, mask in _combinations(recipe, problem, values):
-        if _lacking(problem, targets[mask]) is None:
+    for name, mask in combinations(recipe, problem, values, problem.statement.slices_of(recipe)):
+        if lacking_on(problem, targets[mask]) is None:
             found[name] = mask
     return found
 
@@ -89,24 +89,25 @@ def left_out(
     `masks`.
     """
     lacking = {
-        name: _lacking(problem, targets[mask])
-        for name, mask in _combinations(recipe, problem, values)
+        name: lacking_on(problem, targets[mask])
+        for name, mask in combinations(recipe, problem, values, problem.statement.slices_of(recipe))
     }
     return {name: what for name, what in lacking.items() if what is not None}
 
 
-def _lacking(problem: Problem, targets: np.ndarray) -> str | None:
+def lacking_on(problem: Problem, targets: np.ndarray) -> str | None:
+    """What examples with these targets lack for their metric to be compared; None for nothing."""
     # Of one example, an error says nothing of how much others would differ.
     if len(targets) < (1 if problem.task.metric.counts else 2):
         return "a second example"
     return problem.task.measure.lacking(targets)
 
 
-def _combinations(
-    recipe: Recipe, problem: Problem, values: SliceValues
+def combinations(
+    recipe: Recipe, problem: Problem, values: SliceValues, crosses: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """The slices that have any examples, and which."""
-    for keys in problem.statement.slices_of(recipe):
+    """The slices by some keys, or crosses of keys, that have any examples, and which."""
+    for keys in crosses:
         for combination in product(*(np.unique(values[key]) for key in keys)):
             pairs = [(key, value.item()) for key, value in zip(keys, combination, strict=True)]
             mask = np.all([values[key] == value for key, value in pairs], axis=0)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from twintrain.errors import TwintrainError
-from twintrain.statistics.paired import LEVEL, MeanDifference
+from twintrain.statistics.mean_difference import MeanDifference
+from twintrain.statistics.paired import LEVEL
 
 MOST_SEEDS = 1000
 

@@ -11,9 +11,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
+from twintrain.statistics.mean_difference import DiscordantPairs, MeanDifference
 from twintrain.statistics.paired import (
-    DiscordantPairs,
-    MeanDifference,
     PairedEstimate,
     PairedTable,
     holm,
