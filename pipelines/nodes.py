@@ -146,7 +146,7 @@ NODES = (
         "compare slice by slice",
         code=(
             *_rooms("recipe", "problems", "statistics"),
-            *_components("evaluator", "paired_metric"),
+            *_components("evaluator", "paired_metric", "judging"),
         ),
     ),
     Node("PushGate", "hold it to the thresholds", code=EVERYTHING, cached=False),

@@ -60,7 +60,7 @@ def test_the_twins_of_a_table_are_identical(home: Path) -> None:
     assert (
         found.evaluator is not None
     )  # the exported models agree with the trainers, slice by slice
-    assert set(found.evaluator.metrics) == {"poisson", "mae"}
+    assert set(found.evaluator.metrics) == {"poisson", "mae", "rmse"}
     assert found.evaluator.blessed
     assert found.push is not None
     assert found.push.pushed

@@ -117,14 +117,14 @@ class Loop:
             return fingerprints
         feed = Feed()
         feed.start(epoch)
-        for inputs, targets in self._source.dataset(feed):
-            self._step(inputs, targets)
+        for batch in self._source.dataset(feed, weighted=True):
+            self._step(*batch)
         return feed.fingerprints[epoch]
 
     def step(self, inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
         """One step on one batch; the figures of this batch alone."""
         self._reset()
-        self._step(inputs, targets)
+        self._step(inputs, targets, self._source.weights(targets))
         return self.results()
 
     def evaluate(self, validation: tf.data.Dataset) -> dict[str, float]:
@@ -150,10 +150,14 @@ class Loop:
         for metric in (self._mean_loss, *self._metrics):
             metric.reset_state()
 
-    def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+    def _train_step(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> None:
+        # Weights come from outside, as they do to fit: looked up in here, XLA would fuse that, and
+        # round otherwise.
         with tf.GradientTape() as tape:
             predictions = self._model(inputs, training=self._training_flag)
-            loss = self._total_loss(targets, predictions, self._source.weights(targets))
+            loss = self._total_loss(targets, predictions, weights)
             scaled = self._optimizer.scale_loss(loss)
         variables = self._model.trainable_variables
         self._optimizer.apply_gradients(
@@ -189,7 +193,7 @@ class Loop:
         for step in tf.range(self._source.steps):
             inputs, targets = self._source.gather(order[step * size : (step + 1) * size], draws)
             fingerprints = fingerprints.write(step, self._source.fingerprint(inputs, targets))
-            self._step(inputs, targets)
+            self._step(inputs, targets, self._source.weights(targets))
         return fingerprints.stack()
 
     @property
@@ -202,17 +206,17 @@ class Loop:
         """
         feed = Feed()
         feed.start(epoch)
-        batches = self._strategy.experimental_distribute_dataset(self._source.dataset(feed))
-        for inputs, targets in batches:
-            self._step_shared(inputs, targets)
+        batches = self._source.dataset(feed, weighted=True)
+        for batch in self._strategy.experimental_distribute_dataset(batches):
+            self._step_shared(*batch)
         return feed.fingerprints[epoch]
 
     def _on_replicas(self, step: Callable[..., None]) -> Callable[..., None]:
         # One call per batch, which is what `fit` makes: in an epoch-long loop of the graph,
         # TensorFlow's pass for oneDNN fuses the bias gradient on one replica and not on the other,
         # and the twins part in the last bit.
-        def run(inputs: tf.Tensor, targets: tf.Tensor) -> None:
-            self._strategy.run(step, args=(inputs, targets))
+        def run(*batch: Any) -> None:
+            self._strategy.run(step, args=batch)
 
         return run
 

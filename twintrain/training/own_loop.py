@@ -287,7 +287,10 @@ class _OwnStepLoop(Loop):
         """The figures that the function gave something for."""
         return {name: value for name, value in self.results().items() if name in self._told}
 
-    def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+    def _train_step(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> None:
+        # What it weighs is its own affair, and compared.
         returned = self._function(inputs, targets)
         pair = isinstance(returned, (tuple, list)) and len(returned) == 2
         loss, predictions = returned if pair else (returned, None)

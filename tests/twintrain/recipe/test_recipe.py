@@ -145,6 +145,13 @@ def test_the_hash_of_a_built_in_recipe_stays(name: str, expected: str) -> None:
     assert load_recipe(name).hash == expected
 
 
+@pytest.mark.parametrize("place", ["training.class_weight", "loop.training.class_weight"])
+def test_xla_is_not_asked_to_weigh_classes(place: str) -> None:
+    fast = ["execution.xla=true", "execution.deterministic=false"]
+    with pytest.raises(TwintrainError, match="XLA rounds a weighted loss otherwise"):
+        load_recipe("standard", [*fast, f"{place}=balanced"])
+
+
 @pytest.mark.parametrize("name", OPTIMIZER_FIELDS)
 def test_optimizer_fields_are_those_keras_takes(name: str) -> None:
     recipe = Recipe.model_validate({"optimizer": {"name": name}})

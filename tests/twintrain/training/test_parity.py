@@ -40,7 +40,6 @@ EVERYTHING = [
     "early_stopping.min_delta=5",  # more than any epoch gives, so that it stops and goes back
     "schedule.kind=cosine",
     "schedule.warmup_epochs=0.5",
-    "training.class_weight=balanced",
 ]
 
 # Few trainings that cover many fields at once: one for each optimizer with fields of its own, and
@@ -162,6 +161,7 @@ CASES = {
         "data.validation_seed=3",
         "early_stopping.enabled=true",
         "early_stopping.monitor=val_accuracy",
+        "training.class_weight=balanced",
         "early_stopping.patience=1",
         "augmentation.zoom=0.3",
         "augmentation.fill=reflect",
