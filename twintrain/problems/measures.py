@@ -187,6 +187,18 @@ def _apart(targets: np.ndarray, outputs: np.ndarray) -> Scores:
     return found
 
 
+def _error(name: str, logged: str, unit: str) -> Metric:
+    """An error in the unit of the targets."""
+    return Metric(
+        name=name,
+        unit=unit,
+        score_unit=unit,
+        logged=logged,
+        higher_is_better=False,
+        counts=False,
+    )
+
+
 class MeanAbsoluteError(Measure):
     """How far a number is off."""
 
@@ -194,14 +206,7 @@ class MeanAbsoluteError(Measure):
 
     def metric(self, unit: str) -> Metric:
         """In the unit of the targets."""
-        return Metric(
-            name="mean absolute error",
-            unit=unit,
-            score_unit=unit,
-            logged="mae",
-            higher_is_better=False,
-            counts=False,
-        )
+        return _error("mean absolute error", "mae", unit)
 
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """The absolute error of each example."""
@@ -217,14 +222,7 @@ class RootMeanSquaredError(Measure):
 
     def metric(self, unit: str) -> Metric:
         """In the unit of the targets."""
-        return Metric(
-            name="root mean squared error",
-            unit=unit,
-            score_unit=unit,
-            logged="rmse",
-            higher_is_better=False,
-            counts=False,
-        )
+        return _error("root mean squared error", "rmse", unit)
 
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """The root, and each example's influence on it."""
