@@ -13,8 +13,11 @@ from twintrain.recipe.recipe import Recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINE_NAME = "twintrain"
-# Examples; below, a Beam stage ends sooner in one process (a worker starts in about 10 seconds).
-SMALL = 20_000
+# Below these a Beam stage ends sooner in one process. Each worker of each stage imports TFX and
+# TensorFlow, 10 to 25 seconds; MNIST (11 MB, 70,000 images) took 42 s to ingest with two workers on
+# two cores and 17 s in one process, and 39 and 20 s to describe.
+SMALL_COUNT = 20_000  # examples
+SMALL_FILES = 64 << 20  # bytes as they lie on the disk, compressed or not
 
 
 class RunConfig(BaseModel):
@@ -28,7 +31,7 @@ class RunConfig(BaseModel):
         span: the span to use; None for the newest.
         cache: reuse results of earlier runs on this root whose inputs are the same.
         workers: processes for Beam stages; 0 takes as many as there are cores, or one where the
-            recipe's limit makes the data so small that starting workers costs more than they save.
+            data is so small that starting workers costs more than they save.
         seeds_at_a_time: how many seeds of a twin are trained side by side, each in a process (and
             on a GPU) of its own.
         records: directory or URL that keeps one record per span, recipe and name; None for
@@ -82,8 +85,7 @@ class RunConfig(BaseModel):
 
     def beam_on(self, cores: int) -> list[str]:
         """Arguments of a Beam stage on a machine with that many cores."""
-        small = self.recipe.data.limit is not None and self.recipe.data.limit <= SMALL
-        workers = self.workers or (1 if small else cores)
+        workers = self.workers or (1 if self._small() else cores)
         mode = "in_memory" if workers == 1 else "multi_processing"
         return [
             "--runner=DirectRunner",
@@ -91,6 +93,21 @@ class RunConfig(BaseModel):
             f"--direct_num_workers={workers}",
             *workers_have_tfx("this-machine"),
         ]
+
+    def _small(self) -> bool:
+        """Whether the data is known to be small; not where only a later step can see it."""
+        limit = self.recipe.data.limit
+        if limit is not None and limit <= SMALL_COUNT:
+            return True
+        if self.ingest_later or not self.data.exists():
+            return False
+        found = [self.data] if self.data.is_file() else self.data.rglob("*")
+        total = 0
+        for path in found:
+            total += path.stat().st_size if path.is_file() else 0
+            if total > SMALL_FILES:
+                return False
+        return True
 
     def with_pinned_schema(self) -> RunConfig:
         """The same run with the schema copied below the root, under a name made from its content.

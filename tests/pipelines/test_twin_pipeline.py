@@ -62,6 +62,24 @@ def test_beam_uses_the_cores_unless_the_data_is_small(tmp_path: Path) -> None:
     )
 
 
+def test_small_is_what_lies_on_the_disk_where_it_can_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, several = "--direct_running_mode=in_memory", "--direct_num_workers=4"
+    seen = config(tmp_path)
+    assert alone in seen.beam_on(4)
+    assert several in seen.model_copy(update={"ingest_later": True}).beam_on(4)
+    assert several in seen.model_copy(update={"data": tmp_path / "elsewhere"}).beam_on(4)
+    (tmp_path / "spans" / "span-1").mkdir(parents=True)
+    table = tmp_path / "spans" / "span-1" / "rows.csv"
+    table.write_text("a,b\n1,2\n")
+    for data in (tmp_path / "spans", table):
+        monkeypatch.setattr("pipelines.config.SMALL_FILES", 8)
+        assert alone in seen.model_copy(update={"data": data}).beam_on(4)
+        monkeypatch.setattr("pipelines.config.SMALL_FILES", 7)
+        assert several in seen.model_copy(update={"data": data}).beam_on(4)
+
+
 def test_tfx_packs_no_copy_of_itself_for_beam(tmp_path: Path) -> None:
     arguments = config(tmp_path).beam_arguments
     assert make_beam_dependency_flags(arguments) == arguments
