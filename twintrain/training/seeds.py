@@ -22,6 +22,8 @@ from twintrain.problems.problem import Problem
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training import resume
+from twintrain.training.blow_up import located
+from twintrain.training.loss_not_finite import LossNotFiniteError
 from twintrain.training.registry import twin_of
 from twintrain.training.seed_record import Arrays, Figures, Predictions, SeedRecord
 from twintrain.training.session import build, session
@@ -125,8 +127,14 @@ def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) 
 
     Returns:
         the trained model.
+
+    Raises:
+        LossNotFiniteError: the loss became NaN or infinite; it says where.
     """
-    result = twin_of(training.recipe, twin).train(training)
+    try:
+        result = twin_of(training.recipe, twin).train(training)
+    except LossNotFiniteError as error:
+        raise located(error, twin, training) from None
     model = _on_one_machine(result, training)
     outputs = predict(model, splits.test, training.recipe, training.problem)
     SeedRecord.write(

@@ -64,6 +64,18 @@ class StepObserver:
         for note, gradient in zip(self._gradients, gradients, strict=True):
             note.assign(tf.cast(gradient, note.dtype))
 
+    def gradient_norms(self) -> dict[str, float]:
+        """The 2-norm of each trainable variable's gradient in the step just made, by its path;
+        nothing of a step that goes past the optimizer.
+        """
+        if "optimizer.apply" not in self._passed:
+            return {}
+        variables = self._built.model.trainable_variables
+        return {
+            variable.path: float(tf.norm(note))
+            for variable, note in zip(variables, self._gradients, strict=True)
+        }
+
     def read(self, metrics: dict[str, float]) -> dict[str, dict[str, np.ndarray]]:
         """Everything about the step just made, per stage and tensor, in the order in which it
         happens.
