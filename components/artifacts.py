@@ -27,6 +27,13 @@ class TwinAgreement(artifact.Artifact):
     FILE = "agreement.json"
 
 
+class OverlapRecord(artifact.Artifact):
+    """What the test split has in common with the training split."""
+
+    TYPE_NAME = "twintrain.OverlapRecord"
+    FILE = "overlap.json"
+
+
 class ParityRecord(artifact.Artifact):
     """What the first steps of the twins, side by side, showed."""
 
@@ -55,7 +62,9 @@ class TrendEntry(artifact.Artifact):
     FILE = "entry.json"
 
 
-_Record = DataSummary | TwinAgreement | ParityRecord | AttributionRecord | TrendEntry
+_Record = (
+    DataSummary | TwinAgreement | OverlapRecord | ParityRecord | AttributionRecord | TrendEntry
+)
 
 
 def write_json(target: _Record, content: Any) -> None:

@@ -23,6 +23,7 @@ from components.artifacts import (
     AttributionRecord,
     ComparisonReport,
     DataSummary,
+    OverlapRecord,
     ParityRecord,
     TwinAgreement,
     read_json,
@@ -37,6 +38,7 @@ from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import SliceValues, slice_name
 from twintrain.data.example_spec import EXAMPLE_ID
+from twintrain.data.overlap import Overlap, with_overlap
 from twintrain.data.tfrecord_source import split_files
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
@@ -50,6 +52,7 @@ from twintrain.report.render import write_report
 @component
 def Report(  # noqa: N802 - TFX names components like classes
     data: InputArtifact[DataSummary],
+    overlap: InputArtifact[OverlapRecord],
     examples: InputArtifact[Examples],
     transformed_examples: InputArtifact[Examples],
     transform_graph: InputArtifact[TransformGraph],
@@ -77,6 +80,8 @@ def Report(  # noqa: N802 - TFX names components like classes
     wanted = Recipe.model_validate_json(recipe)
     problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
     files = split_files(transformed_examples.uri, "eval")
+    shared = Overlap.model_validate(read_json(overlap))
+    shared = Overlap.model_validate(read_json(overlap))
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
@@ -84,7 +89,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
             slice_values=_slice_values(files, problem),
-            data=_with_unseen(read_json(data), files, problem),
+            data=_with_unseen(with_overlap(read_json(data), shared), files, problem),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(

@@ -107,6 +107,14 @@ NODES = (
         ),
     ),
     Node(
+        "LeakCheck",
+        "look for test examples in training",
+        code=(
+            *_TRAINING,  # of which it needs the part that reads examples
+            *_components("leak_check", "transformed", "artifacts", *_TABLE),
+        ),
+    ),
+    Node(
         "ParityCheck",
         "step both twins side by side",
         code=(

@@ -21,6 +21,7 @@ from components.curated_schema import load_rules
 from components.data_gate import DataGate
 from components.evaluator import twin_evaluator
 from components.example_gen import IdxExampleGen
+from components.leak_check import LeakCheck
 from components.parity_check import ParityCheck
 from components.push_gate import PushGate
 from components.report import Report
@@ -61,6 +62,7 @@ class _Data(NamedTuple):
     validator: ExampleValidator
     gate: BaseNode
     transform: Transform
+    leaks: BaseNode
 
 
 class _Twins(NamedTuple):
@@ -75,6 +77,7 @@ class _Twins(NamedTuple):
 def _nodes(config: RunConfig) -> list[BaseNode]:
     data = _data(config)
     twins = _twins(config, data.transform)
+    twins.parity.add_upstream_node(data.leaks)
     return [
         *data,
         twins.parity,
@@ -109,7 +112,13 @@ def _data(config: RunConfig) -> _Data:
         disable_statistics=True,
     )
     transform.add_upstream_node(gate)
-    return _Data(ingest, schema, statistics, validator, gate, transform)
+    leaks = LeakCheck(
+        transformed_examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        recipe=recipe.for_overlap().model_dump_json(),
+        code=code_digest(recipe, "LeakCheck"),
+    )
+    return _Data(ingest, schema, statistics, validator, gate, transform, leaks)
 
 
 def _ingest(config: RunConfig) -> FileBasedExampleGen:
@@ -197,6 +206,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
     explained = _attribution(config, data, twins)
     report = Report(
         data=data.gate.outputs["summary"],
+        overlap=data.leaks.outputs["found"],
         examples=data.ingest.outputs["examples"],
         transformed_examples=data.transform.outputs["transformed_examples"],
         transform_graph=data.transform.outputs["transform_graph"],

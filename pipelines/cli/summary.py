@@ -34,6 +34,8 @@ def print_comparison(
     console.print(
         Text(comparison.sentence, style=f"bold {_COLOURS.get(comparison.verdict, 'yellow')}")
     )
+    for warning in comparison.warnings:
+        console.print(Text(warning, style="yellow"))
     if comparison.attribution is not None:
         console.print(Text(comparison.attribution.sentence))
     if comparison.push is not None and not comparison.push.pushed:

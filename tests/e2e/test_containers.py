@@ -165,7 +165,7 @@ def test_every_command_of_the_compiled_pipeline_starts_in_the_image(
     containers = [one["container"] for one in spec["deploymentSpec"]["executors"].values()]
     with_class = [one["args"] for one in containers if "--executor_class_path" in one["args"]]
     classes = {arguments[arguments.index("--executor_class_path") + 1] for arguments in with_class}
-    assert (len(containers), len(with_class)) == (18, 17)
+    assert (len(containers), len(with_class)) == (19, 18)
     program = "import sys; from tfx.utils.import_utils import import_class_by_path as load; "
     program += "print(*[load(path).__name__ for path in sys.argv[1:]])"
     assert len(in_image("python", "-c", program, *sorted(classes)).split()) == len(classes)

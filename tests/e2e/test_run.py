@@ -188,7 +188,7 @@ def test_a_second_run_takes_everything_from_the_first(
     done = run(root)
     assert done.returncode == 0
     nodes = [line for line in done.stdout.splitlines() if "taken from an earlier run" in line]
-    assert len(nodes) == 13
+    assert len(nodes) == 14
     again = comparison(root)
     idle = {"created", "push"}
     assert again.model_dump(exclude=idle) == before.model_dump(exclude=idle)

@@ -26,6 +26,7 @@ from twintrain.comparison.comparison import (
 from twintrain.comparison.mistakes import confusion, disagreements
 from twintrain.comparison.predictions import Folders, PairedPredictions, load_predictions
 from twintrain.comparison.push_decision import PushDecision
+from twintrain.comparison.sanity import warnings_of
 from twintrain.comparison.sentence import sentence
 from twintrain.comparison.slice_search import search_slices
 from twintrain.comparison.slices import (
@@ -147,6 +148,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
             problem.slice_value_name(recipe, problem.statement.target, label)
             for label in range(classes or 0)
         ],
+        warnings=warnings_of(recipe, problem, inputs.records, twins),
         notes=notes,
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,

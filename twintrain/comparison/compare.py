@@ -20,6 +20,7 @@ from twintrain.comparison.build import Inputs, build_comparison
 from twintrain.comparison.comparison import Comparison
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import ExampleStore
+from twintrain.data.overlap import check_overlap, overlap, with_overlap
 from twintrain.diagnosis.own_twin import explain_own_loop
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import lockstep_to_the_end
@@ -90,9 +91,12 @@ def compare(
         verdict, slices, intervals, learning curves; see `twintrain.Comparison`.
 
     Raises:
-        TwintrainError: the model does not fit the examples, these are too few, or it diverged.
+        TwintrainError: the model does not fit the examples, these are too few, test examples were
+            trained on, or a training diverged.
     """
     check_problem(recipe, problem, train)
+    shared = overlap(train, test)
+    check_overlap(shared, recipe.comparison.overlap_limit)
     with ExitStack() as stack:
         home = folder or stack.enter_context(scratch("compare"))
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
@@ -109,7 +113,10 @@ def compare(
                 records=records,
                 agreement=_agreement(recipe, records),
                 slice_values=problem.slice_values(train, test),
-                data={"train": _counts(problem, train), "eval": _counts(problem, test)},
+                data=with_overlap(
+                    {"train": _counts(problem, train), "eval": _counts(problem, test)},
+                    shared,
+                ),
                 trials={twin: result.trials for twin, result in found.items()},
                 lockstep=side_by_side,
             )

@@ -184,6 +184,9 @@ class Comparison(_Part):
     label_names: list[str] = Field(
         description="of every label, in order; the number where no name was given"
     )
+    warnings: list[str] = Field(
+        [], description="signs that the trainings learned nothing, or not what they should"
+    )
     notes: list[str] = Field(description="what to know before believing the rest")
     recipe_name: str
     recipe_hash: str

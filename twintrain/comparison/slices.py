@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from twintrain.comparison.comparison import Counted, SeedScore, Slice, Table
 from twintrain.comparison.predictions import PairedPredictions
+from twintrain.data.overlap import Overlap
 from twintrain.errors import TwintrainError
 from twintrain.problems.metric import Metric
 from twintrain.problems.problem import Problem
@@ -258,7 +259,7 @@ def remarks(
         recipe: the comparison's.
         problem: what was learned.
         slices: as they were compared.
-        data: per split, the number of examples and of each label.
+        data: per split, the number of examples and of each label; see `with_overlap`.
         without: what `left_out` gave.
     """
     tested = data["eval"].get("labels", {})
@@ -267,6 +268,9 @@ def remarks(
             target = problem.statement.target
             name = f"{target}={problem.slice_value_name(recipe, target, int(label))}"
             yield f"No test example has {name}: nothing can be said about it."
+    shared = Overlap.model_validate(data["eval"]["overlap"]) if "overlap" in data["eval"] else None
+    if shared is not None and shared.share:
+        yield shared.describe()
     for name, count in data["eval"].get("unseen", {}).items():
         yield (
             f"{count:,} of {data['eval']['examples']:,} test examples have a value of {name} that "

@@ -48,7 +48,7 @@ SHARED = frozenset(
 _DEEPEST = 8  # parts that a dotted key may have before its last
 # Added after recipes were hashed and their results kept: sections, and fields of other sections.
 _LATER = ("twins", "problem")
-_LATER_FIELDS = {"training": ("class_weight",)}
+_LATER_FIELDS = {"training": ("class_weight",), "comparison": ("overlap_limit",)}
 
 
 class Recipe(Section):
@@ -202,6 +202,14 @@ class Recipe(Section):
         its default.
         """
         return Recipe(name="-", problem=self.problem)
+
+    def for_overlap(self) -> Recipe:
+        """Only what decides what the splits have in common and whether that is too much, the rest
+        put back to its default.
+        """
+        rules = ComparisonRules(overlap_limit=self.comparison.overlap_limit)
+        limit = Data(memory_limit_mb=self.data.memory_limit_mb)
+        return Recipe(name="-", problem=self.problem, data=limit, comparison=rules)
 
     def on_one_device(self) -> Recipe:
         """The same without a strategy: the batches, and the arithmetic but for the order of sums,

@@ -333,6 +333,13 @@ class ComparisonRules(Section):
         description="What to look at apart; two keys in one entry are crossed. Null: what the "
         "problem names.",
     )
+    overlap_limit: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of test examples that may be training examples too, above what repeats "
+        "within the training split; more stops the run. 1: report it, never stop.",
+    )
     label_names: tuple[str, ...] = Field(
         (), description="What the report calls labels 0, 1, 2 …; none: the numbers."
     )

@@ -68,6 +68,7 @@ def _comparison(comparison: Comparison) -> str:
     parts = [
         f"<h3>{html.escape(comparison.verdict.replace('_', ' '))}</h3>",
         f"<p>{html.escape(comparison.sentence)}</p>",
+        *(f"<p><b>{html.escape(warning)}</b></p>" for warning in comparison.warnings),
         charts.forest(comparison),
     ]
     if comparison.attribution is not None:

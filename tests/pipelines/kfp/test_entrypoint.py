@@ -71,7 +71,7 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
         spec, "minio://mlpipeline/v2/artifacts", tmp_path, {"overrides": ["training.batch_size=50"]}
     )
     order = launcher.order()
-    assert len(order) == 18
+    assert len(order) == 19
     assert {name: launcher.run(name) for name in order} == dict.fromkeys(order, 0)
     examples = launcher.outputs["ExampleGen", "examples"]
     assert examples["metadata"]["custom:span"] == 2  # the newest

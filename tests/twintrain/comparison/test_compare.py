@@ -129,3 +129,14 @@ def test_another_test_split_is_another_comparison(
     found, told = compared(recipe, small_train, other, tmp_path)
     assert [about[0] for about in told] == ["fit", "loop"]
     assert found.twins["fit"].mean_score < 0.5
+
+
+def test_a_test_split_that_was_trained_on_is_refused_unless_the_recipe_allows_it(
+    small_train: ExampleStore,
+) -> None:
+    tested = small_train.subset(np.arange(200))
+    with pytest.raises(TwintrainError, match="200 of 200 test examples have the inputs"):
+        compared(twintrain.load_recipe("standard", SMALL), small_train, tested)
+    allowed = [*SMALL, "seeds=[0]", "model.name=mlp", "comparison.overlap_limit=1"]
+    found, _ = compared(twintrain.load_recipe("standard", allowed), small_train, tested)
+    assert any("200 of 200 test examples have the inputs" in note for note in found.notes)

@@ -1,0 +1,254 @@
+"""Test examples that were trained on: the same inputs in both splits, or nearly the same.
+
+    found = overlap(train, test)
+    found.share            # of the test examples
+    found.usual_share      # of training examples that repeat another training example
+
+Where a table has few columns of few values, most rows repeat another one, and nothing is wrong.
+What is wrong is a test split that repeats training examples more often than these repeat each
+other: the splits were not drawn apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from twintrain.data.columns import BARE, as_columns
+from twintrain.data.example_store import ExampleStore
+from twintrain.errors import TwintrainError
+
+LOOKED_AT = 1000  # examples of each split held against all training examples for near duplicates
+NEAR = 0.15  # distance of two that are nearly the same, in units of the spread within one of them
+_PROJECTED = 64  # dimensions
+_BLOCK = 2048  # examples in memory at a time
+_FEWEST_VALUES = 64  # of less it cannot be told that two are nearly the same
+_TOLD = 3  # pairs
+
+
+class Overlap(BaseModel):
+    """What a test split has in common with the training split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tested: int = Field(description="test examples")
+    repeated: int = Field(description="of them, those with the very inputs of a training example")
+    relabelled: int = Field(
+        description="of these, those whose target no training example with these inputs has"
+    )
+    near_looked_at: int = Field(
+        description="test examples held against all training examples for near duplicates; 0 where "
+        "inputs are no images or signals"
+    )
+    near: int = Field(description="of them, those that are nearly a training example")
+    usual_repeated: float = Field(
+        description="share of training examples with the inputs of another one"
+    )
+    usual_near: float = Field(description="share of those that are nearly another one")
+    pairs: list[tuple[str, str]] = Field(description="a few test examples, and what they repeat")
+
+    @property
+    def share(self) -> float:
+        """Of test examples that are, or nearly are, training examples."""
+        near = self.near / self.near_looked_at if self.near_looked_at else 0.0
+        return min(1.0, self.repeated / self.tested + near)
+
+    @property
+    def usual_share(self) -> float:
+        """Of training examples that are, or nearly are, another training example."""
+        return min(1.0, self.usual_repeated + self.usual_near)
+
+    def exceeds(self, limit: float) -> bool:
+        """Whether the test split repeats training examples by more than `limit` (a share) above
+        what is usual in the training split, three standard errors allowed for.
+        """
+        count = self.near_looked_at or self.tested
+        error = math.sqrt(self.share * (1 - self.share) / count)
+        return self.share - self.usual_share - 3 * error > limit
+
+    def describe(self) -> str:
+        """A sentence with all of it."""
+        parts = [
+            f"{self.repeated:,} of {self.tested:,} test examples have the inputs of a training "
+            "example"
+        ]
+        if self.near:
+            parts.append(
+                f"{self.near:,} of {self.near_looked_at:,} looked at are nearly training examples"
+            )
+        if self.relabelled:
+            parts.append(f"{self.relabelled:,} of the first have another target there")
+        told = ", ".join(f"{test} and {train}" for test, train in self.pairs)
+        usual = (
+            f"in the training split {self.usual_share:.1%} are, or nearly are, another of its "
+            "examples"
+        )
+        return f"{'; '.join(parts)}{f' ({told})' if told else ''}; {usual}."
+
+
+def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
+    """Look for test examples among the training examples.
+
+    Inputs are the same where every bit of every column is. Two tensors without names are nearly the
+    same where, each less its mean, their distance is below 15 % of the norm of one: an image that
+    was brightened, or saved again as a JPEG of quality 75 or more; of MNIST's digits no two are
+    that near. Of each split `LOOKED_AT` examples, spread evenly, are looked at for that; near ones
+    are found by random projections and then measured.
+
+    Args:
+        train: the training split.
+        test: the test split, with the same columns.
+    """
+    ours, theirs = _Keys.of(train), _Keys.of(test)
+    order = np.argsort(ours.inputs, kind="stable")
+    repeated = np.isin(theirs.inputs, ours.inputs)
+    at = np.searchsorted(ours.inputs[order], theirs.inputs[repeated])
+    pairs = list(zip(test.ids[repeated], train.ids[order[at]], strict=True))
+    _, number, times = np.unique(ours.inputs, return_inverse=True, return_counts=True)
+    twice = times[number] > 1
+    near, looked_at, usual = [], 0, 0.0
+    if _has_an_inside(train):
+        base = _Projected.of(train)
+        probe, other = _spread(len(test)), _spread(len(train))
+        looked_at = len(probe)
+        near = [pair for pair in base.near(test, probe, same=False) if not repeated[pair[0]]]
+        others = [pair for pair in base.near(train, other, same=True) if not twice[pair[0]]]
+        usual = len(others) / len(other)
+        pairs += [(test.ids[one], train.ids[two]) for one, two in near]
+    return Overlap(
+        tested=len(test),
+        repeated=int(repeated.sum()),
+        relabelled=int((repeated & ~np.isin(theirs.whole, ours.whole)).sum()),
+        near_looked_at=looked_at,
+        near=len(near),
+        usual_repeated=float(twice.mean()),
+        usual_near=usual,
+        pairs=[tuple(name.decode(errors="replace") for name in pair) for pair in pairs[:_TOLD]],
+    )
+
+
+def check_overlap(found: Overlap, limit: float) -> None:
+    """Hold what was found to what a recipe allows.
+
+    Args:
+        found: of the two splits.
+        limit: a share; see `Overlap.exceeds`.
+
+    Raises:
+        TwintrainError: the splits have more in common.
+    """
+    if found.exceeds(limit):
+        raise TwintrainError(
+            f"The test split holds training examples: {found.describe()}",
+            "What is measured on them was learned by heart. Split the data anew, so that no "
+            "example is in both, or allow it with comparison.overlap_limit (a share of the test "
+            "examples; 1 never stops).",
+        )
+
+
+def with_overlap(data: dict[str, Any], found: Overlap) -> dict[str, Any]:
+    """What is told of each split, with that of the test split beside it."""
+    return data | {"eval": data["eval"] | {"overlap": found.model_dump(mode="json")}}
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Of every example a hash of its inputs and one of inputs and target, uint64 [n]."""
+
+    inputs: npt.NDArray[np.uint64]
+    whole: npt.NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, store: ExampleStore) -> _Keys:
+        found = np.empty((2, len(store)), np.uint64)
+        targets = np.ascontiguousarray(store.targets)
+        for block in _blocks(len(store)):
+            columns = as_columns(store.values(block))
+            rows = [np.ascontiguousarray(columns[name]) for name in sorted(columns)]
+            for place, number in enumerate(block):
+                digest = hashlib.blake2b(digest_size=8)
+                for column in rows:
+                    digest.update(column[place].tobytes())
+                found[0, number] = int.from_bytes(digest.digest(), "little")
+                digest.update(targets[number].tobytes())
+                found[1, number] = int.from_bytes(digest.digest(), "little")
+        return cls(found[0], found[1])
+
+
+@dataclass(frozen=True)
+class _Projected:
+    """A store's tensors, less their means, seen from a few random directions.
+
+    By Johnson and Lindenstrauss (1984), distances stay what they were within some 20 percent.
+    """
+
+    store: ExampleStore
+    directions: npt.NDArray[np.float32]
+    points: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, store: ExampleStore) -> _Projected:
+        values = math.prod(store.shape)
+        normal = np.random.default_rng(0).standard_normal((values, _PROJECTED), np.float32)
+        directions = normal / np.float32(math.sqrt(_PROJECTED))
+        parts = [_centred(store, block) @ directions for block in _blocks(len(store))]
+        return cls(store, directions, np.concatenate(parts))
+
+    def near(
+        self, of: ExampleStore, probe: npt.NDArray[np.integer], same: bool
+    ) -> list[tuple[int, int]]:
+        """Which of the `probe` of a store are nearly an example of this one, and which.
+
+        Args:
+            of: the store.
+            probe: places in it.
+            same: it is this very store: none is near to itself.
+        """
+        tensors = _centred(of, probe)
+        norms = (tensors**2).sum(axis=1)
+        seen = tensors @ self.directions
+        best, place = np.full(len(probe), np.inf, np.float32), np.zeros(len(probe), np.int64)
+        for block in _blocks(len(self.points)):
+            points = self.points[block]
+            apart = (seen**2).sum(axis=1)[:, None] + (points**2).sum(axis=1) - 2 * seen @ points.T
+            if same:
+                apart[probe[:, None] == block] = np.inf
+            nearest = apart.argmin(axis=1)
+            found = apart[np.arange(len(probe)), nearest]
+            place = np.where(found < best, block[nearest], place)
+            best = np.minimum(found, best)
+        # Twice the limit: what projecting may add to a distance.
+        maybe = np.flatnonzero((best <= 2 * NEAR**2 * norms) & (norms > 0))
+        found = []
+        for one in maybe:
+            other = _centred(self.store, place[one : one + 1])[0]
+            if ((tensors[one] - other) ** 2).sum() <= NEAR**2 * norms[one]:
+                found.append((int(probe[one]), int(place[one])))
+        return found
+
+
+def _has_an_inside(store: ExampleStore) -> bool:
+    """Whether inputs are one tensor of so many values that two may be nearly the same."""
+    return set(store.columns) == {BARE} and math.prod(store.shape) >= _FEWEST_VALUES
+
+
+def _centred(store: ExampleStore, places: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    flat = np.asarray(store.values(places), np.float32).reshape(len(places), -1)
+    return flat - flat.mean(axis=1, keepdims=True)
+
+
+def _spread(count: int) -> npt.NDArray[np.int64]:
+    """At most `LOOKED_AT` places, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64))
+
+
+def _blocks(count: int) -> Iterator[npt.NDArray[np.int64]]:
+    for start in range(0, count, _BLOCK):
+        yield np.arange(start, min(start + _BLOCK, count))
