@@ -28,7 +28,9 @@ class TwinAgreement(artifact.Artifact):
 
 
 class OverlapRecord(artifact.Artifact):
-    """What the test split has in common with the training split."""
+    """What the test split has in common with the training split, and the digest of what is to be
+    trained on.
+    """
 
     TYPE_NAME = "twintrain.OverlapRecord"
     FILE = "overlap.json"

@@ -25,6 +25,7 @@ from twintrain.data import idx
 from twintrain.data.spans import choose_span, span_folder, span_pattern
 from twintrain.data.stratified import stratified_sample
 from twintrain.errors import TwintrainError
+from twintrain.processes.digests import files_digest
 
 # images per piece of work: a few seconds of encoding, and few enough re-reads of a gzip's beginning
 RANGE = 5000
@@ -65,11 +66,13 @@ class IdxExampleGen(component.FileBasedExampleGen):
         code: str = "",
         look: bool = True,
     ) -> None:
+        chosen = choose_span(data, span)[0] if look else None
         settings = struct_pb2.Struct()
         settings.update({"image_shape": list(image_shape), "limit": limit, "code": code})
+        if look:
+            settings.update({"content": _content(data, chosen)})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
-        chosen = choose_span(data, span)[0] if look else None
         super().__init__(
             input_base=str(data),
             input_config=_input_config(data, chosen),
@@ -87,6 +90,15 @@ def _input_config(data: Path, span: int | None) -> example_gen_pb2.Input:
             for split, prefix in idx.SPLIT_PREFIXES.items()
         ]
     )
+
+
+def _content(data: Path, span: int | None) -> str:
+    """A digest of the files: TFX knows them by their sizes and times of change alone, and would
+    take what was made of others for theirs.
+    """
+    folder = span_folder(data, span)
+    pairs = [idx.find_pair(folder, split) for split in idx.SPLIT_PREFIXES]
+    return files_digest((path for pair in pairs for path in (pair.images, pair.labels)), folder)
 
 
 def fingerprint(data: Path, span: int | None) -> str:

@@ -1,4 +1,4 @@
-"""LeakCheck: stops the run where test examples were trained on."""
+"""LeakCheck: stops the run where test examples were trained on, and notes what is trained on."""
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -8,6 +8,9 @@ from components.artifacts import OverlapRecord, write_json
 from components.transformed import transformed_data
 from twintrain.data.overlap import check_overlap, overlap
 from twintrain.recipe.recipe import Recipe
+from twintrain.training.seeds import Splits
+
+OVERLAP, TO_TRAIN_ON = "overlap", "to_train_on"
 
 
 @component
@@ -18,7 +21,8 @@ def LeakCheck(  # noqa: N802 - TFX names components like classes
     recipe: Parameter[str],
     code: Parameter[str],
 ) -> None:
-    """Count the test examples that are, or nearly are, training examples, as a model is given them.
+    """Count the test examples that are, or nearly are, training examples, as a model is given them;
+    note the digest of what is to be trained on.
 
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
@@ -28,6 +32,8 @@ def LeakCheck(  # noqa: N802 - TFX names components like classes
     wanted = Recipe.model_validate_json(recipe)
     data = transformed_data(transformed_examples.uri, transform_graph.uri, wanted)
     limit = wanted.data.memory_limit_mb
-    shared = overlap(data.store("train", limit), data.store("eval", limit))
+    train, test = data.store("train", limit), data.store("eval", limit)
+    shared = overlap(train, test)
     check_overlap(shared, wanted.comparison.overlap_limit)
-    write_json(found, shared.model_dump(mode="json"))
+    to_train_on = Splits.of(wanted, train, test).trained_on
+    write_json(found, {OVERLAP: shared.model_dump(mode="json"), TO_TRAIN_ON: to_train_on})

@@ -22,6 +22,7 @@ from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import statement_of
+from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.identity import Identity
 
@@ -50,7 +51,8 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         loop_run: records of the loop twin.
         blessing: the Evaluator's.
         decision: what the Pusher obeys; push.json in it has the reasons.
-        destination: where twins are pushed to; the newest there is the one to hold against.
+        destination: where twins are pushed to; the newest there is the one to hold against, unless
+            its files were changed since.
         in_place: not read; the version pushed last, so that a decision made when another one stood
             there, or none, is not taken for this one.
         recipe: as JSON; its thresholds decide.
@@ -63,6 +65,10 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         one_seed, statement.task, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
     )
     newest = last_pushed(Path(destination))
+    if newest is not None and Identity.altered(newest):
+        text = f"{newest} was changed after it was pushed, and counts no more."
+        report_progress("note", text=text)
+        newest = None
     standing = newest is not None and _same(
         newest, Path(path_utils.serving_model_path(candidate.uri))
     )

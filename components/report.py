@@ -29,6 +29,7 @@ from components.artifacts import (
     read_json,
 )
 from components.evaluator import BASELINE, CANDIDATE
+from components.leak_check import OVERLAP
 from components.paired_metric import PREFIX, counted
 from components.push_gate import FILE
 from components.transformed import example_spec
@@ -80,7 +81,7 @@ def Report(  # noqa: N802 - TFX names components like classes
     wanted = Recipe.model_validate_json(recipe)
     problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
     files = split_files(transformed_examples.uri, "eval")
-    shared = Overlap.model_validate(read_json(overlap))
+    shared = Overlap.model_validate(read_json(overlap)[OVERLAP])
     shared = Overlap.model_validate(read_json(overlap))
     comparison = build_comparison(
         Inputs(

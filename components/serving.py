@@ -47,7 +47,8 @@ def export(
     }
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     model.save(folder / "twin.keras")
-    replace_text(folder / Identity.FILE, identity.model_dump_json(indent=1))
+    whole = Identity.with_files(identity, folder)
+    replace_text(folder / Identity.FILE, whole.model_dump_json(indent=1))
 
 
 class _Serving(tf.Module):

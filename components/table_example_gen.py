@@ -28,6 +28,7 @@ from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.table_files import TableFiles, find_tables
 from twintrain.data.tables import RowIds, read_table
 from twintrain.errors import TwintrainError
+from twintrain.processes.digests import files_digest
 
 # Of ten rows, those that go to 'eval' where the files are of no split.
 EVAL, OF = 2, 10
@@ -113,11 +114,16 @@ class TableExampleGen(component.FileBasedExampleGen):
         span: int | None = None,
         code: str = "",
     ) -> None:
+        found = find_tables(data, span)
+        # TFX knows files by their sizes and times of change alone, and would take what was made of
+        # others for theirs.
+        content = files_digest(found.files(), found.folder)
         settings = struct_pb2.Struct()
-        settings.update({"types": types, "key": key, "limit": limit, "code": code})
+        settings.update(
+            {"types": types, "key": key, "limit": limit, "code": code, "content": content}
+        )
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
-        found = find_tables(data, span)
         super().__init__(
             input_base=str(found.base),
             input_config=_input_config(found),

@@ -147,7 +147,11 @@ NODES = (
     Node(
         "TwinCheck",
         "compare batches and weights",
-        code=(*_rooms("parity", "training"), *_components("twin_check", "artifacts")),
+        code=(
+            *_TRAINING,
+            *_rooms("parity"),
+            *_components("twin_check", "leak_check", "transformed", "artifacts", *_TABLE),
+        ),
     ),
     Node(
         "Evaluator",

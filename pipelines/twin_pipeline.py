@@ -76,7 +76,7 @@ class _Twins(NamedTuple):
 
 def _nodes(config: RunConfig) -> list[BaseNode]:
     data = _data(config)
-    twins = _twins(config, data.transform)
+    twins = _twins(config, data.transform, data.leaks)
     twins.parity.add_upstream_node(data.leaks)
     return [
         *data,
@@ -158,7 +158,7 @@ def _preprocessing(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _twins(config: RunConfig, transform: Transform) -> _Twins:
+def _twins(config: RunConfig, transform: Transform, leaks: BaseNode) -> _Twins:
     """A few steps side by side, two tuners, two trainers, and what they must agree in."""
     recipe = config.recipe
     parity = ParityCheck(
@@ -174,6 +174,7 @@ def _twins(config: RunConfig, transform: Transform) -> _Twins:
     check = TwinCheck(
         fit_run=trainers["fit"].outputs["model_run"],
         loop_run=trainers["loop"].outputs["model_run"],
+        overlap=leaks.outputs["found"],
         must_agree=int(recipe.twins_agree and not recipe.tuning.apply),
         code=code_digest(recipe, "TwinCheck"),
     )

@@ -15,6 +15,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipelines.local.seals import only_what_was_made, seal
 from twintrain.processes.progress import report_progress
 
 _CACHED = metadata_store_pb2.Execution.CACHED
@@ -48,14 +49,15 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
         for node, name in zip(pipeline.nodes, names, strict=True):
             report_progress("node_started", node=name)
             started = time.perf_counter()
-            info = launcher.Launcher(
-                pipeline_node=node.pipeline_node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-            ).launch()
+            with only_what_was_made(name):
+                info = launcher.Launcher(
+                    pipeline_node=node.pipeline_node,
+                    mlmd_connection=metadata.Metadata(connection),
+                    pipeline_info=pipeline.pipeline_info,
+                    pipeline_runtime_spec=pipeline.runtime_spec,
+                    executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+                ).launch()
             cached = False
             if info is not None:
                 cached, self.outputs[name] = _published(connection, info.execution_id)
@@ -67,9 +69,13 @@ class ProgressDagRunner(tfx_runner.IrBasedRunner):
 def _published(
     connection: metadata_store_pb2.ConnectionConfig, execution_id: int
 ) -> tuple[bool, dict[str, list[str]]]:
-    """Whether an execution was taken from an earlier run, and the uris of what it published."""
+    """Whether an execution was taken from an earlier run, and the uris of what it published, which
+    is sealed if it was not.
+    """
     with metadata.Metadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])
         outputs = execution_lib.get_output_artifacts(handle, execution_id)
+        if execution.last_known_state != _CACHED:
+            seal(handle, execution_id)
     uris = {key: [artifact.uri for artifact in artifacts] for key, artifacts in outputs.items()}
     return bool(execution.last_known_state == _CACHED), uris

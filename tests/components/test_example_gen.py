@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import apache_beam as beam
@@ -9,7 +10,7 @@ import tensorflow as tf
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import proto_utils
 
-from components.example_gen import IdxExampleGen, IdxExampleGenExecutor, _read_split
+from components.example_gen import IdxExampleGen, IdxExampleGenExecutor, _read_split, fingerprint
 from tests.conftest import write_idx
 from twintrain.data import idx
 from twintrain.errors import TwintrainError
@@ -135,3 +136,19 @@ def test_wrong_shape_and_damage_stop_before_anything_is_read(idx_folder: Path) -
 
 def test_the_component_uses_this_executor() -> None:
     assert IdxExampleGen.EXECUTOR_SPEC.executor_class is IdxExampleGenExecutor
+
+
+def test_labels_that_were_replaced_count_although_size_and_time_stay(idx_folder: Path) -> None:
+    """The cache goes by what an ExampleGen is told; TFX's own fingerprint stays as it was."""
+    pair = idx.find_pair(idx_folder, "train")
+    plain = idx_folder / "train-labels-idx1-ubyte"
+    held = idx.header((60,)) + bytes(idx.read_labels(pair.labels).tolist())
+    pair.labels.unlink()
+    plain.write_bytes(held)
+    before, time = properties(IdxExampleGen(idx_folder, (28, 28, 1))), plain.stat().st_mtime_ns
+    known = fingerprint(idx_folder, None)
+    assert properties(IdxExampleGen(idx_folder, (28, 28, 1))) == before
+    plain.write_bytes(held[:-1] + bytes([(held[-1] + 1) % 10]))
+    os.utime(plain, ns=(time, time))
+    assert fingerprint(idx_folder, None) == known
+    assert properties(IdxExampleGen(idx_folder, (28, 28, 1))) != before

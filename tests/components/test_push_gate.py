@@ -170,3 +170,23 @@ def test_what_lies_there_without_a_name_is_another_twin(
     found, told = gate(trained(tmp_path / "a", recipe), recipe, tmp_path / "pushed")
     assert (found.pushed, told) == (True, True)
     assert found.checks[2].text == "+0.00 points against the last pushed, -0.10 is allowed"
+
+
+def test_a_pushed_twin_whose_files_were_changed_counts_no_more(
+    tmp_path: Path, examples: str
+) -> None:
+    recipe = load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1"])
+    twin, pushed = trained(tmp_path / "a", recipe), tmp_path / "pushed"
+    model = twin / "model" / "Format-Serving"
+    known = Identity.beside(model)
+    assert known is not None
+    (model / Identity.FILE).write_text(Identity.with_files(known, model).model_dump_json())
+    assert gate(twin, recipe, pushed)[1]
+    assert not gate(twin, recipe, pushed)[1]  # it stands there
+    assert not Identity.altered(pushed / "1")
+    graph = pushed / "1" / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:-20])
+    assert Identity.altered(pushed / "1")
+    found, told = gate(twin, recipe, pushed)
+    assert (found.pushed, told) == (True, True)
+    assert found.checks[2].text == "nothing has been pushed before"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tfx.types.standard_artifacts import ModelRun
 
-from components.artifacts import TwinAgreement, read_json
+from components.artifacts import OverlapRecord, TwinAgreement, read_json, write_json
+from components.leak_check import TO_TRAIN_ON
 from components.twin_check import TwinCheck
 from tests.twintrain.training.records import write_record
 from twintrain.errors import TwintrainError
@@ -29,11 +30,21 @@ def records(folder: Path, fingerprints: dict[int, np.ndarray], weight: float = 1
     return run
 
 
-def check(fit: ModelRun, loop: ModelRun, folder: Path, must_agree: int) -> list[dict]:
+def check(
+    fit: ModelRun, loop: ModelRun, folder: Path, must_agree: int, to_train_on: str = "00ff"
+) -> list[dict]:
     agreement = TwinAgreement()
     agreement.uri = str(folder)
+    overlap = OverlapRecord()
+    overlap.uri = str(folder / "overlap")
+    write_json(overlap, {TO_TRAIN_ON: to_train_on})
     TwinCheck.EXECUTOR_SPEC.executor_class._FUNCTION(
-        fit_run=fit, loop_run=loop, agreement=agreement, must_agree=must_agree, code=""
+        fit_run=fit,
+        loop_run=loop,
+        overlap=overlap,
+        agreement=agreement,
+        must_agree=must_agree,
+        code="",
     )
     found: list[dict] = read_json(agreement)
     return found
@@ -74,3 +85,10 @@ def test_models_of_different_shape_are_refused(tmp_path: Path) -> None:
     write_record(tmp_path / "loop" / "seed-0", fingerprints=BATCHES, weights=[np.ones(4)])
     with pytest.raises(TwintrainError, match="differ in shape"):
         check(fit, loop, tmp_path / "out", 1)
+
+
+def test_trainings_on_other_examples_than_transform_left(tmp_path: Path) -> None:
+    prints = {0: BATCHES}
+    fit, loop = (records(tmp_path / name, prints) for name in ("fit", "loop"))
+    with pytest.raises(TwintrainError, match="seed 0 was not trained on the examples"):
+        check(fit, loop, tmp_path / "out", 1, to_train_on="beef")

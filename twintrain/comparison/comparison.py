@@ -10,6 +10,7 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
+from twintrain.parsing.sealed import digest_of
 from twintrain.problems.metric import Metric
 from twintrain.showing import html_of
 from twintrain.statistics.paired import Verdict
@@ -195,6 +196,13 @@ class Comparison(_Part):
         description="fields in which the loop was told to differ from fit"
     )
     versions: dict[str, str]
+    digest: str = Field(
+        "", description="SHA-256 of everything else here; empty where an older version wrote it"
+    )
+
+    def sealed(self) -> Comparison:
+        """The same with its digest."""
+        return self.model_copy(update={"digest": digest_of(self)})
 
     def _repr_html_(self) -> str | None:
         return html_of(self)

@@ -204,12 +204,11 @@ class Recipe(Section):
         return Recipe(name="-", problem=self.problem)
 
     def for_overlap(self) -> Recipe:
-        """Only what decides what the splits have in common and whether that is too much, the rest
-        put back to its default.
+        """Only what decides what is trained on, what the splits have in common and whether that is
+        too much, the rest put back to its default.
         """
         rules = ComparisonRules(overlap_limit=self.comparison.overlap_limit)
-        limit = Data(memory_limit_mb=self.data.memory_limit_mb)
-        return Recipe(name="-", problem=self.problem, data=limit, comparison=rules)
+        return Recipe(name="-", problem=self.problem, data=self.data, comparison=rules)
 
     def on_one_device(self) -> Recipe:
         """The same without a strategy: the batches, and the arithmetic but for the order of sums,

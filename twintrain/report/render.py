@@ -34,7 +34,7 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
         part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")
     ]
     texts = {
-        "comparison.json": comparison.model_dump_json(indent=1),
+        "comparison.json": comparison.sealed().model_dump_json(indent=1),
         "report.html": render_html(comparison, images),
         "summary.md": _render("summary.md", comparison, notable=notable),
     }

@@ -17,6 +17,7 @@ import fsspec
 from pydantic import ValidationError
 
 from twintrain.errors import TwintrainError, explained
+from twintrain.parsing.sealed import digest_of
 from twintrain.processes.replacing import replacing
 from twintrain.trend.span_record import SpanRecord
 
@@ -56,7 +57,8 @@ class RecordStore:
             TwintrainError: it cannot be written there.
         """
         path = self._path(record.span, record.recipe_name, record.recipe_hash)
-        text = record.model_dump_json(indent=1).encode()
+        sealed = record.model_copy(update={"digest": digest_of(record)})
+        text = sealed.model_dump_json(indent=1).encode()
         try:
             if self._local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +118,7 @@ class RecordStore:
     def _read(self, path: str) -> SpanRecord:
         try:
             text: Any = self._files.cat_file(path)
-            return SpanRecord.model_validate_json(text)
+            record = SpanRecord.model_validate_json(text)
         except ValidationError as error:
             raise TwintrainError(
                 explained(error, SpanRecord, f"The record {path}"),
@@ -127,3 +129,9 @@ class RecordStore:
             raise TwintrainError(
                 f"The record {path} cannot be read: {error}.", "Check its rights."
             ) from error
+        if record.digest and record.digest != digest_of(record):
+            raise TwintrainError(
+                f"The record {path} was changed after it was written.",
+                "Move the file away and run that span again.",
+            )
+        return record.model_copy(update={"digest": ""})

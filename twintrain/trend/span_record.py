@@ -70,6 +70,9 @@ class SpanRecord(_Part):
         gt=0, le=1, description="largest change of a label's share that is no drift; null: none is"
     )
     report: str = Field("", description="where the whole report is")
+    digest: str = Field(
+        "", description="SHA-256 of everything else here; empty where an older version wrote it"
+    )
 
     @model_validator(mode="before")
     @classmethod

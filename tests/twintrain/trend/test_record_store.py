@@ -161,3 +161,17 @@ def test_a_figure_that_cannot_be_drawn_is_no_record(tmp_path: Path, figure: str)
     path.write_text(text)
     with pytest.raises(TwintrainError, match="gap"):
         RecordStore(str(tmp_path)).all()
+
+
+def test_a_record_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
+    store = RecordStore(str(tmp_path))
+    path = Path(store.put(record(1)))
+    assert store.all() == [record(1)]
+    tree = json.loads(path.read_text())
+    tree["slices"][0]["gap"] += 0.5
+    path.write_text(json.dumps(tree))
+    with pytest.raises(TwintrainError, match="was changed after it was written"):
+        store.all()
+    del tree["digest"]  # as older versions wrote it
+    path.write_text(json.dumps(tree))
+    assert len(store.all()) == 1

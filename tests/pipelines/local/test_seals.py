@@ -1,0 +1,121 @@
+"""Results of earlier runs are taken over only while their files are what was made."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.decorators import component
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from components.artifacts import DataSummary, OverlapRecord, read_json, write_json
+from pipelines.local.runner import ProgressDagRunner
+from twintrain.processes.progress import VARIABLE
+
+
+@component
+def First(made: OutputArtifact[DataSummary]) -> None:
+    write_json(made, {"figure": 21})
+
+
+@component
+def Second(given: InputArtifact[DataSummary], made: OutputArtifact[OverlapRecord]) -> None:
+    write_json(made, {"figure": 2 * read_json(given)["figure"]})
+
+
+class Root:
+    """Runs of two nodes on one root.
+
+    Args:
+        folder: of the root.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.events = folder, folder / "events.jsonl"
+        monkeypatch.setenv(VARIABLE, str(self.events))
+
+    def run(self) -> tuple[list[bool], list[str]]:
+        """Whether each node's result was taken from an earlier run, and what was told."""
+        self.events.write_text("")
+        first = First()
+        pipeline = Pipeline(
+            pipeline_name="two",
+            pipeline_root=str(self.folder / "artifacts"),
+            components=[first, Second(given=first.outputs["made"])],
+            enable_cache=True,
+            metadata_connection_config=metadata.sqlite_metadata_connection_config(
+                str(self.folder / "metadata.sqlite")
+            ),
+        )
+        self.runner = ProgressDagRunner()
+        self.runner.run(pipeline)
+        told = [json.loads(line) for line in self.events.read_text().splitlines()]
+        cached = [one["cached"] for one in told if one["event"] == "node_finished"]
+        return cached, [one["text"] for one in told if one["event"] == "note"]
+
+    def file(self, node: str) -> Path:
+        """What the node's newest result holds."""
+        (uri,) = self.runner.outputs[node]["made"]
+        (path,) = Path(uri).iterdir()
+        return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    made = Root(tmp_path, monkeypatch)
+    assert made.run() == ([False, False], [])
+    assert made.run() == ([True, True], [])
+    return made
+
+
+def alter(path: Path, old: str, new: str) -> None:
+    """Change a file's content, and neither its size nor its time."""
+    before = path.stat()
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+
+
+def test_what_was_changed_is_named_and_made_anew_with_all_that_follows(root: Root) -> None:
+    changed = root.file("First")
+    alter(changed, "21", "99")
+    cached, told = root.run()
+    assert cached == [False, False]
+    (text,) = told
+    assert text == f"{changed.parent} was changed after First made it, and is made anew."
+    assert json.loads(root.file("Second").read_text()) == {"figure": 42}
+    assert root.file("First") != changed
+    assert root.run() == ([True, True], [])
+
+
+def test_what_comes_before_it_is_taken_over(root: Root) -> None:
+    alter(root.file("Second"), "42", "43")
+    cached, told = root.run()
+    assert (cached, len(told)) == ([True, False], 1)
+    assert json.loads(root.file("Second").read_text()) == {"figure": 42}
+
+
+@pytest.mark.parametrize("harm", ["cut", "removed", "added", "renamed"])
+def test_files_that_are_cut_removed_added_or_renamed(root: Root, harm: str) -> None:
+    path = root.file("First")
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif harm == "removed":
+        path.unlink()
+    elif harm == "added":
+        (path.parent / "more").write_text("")
+    else:
+        path.rename(path.with_name("other.json"))
+    cached, told = root.run()
+    assert (cached, len(told)) == ([False, False], 1)
+
+
+def test_a_folder_that_is_gone_is_made_anew(root: Root) -> None:
+    path = root.file("First")
+    path.unlink()
+    path.parent.rmdir()
+    assert root.run() == ([False, False], [])
