@@ -82,7 +82,6 @@ def Report(  # noqa: N802 - TFX names components like classes
     problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
     files = split_files(transformed_examples.uri, "eval")
     shared = Overlap.model_validate(read_json(overlap)[OVERLAP])
-    shared = Overlap.model_validate(read_json(overlap))
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
