@@ -99,15 +99,8 @@ class RunConfig(BaseModel):
         limit = self.recipe.data.limit
         if limit is not None and limit <= SMALL_COUNT:
             return True
-        if self.ingest_later or not self.data.exists():
-            return False
-        found = [self.data] if self.data.is_file() else self.data.rglob("*")
-        total = 0
-        for path in found:
-            total += path.stat().st_size if path.is_file() else 0
-            if total > SMALL_FILES:
-                return False
-        return True
+        seen = not self.ingest_later and self.data.exists()
+        return seen and size_of(self.data) <= SMALL_FILES
 
     def with_pinned_schema(self) -> RunConfig:
         """The same run with the schema copied below the root, under a name made from its content.
@@ -121,6 +114,12 @@ class RunConfig(BaseModel):
             with replacing(pinned) as partial:
                 partial.write_bytes(text)
         return self.model_copy(update={"schema_file": pinned})
+
+
+def size_of(data: Path) -> int:
+    """Bytes of a file, or of all files below a directory of data, whatever their span."""
+    found = [data] if data.is_file() else data.rglob("*")
+    return sum(path.stat().st_size for path in found if path.is_file())
 
 
 def workers_have_tfx(image: str) -> list[str]:

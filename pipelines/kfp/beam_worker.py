@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> None:
     # the worker.
     os.dup2(2, 1)
     command = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
-    os.execve(command[0], command, os.environ | environment)
+    os.execve(command[0], command, os.environ | environment)  # noqa: S606 - Python itself
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from tenacity import (
 
 from pipelines.kfp.recurring_run import TOLD_TO_US_ALONE
 from twintrain.errors import TwintrainError
+from twintrain.parsing.addresses import refuse_credentials
 
-TOKEN = "KF_PIPELINES_TOKEN"
+TOKEN = "KF_PIPELINES_TOKEN"  # noqa: S105 - the name of a variable
 _ATTEMPTS = 5
 _PAGE = 100
 # What has a name on the server, and what its id is called.
@@ -105,7 +106,7 @@ class Server:
         server_namespace: where Kubeflow Pipelines is installed; counts where there is no host.
 
     Raises:
-        TwintrainError: it cannot be reached or refuses.
+        TwintrainError: it cannot be reached or refuses, or there are credentials in its address.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Server:
         wait: float = 1.0,
         server_namespace: str = "kubeflow",
     ) -> None:
+        refuse_credentials(host or "", "The server's address")
         self._report, self._wait = report, wait
         self._where = host or os.environ.get("KF_PIPELINES_ENDPOINT") or "the cluster kubectl knows"
         # The client's own repetitions are silent and shorter than a restart of the server.

@@ -26,10 +26,11 @@ from pipelines.kfp.kubernetes_rules import (
 )
 from pipelines.nodes import BY_ID, TRAINING_NODES
 from twintrain.errors import TwintrainError, explained
+from twintrain.parsing.addresses import refuse_credentials
 from twintrain.parsing.yaml_text import load_yaml
 
 EXIT = "alert"  # the step after all others, of which `nodes` knows nothing
-SHARED_MEMORY, SHARED_MEMORY_MOUNT = "shared-memory", "/dev/shm"
+SHARED_MEMORY, SHARED_MEMORY_MOUNT = "shared-memory", "/dev/shm"  # noqa: S108 - a mount
 _DIGEST = r"sha256:[0-9a-f]{64}"
 _ROOTS = ("gs://", "s3://", "minio://")
 # What is in a step's pod already: KFP's volumes (compiler/argocompiler/container.go and argo.go of
@@ -180,7 +181,7 @@ class Cluster(_Part):
     data_schema: PurePosixPath = Field(
         PurePosixPath("/opt/twintrain/data/schema.pbtxt"), alias="schema"
     )
-    work: PurePosixPath = PurePosixPath("/tmp/twintrain")
+    work: PurePosixPath = PurePosixPath("/tmp/twintrain")  # noqa: S108 - the pod's own
     records: str | None = None
     volumes: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
@@ -246,6 +247,15 @@ class Cluster(_Part):
     def _variables_differ(self) -> Cluster:
         for twice in _twice([name for secret in self.secrets for name in secret.env]):
             raise ValueError(f"secrets: {twice} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _addresses_hold_no_secrets(self) -> Cluster:
+        for name in ("pipeline_root", "records"):
+            try:
+                refuse_credentials(str(getattr(self, name) or ""), name)
+            except TwintrainError as error:
+                raise ValueError(f"{error.problem} {error.remedy}") from None
         return self
 
     @model_validator(mode="after")

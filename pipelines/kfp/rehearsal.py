@@ -25,6 +25,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from pipelines.kfp.cluster import Cluster
 from twintrain.errors import TwintrainError
+from twintrain.processes.scratch import scratch
 
 Report = Callable[[str], None]
 _SOCKET_SECONDS = 20.0
@@ -76,7 +77,7 @@ def rehearse(
             mounts=mounts,
             network_mode="none",
             read_only=True,
-            tmpfs={"/tmp": "rw,mode=1777"},
+            tmpfs={"/tmp": "rw,mode=1777"},  # noqa: S108 - the container's own
             shm_size="1g",
         )
         local.init(runner=runner, pipeline_root=str(artifacts), raise_on_error=True)
@@ -104,9 +105,13 @@ def _engine() -> Iterator[None]:
             "There is no container engine.",
             "Install podman, or set DOCKER_HOST to Docker's socket.",
         )
-    socket = (
-        Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"twintrain-podman-{os.getpid()}.sock"
-    )
+    # A folder that nobody else may enter: whoever reaches the socket can start containers.
+    with scratch("podman") as folder, _podman_service(podman, folder / "socket"):
+        yield
+
+
+@contextmanager
+def _podman_service(podman: str, socket: Path) -> Iterator[None]:
     service = subprocess.Popen(
         [podman, "system", "service", "--time=0", f"unix://{socket}"],
         stdout=subprocess.DEVNULL,
@@ -126,7 +131,6 @@ def _engine() -> Iterator[None]:
         del os.environ["DOCKER_HOST"]
         service.terminate()
         service.wait()
-        socket.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from pipelines.config import RunConfig
+from pipelines.config import RunConfig, size_of
 from twintrain.errors import TwintrainError
 from twintrain.processes.scratch import temporary_directory
 
@@ -62,7 +62,7 @@ def look_at_places(config: RunConfig) -> None:
     temporary = temporary_directory()
     _check_writable(temporary, "Free it, or name another in the variable TMPDIR.")
     _check_space(temporary, TEMPORARY_FREE, "Free some, or name another in the variable TMPDIR.")
-    needed = ROOT_FREE + _PER_BYTE * _size_of(config.data)
+    needed = ROOT_FREE + _PER_BYTE * size_of(config.data)
     _check_space(config.root, needed, "Free some, or choose another --root.")
 
 
@@ -100,8 +100,3 @@ def _check_space(folder: Path, needed: int, remedy: str) -> None:
             f"{folder} has {free / 1e6:,.0f} MB free, and the run needs {needed / 1e6:,.0f}.",
             remedy,
         )
-
-
-def _size_of(data: Path) -> int:
-    """Bytes of the files of a data directory, of all its spans."""
-    return sum(path.stat().st_size for path in data.rglob("*-ubyte*") if path.is_file())

@@ -32,7 +32,7 @@ def load_yaml(text: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         raise RefusedYamlError(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
     try:
-        return yaml.load(text, _PlainLoader)
+        return yaml.load(text, _PlainLoader)  # noqa: S506 - safe_load's own loader, stricter
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -17,6 +17,7 @@ import fsspec
 from pydantic import ValidationError
 
 from twintrain.errors import TwintrainError, explained
+from twintrain.parsing.addresses import refuse_credentials
 from twintrain.parsing.sealed import digest_of
 from twintrain.processes.replacing import replacing
 from twintrain.trend.span_record import SpanRecord
@@ -33,10 +34,12 @@ class RecordStore:
             Pipelines.
 
     Raises:
-        TwintrainError: the kind of place is unknown, or what it needs is not installed.
+        TwintrainError: the kind of place is unknown, what it needs is not installed, or there are
+            credentials in the address.
     """
 
     def __init__(self, place: str) -> None:
+        refuse_credentials(place, "The place of records")
         self.place = place
         url = re.sub(r"^minio://", "s3://", place)
         try:

@@ -198,7 +198,7 @@ def _counted(batches: list[list[OneOutput]], definition: Definition) -> Iterator
                 [definition.sums(batch.answers(weighted, masked)) for batch in epoch]
                 for epoch in batches
             ]
-        except Exception:  # of a metric of the user's own, or shapes that do not go together
+        except Exception:  # noqa: S112 - a metric of the user's own, or shapes that do not fit
             continue
         yield Quantity(
             definition.figure,

@@ -85,7 +85,7 @@ class Program:
         namespace = vars(module)
         namespace |= {HOOK: loops, "display": _ignored, "get_ipython": _ignored}
         with self._as_main(module, loops), contextlib.suppress(Finished, SystemExit):
-            exec(self.compiled(self.path), namespace)
+            exec(self.compiled(self.path), namespace)  # noqa: S102 - what the user asked for
         _let_go(namespace)
         return namespace
 
@@ -147,7 +147,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         vars(module)[HOOK] = self._loops
-        exec(self._program.compiled(Path(str(module.__file__))), vars(module))
+        code = self._program.compiled(Path(str(module.__file__)))
+        exec(code, vars(module))  # noqa: S102 - what the user asked for
 
 
 def _let_go(namespace: dict[str, Any]) -> None:

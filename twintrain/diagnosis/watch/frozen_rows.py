@@ -238,7 +238,7 @@ def as_rows(inputs: Any) -> np.ndarray:
     parts = [np.asarray(t) for t in keras.tree.flatten(inputs)]
     if any(part.dtype.kind in "OSU" for part in parts):
         parts = [
-            np.vectorize(lambda s: float(int(hashlib.md5(bytes(s)).hexdigest()[:6], 16)))(p)
+            np.vectorize(lambda s: float(int(hashlib.sha256(bytes(s)).hexdigest()[:6], 16)))(p)
             for p in parts
         ]
     return np.concatenate(

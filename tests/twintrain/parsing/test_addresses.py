@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twintrain.errors import TwintrainError
+from twintrain.parsing.addresses import refuse_credentials
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://key:hush@bucket/records", "https://hush@kfp.example", "https://me:hush@[::1]:8888/x"],
+)
+def test_credentials_are_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(TwintrainError, match=r"^The place .* has a user name") as refused:
+        refuse_credentials(address, "The place")
+    assert "hush" not in f"{refused.value}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://bucket/a@b", "runs/me@home/records", "https://kfp:8888", "C:/x", "http://[::1"],
+)
+def test_addresses_without_any_pass(address: str) -> None:
+    refuse_credentials(address, "The place")
+
+
+@given(st.text(max_size=30))
+def test_nothing_else_is_raised_whatever_is_given(address: str) -> None:
+    with suppress(TwintrainError):
+        refuse_credentials(address, "The place")

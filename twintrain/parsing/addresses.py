@@ -1,0 +1,30 @@
+"""Addresses that people give, which end up in logs, lineage and messages."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from twintrain.errors import TwintrainError
+
+
+def refuse_credentials(address: str, name: str) -> None:
+    """See that an address has no user name and no password in it.
+
+    Args:
+        address: a URL or a path.
+        name: what it is the address of, as the beginning of a sentence.
+
+    Raises:
+        TwintrainError: it has; they are not in the message.
+    """
+    try:
+        found = urlsplit(address)
+        secret, host = found.password or found.username, found.hostname
+    except ValueError:  # no address at all: whoever opens it says so
+        return
+    if secret and "://" in address:
+        raise TwintrainError(
+            f"{name} ({found.scheme}://…@{host or ''}) has a user name or a password in it, which "
+            "would be written into logs and lineage.",
+            "Leave it out; credentials belong into the environment, or into the client's own file.",
+        )
