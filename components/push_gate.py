@@ -65,7 +65,9 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         one_seed, statement.task, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
     )
     newest = last_pushed(Path(destination))
+    nothing = "nothing has been pushed before"
     if newest is not None and Identity.altered(newest):
+        nothing = f"version {newest.name}, pushed last, was changed since and counts no more"
         text = f"{newest} was changed after it was pushed, and counts no more."
         report_progress("note", text=text)
         newest = None
@@ -83,6 +85,7 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         ),
         blessed=(Path(blessing.uri) / "BLESSED").exists(),
         standing=newest.name if newest is not None and standing else None,
+        nothing=nothing,
     )
     _write(decision, candidate, found, push=found.pushed and not standing)
 

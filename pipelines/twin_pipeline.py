@@ -5,6 +5,7 @@ appear here.
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 # Not from tfx.v1: that takes in Google Cloud's AI Platform too, a fifth of what TFX takes to start.
@@ -37,6 +38,7 @@ from pipelines.provenance import code_digest
 from twintrain.comparison.push_decision import last_pushed
 from twintrain.problems.user_problem import read_module
 from twintrain.recipe.recipe import TWINS, TwinName
+from twintrain.training.identity import Identity
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:
@@ -200,7 +202,7 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         loop_run=loop.outputs["model_run"],
         blessing=evaluator.outputs["blessing"],
         destination=str(config.pushed),
-        in_place=newest.name if (newest := last_pushed(config.pushed)) else "",
+        in_place=_in_place(config.pushed),
         recipe=recipe.model_dump_json(),
         code=code_digest(recipe, "PushGate"),
     )
@@ -239,6 +241,14 @@ def _verdict(config: RunConfig, data: _Data, twins: _Twins) -> list[BaseNode]:
         ),
     )
     return [evaluator, gate, *([] if explained is None else [explained]), report, record, pusher]
+
+
+def _in_place(pushed: Path) -> str:
+    """Which twin was pushed last, and whether it is still what was pushed; empty where none was."""
+    newest = last_pushed(pushed)
+    if newest is None:
+        return ""
+    return f"{newest.name}, changed since" if Identity.altered(newest) else newest.name
 
 
 def _attribution(config: RunConfig, data: _Data, twins: _Twins) -> BaseNode | None:

@@ -189,4 +189,4 @@ def test_a_pushed_twin_whose_files_were_changed_counts_no_more(
     assert Identity.altered(pushed / "1")
     found, told = gate(twin, recipe, pushed)
     assert (found.pushed, told) == (True, True)
-    assert found.checks[2].text == "nothing has been pushed before"
+    assert found.checks[2].text == "version 1, pushed last, was changed since and counts no more"

@@ -7,9 +7,10 @@ from tfx.dsl.compiler.compiler import Compiler
 from tfx.utils.dependency_utils import make_beam_dependency_flags
 
 from pipelines.config import RunConfig
-from pipelines.twin_pipeline import create_pipeline
+from pipelines.twin_pipeline import _in_place, create_pipeline
 from tests.conftest import DATA
 from twintrain.recipe.files import load_recipe
+from twintrain.training.identity import Identity
 
 
 def config(root: Path, recipe: str = "standard", *overrides: str, **fields: object) -> RunConfig:
@@ -108,3 +109,16 @@ def test_only_a_shared_recipe_demands_equal_batches(tmp_path: Path, recipe: str)
     )
     demanded = check.parameters.parameters["must_agree"].field_value.int_value
     assert demanded == (1 if recipe == "standard" else 0)
+
+
+def test_a_decision_is_taken_anew_where_the_pushed_twin_was_changed(tmp_path: Path) -> None:
+    model = tmp_path / "7"
+    model.mkdir()
+    (model / "saved_model.pb").write_bytes(b"graph")
+    known = {"twin": "loop", "seed": 0, "recipe_hash": "a", "trained_on": "b", "weights": "c"}
+    identity = Identity.with_files(Identity(**known, code="d"), model)
+    (model / Identity.FILE).write_text(identity.model_dump_json())
+    assert _in_place(tmp_path) == "7"
+    (model / "saved_model.pb").write_bytes(b"grape")
+    assert _in_place(tmp_path) == "7, changed since"
+    assert _in_place(tmp_path / "nowhere") == ""

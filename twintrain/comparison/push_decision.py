@@ -64,6 +64,7 @@ def decide(
     last: npt.NDArray[np.float64] | None,
     blessed: bool,
     standing: str | None = None,
+    nothing: str = "nothing has been pushed before",
 ) -> PushDecision:
     """Hold the candidate against the recipe's thresholds.
 
@@ -74,6 +75,7 @@ def decide(
         last: that of the twin pushed last on the same examples; None when none was.
         blessed: whether the Evaluator gave its blessing.
         standing: the version under which the candidate itself was pushed last, if it was.
+        nothing: why there is none to hold against, where there is none.
     """
     margin = limits.margin / limits.metric.scale
     checks = (
@@ -81,11 +83,7 @@ def decide(
     )
     checks.append(_not_worse("the fit twin", loop, fit, limits))
     if last is None or standing is not None:
-        text = (
-            "nothing has been pushed before"
-            if standing is None
-            else f"it is this very twin, version {standing}"
-        )
+        text = nothing if standing is None else f"it is this very twin, version {standing}"
         checks.append(
             Check(
                 name="against the last pushed",

@@ -203,3 +203,38 @@ def test_without_the_pipeline_the_page_leaves_its_sections_out(tmp_path: Path) -
     for heading in ("Pushed", "Tuning", "Step by step", "Evaluator"):
         assert heading not in page
     assert "twintrain compare --recipe recipe.yaml" in page
+
+
+def test_a_comparison_of_an_older_version_is_still_drawn(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "example" / "comparison.json").read_text(encoding="utf-8")
+    older = Comparison.model_validate_json(text)
+    assert "twins" not in older.recipe
+    write_report(older, tmp_path)
+    assert "Keras model" in (tmp_path / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_warnings_stand_before_everything_else(tmp_path: Path) -> None:
+    found = build_comparison(inputs(tmp_path, load_recipe("standard")))
+    warned = found.model_copy(update={"warnings": ["Both twins: <nothing> was learned."]})
+    page = render_html(warned)
+    assert page.index("Both twins: &lt;nothing&gt; was learned.") < page.index("Where they differ")
+    write_report(warned, tmp_path / "report")
+    for name in ("summary.md", "model_card.md"):
+        assert "was learned" in (tmp_path / "report" / name).read_text(encoding="utf-8")
+
+
+def test_a_page_lets_nothing_in_and_nothing_run(tmp_path: Path) -> None:
+    page = render_html(build_comparison(inputs(tmp_path, load_recipe("standard"))))
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    assert policy.start() < page.index("<title>")
+
+
+def test_the_model_card_does_not_say_unseen_of_what_was_seen(tmp_path: Path) -> None:
+    found = build_comparison(inputs(tmp_path, load_recipe("standard")))
+    shared = found.data["eval"] | {"overlap": {"repeated": 12}}
+    write_report(found.model_copy(update={"data": found.data | {"eval": shared}}), tmp_path / "r")
+    card = (tmp_path / "r" / "model_card.md").read_text(encoding="utf-8")
+    assert "12 of which have the inputs of a training example" in card
+    assert "which no training saw" not in card
