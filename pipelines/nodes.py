@@ -60,7 +60,6 @@ class Node:
         code: patterns of the files, relative to the repository, that decide its result; none where
             nothing of ours runs in it.
         trains: it may own a GPU; all others are told to hide it.
-        isolated: in a local run it trains in one process of its own.
         cached: on Kubeflow Pipelines its result may be taken from an earlier run. What depends on
             more than its inputs (what was pushed or recorded before) is not.
         reads: what it reads from outside, as the parameters of Kubeflow Pipelines' first step that
@@ -72,7 +71,6 @@ class Node:
     caption: str
     code: tuple[str, ...] = ()
     trains: bool = False
-    isolated: bool = False
     cached: bool = True
     reads: tuple[str, ...] = ()
     optional: bool = False
@@ -123,14 +121,10 @@ NODES = (
             "twintrain/diagnosis/pitfalls/*.yaml",
             *_components("parity_check", "transformed", "artifacts", *_TABLE),
         ),
-        isolated=True,
     ),
+    *(Node(tuner_of(twin), f"tune the {twin} twin", code=_TUNER, trains=True) for twin in TWINS),
     *(
-        Node(tuner_of(twin), f"tune the {twin} twin", code=_TUNER, trains=True, isolated=True)
-        for twin in TWINS
-    ),
-    *(
-        Node(trainer_of(twin), f"train the {twin} twin", code=_TRAINER, trains=True, isolated=True)
+        Node(trainer_of(twin), f"train the {twin} twin", code=_TRAINER, trains=True)
         for twin in TWINS
     ),
     Node(
@@ -168,16 +162,6 @@ NODES = (
 )
 BY_ID = {node.id: node for node in NODES}
 TRAINING_NODES = tuple(node.id for node in NODES if node.trains)
-
-
-def isolated_processes(*, searches: bool) -> int:
-    """How many processes of their own a local run trains in.
-
-    Args:
-        searches: whether the tuners have anything to search.
-    """
-    idle = () if searches else tuple(tuner_of(twin) for twin in TWINS)
-    return sum(node.isolated and node.id not in idle for node in NODES)
 
 
 def caption(node: str) -> str:

@@ -8,14 +8,12 @@ and must not pay for TFX.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines.nodes import isolated_processes
 from twintrain.errors import TwintrainError, refused_by_system
 from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.lifeline import hold_on_to
@@ -30,9 +28,7 @@ def main(request: Path) -> int:
         0 when the run went through, 2 for a foreseen problem, 1 for any other.
     """
     hide_gpus()
-    # Read as it is: what checks it takes longer to import than a process to start.
-    trials = json.loads(request.read_text(encoding="utf-8"))["recipe"]["tuning"]["trials"]
-    expect_isolated(isolated_processes(searches=trials > 0))
+    expect_isolated(("components.training_job", "twintrain.diagnosis.twins"))
     from google.protobuf import text_format
 
     from components.curated_schema import count_labels, load_rules

@@ -8,14 +8,13 @@ process of its own, which also gives all its memory back.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from twintrain.processes.endings import OutOfMemoryCount
-from twintrain.processes.spawned import killed, pool_of_one, process_of, status_of
+from twintrain.processes.spawned import begin_ahead, killed, pool_of_one, process_of, status_of
 
 Result = TypeVar("Result")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -45,43 +44,14 @@ def gpus_as_before() -> Iterator[None]:
         os.environ[_VISIBLE] = hidden
 
 
-class _Spares:
-    """Processes started ahead of need: importing TensorFlow takes seconds in which another core
-    often idles.
-    """
+def expect_isolated(modules: Sequence[str]) -> None:
+    """Announce calls of `run_isolated`: what they need to begin at once is imported meanwhile.
 
-    def __init__(self) -> None:
-        self.wanted = 0
-        self._spare: ProcessPoolExecutor | None = None
-
-    def take(self) -> ProcessPoolExecutor:
-        """A process nobody has used yet; the next one is started as this one sets out."""
-        pool = self._spare or pool_of_one()
-        self._spare = None
-        self.start()
-        return pool
-
-    def start(self) -> None:
-        if self.wanted > 0 and self._spare is None:
-            self.wanted -= 1
-            self._spare = pool_of_one()
-            self._spare.submit(_import_tensorflow)
-
-
-_spares = _Spares()
-
-
-def _import_tensorflow() -> None:
-    import keras  # noqa: F401 - the import is the work; it takes no GPU yet
-
-
-def expect_isolated(calls: int) -> None:
-    """Announce that many calls of `run_isolated`: for each, a process is started while the one
-    before it works.
+    Args:
+        modules: those of the functions that will be called.
     """
     with gpus_as_before():
-        _spares.wanted = calls
-        _spares.start()
+        begin_ahead(modules)
 
 
 def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
@@ -92,7 +62,7 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
         Exception: whatever `function` raised.
     """
     before, process = OutOfMemoryCount.now(), None
-    with gpus_as_before(), _spares.take() as pool:
+    with gpus_as_before(), pool_of_one() as pool:
         try:
             future = pool.submit(function, *arguments)
             process = process_of(pool)

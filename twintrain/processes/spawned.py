@@ -1,15 +1,21 @@
 """Processes started fresh, as every training is: nothing of this process is in them, and its end is
 theirs.
+
+On Linux they are forked off one that has done nothing but import TensorFlow (the "forkserver"):
+importing it takes each of them 5 to 10 seconds of a processor otherwise. It runs nothing in that
+one, which would not survive a fork: neither threads nor devices are set up before the first
+operation.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.context import SpawnProcess
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -17,12 +23,26 @@ from twintrain.errors import TwintrainError
 from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
 
 _ENDING = 5.0  # seconds that a process may take to be gone when its pipes are closed
-_CONTEXT = multiprocessing.get_context("spawn")
+_FORKS = sys.platform == "linux"
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+# What processes are forked with; further modules of ours only save what they take to import.
+multiprocessing.set_forkserver_preload(["keras"])
+
+
+def begin_ahead(modules: Sequence[str] = ()) -> None:
+    """Start what processes are forked off, if it is not running yet, and go on meanwhile.
+
+    Args:
+        modules: imported in it beside Keras; importing them must run nothing on a device.
+    """
+    if _FORKS:
+        multiprocessing.set_forkserver_preload(["keras", *modules])
+        forkserver.ensure_running()
 
 
 def start(
     function: Callable[..., object], *arguments: Any, environment: Mapping[str, str]
-) -> SpawnProcess:
+) -> BaseProcess:
     """Call `function(*arguments)` in a process of its own and go on.
 
     Args:
@@ -30,8 +50,9 @@ def start(
         arguments: handed to it.
         environment: variables that only this process is to have.
     """
-    process = _CONTEXT.Process(
-        target=_begin, args=(dict(environment), function, arguments), daemon=True
+    given = dict(os.environ) | dict(environment)
+    process: BaseProcess = _CONTEXT.Process(
+        target=_begin, args=(given, function, arguments), daemon=True
     )
     process.start()
     return process
@@ -40,9 +61,17 @@ def start(
 def _begin(
     environment: dict[str, str], function: Callable[..., object], arguments: tuple[Any, ...]
 ) -> None:
-    os.environ.update(environment)
+    _take_over(environment)
     end_with_parent()
     function(*arguments)
+
+
+def _take_over(environment: Mapping[str, str]) -> None:
+    """Have the variables of the process that asked: what one is forked off has those of its own
+    start.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def pool_of_one(
@@ -50,11 +79,19 @@ def pool_of_one(
 ) -> ProcessPoolExecutor:
     """A process that takes one call after the other, and ends with this one."""
     return ProcessPoolExecutor(
-        1, _CONTEXT, initializer=_begin_pool, initargs=(initializer, arguments)
+        1,
+        _CONTEXT,
+        initializer=_begin_pool,
+        initargs=(dict(os.environ), initializer, arguments),
     )
 
 
-def _begin_pool(initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+def _begin_pool(
+    environment: Mapping[str, str],
+    initializer: Callable[..., object] | None,
+    arguments: tuple[Any, ...],
+) -> None:
+    _take_over(environment)
     end_with_parent()
     if initializer is not None:
         initializer(*arguments)
@@ -65,7 +102,7 @@ def process_of(pool: ProcessPoolExecutor) -> BaseProcess | None:
     return next(iter((pool._processes or {}).values()), None)
 
 
-def end(processes: Iterable[SpawnProcess]) -> None:
+def end(processes: Iterable[BaseProcess]) -> None:
     """End processes that may have ended already, without asking them."""
     for process in processes:
         process.kill()

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from twintrain.processes.spawned import end, start
@@ -133,7 +133,7 @@ def _told(reached: str, name: str) -> dict[str, str]:
     return {_IP: host, _PORT: port, _ID: name}
 
 
-def _any_alive(processes: Iterable[SpawnProcess]) -> bool:
+def _any_alive(processes: Iterable[BaseProcess]) -> bool:
     return any(process.is_alive() for process in processes)
 
 
