@@ -124,7 +124,7 @@ def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_cpu_global_jit")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     fast = ["execution.xla=true", "execution.deterministic=false", "training.epochs=1"]
-    said = on_devices(2, tmp_path, {"fast": [MIRRORED, *fast]})
+    said = on_devices(2, tmp_path, {"fast": [MIRRORED, MLP, *fast]})
     assert "Compiled cluster using XLA" in said
     found = dict(np.load(tmp_path / "fast.npz"))
     assert apart(found, found, ("fit", "loop")) < 1e-6

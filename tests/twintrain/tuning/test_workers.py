@@ -105,7 +105,7 @@ def steps(folder: Path, *overrides: str) -> list[Any]:
     ]  # pods share no state
     outputs = [folder / f"{member}.json" for member in range(2)]
     processes = [
-        multiprocessing.get_context("spawn").Process(
+        multiprocessing.get_context("forkserver").Process(
             target=in_a_step, args=(jobs[member], member, folder / "meeting", outputs[member])
         )
         for member in range(2)
