@@ -119,6 +119,52 @@ def differences(rules: schema_pb2.Schema, found: schema_pb2.Schema) -> list[str]
     return lines
 
 
+def accepted(rules: schema_pb2.Schema, found: schema_pb2.Schema) -> schema_pb2.Schema:
+    """The schema made as much wider as it must be for a table to be what it says.
+
+    Columns get the table's type where theirs does not hold it, may be missing where they are, and
+    get the classes that are new; columns that are new are added, and those that are gone removed.
+    Everything else stays: limits, columns that are not read, classes that the table lacks.
+
+    Args:
+        rules: the schema.
+        found: what `schema_from` makes of the table.
+    """
+    there = {feature.name: feature for feature in found.feature}
+    made = schema_pb2.Schema()
+    made.CopyFrom(rules)
+    del made.feature[:]
+    for wanted in rules.feature:
+        if wanted.name not in there:
+            continue
+        feature = made.feature.add()
+        feature.CopyFrom(wanted)
+        if wanted.lifecycle_stage != schema_pb2.DEPRECATED:
+            _widen(feature, there[wanted.name])
+    known = {feature.name for feature in rules.feature}
+    made.feature.extend(feature for name, feature in there.items() if name not in known)
+    return made
+
+
+def _widen(feature: schema_pb2.Feature, found: schema_pb2.Feature) -> None:
+    if feature.type != found.type and (feature.type, found.type) != _WIDER:
+        feature.type = found.type
+        domain = feature.WhichOneof("domain_info")
+        if domain is not None:
+            feature.ClearField(domain)
+    if feature.presence.min_fraction == 1 and found.presence.min_fraction < 1:
+        feature.ClearField("presence")
+    if found.HasField("int_domain"):
+        if not feature.HasField("int_domain"):
+            feature.int_domain.CopyFrom(found.int_domain)
+        feature.int_domain.min = min(feature.int_domain.min, found.int_domain.min)
+        feature.int_domain.max = max(feature.int_domain.max, found.int_domain.max)
+    elif found.HasField("string_domain"):
+        known = set(feature.string_domain.value)
+        new = [value for value in found.string_domain.value if value not in known]
+        feature.string_domain.value.extend(new)
+
+
 def _differs(wanted: schema_pb2.Feature, feature: schema_pb2.Feature) -> list[str]:
     names = {number: name for name, number in _TYPES.items()}
     found = []

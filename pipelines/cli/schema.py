@@ -50,24 +50,81 @@ def infer(
 def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -> None:
     """Show where a table is not what its schema says; exit code 4 where it is not."""
     need_pipeline()
+    from components.table_schema import differences
+
+    _, rules, made, _ = _against(problem, data, schema)
+    found = differences(rules, made)
+    console = Console(highlight=False)
+    for line in found:
+        console.print(line, markup=False, soft_wrap=True)
+    if found:
+        console.print(
+            "`twintrain schema accept` takes the data for right.", style="dim", markup=False
+        )
+        raise typer.Exit(ExitCode.LOOK)
+    console.print("The data is what the schema says.")
+
+
+@app.command()
+def accept(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -> None:
+    """Widen the schema until a table is what it says; all else in it stays. `diff` shows first."""
+    need_pipeline()
+    from components.table_schema import accepted, as_text, differences
+    from twintrain.processes.replacing import replace_text
+
+    choice, rules, made, rows = _against(problem, data, schema)
+    found = differences(rules, made)
+    console = Console(highlight=False)
+    for line in found:
+        console.print(line, markup=False, soft_wrap=True)
+    if found:
+        text = as_text(accepted(rules, made), rows)
+        _see_that_the_problem_takes(text, choice)
+        replace_text(choice.schema_file, text)
+        where = f"Accepted, and written to {choice.schema_file}; comments in it are gone."
+        console.print(where, style="dim", soft_wrap=True, markup=False)
+        return
+    console.print("The data is what the schema says: nothing was changed.")
+
+
+def _see_that_the_problem_takes(text: str, choice: Choice) -> None:
+    """Hold a schema to its problem before it takes the place of one that fits.
+
+    Raises:
+        TwintrainError: the problem cannot be trained by it.
+    """
     from components.curated_schema import load_rules
-    from components.table_schema import differences, schema_from
+    from twintrain.problems.find import statement_of
+    from twintrain.processes.scratch import scratch
+
+    statement = statement_of(choice.recipe)
+    with scratch("schema") as folder:
+        file = folder / choice.schema_file.name
+        file.write_text(text, encoding="utf-8")
+        try:
+            load_rules(file, statement.raw_columns, statement)
+        except TwintrainError as error:
+            problem = error.problem.replace(str(file), str(choice.schema_file))
+            raise TwintrainError(
+                f"With that data the problem could not be run any more: {problem}",
+                f"{error.remedy} The schema was left as it is.",
+            ) from error
+
+
+def _against(
+    problem: str, data: Path, schema: Path | None
+) -> tuple[Choice, schema_pb2.Schema, schema_pb2.Schema, int]:
+    """A schema and what a table asks for, and how many rows that is from."""
+    from components.curated_schema import load_rules
+    from components.table_schema import schema_from
     from twintrain.problems.find import statement_of
     from twintrain.problems.user_problem import read_module
 
     choice = chosen(data, None, None, False, schema, problem)
     stated = read_module(str(choice.recipe.problem.module))
     rules = load_rules(choice.schema_file, (), statement_of(choice.recipe))
-    found = differences(rules, schema_from(_survey(choice), stated))
-    console = Console(highlight=False)
-    for line in found:
-        console.print(line, markup=False, soft_wrap=True)
-    if found:
-        console.print(
-            "`twintrain schema infer --force` takes the data for right.", style="dim", markup=False
-        )
-        raise typer.Exit(ExitCode.LOOK)
-    console.print("The data is what the schema says.")
+    survey = _survey(choice)
+    return choice, rules, schema_from(survey, stated), survey.rows
 
 
 def see_schema(choice: Choice, console: Console) -> None:

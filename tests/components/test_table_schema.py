@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.curated_schema import load_rules
 from components.schema_features import class_values, feature_named
 from components.table_columns import ColumnKind, plan_of, types_of
-from components.table_schema import as_text, differences, schema_from
+from components.table_schema import accepted, as_text, differences, schema_from
 from tests.twintrain.problems.own_problems import module
 from twintrain.data.table_survey import Survey, survey
 from twintrain.errors import TwintrainError
@@ -150,3 +150,31 @@ def test_a_change_of_the_data_is_told_column_by_column(seen: Survey, tmp_path: P
         "late: has off, which the schema does not name",
         "new: not in the schema",
     ]
+
+
+def test_what_is_accepted_is_no_difference_any_more_and_the_rest_stays(
+    seen: Survey, tmp_path: Path
+) -> None:
+    """A class that is new, a gap that is new, fractions, a column gone and one that came."""
+    rules = schema_from(seen, stated())
+    feature_named(rules, "age").presence.min_fraction = 0.5  # by hand
+    feature_named(rules, "late").drift_comparator.infinity_norm.threshold = 0.3
+    path = tmp_path / "new.csv"
+    path.write_text("town,age,month,late,row,size\n")
+    with path.open("a") as file:
+        for n in range(30):
+            town, late = "ab"[n % 2] if n % 7 else "", ["no", "perhaps"][n % 2]
+            file.write(f"{town},{n / 2},{n + 0.5},{late},r{n},{n}\n")
+    found = schema_from(survey([path]), stated(TASK="classification"))
+    assert len(differences(rules, found)) == 5
+    made = accepted(rules, found)
+    assert differences(made, found) == []
+    assert accepted(made, found) == made
+    assert class_values(feature_named(made, "late")) == ("no", "yes", "perhaps")
+    drift = feature_named(made, "late").drift_comparator.infinity_norm.threshold
+    assert drift == pytest.approx(0.3)
+    assert feature_named(made, "month").type == schema_pb2.FLOAT
+    assert feature_named(made, "row").lifecycle_stage == schema_pb2.DEPRECATED
+    assert [feature.name for feature in made.feature][-1] == "size"
+    assert "said" not in {feature.name for feature in made.feature}
+    assert accepted(rules, schema_from(seen, stated())).feature == rules.feature

@@ -126,6 +126,16 @@ def test_a_schema_is_compared_with_other_data(home: Path) -> None:
     assert done.exit_code == 4
     assert "late: has off, which the schema does not name" in done.output
     assert "town: missing in some rows" in done.output
+    before = (home / "rows.schema.pbtxt").read_text()
+    with pytest.raises(TwintrainError, match="3 classes of late, and the task is binary"):
+        twintrain("schema", "accept", "--problem", "towns.py", "--data", "rows.csv")
+    assert (home / "rows.schema.pbtxt").read_text() == before
+    write(home / "rows.csv", town=lambda n: "", size=lambda n: "much")
+    taken = twintrain("schema", "accept", "--problem", "towns.py", "--data", "rows.csv")
+    assert (taken.exit_code, "Accepted, and written to" in taken.output) == (0, True)
+    for command in ("diff", "accept"):
+        same = twintrain("schema", command, "--problem", "towns.py", "--data", "rows.csv")
+        assert (same.exit_code, "is what the schema says" in same.output) == (0, True)
 
 
 def test_a_schema_is_not_replaced_unless_asked(home: Path) -> None:
