@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.cli import compare, diagnose, explain, new, schema, trend
+from pipelines.cli import clean, compare, diagnose, explain, new, schema, trend
 from pipelines.cli import data as data_commands
 from pipelines.cli import kubeflow as kubeflow_commands
 from pipelines.cli.exit_codes import ExitCode, exit_code_table
@@ -55,6 +55,7 @@ diagnose.register(app)
 explain.register(app)
 trend.register(app)
 new.register(app)
+clean.register(app)
 app.add_typer(schema.app, name="schema")
 
 

@@ -1,0 +1,86 @@
+"""What may go from a root: results that only runs of long ago have made or used.
+
+A run's results are what its node executions made or took over. Those of the newest runs stay, and
+so does every report that a record refers to. What goes is made anew if it is ever asked for again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2
+
+from twintrain.trend.record_store import RecordStore
+
+_RUN = "pipeline_run"  # TFX's type of the context that a run's executions and artifacts are in
+_LOGS = ("*.log", "*.events.jsonl", "*.request.json")
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Files and folders that may go, and how much they hold.
+
+    Attributes:
+        runs: how many there have been on the root.
+        places: of results and logs.
+        size: bytes in all of them.
+    """
+
+    runs: int
+    places: list[Path]
+    size: int
+
+    def remove(self) -> None:
+        """Delete them.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
+        for place in self.places:
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
+
+
+def leftovers(root: Path, keep: int) -> Leftovers:
+    """What runs before the newest `keep` have left and none of these uses.
+
+    Args:
+        root: nothing may be running on it.
+        keep: at least 1.
+    """
+    database = root / "metadata.sqlite"
+    if not database.exists():
+        return Leftovers(0, [], 0)
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(database)
+    store = MetadataStore(config)
+    runs = sorted(store.get_contexts_by_type(_RUN), key=lambda run: run.create_time_since_epoch)
+    used = {
+        artifact.uri for run in runs[-keep:] for artifact in store.get_artifacts_by_context(run.id)
+    }
+    used |= {record.report for record in RecordStore(str(root / "records")).all()}
+    below = root / "artifacts"
+    places = [
+        Path(artifact.uri)
+        for artifact in store.get_artifacts()
+        if artifact.uri not in used and below in Path(artifact.uri).parents
+    ]
+    there = sorted({place for place in places if place.exists()} | set(_old_logs(root, keep)))
+    return Leftovers(len(runs), there, sum(map(_size, there)))
+
+
+def _old_logs(root: Path, keep: int) -> Iterator[Path]:
+    """Logs of all runs but the newest: their names begin with when it began."""
+    for pattern in _LOGS:
+        yield from sorted((root / "logs").glob(pattern))[:-keep]
+
+
+def _size(place: Path) -> int:
+    files = place.rglob("*") if place.is_dir() else [place]
+    return sum(file.stat().st_size for file in files if file.is_file())
