@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +50,19 @@ TABLE = """town,age,when,said,late
 Bern,1.5,2024-01-01,"some words, and more",no
 Ulm,,2024-01-02,NA,yes
 "Köln, am Rhein",-3e2,2024-01-03,"a ""quoted"" word",no
+"""
+PROBLEM = """TASK = "binary"
+LABEL = "late"
+METRIC = "auc"
+CATEGORIES = ("town",)
+TEXT = ("said",)
+IGNORE = ("when",)
+SLICES = (("town",), ("age", "late"))
+LENGTH = 12
+
+
+def hyperparameters(hp):
+    return {"regularization.l2": hp.Choice("l2", [0.0, 0.1])}
 """
 NOTEBOOK = {
     "nbformat": 4,
@@ -95,6 +111,7 @@ def readers() -> dict[str, Reader]:
             "comparison.json", json.loads(_bundled("docs/example/comparison.json")), _read_report
         ),
         "notebook": _of_json("notebook.ipynb", NOTEBOOK, _read_code),
+        "problem": _of_text("stated.py", PROBLEM, _read_problem),
         "script": _of_text("script.py", SCRIPT, _read_code),
     }
 
@@ -281,3 +298,23 @@ def _read_code(path: Path) -> object:
     from twintrain.diagnosis.scripts.source import look
 
     return look([path])
+
+
+def _read_problem(path: Path) -> object:
+    """As `--problem` does; what was imported is forgotten."""
+    from pipelines.cli.user_file import importable
+    from twintrain.problems.user_problem import read_module
+
+    places, found = list(sys.path), os.environ.get("PYTHONPATH")
+    try:
+        _, module = importable("--problem", str(path))
+        importlib.invalidate_caches()
+        stated = read_module(module)
+        return stated.statement.raw_columns, stated.statement.task.metric.title
+    finally:
+        sys.modules.pop(path.stem, None)
+        sys.path[:] = places
+        if found is None:
+            os.environ.pop("PYTHONPATH", None)
+        else:
+            os.environ["PYTHONPATH"] = found

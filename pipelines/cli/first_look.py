@@ -174,6 +174,8 @@ def syntax_error_in(path: Path) -> str:
         ast.parse(path.read_bytes())
     except SyntaxError as error:
         return f"{path.name}, line {error.lineno}: {error.msg}"
+    except (RecursionError, MemoryError):
+        return f"{path.name} is nested deeper than Python can read"
     except (OSError, ValueError) as error:
         return f"{path.name}: {error}"
     return ""

@@ -44,6 +44,7 @@ CONSTANTS = (
 FUNCTIONS = ("build_model", "preprocessing_fn", "loss", "hyperparameters")
 SLICE = "slice_of_"  # begins the names of transformed columns that test examples are sliced by
 _WORDS, _LENGTH = 5000, 40
+_LISTS = (list, tuple)
 
 
 @dataclass(frozen=True)
@@ -154,18 +155,19 @@ def _wrong(module: ModuleType, what: str, remedy: str) -> TwintrainError:
 
 def _names(module: ModuleType, said: dict[str, Any], name: str) -> tuple[str, ...]:
     found = said.get(name, ())
-    if isinstance(found, str) or not all(isinstance(one, str) for one in found):
+    if not _are_names(found):
         raise _wrong(module, f"says {name} = {found!r}", f'Write {name} = ("one", "other").')
     return tuple(found)
 
 
+def _are_names(found: Any) -> bool:
+    """Whether these are texts in an order; a set has none that is the same in the next process."""
+    return isinstance(found, _LISTS) and all(isinstance(one, str) for one in found)
+
+
 def _slices(module: ModuleType, said: dict[str, Any]) -> Slices:
     found = said.get("SLICES", ())
-    lists = not isinstance(found, str) and all(
-        not isinstance(keys, str) and keys and all(isinstance(key, str) for key in keys)
-        for keys in found
-    )
-    if not lists:
+    if not isinstance(found, _LISTS) or not all(keys and _are_names(keys) for keys in found):
         raise _wrong(
             module, f"says SLICES = {found!r}", 'Write SLICES = (("one",), ("one", "other")).'
         )

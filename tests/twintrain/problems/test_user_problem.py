@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from random import Random
 from types import ModuleType
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.twintrain.problems.own_problems import module, spec, store
 from twintrain.comparison.compare import compare
 from twintrain.data.arrays import columns_of, examples
@@ -178,3 +182,18 @@ def test_padding_changes_no_answer(stated: ModuleType) -> None:
     short = np.array([[4, 0, 0, 0, 0, 0], [4, 4, 0, 0, 0, 0]])
     one, other = model({**columns, "words": short}).numpy()
     assert one == pytest.approx(other, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["CATEGORIES", "TEXT", "IGNORE", "SLICES"])
+@pytest.mark.parametrize("odd", [5, float("inf"), None, "town", {"town"}, [1], ({"town"},), [[]]])
+def test_names_are_lists_of_texts(stated: ModuleType, name: str, odd: object) -> None:
+    setattr(stated, name, odd)
+    with pytest.raises(TwintrainError, match=f"says {name} = "):
+        problem_in(stated)
+
+
+@NEARLY_RIGHT
+@given(random=st.randoms(use_true_random=False))
+def test_a_problem_that_is_nearly_right_is_taken_or_refused(random: Random) -> None:
+    told = refusal("problem", random)
+    assert told is None or told.problem.replace("\n", "").isprintable()
