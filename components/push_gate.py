@@ -17,7 +17,7 @@ from tfx.utils import path_utils
 
 from components.serving import OUTPUTS
 from twintrain.comparison.predictions import load_predictions
-from twintrain.comparison.push_decision import Limits, PushDecision, decide, last_pushed
+from twintrain.comparison.push_decision import Limits, PushDecision, decide, pushed_versions
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.tfrecord_source import split_files
 from twintrain.errors import TwintrainError
@@ -51,8 +51,8 @@ def PushGate(  # noqa: N802 - TFX names components like classes
         loop_run: records of the loop twin.
         blessing: the Evaluator's.
         decision: what the Pusher obeys; push.json in it has the reasons.
-        destination: where twins are pushed to; the newest there is the one to hold against, unless
-            its files were changed since.
+        destination: where twins are pushed to; the newest there whose files were not changed since
+            is the one to hold against.
         in_place: not read; the version pushed last, so that a decision made when another one stood
             there, or none, is not taken for this one.
         recipe: as JSON; its thresholds decide.
@@ -64,13 +64,7 @@ def PushGate(  # noqa: N802 - TFX names components like classes
     predictions = load_predictions(
         one_seed, statement.task, {"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)}
     )
-    newest = last_pushed(Path(destination))
-    nothing = "nothing has been pushed before"
-    if newest is not None and Identity.altered(newest):
-        nothing = f"version {newest.name}, pushed last, was changed since and counts no more"
-        text = f"{newest} was changed after it was pushed, and counts no more."
-        report_progress("note", text=text)
-        newest = None
+    newest, nothing = _intact(Path(destination))
     standing = newest is not None and _same(
         newest, Path(path_utils.serving_model_path(candidate.uri))
     )
@@ -90,10 +84,22 @@ def PushGate(  # noqa: N802 - TFX names components like classes
     _write(decision, candidate, found, push=found.pushed and not standing)
 
 
+def _intact(destination: Path) -> tuple[Path | None, str]:
+    """The newest pushed twin whose files are still what was pushed, and why there is none."""
+    nothing = "nothing has been pushed before"
+    for version in pushed_versions(destination):
+        if not Identity.altered(version):
+            return version, nothing
+        text = f"{version} was changed after it was pushed, and counts no more."
+        report_progress("note", text=text)
+        nothing = f"version {version.name} was changed after it was pushed and counts no more"
+    return None, nothing
+
+
 def _same(model: Path, other: Path) -> bool:
     """Whether two exported models are one twin."""
-    known = Identity.beside(model)
-    return known is not None and known == Identity.beside(other)
+    known, candidate = Identity.beside(model), Identity.beside(other)
+    return known is not None and candidate is not None and known.same_twin(candidate)
 
 
 def outputs_of(model: Path, files: tuple[str, ...]) -> npt.NDArray[np.float32]:

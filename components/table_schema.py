@@ -124,7 +124,8 @@ def accepted(rules: schema_pb2.Schema, found: schema_pb2.Schema) -> schema_pb2.S
 
     Columns get the table's type where theirs does not hold it, may be missing where they are, and
     get the classes that are new; columns that are new are added, and those that are gone removed.
-    Everything else stays: limits, columns that are not read, classes that the table lacks.
+    Everything else stays: limits (but of what becomes text), columns that are not read, classes
+    that the table lacks.
 
     Args:
         rules: the schema.
@@ -147,14 +148,11 @@ def accepted(rules: schema_pb2.Schema, found: schema_pb2.Schema) -> schema_pb2.S
 
 
 def _widen(feature: schema_pb2.Feature, found: schema_pb2.Feature) -> None:
-    if feature.type != found.type and (feature.type, found.type) != _WIDER:
-        feature.type = found.type
-        domain = feature.WhichOneof("domain_info")
-        if domain is not None:
-            feature.ClearField(domain)
+    if _WIDTH.index(feature.type) < _WIDTH.index(found.type):
+        _retype(feature, found.type)
     if feature.presence.min_fraction == 1 and found.presence.min_fraction < 1:
         feature.ClearField("presence")
-    if found.HasField("int_domain"):
+    if found.HasField("int_domain") and feature.type == schema_pb2.INT:
         if not feature.HasField("int_domain"):
             feature.int_domain.CopyFrom(found.int_domain)
         feature.int_domain.min = min(feature.int_domain.min, found.int_domain.min)
@@ -165,10 +163,23 @@ def _widen(feature: schema_pb2.Feature, found: schema_pb2.Feature) -> None:
         feature.string_domain.value.extend(new)
 
 
+def _retype(feature: schema_pb2.Feature, wider: int) -> None:
+    """Give a column a wider type. Limits of whole numbers are then limits of numbers; a text has
+    none.
+    """
+    limits = feature.int_domain if feature.HasField("int_domain") else None
+    if wider == schema_pb2.FLOAT and limits is not None and not limits.is_categorical:
+        low, high = limits.min, limits.max  # gone with the other member of the oneof
+        feature.float_domain.min, feature.float_domain.max = low, high
+    elif (domain := feature.WhichOneof("domain_info")) is not None:
+        feature.ClearField(domain)
+    feature.type = wider
+
+
 def _differs(wanted: schema_pb2.Feature, feature: schema_pb2.Feature) -> list[str]:
     names = {number: name for name, number in _TYPES.items()}
     found = []
-    if wanted.type != feature.type and (wanted.type, feature.type) != _WIDER:
+    if _WIDTH.index(wanted.type) < _WIDTH.index(feature.type):
         found.append(f"{names[feature.type]} in the data, {names.get(wanted.type)} in the schema")
     if wanted.presence.min_fraction == 1 and feature.presence.min_fraction < 1:
         found.append("missing in some rows, and the schema wants it in all")
@@ -180,4 +191,5 @@ def _differs(wanted: schema_pb2.Feature, feature: schema_pb2.Feature) -> list[st
     return found
 
 
-_WIDER = (schema_pb2.FLOAT, schema_pb2.INT)  # whole numbers are numbers
+# Whole numbers are numbers, and both can be read as text.
+_WIDTH = (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twintrain.data import idx
+from twintrain.data.spans import choose_span, span_folder
+from twintrain.data.table_files import find_tables
+from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import replacing
 from twintrain.recipe.recipe import Recipe
 
@@ -100,7 +104,7 @@ class RunConfig(BaseModel):
         if limit is not None and limit <= SMALL_COUNT:
             return True
         seen = not self.ingest_later and self.data.exists()
-        return seen and size_of(self.data) <= SMALL_FILES
+        return seen and size_of(self) <= SMALL_FILES
 
     def with_pinned_schema(self) -> RunConfig:
         """The same run with the schema copied below the root, under a name made from its content.
@@ -116,10 +120,20 @@ class RunConfig(BaseModel):
         return self.model_copy(update={"schema_file": pinned})
 
 
-def size_of(data: Path) -> int:
-    """Bytes of a file, or of all files below a directory of data, whatever their span."""
-    found = [data] if data.is_file() else data.rglob("*")
-    return sum(path.stat().st_size for path in found if path.is_file())
+def size_of(config: RunConfig) -> int:
+    """Bytes of the files that a run reads, as they lie on the disk; 0 where there are none, which
+    whoever reads them says.
+    """
+    try:
+        if config.recipe.problem.module is not None:
+            files = find_tables(config.data, config.span).files()
+        else:
+            folder = span_folder(config.data, choose_span(config.data, config.span)[0])
+            pairs = [idx.find_pair(folder, split) for split in idx.SPLIT_PREFIXES]
+            files = [path for pair in pairs for path in (pair.images, pair.labels)]
+        return sum(path.stat().st_size for path in files)
+    except (TwintrainError, OSError):
+        return 0
 
 
 def workers_have_tfx(image: str) -> list[str]:

@@ -19,11 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def clean(
     root: Annotated[Path, typer.Option(help="Of the runs.")] = Path("runs/default"),
-    keep: Annotated[int, typer.Option(min=1, help="So many of the newest runs stay whole.")] = 3,
+    keep: Annotated[
+        int, typer.Option(min=1, help="So many of the newest runs that went through stay whole.")
+    ] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
 ) -> None:
-    """Remove results and logs that the newest runs on a root do not use, and temporary folders that
-    killed processes have left.
+    """Remove results and logs that the newest runs on a root do not use, failed ones since then
+    counted in, and temporary folders that killed processes have left.
 
     Reports that a record refers to, pushed twins, records and unfinished trainings stay.
     """
@@ -44,7 +46,7 @@ def clean(
     word = "would go" if dry_run else "removed"
     console.print(
         f"{len(found.places)} results and logs {word}, {found.size / 1e6:,.1f} MB; {found.runs} "
-        f"runs so far, of which the newest {min(keep, found.runs)} stay whole."
+        f"runs went through so far, of which the newest {min(keep, found.runs)} stay whole."
     )
     abandoned = [] if dry_run else remove_abandoned()
     if abandoned:

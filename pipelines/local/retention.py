@@ -14,9 +14,11 @@ from pathlib import Path
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
+from components.artifacts import ComparisonReport
 from twintrain.trend.record_store import RecordStore
 
 _RUN = "pipeline_run"  # TFX's type of the context that a run's executions and artifacts are in
+_END = ComparisonReport.TYPE_NAME  # what a run that went through has made or taken over
 _LOGS = ("*.log", "*.events.jsonl", "*.request.json")
 
 
@@ -25,7 +27,7 @@ class Leftovers:
     """Files and folders that may go, and how much they hold.
 
     Attributes:
-        runs: how many there have been on the root.
+        runs: how many have gone through on the root.
         places: of results and logs.
         size: bytes in all of them.
     """
@@ -48,7 +50,8 @@ class Leftovers:
 
 
 def leftovers(root: Path, keep: int) -> Leftovers:
-    """What runs before the newest `keep` have left and none of these uses.
+    """What runs have left that the newest `keep` which went through do not use, nor any that was
+    started after the first of these.
 
     Args:
         root: nothing may be running on it.
@@ -61,9 +64,10 @@ def leftovers(root: Path, keep: int) -> Leftovers:
     config.sqlite.filename_uri = str(database)
     store = MetadataStore(config)
     runs = sorted(store.get_contexts_by_type(_RUN), key=lambda run: run.create_time_since_epoch)
-    used = {
-        artifact.uri for run in runs[-keep:] for artifact in store.get_artifacts_by_context(run.id)
-    }
+    made = [store.get_artifacts_by_context(run.id) for run in runs]
+    through = [place for place, some in enumerate(made) if any(one.type == _END for one in some)]
+    first = through[-keep] if len(through) >= keep else 0
+    used = {artifact.uri for some in made[first:] for artifact in some}
     used |= {record.report for record in RecordStore(str(root / "records")).all()}
     below = root / "artifacts"
     places = [
@@ -71,8 +75,9 @@ def leftovers(root: Path, keep: int) -> Leftovers:
         for artifact in store.get_artifacts()
         if artifact.uri not in used and below in Path(artifact.uri).parents
     ]
-    there = sorted({place for place in places if place.exists()} | set(_old_logs(root, keep)))
-    return Leftovers(len(runs), there, sum(map(_size, there)))
+    logs = _old_logs(root, len(runs) - first)
+    there = sorted({*(place for place in places if place.exists()), *logs})
+    return Leftovers(len(through), there, sum(map(_size, there)))
 
 
 def _old_logs(root: Path, keep: int) -> Iterator[Path]:

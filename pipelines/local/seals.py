@@ -58,16 +58,17 @@ def only_what_was_made(node: str) -> Iterator[None]:
         node: whose results are asked for.
     """
     exist = artifact_utils.verify_artifacts
-    told: set[str] = set()
+    known: dict[str, bool] = {}  # each run that has taken an artifact over is asked for it
 
     def verify(artifacts: Any) -> None:
         exist(artifacts)
         for one in (one for some in artifacts.values() for one in some):
-            if broken(one):
-                text = f"{one.uri} was changed after {node} made it, and is made anew."
-                if one.uri not in told:  # each run that has taken it over is asked for it
-                    told.add(one.uri)
+            text = f"{one.uri} was changed after {node} made it, and is made anew."
+            if one.uri not in known:
+                known[one.uri] = broken(one)
+                if known[one.uri]:
                     report_progress("note", text=text)
+            if known[one.uri]:
                 raise RuntimeError(text)  # what TFX's own check raises of a folder that is gone
 
     with mock.patch.object(cache_utils.artifact_utils, "verify_artifacts", verify):

@@ -172,21 +172,57 @@ def test_what_lies_there_without_a_name_is_another_twin(
     assert found.checks[2].text == "+0.00 points against the last pushed, -0.10 is allowed"
 
 
-def test_a_pushed_twin_whose_files_were_changed_counts_no_more(
-    tmp_path: Path, examples: str
-) -> None:
-    recipe = load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1"])
-    twin, pushed = trained(tmp_path / "a", recipe), tmp_path / "pushed"
+def sealed(twin: Path) -> Path:
+    """As a Trainer leaves it: with the digests of its files."""
     model = twin / "model" / "Format-Serving"
     known = Identity.beside(model)
     assert known is not None
     (model / Identity.FILE).write_text(Identity.with_files(known, model).model_dump_json())
+    return twin
+
+
+def test_a_pushed_twin_whose_files_were_changed_counts_no_more(
+    tmp_path: Path, examples: str
+) -> None:
+    recipe = load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1"])
+    twin, pushed = sealed(trained(tmp_path / "a", recipe)), tmp_path / "pushed"
     assert gate(twin, recipe, pushed)[1]
-    assert not gate(twin, recipe, pushed)[1]  # it stands there
+    warmup = pushed / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    warmup.parent.mkdir()
+    warmup.touch()
     assert not Identity.altered(pushed / "1")
+    assert not gate(twin, recipe, pushed)[1]  # it stands there
     graph = pushed / "1" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:-20])
     assert Identity.altered(pushed / "1")
     found, told = gate(twin, recipe, pushed)
     assert (found.pushed, told) == (True, True)
-    assert found.checks[2].text == "version 1, pushed last, was changed since and counts no more"
+    assert found.checks[2].text == "version 1 was changed after it was pushed and counts no more"
+
+
+def test_a_twin_is_held_against_the_newest_that_is_still_what_was_pushed(
+    tmp_path: Path, examples: str
+) -> None:
+    recipes = [
+        load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1", f"training.epochs={n}"])
+        for n in (3, 4)
+    ]
+    first, second = (
+        sealed(trained(tmp_path / name, recipe)) for name, recipe in zip("ab", recipes, strict=True)
+    )
+    pushed = tmp_path / "pushed"
+    assert gate(first, recipes[0], pushed)[1]
+    assert gate(second, recipes[1], pushed)[1]
+    (pushed / "2" / "twin.json").touch()
+    (pushed / "2" / "saved_model.pb").write_bytes(b"cut")
+    found, told = gate(first, recipes[0], pushed)
+    assert (found.checks[2].text, told) == ("it is this very twin, version 1", False)
+
+
+def test_the_same_twin_exported_anew_is_the_same_twin(tmp_path: Path, examples: str) -> None:
+    recipe = load_recipe("standard", ["seeds=[0]", "comparison.threshold=0.1"])
+    first, again = (trained(tmp_path / name, recipe) for name in "ab")
+    (again / "model" / "Format-Serving" / "twin.keras").write_text("saved at another time")
+    pushed = tmp_path / "pushed"
+    assert gate(sealed(first), recipe, pushed)[1]
+    assert not gate(sealed(again), recipe, pushed)[1]

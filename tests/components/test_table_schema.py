@@ -178,3 +178,24 @@ def test_what_is_accepted_is_no_difference_any_more_and_the_rest_stays(
     assert [feature.name for feature in made.feature][-1] == "size"
     assert "said" not in {feature.name for feature in made.feature}
     assert accepted(rules, schema_from(seen, stated())).feature == rules.feature
+
+
+def test_a_type_is_never_narrowed_and_limits_stay(seen: Survey, tmp_path: Path) -> None:
+    """A text that happens to hold digits stays text; limits of what becomes a number stay."""
+    rules = schema_from(seen, stated())
+    month = feature_named(rules, "month")
+    month.int_domain.min, month.int_domain.max = 1, 12
+    path = tmp_path / "new.csv"
+    path.write_text("town,age,month,said,late,row\n")
+    with path.open("a") as file:
+        for n in range(30):
+            file.write(f"{n % 9},{n / 2},{n % 12 + 0.5},words,{['no', 'yes'][n % 2]},r{n}\n")
+    found = schema_from(survey([path]), stated())
+    assert feature_named(found, "town").type == schema_pb2.INT
+    made = accepted(rules, found)
+    assert feature_named(made, "town").type == schema_pb2.BYTES
+    month = feature_named(made, "month")
+    assert month.type == schema_pb2.FLOAT
+    assert (month.float_domain.min, month.float_domain.max) == (1, 12)
+    assert differences(made, found) == []
+    assert differences(made, schema_from(seen, stated())) == []

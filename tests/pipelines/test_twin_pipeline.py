@@ -6,7 +6,7 @@ import pytest
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.utils.dependency_utils import make_beam_dependency_flags
 
-from pipelines.config import RunConfig
+from pipelines.config import RunConfig, size_of
 from pipelines.twin_pipeline import _in_place, create_pipeline
 from tests.conftest import DATA
 from twintrain.recipe.files import load_recipe
@@ -71,14 +71,23 @@ def test_small_is_what_lies_on_the_disk_where_it_can_be_seen(
     assert alone in seen.beam_on(4)
     assert several in seen.model_copy(update={"ingest_later": True}).beam_on(4)
     assert several in seen.model_copy(update={"data": tmp_path / "elsewhere"}).beam_on(4)
-    (tmp_path / "spans" / "span-1").mkdir(parents=True)
-    table = tmp_path / "spans" / "span-1" / "rows.csv"
-    table.write_text("a,b\n1,2\n")
-    for data in (tmp_path / "spans", table):
-        monkeypatch.setattr("pipelines.config.SMALL_FILES", 8)
-        assert alone in seen.model_copy(update={"data": data}).beam_on(4)
-        monkeypatch.setattr("pipelines.config.SMALL_FILES", 7)
-        assert several in seen.model_copy(update={"data": data}).beam_on(4)
+    files = size_of(seen)
+    assert files == sum(path.stat().st_size for path in DATA.glob("*-ubyte.gz"))
+    for most, expected in ((files, alone), (files - 1, several)):
+        monkeypatch.setattr("pipelines.config.SMALL_FILES", most)
+        assert expected in seen.beam_on(4)
+
+
+def test_only_what_a_run_reads_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for span in (1, 2):
+        folder = tmp_path / "spans" / f"span-{span}"
+        folder.mkdir(parents=True)
+        (folder / "rows.csv").write_text("a,b\n1,2\n" * span)
+        (folder / "notes.txt").write_text("x" * 1000)
+    table = config(tmp_path, "standard", "problem.module=stated_nowhere")
+    for data, expected in ((tmp_path / "spans", 16), (tmp_path / "spans" / "span-1", 8)):
+        assert size_of(table.model_copy(update={"data": data})) == expected
+    assert size_of(table.model_copy(update={"data": tmp_path / "nowhere"})) == 0
 
 
 def test_tfx_packs_no_copy_of_itself_for_beam(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from twintrain.attribution.result import Explanation
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
-from twintrain.parsing.sealed import digest_of
 from twintrain.problems.metric import Metric
 from twintrain.showing import html_of
 from twintrain.statistics.paired import Verdict
@@ -199,10 +198,6 @@ class Comparison(_Part):
     digest: str = Field(
         "", description="SHA-256 of everything else here; empty where an older version wrote it"
     )
-
-    def sealed(self) -> Comparison:
-        """The same with its digest."""
-        return self.model_copy(update={"digest": digest_of(self)})
 
     def _repr_html_(self) -> str | None:
         return html_of(self)

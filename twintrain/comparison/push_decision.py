@@ -143,11 +143,18 @@ def _not_worse(
     )
 
 
-def last_pushed(destination: Path) -> Path | None:
-    """The model pushed last: the Pusher names folders by the time of the push."""
+def pushed_versions(destination: Path) -> list[Path]:
+    """The models pushed so far, the last one first: the Pusher names folders by the time of the
+    push.
+    """
     versions = [
         path
         for path in destination.glob("*")
         if path.name.isdigit() and (path / "saved_model.pb").exists()
     ]
-    return max(versions, key=lambda path: int(path.name), default=None)
+    return sorted(versions, key=lambda path: int(path.name), reverse=True)
+
+
+def last_pushed(destination: Path) -> Path | None:
+    """The model pushed last."""
+    return next(iter(pushed_versions(destination)), None)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import binom
 
 from twintrain.data.columns import BARE, as_columns
 from twintrain.data.example_store import ExampleStore
@@ -28,7 +29,10 @@ from twintrain.errors import TwintrainError
 LOOKED_AT = 1000  # examples of each split held against all training examples for near duplicates
 NEAR = 0.15  # distance of two that are nearly the same, in units of the spread within one of them
 _PROJECTED = 64  # dimensions
-_BLOCK = 2048  # examples in memory at a time
+_BLOCK = 2048  # examples in memory at a time, at most
+_BYTES = 64 << 20  # that the floats of a block may take
+_SEEN = 1 << 14  # values of a tensor that projections look at; more are sampled
+_CHANCE = 0.001  # of stopping although there is no more in common than allowed
 _FEWEST_VALUES = 64  # of less it cannot be told that two are nearly the same
 _TOLD = 3  # pairs
 
@@ -52,6 +56,7 @@ class Overlap(BaseModel):
         description="share of training examples with the inputs of another one"
     )
     usual_near: float = Field(description="share of those that are nearly another one")
+    usual_looked_at: int = Field(description="training examples that share was counted on")
     pairs: list[tuple[str, str]] = Field(description="a few test examples, and what they repeat")
 
     @property
@@ -67,11 +72,15 @@ class Overlap(BaseModel):
 
     def exceeds(self, limit: float) -> bool:
         """Whether the test split repeats training examples by more than `limit` (a share) above
-        what is usual in the training split, three standard errors allowed for.
+        what is usual in the training split: were it exactly that, so many would be found with a
+        chance below one in a thousand (one-sided binomial test).
         """
-        count = self.near_looked_at or self.tested
-        error = math.sqrt(self.share * (1 - self.share) / count)
-        return self.share - self.usual_share - 3 * error > limit
+        usual, count = self.usual_share, self.near_looked_at or self.tested
+        # The usual share was counted on examples too.
+        usual += 3 * math.sqrt(usual * (1 - usual) / self.usual_looked_at)
+        found = round(self.share * count)
+        allowed = min(1.0, usual + limit)
+        return float(binom.sf(found - 1, count, allowed)) < _CHANCE
 
     def describe(self) -> str:
         """A sentence with all of it."""
@@ -113,11 +122,11 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
     pairs = list(zip(test.ids[repeated], train.ids[order[at]], strict=True))
     _, number, times = np.unique(ours.inputs, return_inverse=True, return_counts=True)
     twice = times[number] > 1
-    near, looked_at, usual = [], 0, 0.0
+    near, looked_at, usual, counted = [], 0, 0.0, len(train)
     if _has_an_inside(train):
         base = _Projected.of(train)
-        probe, other = _spread(len(test)), _spread(len(train))
-        looked_at = len(probe)
+        probe, other = _spread(test), _spread(train)
+        looked_at, counted = len(probe), len(other)
         near = [pair for pair in base.near(test, probe, same=False) if not repeated[pair[0]]]
         others = [pair for pair in base.near(train, other, same=True) if not twice[pair[0]]]
         usual = len(others) / len(other)
@@ -130,6 +139,7 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
         near=len(near),
         usual_repeated=float(twice.mean()),
         usual_near=usual,
+        usual_looked_at=counted,
         pairs=[tuple(name.decode(errors="replace") for name in pair) for pair in pairs[:_TOLD]],
     )
 
@@ -169,7 +179,7 @@ class _Keys:
     def of(cls, store: ExampleStore) -> _Keys:
         found = np.empty((2, len(store)), np.uint64)
         targets = np.ascontiguousarray(store.targets)
-        for block in _blocks(len(store)):
+        for block in _blocks(store):
             columns = as_columns(store.values(block))
             rows = [np.ascontiguousarray(columns[name]) for name in sorted(columns)]
             for place, number in enumerate(block):
@@ -190,16 +200,18 @@ class _Projected:
     """
 
     store: ExampleStore
+    seen: npt.NDArray[np.int64]
     directions: npt.NDArray[np.float32]
     points: npt.NDArray[np.float32]
 
     @classmethod
     def of(cls, store: ExampleStore) -> _Projected:
-        values = math.prod(store.shape)
-        normal = np.random.default_rng(0).standard_normal((values, _PROJECTED), np.float32)
-        directions = normal / np.float32(math.sqrt(_PROJECTED))
-        parts = [_centred(store, block) @ directions for block in _blocks(len(store))]
-        return cls(store, directions, np.concatenate(parts))
+        rng, values = np.random.default_rng(0), math.prod(store.shape)
+        seen = np.sort(rng.permutation(values)[:_SEEN])
+        normal = rng.standard_normal((len(seen), _PROJECTED), np.float32)
+        directions = normal * np.float32(math.sqrt(values / len(seen) / _PROJECTED))
+        parts = [_centred(store, block)[:, seen] @ directions for block in _blocks(store)]
+        return cls(store, seen, directions, np.concatenate(parts))
 
     def near(
         self, of: ExampleStore, probe: npt.NDArray[np.integer], same: bool
@@ -213,9 +225,9 @@ class _Projected:
         """
         tensors = _centred(of, probe)
         norms = (tensors**2).sum(axis=1)
-        seen = tensors @ self.directions
+        seen = tensors[:, self.seen] @ self.directions
         best, place = np.full(len(probe), np.inf, np.float32), np.zeros(len(probe), np.int64)
-        for block in _blocks(len(self.points)):
+        for block in _blocks(self.store):
             points = self.points[block]
             apart = (seen**2).sum(axis=1)[:, None] + (points**2).sum(axis=1) - 2 * seen @ points.T
             if same:
@@ -244,11 +256,19 @@ def _centred(store: ExampleStore, places: npt.NDArray[np.integer]) -> npt.NDArra
     return flat - flat.mean(axis=1, keepdims=True)
 
 
-def _spread(count: int) -> npt.NDArray[np.int64]:
-    """At most `LOOKED_AT` places, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64))
+def _spread(store: ExampleStore) -> npt.NDArray[np.int64]:
+    """At most `LOOKED_AT` places, spread evenly, and no more than may be in memory."""
+    most = min(LOOKED_AT, _at_a_time(store))
+    return np.unique(np.linspace(0, len(store) - 1, min(len(store), most)).astype(np.int64))
 
 
-def _blocks(count: int) -> Iterator[npt.NDArray[np.int64]]:
-    for start in range(0, count, _BLOCK):
-        yield np.arange(start, min(start + _BLOCK, count))
+def _at_a_time(store: ExampleStore) -> int:
+    """How many examples are held in memory as floats."""
+    values = sum(math.prod(column.shape) for column in store.columns.values())
+    return max(1, min(_BLOCK, _BYTES // (4 * values)))
+
+
+def _blocks(store: ExampleStore) -> Iterator[npt.NDArray[np.int64]]:
+    size = _at_a_time(store)
+    for start in range(0, len(store), size):
+        yield np.arange(start, min(start + size, len(store)))

@@ -25,7 +25,6 @@ from twintrain.parity.divergence import Difference, Divergence, LockstepResult
 from twintrain.problems.find import find_problem
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import TWINS, Recipe, TwinName
-from twintrain.training.loss_not_finite import LossNotFiniteError
 from twintrain.training.registry import twin_of
 from twintrain.training.session import build, check_problem, session
 from twintrain.training.step_observer import StepObserver
@@ -168,27 +167,18 @@ def compare_ends(
     epochs and the weights.
 
     Returns:
-        the first difference of stage 'evaluation' or 'end of run', None when there is none. Where
-        the loss of both ends in NaN in the same epoch there is none either: the whole trainings
-        will say so, if it happens on all examples too.
+        the first difference of stage 'evaluation' or 'end of run', None when there is none.
     """
-    (fit, steps), (loop, _) = (
-        _ended(name, TwinJob(recipe.for_twin(name), problem, train, validation, seed))
+    fit, loop = (
+        twin_of(recipe, name).train(
+            TwinJob(recipe.for_twin(name), problem, train, validation, seed)
+        )
         for name in TWINS
     )
-    found = compare(fit, loop)
+    found = compare(_end_of(fit), _end_of(loop))
+    steps = fit.fingerprints.size
     beyond = [difference for difference in found if difference.exceeds(0.0)]
     return Divergence(step=max(1, steps), **beyond[0].model_dump()) if beyond else None
-
-
-def _ended(name: TwinName, job: TwinJob) -> tuple[Observation, int]:
-    """How a training ended, and after how many steps."""
-    try:
-        result = twin_of(job.recipe, name).train(job)
-    except LossNotFiniteError as error:
-        ended = {"epochs before the loss was no number": np.asarray(error.epoch)}
-        return {"evaluation": {}, "end of run": ended}, 0
-    return _end_of(result), int(result.fingerprints.size)
 
 
 def _end_of(result: TwinResult) -> Observation:

@@ -4,7 +4,7 @@ theirs.
 On Linux they are forked off one that has done nothing but import TensorFlow (the "forkserver"):
 importing it takes each of them 5 to 10 seconds of a processor otherwise. It runs nothing in that
 one, which would not survive a fork: neither threads nor devices are set up before the first
-operation.
+operation. What they share is the order of sets of texts; NumPy's own random numbers they do not.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -23,10 +25,20 @@ from twintrain.errors import TwintrainError
 from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
 
 _ENDING = 5.0  # seconds that a process may take to be gone when its pipes are closed
-_FORKS = sys.platform == "linux"
-_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+# Characters that the address of the forkserver's socket has beyond the temporary directory's, and
+# may have in all (sun_path of unix(7)).
+_SOCKET, _ADDRESS = len("/pymp-12345678/listener-12345678"), 107
 # What processes are forked with; further modules of ours only save what they take to import.
 multiprocessing.set_forkserver_preload(["keras"])
+
+
+def _forks() -> bool:
+    """Whether processes can be forked off one here."""
+    return sys.platform == "linux" and len(tempfile.gettempdir()) + _SOCKET <= _ADDRESS
+
+
+def _context() -> Any:
+    return multiprocessing.get_context("forkserver" if _forks() else "spawn")
 
 
 def begin_ahead(modules: Sequence[str] = ()) -> None:
@@ -35,9 +47,10 @@ def begin_ahead(modules: Sequence[str] = ()) -> None:
     Args:
         modules: imported in it beside Keras; importing them must run nothing on a device.
     """
-    if _FORKS:
+    if _forks():
         multiprocessing.set_forkserver_preload(["keras", *modules])
-        forkserver.ensure_running()
+        with suppress(OSError):  # whoever starts a process tries again, and says what is wrong
+            forkserver.ensure_running()
 
 
 def start(
@@ -51,7 +64,7 @@ def start(
         environment: variables that only this process is to have.
     """
     given = dict(os.environ) | dict(environment)
-    process: BaseProcess = _CONTEXT.Process(
+    process: BaseProcess = _context().Process(
         target=_begin, args=(given, function, arguments), daemon=True
     )
     process.start()
@@ -72,6 +85,10 @@ def _take_over(environment: Mapping[str, str]) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
+    if "numpy" in sys.modules:
+        # Or what is drawn without a seed would be the same in each, and an accident look like
+        # agreement.
+        sys.modules["numpy"].random.seed()
 
 
 def pool_of_one(
@@ -80,7 +97,7 @@ def pool_of_one(
     """A process that takes one call after the other, and ends with this one."""
     return ProcessPoolExecutor(
         1,
-        _CONTEXT,
+        _context(),
         initializer=_begin_pool,
         initargs=(dict(os.environ), initializer, arguments),
     )

@@ -13,6 +13,7 @@ from twintrain.comparison.consistency import faults_in
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.show import as_html
 from twintrain.errors import TwintrainError, shortened
+from twintrain.parsing.sealed import was_changed
 from twintrain.parsing.text_files import read_text_file
 from twintrain.report import charts
 
@@ -48,6 +49,8 @@ def load(root: str | Path) -> Comparison:
             "Run it again, or read it with the version named in it.",
         ) from error
     faults = faults_in(comparison)
+    if was_changed(text):
+        faults.append("its digest is of another content")
     if faults:
         raise TwintrainError(
             f"{found} does not fit together: {shortened('; '.join(faults[:3]), 400)}.",

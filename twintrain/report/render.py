@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twintrain.comparison.comparison import Comparison
+from twintrain.parsing.sealed import sealed_json
 from twintrain.processes.replacing import replace_text
 from twintrain.report import charts
 
@@ -34,7 +35,7 @@ def write_report(comparison: Comparison, folder: Path, images: Images | None = N
         part for part in comparison.slices[1:] if part.verdict in ("fit_better", "loop_better")
     ]
     texts = {
-        "comparison.json": comparison.sealed().model_dump_json(indent=1),
+        "comparison.json": sealed_json(comparison),
         "report.html": render_html(comparison, images),
         "summary.md": _render("summary.md", comparison, notable=notable),
     }

@@ -22,9 +22,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from twintrain.data.batches import BatchSource
+from twintrain.data.columns import as_columns
 from twintrain.errors import TwintrainError
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import TwinName
@@ -123,12 +125,20 @@ def _replayed(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> tuple[
         built = build(job.recipe, job.problem, source.steps)
         progress, _ = resume.load(job.resume, built.model, built.optimizer)
         take = twin_of(job.recipe, twin).stepper(built, source, job.recipe)
+        batch = _batch(source, step.epoch, step.number)
+        missing = _not_numbers(batch, job.train.ids, _places(source, step.epoch, step.number))
+        if missing or job.recipe.twins.own:  # what a step of the user's own computes is not known
+            return step, missing
+        flag, usual = job.recipe.training.training_flag, ""
+        if (step.epoch, step.number) != (progress.epochs, 0):
+            # A mask of infinities, say, is in every step.
+            usual = _operation(built, source, _batch(source, progress.epochs, 0), flag)
         for epoch in range(progress.epochs, step.epoch + 1):
             last = step.number if epoch == step.epoch else source.steps
             for number in range(last):
                 take(*_batch(source, epoch, number))
-        batch = _batch(source, step.epoch, step.number)
-        return step, _operation(built, source, batch, job.recipe.training.training_flag)
+        named = _operation(built, source, batch, flag)
+        return step, "" if named == usual else named
 
 
 def _first_bad_step(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> _Step | None:
@@ -154,8 +164,31 @@ def _first_bad_step(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> 
 
 
 def _batch(source: BatchSource, epoch: int, number: int) -> tuple[Any, tf.Tensor]:
-    order = source.epoch_order(epoch)[number * source.batch_size :][: source.batch_size]
-    return source.gather(tf.constant(order), tf.constant(source.epoch_draws(epoch)))
+    order = tf.constant(_places(source, epoch, number))
+    return source.gather(order, tf.constant(source.epoch_draws(epoch)))
+
+
+def _places(source: BatchSource, epoch: int, number: int) -> np.ndarray:
+    """Which training examples are in a batch."""
+    return source.epoch_order(epoch)[number * source.batch_size :][: source.batch_size]
+
+
+def _not_numbers(
+    batch: tuple[Any, tf.Tensor], ids: npt.NDArray[np.bytes_], places: np.ndarray
+) -> str:
+    """A sentence on an example of a batch that is itself no number; empty where all are."""
+    inputs, targets = batch
+    for name, part in (*as_columns(inputs).items(), ("target", targets)):
+        values = part.numpy().reshape(len(places), -1)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = ~np.isfinite(values).all(axis=1)
+            first = ids[places[bad.argmax()]].decode(errors="replace")
+            what = f" {name!r}" if name else ""
+            return (
+                f" {int(bad.sum())} of its {len(places)} examples have no number in the data"
+                f"{what}: {first} is the first."
+            )
+    return ""
 
 
 def _learning_rate(optimizer: keras.Optimizer) -> float:

@@ -20,6 +20,7 @@ from twintrain.recipe.recipe import Recipe
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
 from twintrain.training.distribution import distributed, xla_takes_whole_steps
+from twintrain.training.loss_not_finite import check_loss
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import Step, TwinJob, TwinResult
 
@@ -49,6 +50,8 @@ class GradientTapeTwin:
                 logs = loop.epoch_results() | {
                     f"val_{name}": value for name, value in loop.evaluate(validation).items()
                 }
+                if job.must_be_finite:
+                    check_loss(epoch, logs)
                 stop = stopper.update(epoch, logs, built.model)
                 progress.add(logs, fingerprints, time.perf_counter() - started, stop)
                 resume.save(job.resume, built.model, built.optimizer, progress, stopper.state())

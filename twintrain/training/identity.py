@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twintrain.processes.digests import folder_digest
+from twintrain.processes.digests import file_digest
 
 
 class Identity(BaseModel):
@@ -25,8 +25,8 @@ class Identity(BaseModel):
     trained_on: str = Field(description="SHA-256 of the training examples")
     weights: str = Field(description="SHA-256 over all weights in the model's order")
     code: str = Field(description="SHA-256 of the code that trained and exported it")
-    files: str = Field(
-        "", description="SHA-256 over the exported files; empty where an older version wrote them"
+    files: dict[str, str] = Field(
+        {}, description="SHA-256 of each exported file; empty where an older version wrote them"
     )
 
     @classmethod
@@ -40,14 +40,24 @@ class Identity(BaseModel):
     @classmethod
     def with_files(cls, identity: Identity, model: Path) -> Identity:
         """The identity of a model whose files are all there."""
-        return identity.model_copy(update={"files": folder_digest(model, (cls.FILE,))})
+        files = (path for path in sorted(model.rglob("*")) if path.is_file())
+        known = {str(path.relative_to(model)): path for path in files if path.name != cls.FILE}
+        digests = {name: file_digest(path) for name, path in known.items()}
+        return identity.model_copy(update={"files": digests})
 
     @classmethod
     def altered(cls, model: Path) -> bool:
-        """Whether an exported model's files are others than were exported; one without a digest
-        is not.
+        """Whether a file of an exported model is gone or another than was exported. Files that were
+        added (a server's warm-up requests, say) do not count; without digests nothing is.
         """
         known = cls.beside(model)
-        if known is None or not known.files:
-            return False
-        return known.files != folder_digest(model, (cls.FILE,))
+        return known is not None and any(
+            not (model / name).is_file() or file_digest(model / name) != digest
+            for name, digest in known.files.items()
+        )
+
+    def same_twin(self, other: Identity) -> bool:
+        """Whether both are one twin. Its files may be others: what a file was written at is in
+        them.
+        """
+        return self.model_copy(update={"files": {}}) == other.model_copy(update={"files": {}})

@@ -21,6 +21,7 @@ from twintrain.training.distribution import (
     let_fit_work_on_several,
     xla_takes_whole_steps,
 )
+from twintrain.training.loss_not_finite import check_loss
 from twintrain.training.session import Built, build, session
 from twintrain.training.twin import Step, TwinJob, TwinResult
 
@@ -175,6 +176,8 @@ class _Closing(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         seconds = time.perf_counter() - self._opening.started
         figures = dict(logs or {})
+        if self._job.must_be_finite:
+            check_loss(epoch, figures)
         stopped = bool(self.model.stop_training)
         self._progress.add(figures, self._opening.feed.fingerprints.pop(epoch), seconds, stopped)
         state = StopperState(best_epoch=epoch)

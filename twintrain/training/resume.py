@@ -21,7 +21,6 @@ from twintrain.training import kept_arrays
 from twintrain.training.checkpoints import StopperState
 from twintrain.training.distribution import leads
 from twintrain.training.kept_arrays import DamagedError
-from twintrain.training.loss_not_finite import check_loss
 
 _VARIABLE, _BEST = "variable_", "best_"
 
@@ -50,13 +49,7 @@ class Progress:
     def add(
         self, logs: dict[str, float], fingerprints: list[int], seconds: float, stopped: bool
     ) -> None:
-        """Take in one finished epoch.
-
-        Raises:
-            LossNotFiniteError: its loss is NaN or infinite. Nothing of it is kept, so that a
-                training that is started again begins before it.
-        """
-        check_loss(self.epochs, logs)
+        """Take in one finished epoch."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.fingerprints.append(fingerprints)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -132,7 +132,7 @@ def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) 
         LossNotFiniteError: the loss became NaN or infinite; it says where.
     """
     try:
-        result = twin_of(training.recipe, twin).train(training)
+        result = twin_of(training.recipe, twin).train(replace(training, must_be_finite=True))
     except LossNotFiniteError as error:
         raise located(error, twin, training) from None
     model = _on_one_machine(result, training)

@@ -44,6 +44,8 @@ class TwinJob:
         seed: for weights, order, augmentation and dropout.
         on_epoch: called with the epoch (from 0) and its figures.
         resume: file that holds the state after the last finished epoch; None keeps none.
+        must_be_finite: a loss that is NaN or infinite ends the training, with LossNotFiniteError;
+            nothing of that epoch is kept. Not where a trial or a short look may diverge.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class TwinJob:
     seed: int
     on_epoch: EpochHook = no_hook
     resume: Path | None = None
+    must_be_finite: bool = False
 
 
 @dataclass(frozen=True)

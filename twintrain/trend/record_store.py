@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from twintrain.errors import TwintrainError, explained
 from twintrain.parsing.addresses import refuse_credentials
-from twintrain.parsing.sealed import digest_of
+from twintrain.parsing.sealed import sealed_json, was_changed
 from twintrain.processes.replacing import replacing
 from twintrain.trend.span_record import SpanRecord
 
@@ -60,8 +60,7 @@ class RecordStore:
             TwintrainError: it cannot be written there.
         """
         path = self._path(record.span, record.recipe_name, record.recipe_hash)
-        sealed = record.model_copy(update={"digest": digest_of(record)})
-        text = sealed.model_dump_json(indent=1).encode()
+        text = sealed_json(record).encode()
         try:
             if self._local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +131,7 @@ class RecordStore:
             raise TwintrainError(
                 f"The record {path} cannot be read: {error}.", "Check its rights."
             ) from error
-        if record.digest and record.digest != digest_of(record):
+        if was_changed(text):
             raise TwintrainError(
                 f"The record {path} was changed after it was written.",
                 "Move the file away and run that span again.",

@@ -30,7 +30,6 @@ from twintrain.problems.problem import Problem
 from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import WorkerGroup
 from twintrain.recipe.recipe import Recipe, TwinName, put
-from twintrain.training.loss_not_finite import LossNotFiniteError
 from twintrain.training.registry import twin_of
 from twintrain.training.twin import TwinJob
 from twintrain.tuning.workers import Search, finished, help_search, in_a_group, run_workers
@@ -102,18 +101,16 @@ class TwinHyperModel(keras_tuner.HyperModel):
         started = time.perf_counter()
         job = TwinJob(short, self._problem, self._train, self._validation, tuning.seed)
         try:
-            history = twin_of(short, self._twin).train(job).history
-        except LossNotFiniteError:
-            history = {"val_loss": [float("inf")]}  # no error: the worst of all trials
+            result = twin_of(short, self._twin).train(job)
         except Exception as error:
             # Any other exception keras-tuner would count as a failed trial, try again, and at last
             # replace by its own.
             raise FatalError from error
         # keras-tuner gives up after three trials whose score is NaN; an infinite one is merely the
         # worst.
-        losses = np.nan_to_num(history["val_loss"], nan=np.inf, posinf=np.inf)
+        losses = np.nan_to_num(result.history["val_loss"], nan=np.inf, posinf=np.inf)
         best = int(np.argmin(losses))
-        figures = {name: values[best] for name, values in history.items()} | {
+        figures = {name: values[best] for name, values in result.history.items()} | {
             "val_loss": float(losses[best])
         }
         if in_a_group():

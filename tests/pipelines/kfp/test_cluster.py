@@ -113,7 +113,7 @@ def test_levels_lie_over_each_other() -> None:
         ({"secrets": [{"secret": "S", "env": {"A": "a"}}]}, "secrets.0.secret: is no name of a"),
         ({"service_account": "a..b"}, "service_account: is no name of a Kubernetes object"),
         ({"image_pull_policy": "always"}, "image_pull_policy: Input should be 'Always'"),
-        ({"records": "s3://me:hush@b/r"}, "records (s3://…@b) has a user name or a password in it"),
+        ({"records": "s3://me:hush@b/r"}, "records (s3://…@b) has a key or a password in it"),
         (
             {"alert_on_exit": True, "records": "/records"},
             "alert_on_exit: no entry of `secrets` gives TWINTRAIN_WEBHOOK, so nobody would be told",

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.main import app
-from pipelines.local.retention import leftovers
+from pipelines.local.retention import Leftovers, leftovers
 from tests.pipelines.local.two_nodes import Root
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
@@ -27,6 +27,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
     for number in range(4):
         (tmp_path / "logs" / f"2026110{number}.log").write_text("x" * 100)
     return made
+
+
+def results(found: Leftovers) -> set[Path]:
+    return {place for place in found.places if place.suffix != ".log"}
 
 
 def test_what_the_newest_runs_made_or_took_over_stays(root: Root) -> None:
@@ -62,9 +66,19 @@ def test_the_command_shows_first_and_then_removes(root: Root) -> None:
     assert set(before) <= set(root.folder.rglob("*"))
     done = CliRunner().invoke(app, asked)
     assert "7 results and logs removed" in done.output
-    assert "4 runs so far, of which the newest 1 stay whole" in " ".join(done.output.split())
+    said = " ".join(done.output.split())
+    assert "4 runs went through so far, of which the newest 1 stay whole" in said
     again = CliRunner().invoke(app, asked)
     assert "0 results and logs removed, 0.0 MB" in again.output
+
+
+def test_runs_that_failed_do_not_push_out_the_last_that_went_through(root: Root) -> None:
+    before = results(leftovers(root.folder, 1))
+    for figure in (5, 6, 7):
+        with pytest.raises(RuntimeError):
+            root.run(figure, fails=True)
+    after = leftovers(root.folder, 1)
+    assert (results(after), after.runs) == (before, 4)
 
 
 def test_a_root_that_is_none(tmp_path: Path) -> None:

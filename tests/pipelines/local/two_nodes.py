@@ -9,7 +9,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from components.artifacts import DataSummary, OverlapRecord, read_json, write_json
+from components.artifacts import ComparisonReport, DataSummary, read_json, write_json
 from pipelines.local.runner import ProgressDagRunner
 from twintrain.processes.progress import VARIABLE
 
@@ -20,7 +20,11 @@ def First(made: OutputArtifact[DataSummary], figure: Parameter[int]) -> None:
 
 
 @component
-def Second(given: InputArtifact[DataSummary], made: OutputArtifact[OverlapRecord]) -> None:
+def Second(
+    given: InputArtifact[DataSummary], made: OutputArtifact[ComparisonReport], fails: Parameter[int]
+) -> None:
+    if fails:
+        raise RuntimeError("as it was told")
     write_json(made, {"figure": 2 * read_json(given)["figure"]})
 
 
@@ -35,14 +39,14 @@ class Root:
         self.folder, self.events = folder, folder / "events.jsonl"
         monkeypatch.setenv(VARIABLE, str(self.events))
 
-    def run(self, figure: int = 21) -> tuple[list[bool], list[str]]:
+    def run(self, figure: int = 21, fails: bool = False) -> tuple[list[bool], list[str]]:
         """Whether each node's result was taken from an earlier run, and what was told."""
         self.events.write_text("")
         first = First(figure=figure)
         pipeline = Pipeline(
             pipeline_name="two",
             pipeline_root=str(self.folder / "artifacts"),
-            components=[first, Second(given=first.outputs["made"])],
+            components=[first, Second(given=first.outputs["made"], fails=int(fails))],
             enable_cache=True,
             metadata_connection_config=metadata.sqlite_metadata_connection_config(
                 str(self.folder / "metadata.sqlite")

@@ -11,7 +11,7 @@ import pytest
 from tests.twintrain.comparison.records import LABELS, inputs
 from tests.twintrain.training.records import write_record
 from twintrain.comparison.build import build_comparison
-from twintrain.comparison.sanity import _signs_of_numbers, warnings_of
+from twintrain.comparison.sanity import _signs_of_classes, _signs_of_numbers, _told, warnings_of
 from twintrain.recipe.files import load_recipe
 from twintrain.training.seed_record import SeedRecord
 
@@ -80,7 +80,7 @@ def test_whose_it_is_and_how_often(tmp_path: Path) -> None:
     write_record(place, twin="loop", seed=1, targets=LABELS, outputs=outputs)
     summaries = build_comparison(replace(given, pipeline=None)).twins
     (text,) = warnings_of(RECIPE, given.problem, given.records, summaries)
-    assert text.startswith("The loop twin (with 1 of 2 seeds): every test example is given")
+    assert text.startswith("Loop with 1 of 2 seeds: every test example is given")
 
 
 def test_numbers_that_are_worse_than_their_mean() -> None:
@@ -89,5 +89,18 @@ def test_numbers_that_are_worse_than_their_mean() -> None:
     noise = rng.normal(size=(400, 1)).astype(np.float32)
     assert list(_signs_of_numbers(targets, targets[:, None].astype(np.float32) + noise / 4)) == []
     assert list(_signs_of_numbers(targets, 0.01 * noise)) == []  # as the mean: nothing is claimed
-    (text,) = _signs_of_numbers(targets, 3 * noise)
+    ((text, _),) = _signs_of_numbers(targets, 3 * noise)
     assert "larger than those of always predicting the mean" in text
+
+
+def test_each_twin_is_told_for_itself() -> None:
+    one_each = {"fit": [0.02, 0.04, 0.03], "loop": [0.07]}
+    told = _told("{:.1%} are right", one_each, 3)
+    assert told == "Fit with 3 of 3 and loop with 1 of 3 seeds: 4.0% are right"
+    assert _told("all alike", {"fit": [0, 0], "loop": [0, 0]}, 2) == "Both twins: all alike"
+
+
+def test_a_rare_class_that_is_never_chosen_is_no_fault_of_probabilities() -> None:
+    targets, chosen = np.array([0] * 95 + [1] * 5), np.zeros(100, np.int64)
+    assert list(_signs_of_classes(targets, chosen, 2, chosen_counts=False)) == []
+    assert len(list(_signs_of_classes(targets, chosen, 2, chosen_counts=True))) == 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from twintrain.data.arrays import examples
 from twintrain.data.example_store import ExampleStore
-from twintrain.data.overlap import check_overlap, overlap
+from twintrain.data.overlap import Overlap, check_overlap, overlap
 from twintrain.errors import TwintrainError
 
 
@@ -47,7 +47,8 @@ def test_the_same_rows_are_counted_and_named() -> None:
     found = overlap(train, test)
     assert (found.repeated, found.relabelled, found.usual_share) == (2, 1, 0)
     assert [train for _, train in found.pairs] == [train.ids[place].decode() for place in (5, 6)]
-    assert found.exceeds(0.0) is False  # two of four may be chance
+    assert found.exceeds(0.0)
+    assert not found.exceeds(0.1)  # two of four may be chance
     assert "2 of 4 test examples have the inputs of a training example" in found.describe()
 
 
@@ -116,3 +117,31 @@ def test_counts_are_those_of_sets(values: list[int], data: st.DataObject) -> Non
     assert found.usual_repeated * len(values) == pytest.approx(
         sum(values.count(one) > 1 for one in values)
     )
+
+
+@pytest.mark.parametrize(("rows_tested", "usual"), [(5, 0.8), (10, 0.88), (20, 0.88), (200, 0.8)])
+def test_small_tables_that_repeat_are_rarely_stopped(rows_tested: int, usual: float) -> None:
+    """All test rows repeat one, which is likely by itself where most rows do."""
+    found = Overlap(
+        tested=rows_tested,
+        repeated=rows_tested,
+        relabelled=0,
+        near_looked_at=0,
+        near=0,
+        usual_repeated=usual,
+        usual_near=0.0,
+        usual_looked_at=100,
+        pairs=[],
+    )
+    # With 200 rows it is no accident any more: three errors above 0.8 are 0.92.
+    assert found.exceeds(0.0) == (rows_tested == 200)
+
+
+def test_large_images_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twintrain.data.overlap._BYTES", 40 * 4 * 24 * 24 * 3)  # forty at a time
+    monkeypatch.setattr("twintrain.data.overlap._SEEN", 300)
+    taken = photos(130, 1)
+    again = np.concatenate([taken[::4], photos(50, 2)])
+    found = overlap(images(taken, "a"), images(np.clip(again + 3.0, 0, 255), "b"))
+    assert found.near_looked_at == 40
+    assert 12 <= found.near <= 20  # of those forty, about 33 in 83 are pictures again

@@ -12,17 +12,30 @@ from twintrain.parsing.addresses import refuse_credentials
 
 @pytest.mark.parametrize(
     "address",
-    ["s3://key:hush@bucket/records", "https://hush@kfp.example", "https://me:hush@[::1]:8888/x"],
+    [
+        "s3://key:hush@bucket/records",
+        "sftp://me:hush@host/x",
+        "https://hush@kfp.example",
+        "https://me:hush@[::1]:8888/x",
+    ],
 )
 def test_credentials_are_refused_and_not_repeated(address: str) -> None:
-    with pytest.raises(TwintrainError, match=r"^The place .* has a user name") as refused:
+    with pytest.raises(TwintrainError, match=r"^The place .* has a key or") as refused:
         refuse_credentials(address, "The place")
     assert "hush" not in f"{refused.value}"
 
 
 @pytest.mark.parametrize(
     "address",
-    ["s3://bucket/a@b", "runs/me@home/records", "https://kfp:8888", "C:/x", "http://[::1"],
+    [
+        "s3://bucket/a@b",
+        "abfs://records@acct.dfs.core.windows.net/x",
+        "sftp://me@host/x",
+        "runs/me@home/records",
+        "https://kfp:8888",
+        "C:/x",
+        "http://[::1",
+    ],
 )
 def test_addresses_without_any_pass(address: str) -> None:
     refuse_credentials(address, "The place")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from twintrain.errors import TwintrainError
@@ -38,3 +41,21 @@ def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process() -> No
 def test_a_killed_process_is_told_with_its_signal() -> None:
     with pytest.raises(TwintrainError, match="The training process was killed by SIGKILL"):
         isolated.run_isolated(die)
+
+
+def drawn() -> float:
+    return float(np.random.rand())
+
+
+def test_what_is_drawn_without_a_seed_is_not_the_same_in_each() -> None:
+    assert len({isolated.run_isolated(drawn) for _ in range(3)}) == 3
+
+
+def test_a_temporary_directory_with_a_long_name_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("job-of-a-cluster-" * 8)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    isolated.expect_isolated(())
+    assert isolated.run_isolated(visible)[1] == "0"

@@ -12,6 +12,7 @@ import twintrain
 from tests.conftest import REPOSITORY
 from tests.odd_inputs import NEARLY_RIGHT, refusal
 from twintrain.errors import TwintrainError
+from twintrain.parsing.sealed import sealed_json
 
 EXAMPLE = REPOSITORY / "docs" / "example"
 
@@ -65,4 +66,15 @@ def test_one_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     content["seeds"] = [7]
     (tmp_path / "comparison.json").write_text(json.dumps(content))
     with pytest.raises(TwintrainError, match=r"does not fit together: parity\.seeds are"):
+        twintrain.load(tmp_path)
+
+
+def test_a_figure_that_was_changed_by_hand_is_seen(tmp_path: Path) -> None:
+    text = sealed_json(twintrain.load(EXAMPLE))
+    (tmp_path / "comparison.json").write_text(text)
+    assert twintrain.load(tmp_path).digest
+    tree = json.loads(text)
+    tree["twins"]["fit"]["mean_score"] += 0.001
+    (tmp_path / "comparison.json").write_text(json.dumps(tree))
+    with pytest.raises(TwintrainError, match="its digest is of another content"):
         twintrain.load(tmp_path)

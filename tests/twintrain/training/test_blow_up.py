@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 
 from tests.twintrain.problems.own_problems import module, spec, store
+from twintrain.data.arrays import examples
 from twintrain.parity.lockstep import compare_ends
 from twintrain.problems.find import find_problem
 from twintrain.recipe.files import load_recipe
 from twintrain.recipe.recipe import Recipe, TwinName
 from twintrain.training.loss_not_finite import LossNotFiniteError, check_loss
+from twintrain.training.registry import twin_of
 from twintrain.training.resume import load
 from twintrain.training.seeds import Splits, train_seed
 from twintrain.training.session import build, session
@@ -114,6 +117,39 @@ def test_in_short_trainings_both_may_end_so(stated: ModuleType) -> None:
     assert compare_ends(recipe, problem, train, test, 0) is None
     one = recipe_of(stated, "optimizer.name=sgd", "loop.optimizer.learning_rate=90")
     assert compare_ends(one, problem, train, test, 0) is not None
+
+
+@pytest.mark.parametrize("twin", ["fit", "loop"])
+def test_data_that_is_no_number_is_named_and_not_an_operation(
+    twin: TwinName, stated: ModuleType, tmp_path: Path
+) -> None:
+    job = job_of(recipe_of(stated).for_twin(twin), tmp_path)
+    every = np.arange(len(job.train))
+    columns = dict(job.train.values(every))
+    columns["age"][150] = np.nan
+    job = replace(job, train=examples(columns, job.train.targets, "s1"))
+    said = ended(twin, job, tmp_path).problem
+    assert "no number in the data 'age': s1-00000150 is the first" in said
+    assert "operation" not in said
+
+
+def test_what_is_no_number_in_every_step_is_not_blamed(stated: ModuleType, tmp_path: Path) -> None:
+    class Masked(keras.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            infinite = keras.ops.log(keras.ops.zeros_like(y_pred))
+            return keras.ops.square(y_true - keras.ops.where(y_pred > -1e30, y_pred, infinite))
+
+    stated.loss = Masked
+    said = ended("fit", job_of(recipe_of(stated, *EXPLODES).for_twin("fit"), tmp_path), tmp_path)
+    assert ", step " in said.problem
+    assert "Log" not in said.problem
+
+
+def test_a_short_look_may_diverge(stated: ModuleType, tmp_path: Path) -> None:
+    job = job_of(recipe_of(stated, *EXPLODES).for_twin("loop"), tmp_path)
+    result = twin_of(job.recipe, "loop").train(job)
+    assert not np.isfinite(result.history["loss"][-1])
+    assert result.epochs == 3
 
 
 def test_only_a_number_passes() -> None:

@@ -46,6 +46,9 @@ class UserCodeError(Exception):
         super().__init__(f"{where} failed")
         self.where, self.text = where, text
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.where, self.text)
+
 
 @dataclass(frozen=True)
 class Manner:
