@@ -119,7 +119,7 @@ def test_the_containers_find_what_the_local_run_finds(cluster: Path, tmp_path: P
                 del twin[name]
             for trial in twin["trials"]:
                 trial.pop("seconds", None)
-        for name in ("created", "versions"):
+        for name in ("created", "versions", "digest"):
             del measured[name]
     assert found[0] == found[1]
     for twin in ("fit", "loop"):
