@@ -45,8 +45,8 @@ def clean(
             found.remove()
     word = "would go" if dry_run else "removed"
     console.print(
-        f"{len(found.places)} results and logs {word}, {found.size / 1e6:,.1f} MB; {found.runs} "
-        f"runs went through so far, of which the newest {min(keep, found.runs)} stay whole."
+        f"{len(found.places)} results and logs {word}, {found.size / 1e6:,.1f} MB. Kept whole: the "
+        f"newest {min(keep, found.runs)} of {found.runs} runs that went through."
     )
     abandoned = [] if dry_run else remove_abandoned()
     if abandoned:

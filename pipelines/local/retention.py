@@ -14,11 +14,11 @@ from pathlib import Path
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
-from components.artifacts import ComparisonReport
 from twintrain.trend.record_store import RecordStore
 
 _RUN = "pipeline_run"  # TFX's type of the context that a run's executions and artifacts are in
-_END = ComparisonReport.TYPE_NAME  # what a run that went through has made or taken over
+# Of what a run that went through has made or taken over; its class takes seconds to import.
+END = "twintrain.ComparisonReport"
 _LOGS = ("*.log", "*.events.jsonl", "*.request.json")
 
 
@@ -65,7 +65,7 @@ def leftovers(root: Path, keep: int) -> Leftovers:
     store = MetadataStore(config)
     runs = sorted(store.get_contexts_by_type(_RUN), key=lambda run: run.create_time_since_epoch)
     made = [store.get_artifacts_by_context(run.id) for run in runs]
-    through = [place for place, some in enumerate(made) if any(one.type == _END for one in some)]
+    through = [place for place, some in enumerate(made) if any(one.type == END for one in some)]
     first = through[-keep] if len(through) >= keep else 0
     used = {artifact.uri for some in made[first:] for artifact in some}
     used |= {record.report for record in RecordStore(str(root / "records")).all()}

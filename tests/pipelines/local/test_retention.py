@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from components.artifacts import ComparisonReport
 from pipelines.cli.main import app
-from pipelines.local.retention import Leftovers, leftovers
+from pipelines.local.retention import END, Leftovers, leftovers
 from tests.pipelines.local.two_nodes import Root
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
@@ -67,7 +68,7 @@ def test_the_command_shows_first_and_then_removes(root: Root) -> None:
     done = CliRunner().invoke(app, asked)
     assert "7 results and logs removed" in done.output
     said = " ".join(done.output.split())
-    assert "4 runs went through so far, of which the newest 1 stay whole" in said
+    assert "Kept whole: the newest 1 of 4 runs that went through." in said
     again = CliRunner().invoke(app, asked)
     assert "0 results and logs removed, 0.0 MB" in again.output
 
@@ -79,6 +80,10 @@ def test_runs_that_failed_do_not_push_out_the_last_that_went_through(root: Root)
             root.run(figure, fails=True)
     after = leftovers(root.folder, 1)
     assert (results(after), after.runs) == (before, 4)
+
+
+def test_a_run_that_went_through_has_a_report() -> None:
+    assert ComparisonReport.TYPE_NAME == END
 
 
 def test_a_root_that_is_none(tmp_path: Path) -> None:
