@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import sys
 from pathlib import Path
@@ -218,3 +219,8 @@ def test_functions_can_be_given_from_a_notebook(tmp_path: Path) -> None:
     )  # type: ignore[arg-type]
     assert found.verdict == "identical"
     assert "train alike" in found._repr_html_()
+
+
+def test_what_the_users_code_raised_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(UserCodeError("custom_loop", "Traceback ...")))
+    assert (error.where, error.text) == ("custom_loop", "Traceback ...")
