@@ -53,10 +53,8 @@ def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -
     from components.table_schema import differences
 
     _, rules, made, _ = _against(problem, data, schema)
-    found = differences(rules, made)
     console = Console(highlight=False)
-    for line in found:
-        console.print(line, markup=False, soft_wrap=True)
+    found = _shown(differences(rules, made), console)
     if found:
         console.print(
             "`twintrain schema accept` takes the data for right.", style="dim", markup=False
@@ -73,10 +71,8 @@ def accept(problem: ProblemFile, data: TableOption, schema: SchemaOption = None)
     from twintrain.processes.replacing import replace_text
 
     choice, rules, made, rows = _against(problem, data, schema)
-    found = differences(rules, made)
     console = Console(highlight=False)
-    for line in found:
-        console.print(line, markup=False, soft_wrap=True)
+    found = _shown(differences(rules, made), console)
     if found:
         text = as_text(accepted(rules, made), rows)
         _see_that_the_problem_takes(text, choice)
@@ -85,6 +81,13 @@ def accept(problem: ProblemFile, data: TableOption, schema: SchemaOption = None)
         console.print(where, style="dim", soft_wrap=True, markup=False)
         return
     console.print("The data is what the schema says: nothing was changed.")
+
+
+def _shown(found: list[str], console: Console) -> list[str]:
+    """What differs, after a line for each was printed."""
+    for line in found:
+        console.print(line, markup=False, soft_wrap=True)
+    return found
 
 
 def _see_that_the_problem_takes(text: str, choice: Choice) -> None:

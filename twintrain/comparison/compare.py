@@ -81,8 +81,7 @@ def compare(
         problem: model, loss, metrics and what counts as right.
         train: examples to train on; a part is held out where the recipe says so.
         test: examples to compare on.
-        folder: keeps finished trainings, and the state of unfinished ones, so that the same call
-            goes on where it was; None forgets everything.
+        folder: keeps trainings, ended or not, so that the same call goes on; None forgets them.
         steps: taken side by side before the trainings; 0 for none. Your own loop is diagnosed.
         report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
             is done, of how much, and a text for a person.
@@ -91,12 +90,10 @@ def compare(
         verdict, slices, intervals, learning curves; see `twintrain.Comparison`.
 
     Raises:
-        TwintrainError: the model does not fit the examples, these are too few, test examples were
-            trained on, or a training diverged.
+        TwintrainError: model, training and test split do not fit, or a training diverged.
     """
     check_problem(recipe, problem, train)
-    shared = overlap(train, test)
-    check_overlap(shared, recipe.comparison.overlap_limit)
+    data = _data(recipe, problem, train, test)
     with ExitStack() as stack:
         home = folder or stack.enter_context(scratch("compare"))
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
@@ -113,10 +110,7 @@ def compare(
                 records=records,
                 agreement=_agreement(recipe, records),
                 slice_values=problem.slice_values(train, test),
-                data=with_overlap(
-                    {"train": _counts(problem, train), "eval": _counts(problem, test)},
-                    shared,
-                ),
+                data=data,
                 trials={twin: result.trials for twin, result in found.items()},
                 lockstep=side_by_side,
             )
@@ -177,6 +171,20 @@ def _agreement(recipe: Recipe, records: dict[TwinName, Path]) -> list[SeedAgreem
         fit, loop = (SeedRecord.read(SeedRecord.place(records[twin], seed)) for twin in TWINS)
         found.append(compare_seed(fit, loop))
     return found
+
+
+def _data(
+    recipe: Recipe, problem: Problem, train: ExampleStore, test: ExampleStore
+) -> dict[str, Any]:
+    """What is told of each split.
+
+    Raises:
+        TwintrainError: they have more in common than the recipe allows.
+    """
+    shared = overlap(train, test)
+    check_overlap(shared, recipe.comparison.overlap_limit)
+    counts = {"train": _counts(problem, train), "eval": _counts(problem, test)}
+    return with_overlap(counts, shared)
 
 
 def _counts(problem: Problem, store: ExampleStore) -> dict[str, Any]:
