@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from twintrain.data.example_spec import EXAMPLE_ID
+from twintrain.parsing.sealed import sealed_json
 from twintrain.problems.problem import Problem
 from twintrain.processes.replacing import replace_text
 from twintrain.recipe.recipe import Recipe
@@ -48,7 +49,7 @@ def export(
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     model.save(folder / "twin.keras")
     whole = Identity.with_files(identity, folder)
-    replace_text(folder / Identity.FILE, whole.model_dump_json(indent=1))
+    replace_text(folder / Identity.FILE, sealed_json(whole))
 
 
 class _Serving(tf.Module):

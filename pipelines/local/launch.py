@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import REPOSITORY, RunConfig
+from pipelines.local.metadata_seal import open_seal, seal
 from pipelines.local.places import check_name, look_at_places
 from pipelines.local.view import View
 from twintrain.errors import TwintrainError
@@ -94,6 +95,7 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
     # What TensorFlow, TFX and Beam leave in the temporary directory goes with the run.
     before = OutOfMemoryCount.now()
     with log.open("wb") as output, scratch("run") as temporary, lifeline() as tie:
+        open_seal(config.metadata_db)
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local.engine", str(request), str(tie)],
             stdout=output,
@@ -110,6 +112,7 @@ def run(config: RunConfig, view: View, lock: int, announce: Callable[[Path], Non
                     failure = _follow(child, events, view)
             finally:
                 _end(child)
+                seal(config.metadata_db)
     if not failure and child.returncode == _FORESEEN:
         free = shutil.disk_usage(config.root).free
         problem = (

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pipelines.config import RunConfig, size_of
+from pipelines.local.metadata_seal import check_seal
 from twintrain.errors import TwintrainError
 from twintrain.processes.scratch import temporary_directory
 
@@ -58,7 +59,7 @@ def look_at_places(config: RunConfig) -> None:
         folder = config.root / name
         if folder.is_symlink() or folder.exists():
             _check_writable(folder, "Check its mode and owner, or choose another --root.")
-    _check_metadata(config.metadata_db)
+    look_at_metadata(config.metadata_db)
     temporary = temporary_directory()
     _check_writable(temporary, "Free it, or name another in the variable TMPDIR.")
     _check_space(temporary, TEMPORARY_FREE, "Free some, or name another in the variable TMPDIR.")
@@ -75,8 +76,12 @@ def _check_writable(folder: Path, remedy: str) -> None:
         raise TwintrainError(f"{folder} cannot be written: {error.strerror}.", remedy) from error
 
 
-def _check_metadata(path: Path) -> None:
-    """See that ML Metadata can read its file and write to it."""
+def look_at_metadata(path: Path) -> None:
+    """See that ML Metadata can read its file and write to it, and that the last run left it so.
+
+    Raises:
+        TwintrainError: it is not.
+    """
     if not path.exists():
         return
     remedy = "Move it away, and everything is made anew; or choose another --root."
@@ -91,6 +96,7 @@ def _check_metadata(path: Path) -> None:
         raise TwintrainError(f"{path} cannot be used: {error}.", remedy) from error
     if verdict != "ok":
         raise TwintrainError(f"{path} is damaged: {' '.join(verdict.split())}.", remedy)
+    check_seal(path)
 
 
 def _check_space(folder: Path, needed: int, remedy: str) -> None:

@@ -19,6 +19,7 @@ from twintrain.trend.record_store import RecordStore
 _RUN = "pipeline_run"  # TFX's type of the context that a run's executions and artifacts are in
 # Of what a run that went through has made or taken over; its class takes seconds to import.
 END = "twintrain.ComparisonReport"
+PREPARED_END = "twintrain.OverlapRecord"  # likewise of a run that only prepares data
 _LOGS = ("*.log", "*.events.jsonl", "*.request.json")
 
 
@@ -65,7 +66,10 @@ def leftovers(root: Path, keep: int) -> Leftovers:
     store = MetadataStore(config)
     runs = sorted(store.get_contexts_by_type(_RUN), key=lambda run: run.create_time_since_epoch)
     made = [store.get_artifacts_by_context(run.id) for run in runs]
-    through = [place for place, some in enumerate(made) if any(one.type == END for one in some)]
+    kinds = [{one.type for one in some} for some in made]
+    # A root that only `compare` and `explain` have used holds what these had prepared.
+    end = END if any(END in some for some in kinds) else PREPARED_END
+    through = [place for place, some in enumerate(kinds) if end in some]
     first = through[-keep] if len(through) >= keep else 0
     used = {artifact.uri for some in made[first:] for artifact in some}
     used |= {record.report for record in RecordStore(str(root / "records")).all()}

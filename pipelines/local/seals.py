@@ -43,10 +43,14 @@ def seal(handle: metadata.Metadata, execution_id: int) -> None:
         handle.store.put_artifacts(protos)
 
 
-def broken(artifact: types.Artifact) -> bool:
-    """Whether an artifact's files are others than when it was made; one without a seal is not."""
+def fault(artifact: types.Artifact) -> str:
+    """Why an artifact is not taken over, as a clause; empty if it is as it was made."""
     expected = artifact.get_string_custom_property(SEAL)
-    return bool(expected) and expected != folder_digest(Path(artifact.uri))
+    if not expected:
+        return "was not sealed (its run ended just then, or an older version made it)"
+    if expected != folder_digest(Path(artifact.uri)):
+        return "was changed after {node} made it"
+    return ""
 
 
 @contextmanager
@@ -58,18 +62,18 @@ def only_what_was_made(node: str) -> Iterator[None]:
         node: whose results are asked for.
     """
     exist = artifact_utils.verify_artifacts
-    known: dict[str, bool] = {}  # each run that has taken an artifact over is asked for it
+    known: dict[str, str] = {}  # each run that has taken an artifact over is asked for it
 
     def verify(artifacts: Any) -> None:
         exist(artifacts)
         for one in (one for some in artifacts.values() for one in some):
-            text = f"{one.uri} was changed after {node} made it, and is made anew."
             if one.uri not in known:
-                known[one.uri] = broken(one)
+                known[one.uri] = fault(one).format(node=node)
                 if known[one.uri]:
-                    report_progress("note", text=text)
+                    report_progress("note", text=f"{one.uri} {known[one.uri]}, and is made anew.")
             if known[one.uri]:
-                raise RuntimeError(text)  # what TFX's own check raises of a folder that is gone
+                # As TFX's own check does of a folder that is gone.
+                raise RuntimeError(known[one.uri])
 
     with mock.patch.object(cache_utils.artifact_utils, "verify_artifacts", verify):
         yield

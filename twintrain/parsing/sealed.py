@@ -32,6 +32,16 @@ def was_changed(text: str | bytes) -> bool:
     return bool(digest) and digest != _digest_of(tree)
 
 
+def has_digest(text: str | bytes) -> bool:
+    """Whether a document holds a digest of itself.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    tree = json.loads(text)
+    return isinstance(tree, dict) and bool(tree.get(_DIGEST))
+
+
 def _digest_of(tree: dict[str, Any]) -> str:
     """SHA-256 of everything but the digest, 64 hexadecimal digits."""
     content = {key: value for key, value in tree.items() if key != _DIGEST}

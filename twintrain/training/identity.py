@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from twintrain.parsing.sealed import has_digest, was_changed
 from twintrain.processes.digests import file_digest
 
 
@@ -27,6 +28,10 @@ class Identity(BaseModel):
     code: str = Field(description="SHA-256 of the code that trained and exported it")
     files: dict[str, str] = Field(
         {}, description="SHA-256 of each exported file; empty where an older version wrote them"
+    )
+
+    digest: str = Field(
+        "", description="SHA-256 over everything else in the file; empty where none was written"
     )
 
     @classmethod
@@ -50,8 +55,18 @@ class Identity(BaseModel):
         """Whether a file of an exported model is gone or another than was exported. Files that were
         added (a server's warm-up requests, say) do not count; without digests nothing is.
         """
+        try:
+            written = (model / cls.FILE).read_bytes()
+            if was_changed(written):
+                return True
+        except FileNotFoundError:
+            return False
+        except ValueError:  # no JSON any more
+            return True
         known = cls.beside(model)
-        return known is not None and any(
+        if known is None:  # of a later version, which has more to say, or without its digest
+            return not has_digest(written)
+        return any(
             not (model / name).is_file() or file_digest(model / name) != digest
             for name, digest in known.files.items()
         )
@@ -60,4 +75,5 @@ class Identity(BaseModel):
         """Whether both are one twin. Its files may be others: what a file was written at is in
         them.
         """
-        return self.model_copy(update={"files": {}}) == other.model_copy(update={"files": {}})
+        unlike = {"files": {}, "digest": ""}
+        return self.model_copy(update=unlike) == other.model_copy(update=unlike)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from components.artifacts import ComparisonReport
+from components.artifacts import ComparisonReport, OverlapRecord
 from pipelines.cli.main import app
-from pipelines.local.retention import END, Leftovers, leftovers
+from pipelines.local.retention import END, PREPARED_END, Leftovers, leftovers
 from tests.pipelines.local.two_nodes import Root
 from tests.twintrain.trend.records import record
 from twintrain.errors import TwintrainError
@@ -84,6 +84,17 @@ def test_runs_that_failed_do_not_push_out_the_last_that_went_through(root: Root)
 
 def test_a_run_that_went_through_has_a_report() -> None:
     assert ComparisonReport.TYPE_NAME == END
+    assert OverlapRecord.TYPE_NAME == PREPARED_END
+
+
+def test_where_no_run_makes_a_report_those_that_prepared_data_count(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.local.retention.END", "nothing")
+    assert leftovers(root.folder, keep=1).runs == 0
+    monkeypatch.setattr("pipelines.local.retention.PREPARED_END", END)
+    assert leftovers(root.folder, keep=1).runs > 1
+    assert results(leftovers(root.folder, keep=1))
 
 
 def test_a_root_that_is_none(tmp_path: Path) -> None:

@@ -68,3 +68,24 @@ def test_a_folder_that_is_gone_is_made_anew(root: Root) -> None:
     path.unlink()
     path.parent.rmdir()
     assert root.run() == ([False, False], [])
+
+
+def test_a_result_whose_run_ended_before_it_was_sealed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ML Metadata calls it complete, and nobody knows whether its files are whole."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    made = Root(tmp_path, monkeypatch)
+    with monkeypatch.context() as ended:
+        ended.setattr("pipelines.local.runner.seal", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made.run()
+    cached, told = made.run()
+    assert cached == [False, False]
+    assert [text.partition(" ")[2] for text in told] == [
+        "was not sealed (its run ended just then, or an older version made it), and is made anew."
+    ]
+    assert made.run() == ([True, True], [])
