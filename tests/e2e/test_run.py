@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos_flips import flips
 from tests.conftest import DATA, REPOSITORY
 from twintrain.comparison.comparison import Comparison
 from twintrain.report.render import FILES
@@ -136,6 +137,15 @@ def test_one_recipe_makes_identical_twins(
     assert "nothing has been pushed before" in {check.text for check in found.push.checks}
     assert found.disagreement_count == 0
     assert found.attribution is None
+
+
+def test_of_every_bit_that_flips_afterwards_something_is_said(
+    first: subprocess.CompletedProcess[str], root: Path
+) -> None:
+    """Or it is one that no run reads; of 10,000, `benchmarks/chaos.py` asks."""
+    asked = [trial.kind for trial in flips(root, 200, seed=0)]
+    assert "silent" not in asked
+    assert {"made anew", "counts no more", "refused in a sentence"} <= set(asked)
 
 
 def test_both_exported_twins_answer_on_raw_examples(
