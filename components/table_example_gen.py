@@ -98,6 +98,7 @@ class TableExampleGen(component.FileBasedExampleGen):
         limit: keep a sample of about this many rows over all splits.
         span: take this span; only for a directory of spans.
         code: not read; it keeps examples made by other code from being taken for this one's.
+        look: whether the data can be looked at here; without, no span and no splits are found.
 
     Raises:
         TwintrainError: there are no tables.
@@ -113,22 +114,22 @@ class TableExampleGen(component.FileBasedExampleGen):
         limit: int | None = None,
         span: int | None = None,
         code: str = "",
+        look: bool = True,
     ) -> None:
-        found = find_tables(data, span)
-        # TFX knows files by their sizes and times of change alone, and would take what was made of
-        # others for theirs.
-        content = files_digest(found.files(), found.folder)
+        found = find_tables(data, span) if look else None
         settings = struct_pb2.Struct()
-        settings.update(
-            {"types": types, "key": key, "limit": limit, "code": code, "content": content}
-        )
+        settings.update({"types": types, "key": key, "limit": limit, "code": code})
+        if found is not None:
+            # TFX knows files by their sizes and times of change alone, and would take what was made
+            # of others for theirs.
+            settings.update({"content": files_digest(found.files(), found.folder)})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
         super().__init__(
-            input_base=str(found.base),
-            input_config=_input_config(found),
-            output_config=_output_config(found),
-            range_config=None if found.span is None else _only(found.span),
+            input_base=str(data if found is None else found.base),
+            input_config=_input_config(found) if found else None,
+            output_config=_output_config(found) if found else None,
+            range_config=None if found is None or found.span is None else _only(found.span),
             custom_config=custom,
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.shipped import Shipped
 from twintrain.data import idx
 from twintrain.data.spans import choose_span, span_folder
 from twintrain.data.table_files import find_tables
@@ -40,6 +41,9 @@ class RunConfig(BaseModel):
             on a GPU) of its own.
         records: directory or URL that keeps one record per span, recipe and name; None for
             `records` below the root.
+        only_data: end once the examples are preprocessed and looked through.
+        shipped: files of the user's that travel with a compiled pipeline; None for a run on the
+            machine where they are.
         ingest_later: do not look at the data while the pipeline is put together: only the step that
             ingests can see it, and puts the pipeline together again.
     """
@@ -55,6 +59,8 @@ class RunConfig(BaseModel):
     workers: int = Field(0, ge=0)
     seeds_at_a_time: int = Field(1, ge=1)
     records: str | None = None
+    only_data: bool = False
+    shipped: Shipped | None = None
     ingest_later: bool = False
 
     @property
@@ -113,7 +119,7 @@ class RunConfig(BaseModel):
         """
         text = self.schema_file.read_bytes()
         pinned = self.root / "schemas" / hashlib.sha256(text).hexdigest()[:16] / "schema.pbtxt"
-        if not pinned.exists():
+        if not pinned.exists() or pinned.read_bytes() != text:
             pinned.parent.mkdir(parents=True, exist_ok=True)
             with replacing(pinned) as partial:
                 partial.write_bytes(text)

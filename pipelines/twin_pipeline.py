@@ -42,7 +42,7 @@ from twintrain.training.identity import Identity
 
 
 def create_pipeline(config: RunConfig) -> Pipeline:
-    """The whole pipeline of one run, for any orchestrator."""
+    """The pipeline of one run, for any orchestrator."""
     return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(config.root / "artifacts"),
@@ -78,6 +78,8 @@ class _Twins(NamedTuple):
 
 def _nodes(config: RunConfig) -> list[BaseNode]:
     data = _data(config)
+    if config.only_data:
+        return list(data)
     twins = _twins(config, data.transform, data.leaks)
     twins.parity.add_upstream_node(data.leaks)
     return [
@@ -139,7 +141,13 @@ def _ingest(config: RunConfig) -> FileBasedExampleGen:
     rules = load_rules(config.schema_file, stated.statement.raw_columns, stated.statement)
     types = types_of(rules)
     return TableExampleGen(
-        config.data, types, stated.columns.key, recipe.data.limit, config.span, code
+        config.data,
+        types,
+        stated.columns.key,
+        recipe.data.limit,
+        config.span,
+        code,
+        look=not config.ingest_later,
     )
 
 

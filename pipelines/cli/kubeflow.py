@@ -12,9 +12,12 @@ from pipelines.cli.kubeflow_check import check
 from pipelines.cli.kubeflow_options import (
     CLUSTER,
     SERVER_NAMESPACE,
+    Asked,
     ClusterOption,
     DigestOption,
     HostOption,
+    KubeflowProblemOption,
+    KubeflowSchemaOption,
     NamespaceOption,
     ServerNamespaceOption,
     api_server,
@@ -24,6 +27,7 @@ from pipelines.cli.kubeflow_options import (
 )
 from pipelines.cli.kubeflow_schedules import schedule, status, unschedule
 from pipelines.cli.options import STANDARD, RecipeOption, SetOption
+from pipelines.cli.own_loop import LoopOption
 from twintrain.errors import TwintrainError
 
 app = typer.Typer(
@@ -41,6 +45,9 @@ def compile_(
     ] = Path("pipeline.yaml"),
     recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
+    problem: KubeflowProblemOption = None,
+    schema: KubeflowSchemaOption = None,
+    loop: LoopOption = None,
     cluster: ClusterOption = CLUSTER,
     digest: DigestOption = None,
 ) -> None:
@@ -52,7 +59,8 @@ def compile_(
             f"KFP takes a pipeline by its ending, and {output} is not .yaml.",
             "Use -o pipeline.yaml",
         )
-    steps = compile_to(recipe, overrides, cluster_settings(cluster, digest), output)
+    asked = Asked(recipe, overrides, problem, schema, loop)
+    steps = compile_to(asked, cluster_settings(cluster, digest), output)
     typer.echo(f"{output}: {steps} steps, parameters data, span, overrides")
 
 
@@ -108,6 +116,9 @@ def beam_workers(
 def rehearse(
     recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
+    problem: KubeflowProblemOption = None,
+    schema: KubeflowSchemaOption = None,
+    loop: LoopOption = None,
     cluster: ClusterOption = CLUSTER,
     root: Annotated[
         Path, typer.Option(help="Everything goes here; volumes are directories below it.")
@@ -125,7 +136,7 @@ def rehearse(
         from pipelines.kfp.rehearsal import rehearse as run
 
         here = for_rehearsal(settings, root)
-        with compiled_package(recipe, overrides, here) as package:
+        with compiled_package(Asked(recipe, overrides, problem, schema, loop), here) as package:
             spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
         made = run(spec, here, root, {"span": span}, report)
     typer.echo(f"report {made / 'report' / 'report' / 'report.html'}")
@@ -138,6 +149,9 @@ def rehearse(
 def submit(
     recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
+    problem: KubeflowProblemOption = None,
+    schema: KubeflowSchemaOption = None,
+    loop: LoopOption = None,
     cluster: ClusterOption = CLUSTER,
     digest: DigestOption = None,
     host: HostOption = None,
@@ -152,7 +166,7 @@ def submit(
     """Compile and start one run."""
     settings = cluster_settings(cluster, digest)
     parameters = _parameters(param or [])
-    with compiled_package(recipe, overrides, settings) as package:
+    with compiled_package(Asked(recipe, overrides, problem, schema, loop), settings) as package:
         run = api_server(host, namespace, server_namespace).submit(
             package,
             f"twintrain {recipe}",

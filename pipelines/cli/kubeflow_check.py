@@ -9,6 +9,7 @@ import typer
 from pipelines.cli.kubeflow_options import (
     CLUSTER,
     SERVER_NAMESPACE,
+    Asked,
     ClusterOption,
     HostOption,
     NamespaceOption,
@@ -43,7 +44,7 @@ def check(
             typer.echo(f"would {question}")
         return
     server = api_server(host, namespace, server_namespace)
-    with compiled_package(recipe, overrides, settings) as package:
+    with compiled_package(Asked(recipe, overrides), settings) as package:
         asked = ServerCheck(
             server, package, settings.pipeline_root, settings.service_account, typer.echo
         )

@@ -5,15 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from pipelines.cli.options import NOT_MNIST, STANDARD
+from pipelines.cli.own_loop import override_for
+from pipelines.cli.quiet import quiet
+from pipelines.cli.user_file import importable
+from twintrain.errors import TwintrainError
+
 if TYPE_CHECKING:
+    from pipelines.config import RunConfig
     from pipelines.kfp.client import Server
     from pipelines.kfp.cluster import Cluster
+    from twintrain.recipe.recipe import Recipe
 
 ClusterOption = Annotated[
     Path, typer.Option("--cluster", "-c", help="Image, resources and placement of every step.")
@@ -45,6 +54,19 @@ DigestOption = Annotated[
     ),
 ]
 SERVER_NAMESPACE = "kubeflow"
+KubeflowProblemOption = Annotated[
+    str | None,
+    typer.Option(
+        "--problem",
+        metavar="FILE.py",
+        help="Your own problem, as in `twintrain run`. The file travels with the pipeline.",
+        show_default="images with one class each",
+    ),
+]
+KubeflowSchemaOption = Annotated[
+    Path | None,
+    typer.Option("--schema", help="Of your own problem's tables. It travels with the pipeline."),
+]
 
 
 def cluster_settings(path: Path, digest: str | None = None) -> Cluster:
@@ -65,19 +87,104 @@ def api_server(host: str | None, namespace: str | None, server_namespace: str) -
     return Server(host, namespace, report, server_namespace=server_namespace)
 
 
-def compile_to(recipe: str, overrides: list[str] | None, cluster: Cluster, output: Path) -> int:
-    """Compile into a file; the number of steps."""
-    from pipelines.cli.first_look import images_only
-    from pipelines.cli.quiet import quiet
-    from pipelines.config import RunConfig
-    from twintrain.problems.find import model_function
-    from twintrain.recipe.files import load_recipe
+@dataclass(frozen=True)
+class Asked:
+    """What is to be compiled.
 
-    loaded = load_recipe(recipe, overrides or [])
-    images_only(loaded, "twintrain kubeflow")
-    model_function(loaded.model.name)  # a module of the user's is in the image, not here
-    nowhere = Path("/nowhere")  # every path is the cluster's
-    config = RunConfig(recipe=loaded, data=nowhere, schema_file=nowhere, root=nowhere)
+    Attributes:
+        recipe: a built-in name or a path.
+        overrides: of its fields.
+        problem: a file that states a problem of the user's own; it travels with the pipeline.
+        schema: of its tables; so does this.
+        loop: a file with a loop of the user's own, as `--loop` has it; and this.
+    """
+
+    recipe: str
+    overrides: list[str] | None = None
+    problem: str | None = None
+    schema: Path | None = None
+    loop: str | None = None
+
+    def config(self) -> RunConfig:
+        """The run, checked as far as it can be where there is no data.
+
+        Raises:
+            TwintrainError: as `load_recipe`, or the files do not fit together.
+        """
+        from pipelines.config import RunConfig
+        from pipelines.shipped import ship
+        from twintrain.problems.find import model_function
+        from twintrain.recipe.files import load_recipe
+
+        modules, own = [], override_for(self.loop)
+        if self.loop is not None:
+            modules.append(Path(self.loop.partition(":")[0]).resolve())
+        if self.problem is not None:
+            file, module = importable("--problem", self.problem)
+            modules.append(file)
+            own += [*(NOT_MNIST if self.recipe == STANDARD else ()), f"problem.module={module}"]
+        recipe = load_recipe(self.recipe, [*own, *(self.overrides or [])])
+        tables = recipe.problem.module is not None
+        if tables != (self.schema is not None):
+            raise TwintrainError(*(_NO_SCHEMA if tables else _NO_PROBLEM))
+        model_function(recipe.model.name)  # a module of the user's is in the image, not here
+        nowhere = Path("/nowhere")  # every other path is the cluster's
+        schema = nowhere if self.schema is None else self.schema.resolve()
+        shipped = ship(modules, self.schema)
+        if tables:
+            check_schema(recipe, schema)
+        return RunConfig(
+            recipe=recipe, data=nowhere, schema_file=schema, root=nowhere, shipped=shipped
+        )
+
+
+_NO_SCHEMA = (
+    "A problem of your own needs --schema: what the columns of its tables hold.",
+    "`twintrain run --problem` leaves one beside the data, `twintrain schema infer` writes one.",
+)
+_NO_PROBLEM = (
+    "--schema is that of a problem of your own, and none is named.",
+    "Add --problem FILE.py; for images `schema` in cluster.yaml says where the schema lies.",
+)
+
+
+def check_schema(recipe: Recipe, schema: Path) -> None:
+    """See that a problem's module and its schema fit.
+
+    Raises:
+        TwintrainError: they do not.
+    """
+    assert recipe.problem.module is not None
+    with quiet():
+        from google.protobuf import text_format
+
+        from components.curated_schema import load_rules
+        from components.table_columns import plan_of
+        from twintrain.problems.user_problem import read_module
+
+        stated = read_module(recipe.problem.module)
+        rules = load_rules(schema, stated.statement.raw_columns, stated.statement)
+        plan_of(stated, text_format.MessageToString(rules))
+
+
+def _see_that_files_can_travel(cluster: Cluster) -> None:
+    from pipelines.kfp.beam_files import runs_elsewhere
+    from pipelines.nodes import BY_ID
+
+    for node in BY_ID:
+        if runs_elsewhere(cluster.step(node).beam):
+            raise TwintrainError(
+                f"Files that travel with the pipeline lie in its steps' pods, and the workers of "
+                f"{node}'s Beam runner are elsewhere.",
+                "Leave its `beam` out of cluster.yaml, or put the module into the image.",
+            )
+
+
+def compile_to(asked: Asked, cluster: Cluster, output: Path) -> int:
+    """Compile into a file; the number of steps."""
+    config = asked.config()
+    if config.shipped is not None and config.shipped.modules:
+        _see_that_files_can_travel(cluster)
     typer.echo("compiling; TFX takes some seconds to load …", err=True)
     with quiet():
         from pipelines.kfp.runner import compile_pipeline, on_cluster
@@ -88,9 +195,9 @@ def compile_to(recipe: str, overrides: list[str] | None, cluster: Cluster, outpu
 
 
 @contextmanager
-def compiled_package(recipe: str, overrides: list[str] | None, cluster: Cluster) -> Iterator[Path]:
+def compiled_package(asked: Asked, cluster: Cluster) -> Iterator[Path]:
     """The compiled pipeline as a file, for a while."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        compile_to(recipe, overrides, cluster, package)
+        compile_to(asked, cluster, package)
         yield package

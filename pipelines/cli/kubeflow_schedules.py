@@ -12,9 +12,12 @@ from pipelines.cli.kubeflow_options import (
     CLUSTER,
     SCHEDULE,
     SERVER_NAMESPACE,
+    Asked,
     ClusterOption,
     DigestOption,
     HostOption,
+    KubeflowProblemOption,
+    KubeflowSchemaOption,
     NamespaceOption,
     ScheduleOption,
     ServerNamespaceOption,
@@ -23,12 +26,16 @@ from pipelines.cli.kubeflow_options import (
     compiled_package,
 )
 from pipelines.cli.options import STANDARD, RecipeOption, SetOption
+from pipelines.cli.own_loop import LoopOption
 from twintrain.errors import TwintrainError
 
 
 def schedule(
     recipe: RecipeOption = STANDARD,
     overrides: SetOption = None,
+    problem: KubeflowProblemOption = None,
+    schema: KubeflowSchemaOption = None,
+    loop: LoopOption = None,
     cluster: ClusterOption = CLUSTER,
     digest: DigestOption = None,
     plan: ScheduleOption = SCHEDULE,
@@ -43,7 +50,7 @@ def schedule(
     from pipelines.kfp.schedule import load_schedule
 
     wanted, settings = load_schedule(plan), cluster_settings(cluster, digest)
-    with compiled_package(recipe, overrides, settings) as package:
+    with compiled_package(Asked(recipe, overrides, problem, schema, loop), settings) as package:
         target = planned(wanted, package, settings.pipeline_root, settings.service_account)
         server = api_server(host, wanted.namespace, server_namespace)
         there = _one(server.scheduled(wanted.name), wanted.name)

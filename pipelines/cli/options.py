@@ -33,6 +33,8 @@ RecipeOfDataOption = Annotated[
         show_default=f"{RECIPE} of the data, else {STANDARD}",
     ),
 ]
+# Of the standard recipe: its threshold is one for MNIST.
+NOT_MNIST = ("comparison.threshold=null",)
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one field. May be repeated."),
@@ -123,8 +125,7 @@ def chosen(
                 "Example: --problem flights.py --data flights.csv",
             )
         _, module = importable("--problem", problem)
-        # The threshold of the standard recipe is one for MNIST.
-        own = () if recipe or _beside(data, RECIPE) else ("comparison.threshold=null",)
+        own = () if recipe or _beside(data, RECIPE) else NOT_MNIST
         overrides = [*own, f"problem.module={module}", *(overrides or [])]
     folder = data or bundled_data()
     source = recipe or _beside(folder, RECIPE) or STANDARD

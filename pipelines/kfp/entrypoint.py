@@ -30,6 +30,7 @@ from pipelines.kfp.ui_artifacts import leave_ui_artifacts, take_ui_outputs
 from pipelines.kfp.volumes import require_writable
 from pipelines.kfp.worker_steps import RUN_ID, take_place, without_outputs
 from pipelines.nodes import INGEST
+from pipelines.shipped import with_shipped_schema
 from twintrain.errors import TwintrainError
 from twintrain.processes.isolated import hide_gpus, run_isolated
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
@@ -234,6 +235,9 @@ def _config(run: dict[str, Any], parameters: dict[str, Any], looks: bool) -> Run
             f"overrides must be a list of texts, not {overrides!r}.", '["training.epochs=10"]'
         )
     span = int(parameters.get("span", -1))
+    if config.shipped is not None:
+        schema = with_shipped_schema(config.shipped, config.schema_file)
+        config = config.model_copy(update={"schema_file": schema})
     return config.model_copy(
         update={
             "recipe": with_overrides(config.recipe, overrides),

@@ -101,18 +101,27 @@ def input_state(config: RunConfig) -> dict[str, int | str]:
     Raises:
         TwintrainError: there are no such data or no such schema, or no span is complete.
     """
-    from components.example_gen import fingerprint
-    from twintrain.data.spans import choose_span
-
-    span, skipped = choose_span(config.data, config.span)
-    for line in skipped:
-        print(f"{line} Taking span {span}.", flush=True)
+    span, files = _files(config)
     return {
         "span": -1 if span is None else span,
-        "files": fingerprint(config.data, span),
+        "files": files,
         "schema": _schema(config),
         **_codes(config),
     }
+
+
+def _files(config: RunConfig) -> tuple[int | None, str]:
+    """The span that is taken, and what TFX's driver will know its files by."""
+    from components import example_gen, table_example_gen
+    from twintrain.data.spans import choose_span
+
+    own = config.recipe.problem.module is not None
+    one_file = own and config.data.is_file()
+    span, skipped = (None, []) if one_file else choose_span(config.data, config.span)
+    for line in skipped:
+        print(f"{line} Taking span {span}.", flush=True)
+    fingerprint = table_example_gen.fingerprint if own else example_gen.fingerprint
+    return span, fingerprint(config.data, span)
 
 
 def _codes(config: RunConfig) -> dict[str, int | str]:

@@ -149,13 +149,19 @@ def on_cluster(config: RunConfig, cluster: Cluster) -> RunConfig:
     return config.model_copy(
         update={
             "data": Path(cluster.data),
-            "schema_file": Path(cluster.data_schema),
+            "schema_file": config.schema_file
+            if _brings_schema(config)
+            else Path(cluster.data_schema),
             "root": Path(cluster.work),
             "records": cluster.records,
             "seeds_at_a_time": cluster.seeds_at_a_time,
             "ingest_later": True,
         }
     )
+
+
+def _brings_schema(config: RunConfig) -> bool:
+    return config.shipped is not None and config.shipped.has_schema
 
 
 def _component(node: str) -> str:
@@ -169,6 +175,8 @@ def _label(node: str) -> str:
 
 def _declared(config: RunConfig) -> dict[str, Any]:
     """The run parameters as the pipeline declares them. TFX would lose the defaults."""
+    if _brings_schema(config):  # what lies where it is compiled must not decide about caching
+        config = config.model_copy(update={"schema_file": Path("shipped")})
     defaults = {
         "data": str(config.data),
         "span": -1 if config.span is None else config.span,

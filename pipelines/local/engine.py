@@ -8,6 +8,7 @@ and must not pay for TFX.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -19,6 +20,8 @@ from twintrain.processes.isolated import expect_isolated, hide_gpus
 from twintrain.processes.lifeline import hold_on_to
 from twintrain.processes.progress import report_progress
 from twintrain.processes.worker_group import SEEDS_AT_A_TIME
+
+PREPARED = "prepared.json"  # below the root of a run that only prepares data
 
 
 def main(request: Path) -> int:
@@ -52,6 +55,9 @@ def main(request: Path) -> int:
             plan_of(read_module(config.recipe.problem.module), text_format.MessageToString(rules))
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
+        if config.only_data:
+            leave_prepared(runner.outputs["Transform"], config.root)
+            return 0
         (report,) = runner.outputs["Report"]["report"]
         publish(Path(report), config.report)
     except Exception as error:
@@ -62,6 +68,17 @@ def main(request: Path) -> int:
             _report(error, known)
         return 1 if known is None else 2
     return 0
+
+
+def leave_prepared(made: dict[str, list[str]], root: Path) -> None:
+    """Say where the preprocessed examples are."""
+    from twintrain.processes.replacing import replace_text
+
+    places = {
+        "examples": made["transformed_examples"][0],
+        "transform_graph": made["transform_graph"][0],
+    }
+    replace_text(root / PREPARED, json.dumps(places, indent=1))
 
 
 def _report(error: Exception, known: TwintrainError | None) -> None:

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorOutput
 
@@ -29,6 +31,14 @@ from pipelines.kfp import alert, entrypoint
 
 RUN_ID = "3f2a"
 CACHED = -1
+
+
+def stage_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging directories below a test's own folder, and no trace of hidden GPUs afterwards."""
+    for scheme in staging.FOLDERS:
+        monkeypatch.setitem(staging.FOLDERS, scheme, f"{folder}/{scheme.removesuffix('://')}/")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    monkeypatch.setenv("TWINTRAIN_TRAINERS_SEE_DEVICES", "unset")
 
 
 class Launcher:

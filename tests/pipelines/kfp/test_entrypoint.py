@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pipelines.kfp import entrypoint
 from pipelines.kfp.cluster import Cluster
 from pipelines.kfp.runner import compile_pipeline, on_cluster
 from tests.conftest import DATA, write_idx
-from tests.pipelines.kfp.launcher import CACHED, Launcher
+from tests.pipelines.kfp.launcher import CACHED, Launcher, stage_below
 from twintrain.recipe.files import load_recipe
 
 SMALL = [
@@ -31,10 +30,7 @@ SMALL = [
 @pytest.fixture(autouse=True)
 def as_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Staging directories below the test's own folder, and no trace of hidden GPUs afterwards."""
-    for scheme in staging.FOLDERS:
-        monkeypatch.setitem(staging.FOLDERS, scheme, f"{tmp_path}/{scheme.removesuffix('://')}/")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
-    monkeypatch.setenv("TWINTRAIN_TRAINERS_SEE_DEVICES", "unset")
+    stage_below(tmp_path, monkeypatch)
 
 
 def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) -> dict[str, Any]:
