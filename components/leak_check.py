@@ -7,10 +7,13 @@ from tfx.types.standard_artifacts import Examples, TransformGraph
 from components.artifacts import OverlapRecord, write_json
 from components.transformed import transformed_data
 from twintrain.data.overlap import check_overlap, overlap
+from twintrain.data.target_leak import target_leaks
+from twintrain.problems.find import statement_of
+from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import Recipe
 from twintrain.training.seeds import Splits
 
-OVERLAP, TO_TRAIN_ON = "overlap", "to_train_on"
+OVERLAP, TARGET_LEAKS, TO_TRAIN_ON = "overlap", "target_leaks", "to_train_on"
 
 
 @component
@@ -22,7 +25,7 @@ def LeakCheck(  # noqa: N802 - TFX names components like classes
     code: Parameter[str],
 ) -> None:
     """Count the test examples that are, or nearly are, training examples, as a model is given them;
-    note the digest of what is to be trained on.
+    find columns that give the target away; note the digest of what is to be trained on.
 
     `code` is not read: it keeps a result of other code from being taken for this one's.
 
@@ -35,5 +38,12 @@ def LeakCheck(  # noqa: N802 - TFX names components like classes
     train, test = data.store("train", limit), data.store("eval", limit)
     shared = overlap(train, test)
     check_overlap(shared, wanted.comparison.overlap_limit)
-    to_train_on = Splits.of(wanted, train, test).trained_on
-    write_json(found, {OVERLAP: shared.model_dump(mode="json"), TO_TRAIN_ON: to_train_on})
+    leaks = target_leaks(train, statement_of(wanted).task.CLASSIFIES)
+    for leak in leaks:
+        report_progress("note", text=leak.text)
+    content = {
+        OVERLAP: shared.model_dump(mode="json"),
+        TARGET_LEAKS: [leak.model_dump(mode="json") for leak in leaks],
+        TO_TRAIN_ON: Splits.of(wanted, train, test).trained_on,
+    }
+    write_json(found, content)

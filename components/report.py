@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -29,17 +28,17 @@ from components.artifacts import (
     read_json,
 )
 from components.evaluator import BASELINE, CANDIDATE
-from components.leak_check import OVERLAP
+from components.leak_check import OVERLAP, TARGET_LEAKS
 from components.paired_metric import PREFIX, counted
 from components.push_gate import FILE
-from components.transformed import example_spec
+from components.transformed import transformed_data
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
 from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
-from twintrain.comparison.slices import SliceValues, slice_name
-from twintrain.data.example_spec import EXAMPLE_ID
+from twintrain.comparison.slices import slice_name
 from twintrain.data.overlap import Overlap, with_overlap
+from twintrain.data.target_leak import TargetLeak, with_target_leaks
 from twintrain.data.tfrecord_source import split_files
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
@@ -79,17 +78,19 @@ def Report(  # noqa: N802 - TFX names components like classes
         TwintrainError: the parts contradict each other; see `build_comparison`.
     """
     wanted = Recipe.model_validate_json(recipe)
-    problem = find_problem(wanted, example_spec(transform_graph.uri, wanted))
-    files = split_files(transformed_examples.uri, "eval")
-    shared = Overlap.model_validate(read_json(overlap)[OVERLAP])
+    transformed = transformed_data(transformed_examples.uri, transform_graph.uri, wanted)
+    files = transformed.files["eval"]
+    problem = find_problem(wanted, transformed.spec)
+    stated = problem.statement
+    told = _with_what_was_looked_for(read_json(data), read_json(overlap))
     comparison = build_comparison(
         Inputs(
             recipe=wanted,
             problem=problem,
             records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
-            slice_values=_slice_values(files, problem),
-            data=_with_unseen(with_overlap(read_json(data), shared), files, problem),
+            slice_values=transformed.slice_values(stated.slice_columns, bool(stated.sliced)),
+            data=_with_unseen(told, files, problem),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
@@ -117,22 +118,11 @@ def _trials(uri: str) -> list[dict[str, Any]]:
     return trials
 
 
-def _slice_values(files: tuple[str, ...], problem: Problem) -> SliceValues:
-    """By slice key, the value of each test example, [n], in canonical order (by id)."""
-    stated = problem.statement
-    kind = tf.string if stated.sliced else tf.int64
-    features = {stated.column_of(key): tf.io.FixedLenFeature([], kind) for key in stated.slice_keys}
-    features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
-    records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(1000)
-    parts = [tf.io.parse_example(batch, features) for batch in records]
-    ids = np.concatenate([part[EXAMPLE_ID].numpy().astype(np.bytes_) for part in parts])
-    order = np.argsort(ids, kind="stable")
-    found = {}
-    for key in stated.slice_keys:
-        values = np.concatenate([part[stated.column_of(key)].numpy() for part in parts])[order]
-        texts = values.dtype.kind == "O"
-        found[key] = np.array([value.decode() for value in values]) if texts else values
-    return found
+def _with_what_was_looked_for(data: dict[str, Any], looked: dict[str, Any]) -> dict[str, Any]:
+    """What is told of each split, with what LeakCheck found."""
+    shared = Overlap.model_validate(looked[OVERLAP])
+    leaks = [TargetLeak.model_validate(leak) for leak in looked[TARGET_LEAKS]]
+    return with_target_leaks(with_overlap(data, shared), leaks)
 
 
 def _with_unseen(data: dict[str, Any], files: tuple[str, ...], problem: Problem) -> dict[str, Any]:

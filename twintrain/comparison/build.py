@@ -39,6 +39,7 @@ from twintrain.comparison.slices import (
     masks,
     remarks,
 )
+from twintrain.data.target_leak import told_leaks
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.metric import Metric
@@ -148,7 +149,7 @@ def build_comparison(inputs: Inputs) -> Comparison:
             problem.slice_value_name(recipe, problem.statement.target, label)
             for label in range(classes or 0)
         ],
-        warnings=warnings_of(recipe, problem, inputs.records, twins),
+        warnings=_warnings(inputs, twins),
         notes=notes,
         recipe_name=recipe.name,
         recipe_hash=recipe.hash,
@@ -156,6 +157,12 @@ def build_comparison(inputs: Inputs) -> Comparison:
         deviations=dict(recipe.loop),
         versions=_versions(),
     )
+
+
+def _warnings(inputs: Inputs, twins: Mapping[TwinName, TwinSummary]) -> list[str]:
+    """What a reader has to know first."""
+    of_trainings = warnings_of(inputs.recipe, inputs.problem, inputs.records, twins)
+    return [*told_leaks(inputs.data), *of_trainings]
 
 
 def _parity(inputs: Inputs) -> Parity:
