@@ -18,8 +18,10 @@ from pipelines.cli.exit_codes import ExitCode
 from pipelines.cli.interruption import tell_interrupted
 from pipelines.cli.options import (
     DataOption,
+    ProblemOption,
     QuickOption,
     RecipeOfDataOption,
+    SchemaOption,
     SetOption,
     chosen,
 )
@@ -28,6 +30,7 @@ from pipelines.cli.own_loop import LoopOption, override_for
 if TYPE_CHECKING:
     from pipelines.cli.options import Choice
     from twintrain.comparison.comparison import Comparison
+    from twintrain.data.source import DataSource
 
 _SPOKEN = {
     "steps": "step both twins side by side",
@@ -50,6 +53,8 @@ def compare(
     recipe: RecipeOfDataOption = None,
     overrides: SetOption = None,
     data: DataOption = None,
+    problem: ProblemOption = None,
+    schema: SchemaOption = None,
     loop: LoopOption = None,
     root: Annotated[
         Path, typer.Option(help="The report goes here; finished trainings are kept here.")
@@ -62,25 +67,25 @@ def compare(
         bool, typer.Option("--json", help="Print the comparison as JSON instead of the table.")
     ] = False,
 ) -> None:
-    """Train both twins and compare them, without TFX: the trainings and the verdict of `run`.
+    """Train both twins and compare them, images without TFX: the trainings and the verdict of
+    `run`.
 
-    What `run` does beside that is not done: no schema is enforced, no model is exported, evaluated
-    from raw examples or pushed, and no record is kept for the trend.
+    What `run` does beside that is not done: of images no schema is enforced; no model is exported,
+    evaluated from raw examples or pushed, and no record is kept for the trend. Tables of a problem
+    of your own are prepared as `run` does it.
     """
-    from pipelines.cli.first_look import images_only, look_at_images, look_for_functions
     from pipelines.local.launch import own_root
-    from twintrain.data.spans import choose_span, span_folder
 
-    choice = chosen(data, recipe, [*override_for(loop), *(overrides or [])], quick, None)
-    images_only(choice.recipe, "twintrain compare")
-    folder = span_folder(choice.data, choose_span(choice.data, span)[0])
-    look_at_images(folder, choice.recipe.data.image_shape)
-    look_for_functions(choice.recipe, sys.path)
-    with own_root(root.resolve()):
+    own = [*override_for(loop), *(overrides or [])]
+    choice = chosen(data, recipe, own, quick, schema, problem)
+    _look(choice, span)
+    with own_root(root.resolve()) as lock:
         try:
-            found = _compared(choice, folder, root.resolve(), quick)
+            found = _compared(choice, span, root.resolve(), quick, lock)
         except KeyboardInterrupt:
-            tell_interrupted("Finished epochs are kept; the same command goes on from there.")
+            tell_interrupted(
+                "Finished steps and epochs are kept; the same command goes on from there."
+            )
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
@@ -90,10 +95,35 @@ def compare(
     print_comparison(Console(highlight=False), found, root / "report")
 
 
-def _compared(choice: Choice, folder: Path, root: Path, quick: bool) -> Comparison:
+def _look(choice: Choice, span: int | None) -> None:
+    """See that recipe, functions and data fit."""
+    if choice.recipe.problem.module is not None:
+        from pipelines.cli.prepared import look_at_problem
+
+        look_at_problem(choice, Console(stderr=True, highlight=False))
+        return
+    from pipelines.cli.first_look import look_at_images, look_for_functions
+
+    look_at_images(_folder(choice, span), choice.recipe.data.image_shape)
+    look_for_functions(choice.recipe, sys.path)
+
+
+def _folder(choice: Choice, span: int | None) -> Path:
+    """The directory of the span that is taken."""
+    from twintrain.data.spans import choose_span, span_folder
+
+    return span_folder(choice.data, choose_span(choice.data, span)[0])
+
+
+def _compared(choice: Choice, span: int | None, root: Path, quick: bool, lock: int) -> Comparison:
     """Compare, with the progress shown, and write the report below `root`."""
     from pipelines.cli.quiet import quiet
 
+    prepared = None
+    if choice.recipe.problem.module is not None:
+        from pipelines.cli.prepared import prepare
+
+        prepared = prepare(choice, span, root, lock, Console(stderr=True, highlight=False))
     with _progress(choice) as shown, quiet():
         from twintrain.comparison.compare import STEPS
         from twintrain.comparison.compare import compare as run
@@ -103,7 +133,11 @@ def _compared(choice: Choice, folder: Path, root: Path, quick: bool) -> Comparis
         from twintrain.report.render import write_report
 
         recipe = choice.recipe
-        source = IdxData(folder, recipe.data.limit)
+        source: DataSource
+        if prepared is None:
+            source, sliced = IdxData(_folder(choice, span), recipe.data.limit), None
+        else:
+            source, sliced = prepared.data(recipe), prepared.slice_values(recipe)
         train, test = (
             source.store(split, recipe.data.memory_limit_mb) for split in ("train", "eval")
         )
@@ -115,6 +149,7 @@ def _compared(choice: Choice, folder: Path, root: Path, quick: bool) -> Comparis
             test,
             folder=root / "trainings",
             steps=0 if quick and not recipe.twins.own else STEPS,
+            slice_values=sliced,
             report=shown.take,
         )
         shown_examples = {example.example_id for example in found.disagreements}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,18 +18,26 @@ from rich.table import Table
 
 from pipelines.cli.exit_codes import ExitCode
 from pipelines.cli.first_look import (
-    images_only,
     look_at_images,
     look_at_root,
     look_for_functions,
 )
 from pipelines.cli.interruption import tell_interrupted
-from pipelines.cli.options import STANDARD, DataOption, bundled_data
+from pipelines.cli.options import (
+    STANDARD,
+    Choice,
+    DataOption,
+    ProblemOption,
+    SchemaOption,
+    chosen,
+)
+from pipelines.cli.quiet import quiet
 from twintrain.errors import TwintrainError
 
 if TYPE_CHECKING:
     from twintrain.attribution.experiment import Question
     from twintrain.attribution.result import Explanation
+    from twintrain.data.source import DataSource
 
 EXPLAIN_EPILOG = (
     "Examples:  twintrain explain --from standard --to bare --set training.epochs=10  |  "
@@ -77,6 +87,8 @@ def explain(
     ] = "bare",
     overrides: BothSetOption = None,
     data: DataOption = None,
+    problem: ProblemOption = None,
+    schema: SchemaOption = None,
     span: SpanOption = None,
     budget: BudgetOption = None,
     root: Annotated[
@@ -88,42 +100,62 @@ def explain(
     """Find out which practice is worth how many points between two recipes, by a designed
     experiment.
     """
-    from twintrain.recipe.files import load_recipe
-
     seconds = None if budget is None else parse_duration(budget)
-    first, second = (load_recipe(source, overrides or []) for source in (start, end))
-    folder = _folder_looked_at((data or bundled_data()).resolve(), span)
-    for recipe in (first, second):
-        images_only(recipe, "twintrain explain")
-        look_for_functions(recipe, sys.path)
-    look_at_root(root.resolve())
-
-    from twintrain.attribution.experiment import Question
-    from twintrain.attribution.show import show
-    from twintrain.data.idx_source import IdxData
-
-    question = Question(
-        start=first,
-        end=second,
-        data=IdxData(folder, first.data.limit),
-        cache=root.resolve() / "trainings",
-        budget_seconds=seconds,
-        include_idle=include_idle,
+    first, second = (
+        chosen(data, source, overrides, False, schema, problem) for source in (start, end)
     )
-    found = _found(question)
+    for choice in (first, second):
+        look_for_functions(choice.recipe, sys.path)
+    with _source(first, span, root.resolve()) as source:
+        from twintrain.attribution.experiment import Question
+
+        question = Question(
+            start=first.recipe,
+            end=second.recipe,
+            data=source,
+            cache=root.resolve() / "trainings",
+            budget_seconds=seconds,
+            include_idle=include_idle,
+        )
+        found = _found(question)
+    from twintrain.attribution.show import show
+
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:
         show(Console(highlight=False), found)
 
 
-def _folder_looked_at(data: Path, span: int | None) -> Path:
-    """The directory with the files to take; they are looked at."""
-    from twintrain.data.spans import choose_span, span_folder
+@contextmanager
+def _source(choice: Choice, span: int | None, root: Path) -> Iterator[DataSource]:
+    """The examples: images in files that were looked at, or tables that are prepared, and stay as
+    long as the block takes.
+    """
+    if choice.recipe.problem.module is None:
+        from twintrain.data.spans import choose_span, span_folder
 
-    folder = span_folder(data, choose_span(data, span)[0])
-    look_at_images(folder)
-    return folder
+        folder = span_folder(choice.data, choose_span(choice.data, span)[0])
+        look_at_images(folder)
+        look_at_root(root)
+        from twintrain.data.idx_source import IdxData
+
+        yield IdxData(folder, choice.recipe.data.limit)
+        return
+    from pipelines.cli.prepared import look_at_problem, prepare
+    from pipelines.local.launch import own_root
+
+    console = Console(stderr=True, highlight=False)
+    look_at_problem(choice, console)
+    look_at_root(root)
+    with own_root(root) as lock:
+        try:
+            prepared = prepare(choice, span, root, lock, console)
+        except KeyboardInterrupt:
+            tell_interrupted("Finished steps are kept; the same command goes on from there.")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        with quiet():  # TensorFlow's chatter
+            data = prepared.data(choice.recipe)
+        yield data
 
 
 def _found(question: Question) -> Explanation:

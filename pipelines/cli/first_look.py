@@ -46,20 +46,6 @@ def look(recipe: Recipe, data: Path, schema_file: Path, import_path: list[str]) 
     look_for_functions(recipe, import_path)
 
 
-def images_only(recipe: Recipe, command: str) -> None:
-    """See that a recipe is about images, for a command that takes nothing else.
-
-    Raises:
-        TwintrainError: it names a problem of the user's own.
-    """
-    if recipe.problem.module is not None:
-        raise TwintrainError(
-            f"problem.module is your own ({recipe.problem.module}), and `{command}` takes images "
-            "only.",
-            "`twintrain run --problem FILE.py --data TABLE` takes tables.",
-        )
-
-
 def look_at_images(folder: Path, shape: tuple[int, int, int] | None = None) -> None:
     """Look at the IDX files of a directory: their headers, and all labels.
 

@@ -105,3 +105,17 @@ def test_a_cell_of_another_type_is_said_with_its_line(home: Path) -> None:
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert f"line 42, column '{name}': 'often' is not a number" in " ".join(done.stdout.split())
+
+
+def test_compare_comes_to_the_figures_of_run(home: Path) -> None:
+    """It takes what `run` has prepared, on the same root, and trains by itself."""
+    page = home / "runs" / "default" / "report" / "comparison.json"
+    by_run = Comparison.model_validate_json(page.read_text())
+    *_, last = commands()
+    small = ("--set", "data.limit=2000", "--set", "training.epochs=2")
+    typed([last[0], "compare", *last[2:], *small, "--root", "runs/default"], home)
+    found = Comparison.model_validate_json(page.read_text())
+    assert found.evaluator is None
+    assert found.slices == by_run.slices
+    assert found.parity.seeds == by_run.parity.seeds
+    assert found.sentence == by_run.sentence

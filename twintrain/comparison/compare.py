@@ -18,10 +18,13 @@ from keras_tuner import HyperParameters
 
 from twintrain.comparison.build import Inputs, build_comparison
 from twintrain.comparison.comparison import Comparison
+from twintrain.comparison.slices import SliceValues
 from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.overlap import check_overlap, overlap, with_overlap
+from twintrain.data.target_leak import target_leaks, with_target_leaks
 from twintrain.diagnosis.own_twin import explain_own_loop
+from twintrain.errors import TwintrainError
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import lockstep_to_the_end
 from twintrain.parity.run_agreement import SeedAgreement, compare_seed
@@ -63,6 +66,7 @@ def compare(
     *,
     folder: Path | None = None,
     steps: int = STEPS,
+    slice_values: SliceValues | None = None,
     report: Report = say_nothing,
 ) -> Comparison:
     """Train both twins with every seed of a recipe, and compare them slice by slice.
@@ -83,6 +87,7 @@ def compare(
         test: examples to compare on.
         folder: keeps trainings, ended or not, so that the same call goes on; None forgets them.
         steps: taken side by side before the trainings; 0 for none. Your own loop is diagnosed.
+        slice_values: by slice key, a value per test example, in the order of `test.ids`.
         report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
             is done, of how much, and a text for a person.
 
@@ -93,28 +98,62 @@ def compare(
         TwintrainError: model, training and test split do not fit, or a training diverged.
     """
     check_problem(recipe, problem, train)
+    sliced = _slice_values(problem, train, test, slice_values)
     data = _data(recipe, problem, train, test)
     with ExitStack() as stack:
         home = folder or stack.enter_context(scratch("compare"))
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
         found = _searches(recipe, _InMemory(problem.spec, train, test), home, report)
         splits = Splits.of(recipe, train, test)
-        records = {
-            twin: _train(_tuned(recipe, twin, found), twin, problem, splits, home, report)
-            for twin in TWINS
-        }
+        records = _trainings(recipe, found, problem, splits, home, report)
         return build_comparison(
             Inputs(
                 recipe=recipe,
                 problem=problem,
                 records=records,
                 agreement=_agreement(recipe, records),
-                slice_values=problem.slice_values(train, test),
+                slice_values=sliced,
                 data=data,
                 trials={twin: result.trials for twin, result in found.items()},
                 lockstep=side_by_side,
             )
         )
+
+
+def _slice_values(
+    problem: Problem, train: ExampleStore, test: ExampleStore, given: SliceValues | None
+) -> SliceValues:
+    """What test examples are sliced by; asked before the long work."""
+    if given is None:
+        return problem.slice_values(train, test)
+    found: dict[str, Any] = {}
+    for key in problem.statement.slice_keys:
+        values = np.asarray(given.get(key, ()))
+        if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat):
+            values = values.astype(np.str_)  # as pandas keeps texts
+        if values.shape != (len(test),) or values.dtype.kind not in "iuU":
+            raise TwintrainError(
+                f"slice_values must have {len(test):,} values by {key!r}, one per test example, "
+                "texts or whole numbers.",
+                "Give them in the order of test.ids.",
+            )
+        found[key] = values
+    return found
+
+
+def _trainings(
+    recipe: Recipe,
+    found: dict[TwinName, TuningResult],
+    problem: Problem,
+    splits: Splits,
+    home: Path,
+    report: Report,
+) -> dict[TwinName, Path]:
+    """Where the trainings of each twin are."""
+    return {
+        twin: _train(_tuned(recipe, twin, found), twin, problem, splits, home, report)
+        for twin in TWINS
+    }
 
 
 def _steps(
@@ -184,7 +223,8 @@ def _data(
     shared = overlap(train, test)
     check_overlap(shared, recipe.comparison.overlap_limit)
     counts = {"train": _counts(problem, train), "eval": _counts(problem, test)}
-    return with_overlap(counts, shared)
+    leaks = target_leaks(train, problem.task.CLASSIFIES)
+    return with_target_leaks(with_overlap(counts, shared), leaks)
 
 
 def _counts(problem: Problem, store: ExampleStore) -> dict[str, Any]:

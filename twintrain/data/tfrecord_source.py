@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,29 @@ class TransformedData:
     def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
         """All examples of a split, in canonical order."""
         return build_store(_chunks(self.files[split], self.spec), memory_limit_mb << 20)
+
+    def slice_values(self, columns: Mapping[str, str], texts: bool) -> dict[str, np.ndarray]:
+        """What test examples are sliced by.
+
+        Args:
+            columns: by slice key, the name of the column that holds it.
+            texts: whether these hold texts; whole numbers otherwise.
+
+        Returns:
+            by slice key, str or int64 [test examples], in canonical order.
+        """
+        kind = tf.string if texts else tf.int64
+        features = {name: tf.io.FixedLenFeature([], kind) for name in columns.values()}
+        features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
+        records = tf.data.TFRecordDataset(list(self.files["eval"]), compression_type="GZIP")
+        parts = [tf.io.parse_example(batch, features) for batch in records.batch(_CHUNK)]
+        ids = np.concatenate([part[EXAMPLE_ID].numpy().astype(np.bytes_) for part in parts])
+        order = np.argsort(ids, kind="stable")
+        found = {}
+        for key, name in columns.items():
+            values = np.concatenate([part[name].numpy() for part in parts])[order]
+            found[key] = np.array([value.decode() for value in values]) if texts else values
+        return found
 
 
 def split_files(uri: str, split: str) -> tuple[str, ...]:

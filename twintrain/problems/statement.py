@@ -69,6 +69,11 @@ class Statement:
             "Add --set comparison.margin=NUMBER, or write it into the recipe.",
         )
 
+    @property
+    def slice_columns(self) -> dict[str, str]:
+        """By slice key, the column that preprocessing makes for it."""
+        return {key: self.column_of(key) for key in self.slice_keys}
+
     def column_of(self, key: str) -> str:
         """The column that preprocessing makes for a slice key."""
         return f"{self.sliced}{key}"

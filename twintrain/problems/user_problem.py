@@ -230,7 +230,7 @@ class UserProblem(Problem):
             return {}
         raise TwintrainError(
             f"The slices of the problem {self.stated.name} are made by the pipeline.",
-            "Compare with `twintrain run`, or with --set comparison.slices=[].",
+            "Give compare() slice_values, or run `twintrain compare --problem`, which makes them.",
         )
 
     def slice_value_name(self, recipe: Recipe, key: str, value: int) -> str:

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli.main import app
-from tests.conftest import REPOSITORY
 from twintrain.errors import TwintrainError
 from twintrain.problems.user_problem import read_module
 from twintrain.recipe.files import load_recipe
@@ -156,15 +155,3 @@ def test_a_problem_needs_its_data(home: Path) -> None:
         twintrain("run", "--problem", "mine.py", "--data", "nowhere.csv")
     with pytest.raises(TwintrainError, match=r"there is no Python file 'none\.py'"):
         twintrain("run", "--problem", "none.py", "--data", "rows.csv")
-
-
-def test_commands_for_images_say_so(home: Path) -> None:
-    for command in (
-        ("compare", "--set", "problem.module=mine"),
-        (
-            *("kubeflow", "compile", "--set", "problem.module=mine", "-o", "p.yaml"),
-            *("--cluster", str(REPOSITORY / "kubeflow" / "cluster.yaml")),
-        ),
-    ):
-        with pytest.raises(TwintrainError, match="takes images only"):
-            twintrain(*command)

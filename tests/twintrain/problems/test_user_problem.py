@@ -58,6 +58,33 @@ def test_both_twins_are_equal_bit_for_bit(stated: ModuleType, task: str) -> None
     assert ("labels" in found.data["train"]) == TASKS[task].CLASSIFIES
 
 
+def test_what_arrays_are_sliced_by_is_given_beside_them(stated: ModuleType) -> None:
+    stated.SLICES = (("town",),)
+    recipe = recipe_for(stated, "comparison.margin=0.1", "seeds=[0]", "training.epochs=1")
+    problem = find_problem(recipe, spec("regression"))
+    train, test = store("regression", 200, 1), store("regression", 90, 2)
+    towns = np.array(["Oslo", "Rome", "Rome"] * 30, object)  # as pandas keeps texts
+    found = compare(recipe, problem, train, test, steps=0, slice_values={"town": towns})
+    assert {part.name: part.n for part in found.slices[1:]} == {"town=Oslo": 30, "town=Rome": 60}
+    with pytest.raises(TwintrainError, match="made by the pipeline"):  # before anything is trained
+        compare(recipe, problem, train, test, steps=0)
+    for wrong in ({}, {"town": towns[1:]}, {"town": np.ones(90)}, {"town": [None] * 90}):
+        with pytest.raises(TwintrainError, match="must have 90 values by 'town'"):
+            compare(recipe, problem, train, test, steps=0, slice_values=wrong)
+
+
+def test_a_column_that_gives_the_target_away_is_told_first(stated: ModuleType) -> None:
+    recipe = recipe_for(stated, "comparison.margin=0.1", "seeds=[0]", "training.epochs=1")
+    rng = np.random.default_rng(0)
+    heights = rng.normal(size=200).astype(np.float32)
+    columns = {"age": rng.normal(size=200).astype(np.float32), "feet": heights * 3.28}
+    train = examples({name: values[:150] for name, values in columns.items()}, heights[:150])
+    test = examples({name: values[150:] for name, values in columns.items()}, heights[150:])
+    found = compare(recipe, find_problem(recipe, columns_of(train)), train, test, steps=0)
+    assert found.warnings[0].startswith("Input 'feet' alone puts the training examples in the")
+    assert not any("'age'" in text for text in found.warnings)
+
+
 def test_of_errors_the_sentence_speaks_in_their_unit(stated: ModuleType) -> None:
     recipe = recipe_for(stated, "comparison.margin=0.1", "loop.training.shuffle=false")
     problem = find_problem(recipe, spec("regression"))
