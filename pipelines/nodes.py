@@ -41,6 +41,7 @@ _TABLE = ("table_columns", "schema_features")
 _TUNER = (*_TRAINING, *_components("tuner", "transformed", *_TABLE))
 _TRAINER = (
     *_TRAINING,
+    "twintrain/parsing/sealed.py",
     *_components("trainer", "training_job", "transformed", "serving", *_TABLE),
 )
 EVERYTHING = (

@@ -50,7 +50,7 @@ class Shipped(BaseModel):
         try:
             text = unpack.decompress(base64.b64decode(self.packed), 2 * _LARGEST)
             found: dict[str, str] = json.loads(text)
-        except (ValueError, zlib.error) as error:
+        except (ValueError, RecursionError, zlib.error) as error:
             raise TwintrainError(
                 f"The files that travel with the pipeline cannot be unpacked: {error}.",
                 "Compile it anew.",
