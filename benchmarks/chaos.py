@@ -67,6 +67,7 @@ def main() -> int:
     for name in asked.part or PARTS:
         part, most = PARTS[name]
         found[name] = []
+        print(f"{name} …", flush=True)
         for trial in part(undisturbed, expected, asked.most or most, asked.seed):
             found[name].append(trial)
             if trial.wrong or trial.shown:

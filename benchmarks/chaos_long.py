@@ -6,8 +6,9 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from benchmarks.chaos_run import Ended, Ground, Trial, differing
 
@@ -46,7 +47,7 @@ def _wrong(ended: Ended) -> str:
 def _kept_up(taken: list[float], sizes: list[int], ground: Ground) -> Trial:
     """Whether the last tenth of the runs was as quick as the first, and the root as small."""
     some = max(1, len(taken) // 10)
-    first, last = median(taken[:some]), median(taken[-some:])
+    first, last = float(np.median(taken[:some])), float(np.median(taken[-some:]))
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     database = (ground.root / "metadata.sqlite").stat().st_size
     told = (
