@@ -94,10 +94,12 @@ class Reader:
     @cached_property
     def _artifacts(self) -> dict[str, Any]:
         """By the folder that each is in; of results that a run would take over."""
+        from absl import logging
         from ml_metadata.metadata_store import MetadataStore
         from ml_metadata.proto import metadata_store_pb2
         from tfx.types import artifact_utils
 
+        logging.set_verbosity(logging.ERROR)  # of types whose classes nobody needs here
         config = metadata_store_pb2.ConnectionConfig()
         config.sqlite.filename_uri = str(self.root / "metadata.sqlite")
         store = MetadataStore(config)
