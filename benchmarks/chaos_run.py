@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from benchmarks.chaos_shim.marked_processes import TOKEN, end, marked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = (
@@ -23,7 +24,6 @@ SMALL = (
     "tuning.examples=300",
     "comparison.threshold=0.5",
 )
-TOKEN = "CHAOS_TOKEN"
 _LONGEST = 900.0  # seconds for a run
 # Of comparison.json, what is another in each run whatever it found.
 _OF_THE_RUN = ("created", "digest", "versions", "push")
@@ -161,25 +161,11 @@ class Ground:
 
     def processes(self) -> list[int]:
         """Of the run, all that still live."""
-        marked = f"{TOKEN}={self.token}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and marked in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
+        return marked(self.token)
 
     def kill(self) -> None:
-        """End all of them at once, as a power failure does."""
-        while living := self.processes():
-            for number in living:
-                try:
-                    os.kill(number, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            time.sleep(0.01)
+        """End all of them at once."""
+        end(self.token)
 
     def figures(self) -> dict[str, Any]:
         """What the report says, but for what no two runs have in common."""

@@ -86,31 +86,10 @@ def _state(found: os.stat_result) -> str:
 
 def _die() -> None:
     """End every process that has the token, this one last."""
-    own = os.getpid()
-    marked = f"CHAOS_TOKEN={TOKEN}".encode()
-    while others := [number for number in _processes(marked) if number != own]:
-        for number in others:
-            try:
-                os.kill(number, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.01)
-    os.kill(own, signal.SIGKILL)
+    from benchmarks.chaos_shim.marked_processes import end
 
-
-def _processes(marked: bytes) -> list[int]:
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/environ", "rb") as file:
-                ours = marked in file.read().split(b"\0")
-        except OSError:
-            continue
-        if ours:  # one that is dead has no environment
-            found.append(int(entry))
-    return found
+    end(TOKEN, spared=os.getpid())
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _naming(name: str, real: Callable[..., Any], turns: tuple[str, ...]) -> Callable[..., Any]:
