@@ -1,4 +1,4 @@
-"""`twintrain compare`: both twins trained and compared in this process, without TFX."""
+"""`twintrain compare`: both twins trained and compared in this process, images without TFX."""
 
 from __future__ import annotations
 
@@ -67,12 +67,11 @@ def compare(
         bool, typer.Option("--json", help="Print the comparison as JSON instead of the table.")
     ] = False,
 ) -> None:
-    """Train both twins and compare them, images without TFX: the trainings and the verdict of
-    `run`.
+    """Train both twins and compare them: the trainings and the verdict of `run`.
 
-    What `run` does beside that is not done: of images no schema is enforced; no model is exported,
-    evaluated from raw examples or pushed, and no record is kept for the trend. Tables of a problem
-    of your own are prepared as `run` does it.
+    Images without TFX, and no schema is enforced on them; tables of a problem of your own are
+    prepared as `run` does it. No model is exported, evaluated from raw examples or pushed, and no
+    record is kept for the trend.
     """
     from pipelines.local.launch import own_root
 
