@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from twintrain.diagnosis.stopwatch import Stopwatch
+from twintrain.diagnosis.watch.on_disk import let_go
 
 Report = Callable[[str], None]
 
@@ -60,4 +61,5 @@ class Budget:
         try:
             yield
         finally:
+            let_go()
             self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - before

@@ -221,12 +221,15 @@ class _Follower:
 
 
 def _memory_of(process: int) -> int:
-    """Bytes of memory a process holds; 0 where the system does not tell."""
+    """Bytes of memory a process holds, without the pages of files, which the system takes back when
+    it needs them; 0 where it does not tell.
+    """
     try:
-        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
-    except (OSError, IndexError):
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+        held = dict(line.split(":", 1) for line in lines)
+        return sum(int(held[name].split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+    except (OSError, ValueError, KeyError):
         return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _read(found: dict[str, str]) -> Diagnosis:

@@ -18,6 +18,7 @@ from twintrain.diagnosis.scripts.frames import place_in
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
+from twintrain.diagnosis.scripts.put_aside import Aside
 from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, given_to, tiny_fit
 from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.frozen_rows import keys_of
@@ -31,6 +32,8 @@ BATCHES, EPOCHS = 3, 2
 # Seconds after which a first look ends with what it has seen: from the start, and from when a
 # training was seen last.
 LOOKING_SECONDS, NOTHING_NEW_SECONDS = 240.0, 45.0
+# Arguments of `fit` and `evaluate` that may be arrays.
+_DATA = {"x", "y", "sample_weight", "validation_data"}
 
 
 @dataclass
@@ -102,6 +105,14 @@ class Seen:
     timed_out: bool = False
     failure: Exception | None = None
 
+    def put_aside(self) -> None:
+        """Let go of the memory that large arrays take."""
+        aside = Aside()
+        self.arrays = {entry: aside.put(arrays) for entry, arrays in self.arrays.items()}
+        for given in (*(fit.given for fit in self.fits), *self.evaluated):
+            for name in _DATA & given.keys():
+                given[name] = aside.put(given[name])
+
 
 class Lookout:
     """Runs a program once, and notes what it trains.
@@ -139,6 +150,7 @@ class Lookout:
         finally:
             tf.config.run_functions_eagerly(eager)
             self._loops.close()
+        self._seen.put_aside()
         return self._seen
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 A step keeps weights, gradients and the optimizer's state, before and after. Most of it is there
 already: what a step ends with the next one begins with, and one side's runs repeat each other.
-Without this a model of three million weights took nine gigabytes to watch.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import zlib
 from weakref import WeakValueDictionary
 
 import numpy as np
+
+from twintrain.diagnosis.watch.on_disk import on_disk
 
 # Bytes below which it is not worth a look.
 SMALL = 1 << 14
@@ -32,6 +33,7 @@ def shared(array: np.ndarray) -> np.ndarray:
     known = _kept.get(key)
     if known is not None and np.array_equal(known.view(np.uint8), array.view(np.uint8)):
         return known
-    array.flags.writeable = False
-    _kept[key] = array
-    return array
+    kept = on_disk(array)
+    kept.flags.writeable = False
+    _kept[key] = kept
+    return kept
