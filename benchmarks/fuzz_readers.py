@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import importlib
 import io
 import json
 import os
+import sqlite3
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +54,7 @@ Bern,1.5,2024-01-01,"some words, and more",no
 Ulm,,2024-01-02,NA,yes
 "Köln, am Rhein",-3e2,2024-01-03,"a ""quoted"" word",no
 """
+SQL = "-- database: town.sqlite\nSELECT town, age, late FROM rows WHERE age IS NULL OR age < 9\n"
 PROBLEM = """TASK = "binary"
 LABEL = "late"
 METRIC = "auc"
@@ -101,6 +105,9 @@ def readers() -> dict[str, Reader]:
         "parquet": Reader("data.parquet", _parquet, corruption.odd_parquet, _read_parquet),
         "csv": _of_text("rows.csv", TABLE, _read_table),
         "avro": _of_bytes("rows.avro", _avro, _read_table),
+        "tfrecord": _of_bytes("rows.tfrecord", _tfrecord, _read_table),
+        "sql": _of_text("rows.sql", SQL, _read_query),
+        "sqlite": _of_bytes("rows.sqlite", _sqlite, _read_database),
         "recipe": _of_text("recipe.yaml", RECIPE, _read_recipe),
         "--set": Reader("override.txt", lambda: b"training.epochs=3", _override, _read_override),
         "schema": _of_text("schema.pbtxt", _bundled("data/schema.pbtxt"), _read_schema),
@@ -229,6 +236,48 @@ def _avro() -> bytes:
     with io.BytesIO() as file:
         fastavro.writer(file, {"type": "record", "name": "row", "fields": fields}, rows)
         return file.getvalue()
+
+
+@functools.cache
+def _tfrecord() -> bytes:
+    import tensorflow as tf
+
+    def of_text(text: str) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.tfrecord"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for row in csv.DictReader(io.StringIO(TABLE)):
+                features = {name: of_text(text) for name, text in row.items()}
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+        return path.read_bytes()
+
+
+@functools.cache
+def _sqlite() -> bytes:
+    names, *rows = csv.reader(io.StringIO(TABLE))
+    columns = ", ".join(f'"{name}"' for name in names)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.sqlite"
+        connection = sqlite3.connect(path)
+        connection.execute(f"CREATE TABLE rows ({columns})")
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+        connection.commit()
+        connection.close()
+        return path.read_bytes()
+
+
+def _read_query(path: Path) -> object:
+    (path.parent / "town.sqlite").write_bytes(_sqlite())
+    return _read_table(path)
+
+
+def _read_database(path: Path) -> object:
+    query = path.with_name("query.sql")
+    query.write_text(f"-- database: {path.name}\nSELECT * FROM rows", encoding="utf-8")
+    return _read_table(query)
 
 
 def _read_table(path: Path) -> object:

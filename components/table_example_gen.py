@@ -1,5 +1,5 @@
-"""TableExampleGen: tables in files (CSV, Parquet, Avro) become tf.Examples of their columns and
-`example_id`.
+"""TableExampleGen: tables in files (CSV, Parquet, Avro, TFRecords, queries of databases) become
+tf.Examples of their columns and `example_id`.
 
 A standard file-based ExampleGen, so TFX's driver numbers the span and fingerprints the files. The
 rows are read by pyarrow and not by TFX's own executors: these guess a column's type anew from each
@@ -8,6 +8,7 @@ span, number no rows, and say of a bad cell neither row nor column. Types are th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.table_files import TableFiles, find_tables
 from twintrain.data.tables import RowIds, read_table
 from twintrain.errors import TwintrainError
-from twintrain.processes.digests import files_digest
+from twintrain.processes.digests import file_digest, files_digest
 
 # Of ten rows, those that go to 'eval' where the files are of no split.
 EVAL, OF = 2, 10
@@ -122,7 +123,7 @@ class TableExampleGen(component.FileBasedExampleGen):
         if found is not None:
             # TFX knows files by their sizes and times of change alone, and would take what was made
             # of others for theirs.
-            settings.update({"content": files_digest(found.files(), found.folder)})
+            settings.update({"content": _content(found)})
         custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(settings)
         super().__init__(
@@ -132,6 +133,14 @@ class TableExampleGen(component.FileBasedExampleGen):
             range_config=None if found is None or found.span is None else _only(found.span),
             custom_config=custom,
         )
+
+
+def _content(found: TableFiles) -> str:
+    """SHA-256 over all that the rows come from, which may lie elsewhere."""
+    files = found.files()
+    beside = [file_digest(one) for one in found.sources() if one not in files]
+    own = files_digest(files, found.folder)
+    return hashlib.sha256(" ".join([own, *beside]).encode()).hexdigest() if beside else own
 
 
 def _input_config(found: TableFiles) -> example_gen_pb2.Input:
@@ -156,7 +165,8 @@ def _output_config(found: TableFiles) -> example_gen_pb2.Output | None:
 
 
 def fingerprint(data: Path, span: int | None) -> str:
-    """What TFX's driver will know the files of a span by: their number, sizes and times of change.
+    """What TFX's driver will know the files of a span by: their number, sizes and times of change;
+    and, of databases that they ask, size and time.
 
     Raises:
         TwintrainError: there are no such files.
@@ -168,7 +178,13 @@ def fingerprint(data: Path, span: int | None) -> str:
         None if found.span is None else _only(found.span),
     )
     number, version = processor.resolve_span_and_version()
-    return str(processor.get_input_fingerprint(number, version))
+    known = str(processor.get_input_fingerprint(number, version))
+    files = found.files()
+    for one in found.sources():
+        if one not in files:
+            state = one.stat()
+            known += f",{one.name}:{state.st_size}:{state.st_mtime_ns}"
+    return known
 
 
 def _only(span: int) -> range_config_pb2.RangeConfig:

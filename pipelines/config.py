@@ -132,7 +132,7 @@ def size_of(config: RunConfig) -> int:
     """
     try:
         if config.recipe.problem.module is not None:
-            files = find_tables(config.data, config.span).files()
+            files = find_tables(config.data, config.span).sources()
         else:
             folder = span_folder(config.data, choose_span(config.data, config.span)[0])
             pairs = [idx.find_pair(folder, split) for split in idx.SPLIT_PREFIXES]

@@ -23,7 +23,12 @@ def register(app: typer.Typer) -> None:
 
 def new(
     name: Annotated[str, typer.Argument(help="Of the problem, and of the file NAME.py.")],
-    data: Annotated[Path, typer.Option(help="A table (CSV, Parquet, Avro), or a folder of them.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A table (CSV, Parquet, Avro, TFRecord, SQL query), or a folder of them."
+        ),
+    ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="What is to be predicted.")],
     task: Annotated[
         str | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from twintrain.data import table_queries
 from twintrain.data.spans import choose_span, span_folder, span_pattern
 from twintrain.data.tables import ENDINGS, is_table
 from twintrain.errors import TwintrainError
@@ -37,6 +38,14 @@ class TableFiles:
         """All of them, sorted."""
         names = {Path(pattern).name for pattern in self.patterns.values()}
         return sorted({path for name in names for path in self.folder.glob(name)})
+
+    def sources(self) -> list[Path]:
+        """All that their rows come from: these, and the databases that queries among them ask.
+
+        Raises:
+            TwintrainError: a query does not name a database that is there.
+        """
+        return table_queries.sources_of(self.files())
 
 
 def find_tables(data: Path, span: int | None = None) -> TableFiles:

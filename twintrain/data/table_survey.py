@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twintrain.data.tables import read_table, types_in
+from twintrain.data.tables import WIDENING, read_table, types_in
 from twintrain.errors import TwintrainError
 
 MOST_ROWS = 2_000_000  # looked at
@@ -95,8 +95,7 @@ def _joined(first: Path, types: dict[str, str], file: Path, own: dict[str, str])
             f"{first.name} and {file.name} have different columns: {', '.join(other[:5])}.",
             "Tables of one comparison have the same.",
         )
-    order = ("INT", "FLOAT", "BYTES")
-    return {name: max(kind, own[name], key=order.index) for name, kind in types.items()}
+    return {name: max(kind, own[name], key=WIDENING.index) for name, kind in types.items()}
 
 
 def _look(name: str, kind: str, values: Any) -> SurveyedColumn:

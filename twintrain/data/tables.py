@@ -1,4 +1,5 @@
-"""Tables in files, read row by row: CSV (plain or gzipped), Parquet and Avro.
+"""Tables in files, read row by row: CSV (plain or gzipped), Parquet, Avro, TFRecords of
+tf.Examples, and queries of databases.
 
     for rows in read_table(path, {"age": "INT", "town": "BYTES"}):
         rows.to_pydict()
@@ -9,22 +10,32 @@ row gets an id of its own that does not depend on where in the file it stands.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from twintrain.errors import TwintrainError, did_you_mean, shortened
+from twintrain.data import table_queries, table_records
+from twintrain.data.table_rows import ROWS, one_line
+from twintrain.errors import TwintrainError, did_you_mean
 
 # A column's type as a TensorFlow Metadata schema calls it.
 Types = Mapping[str, str]
-ENDINGS = (".csv", ".csv.gz", ".parquet", ".avro")
+ENDINGS = (
+    ".csv",
+    ".csv.gz",
+    ".parquet",
+    ".avro",
+    *table_records.ENDINGS,
+    table_queries.ENDING,
+)
+WIDENING = ("INT", "FLOAT", "BYTES")  # each can hold what those before it hold
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
-_ROWS = 16_384  # of Parquet and Avro, in one piece
 _BLOCK = 8 << 20  # bytes of CSV, in one piece
 _HEADER = 1 << 20  # bytes in which the names of all columns end
 
@@ -51,22 +62,26 @@ def read_table(path: Path, types: Types | None = None) -> Iterator[Any]:
     """
     import pyarrow as pa
 
-    kind = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
-    readers = {".parquet": _parquet, ".avro": _avro}
     try:
-        for batch in readers.get(kind or "", _csv)(path, types):
+        for batch in _reader(path)(path, types):
             yield batch if types is None else _typed(path, batch, types)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = _one_line(error)
+        said = one_line(error)
         if "conversion error" in said and types is not None:
             said = _first_bad_cell(path, types) or said
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
 
 
-def _one_line(error: Exception) -> str:
-    """What an error says, as text that can be printed: it may cite what is no text."""
-    said = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    return shortened(" ".join(said.split()), 300)
+def _reader(path: Path) -> Callable[[Path, Types | None], Iterator[Any]]:
+    """What reads a file of that name."""
+    readers: dict[str, Callable[[Path, Types | None], Iterator[Any]]] = {
+        ".parquet": _parquet,
+        ".avro": _avro,
+        table_queries.ENDING: lambda path, types: table_queries.read_query(path),
+        **dict.fromkeys(table_records.ENDINGS, table_records.read_records),
+    }
+    kind = next((end for end in readers if path.name.lower().endswith(end)), "")
+    return readers.get(kind, _csv)
 
 
 def _first_bad_cell(path: Path, types: Types) -> str:
@@ -120,12 +135,19 @@ def csv_header(path: Path) -> list[str]:
     """The names of a CSV file's columns.
 
     Raises:
-        TwintrainError: the file is empty, or a name is missing or given twice.
+        TwintrainError: the file is empty or no UTF-8 text, or a name is missing or given twice.
     """
     import pyarrow as pa
 
     with pa.input_stream(str(path), compression="detect") as stream:
-        first = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
+        content = stream.read(_HEADER)
+    try:
+        # Not to its end: the last character may be cut.
+        first = codecs.getincrementaldecoder("utf-8-sig")().decode(content)
+    except UnicodeDecodeError as error:
+        raise TwintrainError(
+            f"{path} is not UTF-8 text: {one_line(error)}.", "Save it as UTF-8."
+        ) from error
     names = next(csv.reader(io.StringIO(first)), [])
     doubtful = [name for name in names if not name.strip() or names.count(name) > 1]
     if not names or doubtful:
@@ -156,22 +178,36 @@ def types_in(path: Path) -> dict[str, str]:
     from pyarrow import csv as arrow_csv
 
     if not path.name.lower().endswith((".csv", ".csv.gz")):
-        schema = next(iter(read_table(path))).schema
-        return {field.name: _kind(path, field) for field in schema}
+        return _types_of_batches(path)
     csv_header(path)
     options = arrow_csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True)
     parsing = arrow_csv.ParseOptions(newlines_in_values=True)
     try:
         table = arrow_csv.read_csv(str(path), parse_options=parsing, convert_options=options)
     except (pa.ArrowException, OSError) as error:
-        said = _one_line(error)
+        said = one_line(error)
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
-    return {field.name: _kind(path, field) for field in table.schema}
+    return {field.name: _kind(path, field) or "BYTES" for field in table.schema}
 
 
-def _kind(path: Path, field: Any) -> str:
+def _types_of_batches(path: Path) -> dict[str, str]:
+    """The same of a file that has types of its own, which not each batch of its rows may show."""
+    found: dict[str, str | None] = {}
+    for batch in read_table(path):
+        for field in batch.schema:
+            known, kind = found.get(field.name), _kind(path, field)
+            kinds = [one for one in (known, kind) if one is not None]
+            found[field.name] = max(kinds, key=WIDENING.index, default=None)
+        if path.name.lower().endswith(".parquet"):
+            break  # whose batches are all of one schema
+    return {name: kind or "BYTES" for name, kind in found.items()}
+
+
+def _kind(path: Path, field: Any) -> str | None:
     from pyarrow import types
 
+    if types.is_null(field.type):
+        return None  # nothing but gaps so far
     if types.is_integer(field.type):
         return "INT"
     if types.is_floating(field.type) or types.is_decimal(field.type):
@@ -190,7 +226,7 @@ def _parquet(path: Path, types: Types | None) -> Iterator[Any]:
     with parquet.ParquetFile(path) as file:
         there = set(file.schema_arrow.names)
         columns = None if types is None else [name for name in types if name in there]
-        yield from file.iter_batches(batch_size=_ROWS, columns=columns)
+        yield from file.iter_batches(batch_size=ROWS, columns=columns)
 
 
 def _avro(path: Path, types: Types | None) -> Iterator[Any]:
@@ -207,14 +243,14 @@ def _avro(path: Path, types: Types | None) -> Iterator[Any]:
         try:
             for row in fastavro.reader(file):
                 rows.append(row)
-                if len(rows) == _ROWS:
+                if len(rows) == ROWS:
                     yield pa.RecordBatch.from_pylist(rows)
                     rows = []
             if rows:
                 yield pa.RecordBatch.from_pylist(rows)
         # Of a damaged file fastavro raises whatever its reader meets there.
         except Exception as error:
-            said = _one_line(error) or type(error).__name__
+            said = one_line(error) or type(error).__name__
             raise TwintrainError(f"{path} cannot be read as Avro: {said}.", "Mend it.") from error
 
 

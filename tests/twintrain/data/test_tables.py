@@ -98,10 +98,18 @@ def test_a_column_of_another_type_in_parquet_is_said(tmp_path: Path) -> None:
         types_in(path)
 
 
+def test_names_in_another_encoding_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("age,gr\u00f6sse\n1,2\n".encode("latin-1"))
+    for look in (csv_header, types_in, lambda p: list(read_table(p, {"age": "INT"}))):
+        with pytest.raises(TwintrainError, match="is not UTF-8 text"):
+            look(path)
+
+
 def test_text_in_another_encoding_is_said(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("a\nKöln\n".encode("latin-1"))
-    with pytest.raises(TwintrainError, match=r"t\.csv cannot be read as a table.*UTF8"):
+    with pytest.raises(TwintrainError, match=r"t\.csv is not UTF-8 text"):
         list(read_table(path, {"a": "BYTES"}))
 
 
@@ -164,13 +172,14 @@ def test_two_rows_of_one_key_are_said() -> None:
         ids.of(pa.RecordBatch.from_pydict({"k": ["c", "b"]}))
 
 
-@pytest.mark.parametrize("name", ["csv", "avro"])
+@pytest.mark.parametrize("name", ["csv", "avro", "tfrecord", "sql", "sqlite"])
 @NEARLY_RIGHT
 @given(random=st.randoms(use_true_random=False))
 def test_a_table_that_is_nearly_right_is_taken_or_refused(name: str, random: Random) -> None:
     told = refusal(name, random)
     # Which file it is, in words that can be printed.
-    assert told is None or (f"rows.{name}" in told.problem and told.problem.isprintable())
+    file = {"sqlite": "query.sql"}.get(name, f"rows.{name}")
+    assert told is None or (file in told.problem and told.problem.isprintable())
 
 
 def test_names_of_columns_are_read_whole(tmp_path: Path) -> None:

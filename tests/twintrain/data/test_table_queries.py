@@ -1,0 +1,132 @@
+"""Queries as tables: of SQLite, read alone, and what is said of a bad one."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from twintrain.data.table_files import find_tables
+from twintrain.data.table_queries import sources_of
+from twintrain.data.tables import read_table, types_in
+from twintrain.errors import TwintrainError
+
+QUERY = "-- database: clinic.sqlite\nSELECT age, town, n FROM visits"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "clinic.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE visits (age REAL, town TEXT, n INTEGER, any)")
+        connection.executemany(
+            "INSERT INTO visits VALUES (?, ?, ?, ?)",
+            [(1.5, "Bern", 3, 1), (None, "Köln", None, "a"), (-2.0, None, -7, 2.5)],
+        )
+    connection.close()
+    return path
+
+
+def query(folder: Path, text: str = QUERY, name: str = "visits.sql") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return [row for batch in read_table(path) for row in batch.to_pylist()]
+
+
+def test_joins_and_expressions_give_rows(database: Path) -> None:
+    text = "\n-- DataBase:  clinic.sqlite \n-- of all\nWITH v AS (SELECT * FROM visits)\n"
+    path = query(database.parent, f"{text}SELECT upper(town) AS town, 2 * age AS twice FROM v")
+    assert rows(path) == [
+        {"town": "BERN", "twice": 3.0},
+        {"town": "KöLN", "twice": None},
+        {"town": None, "twice": -4.0},
+    ]
+    assert types_in(path) == {"town": "BYTES", "twice": "FLOAT"}
+
+
+def test_a_type_that_shows_only_later_counts(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        values = [(None, None, n, None) for n in range(20_000)] + [(0.5, "x", 1, None)]
+        connection.executemany("INSERT INTO visits VALUES (?, ?, ?, ?)", values)
+    connection.close()
+    path = query(database.parent, QUERY + " WHERE n >= 0 AND (age IS NULL OR age = 0.5)")
+    assert types_in(path) == {"age": "FLOAT", "town": "BYTES", "n": "INT"}
+    assert sum(len(batch) for batch in read_table(path, types_in(path))) == 20_001
+
+
+def test_no_rows_are_a_table_of_none(database: Path) -> None:
+    path = query(database.parent, QUERY + " WHERE age > 100")
+    assert rows(path) == []
+    assert list(types_in(path)) == ["age", "town", "n"]
+
+
+def test_the_database_is_part_of_the_data(database: Path) -> None:
+    path = query(database.parent)
+    assert find_tables(database.parent).sources() == [path, database]
+    log = database.with_name("clinic.sqlite-wal")
+    log.write_bytes(b"")
+    assert sources_of([path]) == [path, database, log]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT 1", "does not say which database"),
+        ("", "does not say which database"),
+        ("-- database: other.sqlite\nSELECT 1", "asks 'other.sqlite', and there is no such file"),
+        (QUERY.replace("town", "city"), "fails: no such column: city"),
+        (QUERY.replace("visits", "visit"), "fails: no such table: visit"),
+        (QUERY.replace("SELECT", "SELCT"), "fails: near"),
+        ("-- database: clinic.sqlite\n", "gives no rows"),
+        ("-- database: clinic.sqlite\nSELECT age, age FROM visits", "the column 'age' twice"),
+        ("-- database: clinic.sqlite\nSELECT any FROM visits", "several kinds (float, int, str)"),
+        ("-- database: clinic.sqlite\nDELETE FROM visits", "does more than read"),
+        ("-- database: clinic.sqlite\nATTACH 'x' AS y", "does more than read"),
+        ("-- database: clinic.sqlite\nPRAGMA table_info(visits)", "does more than read"),
+        (QUERY + " ORDER BY random()", "does more than read"),
+        (QUERY + "; DROP TABLE visits", "one statement"),
+    ],
+)
+def test_what_is_wrong_is_said(database: Path, text: str, said: str) -> None:
+    path = query(database.parent, text)
+    with pytest.raises(TwintrainError) as raised:
+        rows(path)
+    assert said in raised.value.problem
+    assert raised.value.remedy
+    assert len(rows(query(database.parent, QUERY, "right.sql"))) == 3
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "clinic.sqlite").write_text("something else")
+    with pytest.raises(TwintrainError, match=r"DuckDB|cannot|fails"):
+        rows(query(tmp_path))
+    (tmp_path / "clinic.sqlite").write_bytes(b"SQLite format 3\0" + b"\1" * 2000)
+    with pytest.raises(TwintrainError, match=r"fails: file is not a database"):
+        rows(query(tmp_path))
+
+
+def test_queries_of_duckdb(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(tmp_path / "clinic.duckdb")) as connection:
+        connection.execute("CREATE TABLE visits AS SELECT 1.5 AS age, 'Bern' AS town, 3 AS n")
+    path = query(tmp_path, QUERY.replace("sqlite", "duckdb"))
+    assert types_in(path) == {"age": "FLOAT", "town": "BYTES", "n": "INT"}
+    assert [
+        row
+        for batch in read_table(path, {"age": "FLOAT", "town": "BYTES"})
+        for row in batch.to_pylist()
+    ] == [{"age": 1.5, "town": "Bern"}]
+    for text, said in (
+        ("DROP TABLE visits", "read-only"),
+        ("SELECT * FROM other", "other"),
+        ("SELECT random ( ) AS r", "by chance"),
+        ("SELECT * FROM visits USING SAMPLE 1", "by chance"),
+        ("SELECT * FROM read_csv('x.csv')", "disabled"),
+    ):
+        with pytest.raises(TwintrainError, match=said):
+            rows(query(tmp_path, f"-- database: clinic.duckdb\n{text}"))
