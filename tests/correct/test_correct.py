@@ -1,7 +1,6 @@
 """Correct loops in many styles: none of them may be accused of anything.
 
-Every seventh is diagnosed here, and some that ask for more of the watch; all of them in
-`benchmarks/diagnosis.py`, which takes minutes.
+Some are diagnosed here (`tests/quick_modules.py`); all of them in `benchmarks/diagnosis.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.diagnosed import Diagnoses
+from tests.quick_modules import CORRECT
 
 HERE = Path(__file__).parent
-FILES = sorted(path for path in HERE.glob("*.py") if path.stem not in ("__init__", "test_correct"))
-MORE = ("mirrored_strategy", "rows_a_multiple_of_the_batch", "stateful_gru_fixed_batch")
-CHOSEN = sorted({*FILES[::7], *(HERE / f"{name}.py" for name in MORE)})
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +30,9 @@ def noisy() -> Iterator[Diagnoses]:
     found.close()
 
 
-@pytest.mark.parametrize("file", CHOSEN, ids=lambda path: path.stem)
-def test_a_correct_loop_is_found_identical(file: Path, diagnoses: Diagnoses) -> None:
-    found = diagnoses.of(file)
+@pytest.mark.parametrize("name", CORRECT)
+def test_a_correct_loop_is_found_identical(name: str, diagnoses: Diagnoses) -> None:
+    found = diagnoses.of(HERE / f"{name}.py")
     assert found.verdict == "identical", (
         [cause.id for cause in found.causes],
         found.unexplained,
