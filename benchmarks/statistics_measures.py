@@ -63,6 +63,11 @@ def _probability(targets: np.ndarray, residuals: np.ndarray, size: float) -> np.
     return 1 / (1 + np.exp(-2 * (targets - 0.5) - 1.2 * size * residuals))[:, None]
 
 
+def _calibrated(targets: np.ndarray, residuals: np.ndarray, size: float) -> np.ndarray:
+    """Logarithms of odds as two normal populations two apart give them, true where `size` is 1."""
+    return 1 / (1 + np.exp(-2 * (2 * targets - 1 + size * residuals)))[:, None]
+
+
 def _several(targets: np.ndarray, residuals: np.ndarray, size: float) -> np.ndarray:
     """Of four classes, the right one loses to the next where the residual is large."""
     rows = np.full((len(targets), 4), 0.01)
@@ -99,6 +104,10 @@ KINDS = {
     "f1": Kind("binary", "f1", _seconds(0.3), _probability),
     "f1, rare": Kind("binary", "f1", _seconds(0.05), _probability),
     "f1, four classes": Kind("classification", "f1", _classes, _several),
+    "brier": Kind("binary", "brier", _seconds(0.3), _probability),
+    "ece": Kind("binary", "ece", _seconds(0.3), _probability),
+    "ece, four classes": Kind("classification", "ece", _classes, _several),
+    "ece, calibrated": Kind("binary", "ece", _seconds(0.5), _calibrated),
 }
 
 

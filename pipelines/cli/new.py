@@ -39,8 +39,8 @@ def new(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="What twins are compared by: accuracy, auc, f1, log_loss; mae, rmse, r2; "
-            "deviance.",
+            help="What twins are compared by: accuracy, auc, f1, log_loss, brier, ece; mae, rmse, "
+            "r2; deviance.",
             show_default="the first of the task's",
         ),
     ] = None,

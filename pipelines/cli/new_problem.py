@@ -19,7 +19,15 @@ _CATEGORY = 12  # different whole numbers up to which a column is taken for a ca
 _SLICES = (2, 12)  # different values of a column that is worth slicing by
 # Of figures that have no unit: one hundredth of what is usual between useless and perfect, or of
 # the deviance that counts have from their true means.
-_MARGINS = {"auc": 0.005, "f1": 0.01, "log_loss": 0.005, "r2": 0.01, "deviance": 0.01}
+_MARGINS = {
+    "auc": 0.005,
+    "f1": 0.01,
+    "log_loss": 0.005,
+    "brier": 0.005,
+    "ece": 0.005,
+    "r2": 0.01,
+    "deviance": 0.01,
+}
 _WHY = {
     "identifier": "another in every row",
     "date": "a date: nothing is learned from it as it stands",

@@ -23,6 +23,7 @@ from twintrain.problems.metric import ACCURACY, Metric
 
 Scores = npt.NDArray[np.float64]
 RAREST = 10  # examples of a class for there to be an area; see benchmarks/statistics_measures.py
+CALIBRATION_BINS = 15
 _LEAST = float(np.finfo(np.float32).eps)  # a probability of 0 costs as much as this one
 
 
@@ -104,6 +105,56 @@ class LogLoss(Measure):
             given = np.concatenate([1 - given, given], axis=1)
         right = given[np.arange(len(given)), targets.astype(np.int64)]
         found: Scores = -np.log(np.maximum(right, _LEAST))
+        return found
+
+
+class BrierScore(Measure):
+    """How far the probabilities of all classes are from what came, squared and added up (Brier
+    1950, Monthly Weather Review 78); of two classes, of the second alone.
+    """
+
+    NAME = "brier"
+
+    def metric(self, unit: str) -> Metric:
+        """Mean Brier score, 0 to 2; of two classes, to 1."""
+        return Metric(name="Brier score", logged="loss", higher_is_better=False, counts=False)
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
+        """Of each example."""
+        given = outputs.astype(np.float64)
+        classes = np.arange(given.shape[1]) if given.shape[1] > 1 else np.array([1])
+        came = targets.astype(np.int64)[:, None] == classes
+        found: Scores = ((given - came) ** 2).sum(axis=1)
+        return found
+
+
+class CalibrationError(Measure):
+    """How far the probability of the chosen class is from how often it is the right one, in bins
+    of equal width (expected calibration error: Naeini, Cooper and Hauskrecht 2015; Guo, Pleiss,
+    Sun and Weinberger 2017, On Calibration of Modern Neural Networks).
+
+    Of a model that is calibrated it is not 0 but chance, more so of fewer examples; of two twins it
+    is so for both.
+    """
+
+    NAME = "ece"
+    ADDITIVE = False
+    TIPS = True
+
+    def metric(self, unit: str) -> Metric:
+        """The expected calibration error, 0 to 1."""
+        return Metric(
+            name="expected calibration error", logged="loss", higher_is_better=False, counts=False
+        )
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
+        """How much surer than right, of bins that are too sure; the other way round of others."""
+        given = outputs.astype(np.float64)
+        sure = given.max(axis=1) if given.shape[1] > 1 else np.maximum(given, 1 - given)[:, 0]
+        excess = sure - (chosen_classes(outputs) == targets)
+        bins = np.ceil(sure * CALIBRATION_BINS).astype(np.int64).clip(1, CALIBRATION_BINS)
+        signs = np.sign(np.bincount(bins, excess))
+        found: Scores = signs[bins] * excess
         return found
 
 

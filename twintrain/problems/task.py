@@ -23,6 +23,8 @@ from twintrain.problems.measures import (
     F1,
     R2,
     Accuracy,
+    BrierScore,
+    CalibrationError,
     LogLoss,
     MeanAbsoluteError,
     Measure,
@@ -156,7 +158,7 @@ class Classification(Task):
     NAME = "classification"
     TARGET_DTYPE = "int64"
     CLASSIFIES = True
-    MEASURES = _named(Accuracy(), F1(), LogLoss())
+    MEASURES = _named(Accuracy(), F1(), LogLoss(), BrierScore(), CalibrationError())
 
     def output_shape(self, classes: int | None) -> tuple[int, ...]:
         """A probability for every class."""
@@ -203,7 +205,7 @@ class BinaryClassification(Task):
     NAME = "binary"
     TARGET_DTYPE = "int64"
     CLASSIFIES = True
-    MEASURES = _named(Accuracy(), RocAuc(), F1(), LogLoss())
+    MEASURES = _named(Accuracy(), RocAuc(), F1(), LogLoss(), BrierScore(), CalibrationError())
 
     def output_shape(self, classes: int | None) -> tuple[int, ...]:
         """The probability of class 1."""

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from twintrain.errors import TwintrainError
-from twintrain.problems.measures import F1, R2, LogLoss, Measure, RocAuc, RootMeanSquaredError
+from twintrain.problems.measures import (
+    F1,
+    R2,
+    BrierScore,
+    CalibrationError,
+    LogLoss,
+    Measure,
+    RocAuc,
+    RootMeanSquaredError,
+)
 from twintrain.problems.task import TASKS, task_named
 
 PROBABILITIES = st.lists(st.integers(0, 6).map(lambda n: n / 6), min_size=30, max_size=60)
@@ -65,6 +74,36 @@ def test_log_loss_is_that_of_sklearn_and_finite_where_it_was_sure() -> None:
     assert 10 < sure[0] < 20
 
 
+@given(PROBABILITIES)
+def test_the_brier_score_is_that_of_sklearn(given: list[float]) -> None:
+    targets, outputs = second_of_two(given)
+    expected = metrics.brier_score_loss(targets, outputs[:, 0])
+    assert BrierScore().scores(targets, outputs).mean() == pytest.approx(expected, abs=1e-7)
+    rows = np.concatenate([1 - outputs, outputs], axis=1)
+    assert BrierScore().scores(targets, rows).mean() == pytest.approx(2 * expected, abs=1e-7)
+
+
+@given(PROBABILITIES)
+def test_the_calibration_error_is_that_of_its_bins(given: list[float]) -> None:
+    targets, outputs = second_of_two(given)
+    rows = np.concatenate([1 - outputs, outputs], axis=1)
+    sure, right = rows.max(axis=1), (outputs[:, 0] > 0.5) == targets
+    expected = 0.0
+    for lower in np.arange(15) / 15:
+        chosen = (sure > lower) & (sure <= lower + 1 / 15)
+        if chosen.any():
+            expected += chosen.mean() * abs(sure[chosen].mean() - right[chosen].mean())
+    for given_as in (outputs, rows):
+        found = CalibrationError().scores(targets, given_as).mean()
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not() -> None:
+    sure = np.array([[1.0], [0.0]], np.float32)
+    assert CalibrationError().scores(np.array([1, 0]), sure).mean() == 0
+    assert CalibrationError().scores(np.array([0, 1]), sure).mean() == 1
+
+
 def test_the_variance_of_the_area_is_delongs() -> None:
     rng = np.random.default_rng(3)
     targets = rng.integers(2, size=300)
@@ -79,7 +118,7 @@ def test_the_variance_of_the_area_is_delongs() -> None:
 @pytest.mark.parametrize(
     ("measure", "task"),
     [(RocAuc(), "binary"), (F1(), "binary"), (RootMeanSquaredError(), "regression"),
-     (R2(), "regression"), (F1(), "classification")],
+     (R2(), "regression"), (F1(), "classification"), (BrierScore(), "binary")],
 )  # fmt: skip
 def test_scores_tell_how_the_metric_varies(measure: Measure, task: str) -> None:
     """Over samples of one population, as often as it is drawn."""
@@ -91,6 +130,19 @@ def test_scores_tell_how_the_metric_varies(measure: Measure, task: str) -> None:
         means.append(scores.mean())
         guessed.append(scores.var() / len(scores))
     assert np.mean(guessed) == pytest.approx(np.var(means), rel=0.2)
+
+
+def test_calibration_error_varies_no_more_than_its_scores_tell() -> None:
+    """Less, because a bin that is nearly calibrated errs to either side by turns: intervals are
+    rather too wide.
+    """
+    rng = np.random.default_rng(5)
+    means, guessed = [], []
+    for _ in range(400):
+        scores = CalibrationError().scores(*_sample("binary", rng, 400))
+        means.append(scores.mean())
+        guessed.append(scores.var() / len(scores))
+    assert np.var(means) < np.mean(guessed) < 4 * np.var(means)
 
 
 def _sample(task: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
