@@ -27,6 +27,7 @@ from tfx.utils import proto_utils
 
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.table_files import TableFiles, find_tables
+from twintrain.data.table_queries import ENDING as QUERY
 from twintrain.data.tables import RowIds, read_table
 from twintrain.errors import TwintrainError
 from twintrain.processes.digests import file_digest, files_digest
@@ -208,14 +209,21 @@ def _settings(exec_properties: dict[str, Any]) -> Settings:
 
 
 def _limit(settings: Settings, files: dict[str, list[str]], name: str) -> int | None:
-    """A split's part of the limit, by how large its files are."""
-    limit = settings["limit"]
-    if limit is None:
-        return None
+    """A split's part of the limit, by how large its files are; of queries, by their rows."""
+    limit: int | None = settings["limit"]
+    if limit is None or len(files) == 1:
+        return limit
     sizes = {
-        split: sum(Path(path).stat().st_size for path in paths) for split, paths in files.items()
+        split: sum(_size(Path(path), settings["types"]) for path in paths)
+        for split, paths in files.items()
     }
     return max(1, round(limit * sizes[name] / max(1, sum(sizes.values()))))
+
+
+def _size(path: Path, types: dict[str, str]) -> int:
+    if not path.name.lower().endswith(QUERY):
+        return path.stat().st_size
+    return sum(len(batch) for batch in read_table(path, types))
 
 
 def _tagged(work: _Work, settings: Settings) -> Iterator[beam.pvalue.TaggedOutput]:

@@ -126,13 +126,18 @@ class RunConfig(BaseModel):
         return self.model_copy(update={"schema_file": pinned})
 
 
-def size_of(config: RunConfig) -> int:
+def size_of(config: RunConfig, databases: bool = True) -> int:
     """Bytes of the files that a run reads, as they lie on the disk; 0 where there are none, which
     whoever reads them says.
+
+    Args:
+        config: of the run.
+        databases: with those that queries ask, of which they may want little.
     """
     try:
         if config.recipe.problem.module is not None:
-            files = find_tables(config.data, config.span).sources()
+            found = find_tables(config.data, config.span)
+            files = found.sources() if databases else found.files()
         else:
             folder = span_folder(config.data, choose_span(config.data, config.span)[0])
             pairs = [idx.find_pair(folder, split) for split in idx.SPLIT_PREFIXES]

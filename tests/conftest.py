@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from twintrain.data import idx
 from twintrain.data.example_store import ExampleStore, build_store
@@ -19,6 +20,10 @@ from twintrain.data.example_store import ExampleStore, build_store
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / "data"
 
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 SPREAD = ("test_cases.py", "test_correct.py")
 

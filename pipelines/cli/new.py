@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.console import Console
 from pipelines.cli.needs import need_pipeline
 from pipelines.cli.options import RECIPE, SCHEMA, beside
 from twintrain.errors import TwintrainError, did_you_mean
+
+if TYPE_CHECKING:
+    from twintrain.data.table_survey import Survey
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +56,6 @@ def new(
     from pipelines.cli.new_problem import draft, problem_text, recipe_text
     from pipelines.cli.schema import schema_table
     from pipelines.cli.user_file import importable
-    from twintrain.data.table_files import find_tables
-    from twintrain.data.table_survey import survey
     from twintrain.problems.user_problem import read_module
     from twintrain.processes.replacing import replace_text
 
@@ -65,13 +66,7 @@ def new(
     there = [path for path in (file, *places.values()) if path.exists()]
     if there and not force:
         raise TwintrainError(f"There is {there[0]} already.", "--force replaces it.")
-    files = find_tables(data).files()
-    with console.status(f"looking at {', '.join(str(path) for path in files[:3])}"):
-        seen = survey(files)
-    if label not in seen.columns:
-        raise TwintrainError(
-            f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
-        )
+    seen = _look(data, label, console)
     drafted = draft(seen, label, task, metric, unit)
     replace_text(file, problem_text(name, data, drafted))
     _, module = importable("new", str(file))
@@ -85,3 +80,17 @@ def new(
         console.print(f"Note: {warning}", style="yellow", markup=False, soft_wrap=True)
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _look(data: Path, label: str, console: Console) -> Survey:
+    from twintrain.data.table_files import find_tables
+    from twintrain.data.table_survey import survey
+
+    files = find_tables(data).files()
+    with console.status(f"looking at {', '.join(str(path) for path in files[:3])}"):
+        seen = survey(files)
+    if label not in seen.columns:
+        raise TwintrainError(
+            f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
+        )
+    return seen

@@ -117,7 +117,7 @@ def run_step(
     with _reach(given, beam_files, executor, task) as moved:
         _make_folders(given)
         found = _drive(given, component) if task == INGEST else {}
-        check_unchanged(task, handed, config, found.get("input_fingerprint"))
+        check_unchanged(task, handed, config)
         _execute(executor, given, component, beam)
     remote |= {shared: remote.get(local, local) for shared, local in moved.items()}
     globalize(Path(given["outputs"]["outputFile"]), remote, found)

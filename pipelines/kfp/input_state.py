@@ -149,21 +149,18 @@ def leave(state: dict[str, int | str], given: dict[str, Any]) -> None:
         print(f"{name}: {state[name]}", flush=True)
 
 
-def check_unchanged(
-    node: str, parameters: dict[str, Any], config: RunConfig, files: str | None
-) -> None:
+def check_unchanged(node: str, parameters: dict[str, Any], config: RunConfig) -> None:
     """See that a step has read what it was looked up by in the cache.
 
     Args:
         node: the step.
         parameters: the run's parameters as the step was handed them.
         config: of the run.
-        files: fingerprint of the files the step has read, if it reads any.
 
     Raises:
         TwintrainError: something was replaced since the run began.
     """
-    changed = node == INGEST and parameters.get("files", files) != files
+    changed = node == INGEST and parameters.get("files") not in (None, _files(config)[1])
     changed |= node == SCHEMA and parameters.get("schema") not in (None, _schema(config))
     if changed:
         what = config.data if node == INGEST else config.schema_file

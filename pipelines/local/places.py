@@ -63,7 +63,7 @@ def look_at_places(config: RunConfig) -> None:
     temporary = temporary_directory()
     _check_writable(temporary, "Free it, or name another in the variable TMPDIR.")
     _check_space(temporary, TEMPORARY_FREE, "Free some, or name another in the variable TMPDIR.")
-    needed = ROOT_FREE + _PER_BYTE * size_of(config)
+    needed = ROOT_FREE + _PER_BYTE * size_of(config, databases=False)
     _check_space(config.root, needed, "Free some, or choose another --root.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,33 @@ def test_a_row_without_its_key_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", range(10))
     with pytest.raises((TwintrainError, RuntimeError), match="rows without 'x'"):
         read(TableExampleGen(path, TYPES, key="x"), tmp_path / "out")
+
+
+def database(folder: Path, rows: int) -> None:
+    """A database of rows, and queries for its training rows (short) and test rows (long)."""
+    (folder / "rows.sqlite").unlink(missing_ok=True)
+    connection = sqlite3.connect(folder / "rows.sqlite")
+    connection.execute("CREATE TABLE rows (n INTEGER, x REAL, s TEXT)")
+    given = [(n, n / 2 if n % 3 else None, f"t{n % 5}") for n in range(rows)]
+    connection.executemany("INSERT INTO rows VALUES (?, ?, ?)", given)
+    connection.commit()
+    connection.close()
+    head, test = "-- database: rows.sqlite\n", f"-- {'a long comment ' * 50}\n"
+    (folder / "train.sql").write_text(f"{head}SELECT * FROM rows WHERE n % 10")
+    (folder / "test.sql").write_text(f"{head}{test}SELECT * FROM rows WHERE NOT n % 10")
+
+
+def test_what_a_database_holds_is_content_of_the_data(tmp_path: Path) -> None:
+    database(tmp_path, 100)
+    before = TableExampleGen(tmp_path, TYPES).exec_properties, fingerprint(tmp_path, None)
+    assert (TableExampleGen(tmp_path, TYPES).exec_properties, fingerprint(tmp_path, None)) == before
+    database(tmp_path, 101)
+    after = TableExampleGen(tmp_path, TYPES).exec_properties, fingerprint(tmp_path, None)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+def test_a_sample_of_queries_is_shared_out_by_their_rows(tmp_path: Path) -> None:
+    database(tmp_path, 400)
+    found = read(TableExampleGen(tmp_path, TYPES, limit=100), tmp_path / "rows")
+    assert {split: len(rows) for split, rows in found.items()} == {"train": 90, "eval": 10}

@@ -74,6 +74,15 @@ def find_pair(folder: Path, split: str) -> IdxPair:
     return IdxPair(split, _only(folder, f"{prefix}-images*"), _only(folder, f"{prefix}-labels*"))
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether some file of a pair lies there, by its name."""
+    return any(
+        path.name.startswith(f"{prefix}-") and "-ubyte" in path.name
+        for path in folder.iterdir()
+        for prefix in SPLIT_PREFIXES.values()
+    )
+
+
 def _only(folder: Path, pattern: str) -> Path:
     found = sorted(
         path for path in folder.glob(pattern) if not path.name.endswith((".partial", ".sha256"))

@@ -75,7 +75,7 @@ def _missing(folder: Path, spans: dict[int, Path]) -> str | None:
     """What a span lacks; None when it is complete."""
     if any((other / MARKER).exists() for other in spans.values()):
         return None if (folder / MARKER).exists() else f"{folder} has no file {MARKER} yet."
-    if any(is_table(path) for path in folder.iterdir()):
+    if any(is_table(path) for path in folder.iterdir()) and not idx.is_begun(folder):
         return None
     try:
         for split in idx.SPLIT_PREFIXES:

@@ -59,7 +59,7 @@ def find_tables(data: Path, span: int | None = None) -> TableFiles:
         TwintrainError: there are none, or they are of several kinds, or only one split is there.
     """
     if data.is_file():
-        if not is_table(data):
+        if not data.name.lower().endswith(ENDINGS):
             raise _none(data)
         return TableFiles(data.parent, {"all": data.name}, data.parent, None)
     if not data.is_dir():

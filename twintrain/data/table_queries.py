@@ -23,8 +23,8 @@ from twintrain.errors import TwintrainError, shortened
 ENDING = ".sql"
 _NAMED = re.compile(r"\s*--\s*database:\s*(\S.*?)\s*$", re.IGNORECASE)
 _SQLITE = b"SQLite format 3\0"
-# Beside a SQLite file lies what was written and is not in it yet.
-_BESIDE = ("-wal",)
+# What was written to a database and is not in its file yet: SQLite's name of it, and DuckDB's.
+_LOGS = ("-wal", ".wal")
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -33,11 +33,21 @@ _READING = frozenset(
         sqlite3.SQLITE_RECURSIVE,
     }
 )
-# Functions that would give other rows in every reading.
-_CHANCE = frozenset({"random", "randomblob"})
-_CHANCE_IN_DUCKDB = re.compile(
-    r"\b(random|uuid|gen_random_uuid)\s*\(|\b(using\s+sample|tablesample)\b", re.IGNORECASE
+# What would give other rows in another reading: chance, and the clock, which functions of time ask
+# where they are given no time.
+_VARYING = re.compile(
+    r"\b(random|randomblob|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|get_current_\w+"
+    r"|transaction_timestamp)\s*\("
+    r"|\b(using\s+sample|tablesample|current_date|current_time|current_timestamp"
+    r"|localtimestamp)\b"
+    r"|'now'"
+    r"|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)"
+    r"|\bstrftime\s*\(\s*'[^']*'\s*\)",
+    re.IGNORECASE,
 )
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+# Tables that are read by a module (FTS5, R-tree, json_each) are declared by it when they are read.
+_DECLARING = {(sqlite3.SQLITE_UPDATE, "sqlite_master"), (sqlite3.SQLITE_PRAGMA, "data_version")}
 
 
 def read_query(path: Path) -> Iterator[Any]:
@@ -47,6 +57,9 @@ def read_query(path: Path) -> Iterator[Any]:
         TwintrainError: the file does not name a database, that cannot be read, or the query fails.
     """
     database, query = _parts(path)
+    varying = _VARYING.search(_COMMENT.sub(" ", query))
+    if varying is not None:
+        raise _doing_more(path, f"{varying[0]} is another in every reading")
     with database.open("rb") as file:
         is_sqlite = file.read(len(_SQLITE)) == _SQLITE
     yield from (_of_sqlite if is_sqlite else _of_duckdb)(path, database, query)
@@ -64,9 +77,24 @@ def sources_of(files: Iterable[Path]) -> list[Path]:
         found[file] = None
         if file.name.lower().endswith(ENDING):
             database = _parts(file)[0]
-            beside = (database.with_name(database.name + end) for end in _BESIDE)
-            found |= dict.fromkeys([database, *(one for one in beside if one.is_file())])
+            found |= dict.fromkeys([database, *_logs(database)])
     return list(found)
+
+
+def is_query(path: Path) -> bool:
+    """Whether a file of SQL names a database, as those that are tables do."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            first = next((line for line in file if line.strip()), "")
+    except OSError:
+        return False
+    return _NAMED.match(first) is not None
+
+
+def _logs(database: Path) -> list[Path]:
+    """The database's logs that hold anything: a reader of SQLite may leave an empty one."""
+    beside = (database.with_name(database.name + end) for end in _LOGS)
+    return [one for one in beside if one.is_file() and one.stat().st_size]
 
 
 def _parts(path: Path) -> tuple[Path, str]:
@@ -96,25 +124,28 @@ def _parts(path: Path) -> tuple[Path, str]:
 
 
 def _of_sqlite(path: Path, database: Path, query: str) -> Iterator[Any]:
-    connection = sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)
+    # Of a database without a log nothing but its file is looked at, and nothing is left beside it.
+    mode = "mode=ro" if _logs(database) else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"file:{quote(str(database))}?{mode}", uri=True)
+    kinds: dict[str, set[type]] = {}
     try:
         connection.set_authorizer(_may)
         cursor = connection.execute(query)
         names = _names(path, [column[0] for column in cursor.description or ()])
         rows = cursor.fetchmany(ROWS)
-        yield _batch(path, names, rows)
+        yield _batch(path, names, rows, kinds)
         while rows := cursor.fetchmany(ROWS):
-            yield _batch(path, names, rows)
+            yield _batch(path, names, rows, kinds)
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _failed(path, database, error) from error
     finally:
         connection.close()
 
 
-def _may(action: int, one: str | None, other: str | None, *_: str | None) -> int:
+def _may(action: int, what: str | None, *_: str | None) -> int:
     """Whether a statement may do something: SQLite asks while it prepares it."""
-    chance = action == sqlite3.SQLITE_FUNCTION and (other or "").lower() in _CHANCE
-    return sqlite3.SQLITE_OK if action in _READING and not chance else sqlite3.SQLITE_DENY
+    may = action in _READING or (action, what) in _DECLARING
+    return sqlite3.SQLITE_OK if may else sqlite3.SQLITE_DENY
 
 
 def _names(path: Path, found: Iterable[Any]) -> list[str]:
@@ -129,21 +160,24 @@ def _names(path: Path, found: Iterable[Any]) -> list[str]:
     return names
 
 
-def _batch(path: Path, names: list[str], rows: list[Any]) -> Any:
+def _batch(path: Path, names: list[str], rows: list[Any], kinds: dict[str, set[type]]) -> Any:
+    """Some rows as a record batch; `kinds` are those of the values seen so far, by column: SQLite
+    may hold another in each row.
+    """
     import pyarrow as pa
 
     columns = []
     for place, name in enumerate(names):
         cells = [row[place] for row in rows]
-        try:
-            columns.append(pa.array(cells))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            kinds = sorted({type(cell).__name__ for cell in cells if cell is not None})
+        seen = kinds.setdefault(name, set())
+        seen |= {type(cell) for cell in cells} - {type(None)}
+        if len(seen) > 1 and seen != {int, float}:
+            said = ", ".join(sorted(kind.__name__ for kind in seen))
             raise TwintrainError(
-                f"The query in {path} gives values of several kinds ({', '.join(kinds)}) in column "
-                f"{name!r}.",
+                f"The query in {path} gives values of several kinds ({said}) in column {name!r}.",
                 f"Make them one: SELECT CAST({name} AS …) AS {name}.",
-            ) from None
+            )
+        columns.append(pa.array(cells))
     return pa.RecordBatch.from_arrays(columns, names)
 
 
@@ -156,8 +190,6 @@ def _of_duckdb(path: Path, database: Path, query: str) -> Iterator[Any]:
             "duckdb.",
             "pip install duckdb",
         ) from None
-    if _CHANCE_IN_DUCKDB.search(query):
-        raise _doing_more(path, "it draws by chance")
     try:
         with duckdb.connect(
             str(database), read_only=True, config={"enable_external_access": "false"}
@@ -171,7 +203,7 @@ def _of_duckdb(path: Path, database: Path, query: str) -> Iterator[Any]:
                 rows += len(batch)
                 yield batch
             if not rows:
-                yield _batch(path, names, [])
+                yield _batch(path, names, [], {})
     except duckdb.Error as error:
         raise _failed(path, database, error) from error
 
@@ -180,6 +212,13 @@ def _failed(path: Path, database: Path, error: Exception) -> TwintrainError:
     said = one_line(error)
     if "not authorized" in said:
         return _doing_more(path, said)
+    if "readonly database" in said:
+        logs = ", ".join(log.name for log in _logs(database))
+        return TwintrainError(
+            f"{database} has a log of what was written ({logs}) that cannot be read, because its "
+            "folder cannot be written.",
+            "End the program that writes to it, or let it do a checkpoint.",
+        )
     return TwintrainError(
         f"The query in {path}, asked of {database.name}, fails: {said}.", "Correct it."
     )
@@ -187,6 +226,6 @@ def _failed(path: Path, database: Path, error: Exception) -> TwintrainError:
 
 def _doing_more(path: Path, said: str) -> TwintrainError:
     return TwintrainError(
-        f"The query in {path} does more than read: {said}.",
+        f"The query in {path} does more than read rows that are there: {said}.",
         "Leave it a SELECT of the database's own rows, the same in every reading.",
     )

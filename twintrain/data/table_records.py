@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.data.table_rows import ROWS, one_line
-from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.errors import TwintrainError
 
 ENDINGS = (".tfrecord", ".tfrecord.gz", ".tfrecords", ".tfrecords.gz")
 _LISTS = ("int64_list", "float_list", "bytes_list")
@@ -29,8 +29,8 @@ def read_records(path: Path, types: Mapping[str, str] | None) -> Iterator[Any]:
         `pyarrow.RecordBatch`; in each of them the columns that came up so far.
 
     Raises:
-        TwintrainError: the file is damaged, no tf.train.Example is in it, a wanted feature is in
-            none of them, has several values in one, or is of another kind in some.
+        TwintrainError: the file is damaged, no tf.train.Example is in it, or a wanted feature has
+            several values in one, or is of another kind in some.
     """
     import pyarrow as pa
 
@@ -43,12 +43,11 @@ def read_records(path: Path, types: Mapping[str, str] | None) -> Iterator[Any]:
         columns |= gaps
         yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
         first += len(records)
-    for name in types or ():
-        if name not in kinds:
-            raise TwintrainError(
-                f"{path} has no column {name!r}: no example has a value of it.",
-                did_you_mean(name, _names_in(path)),
-            )
+
+
+def is_records(path: Path) -> bool:
+    """Whether a file's name is that of TFRecords."""
+    return path.name.lower().endswith(ENDINGS)
 
 
 def _records(path: Path) -> Iterator[Records]:
@@ -153,9 +152,3 @@ def _unlike(
                     "Write it with one of them.",
                 )
     return TwintrainError(f"{path} cannot be read as tf.Examples: {said}.", "Mend it.")
-
-
-def _names_in(path: Path) -> Iterable[str]:
-    """The names of the first examples' features."""
-    some = next(_records(path), np.empty(0, object))[:100]
-    return sorted({name for record in some for name in _features(path, record, 0)})

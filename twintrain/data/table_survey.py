@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twintrain.data.tables import WIDENING, read_table, types_in
+from twintrain.data.table_records import is_records
+from twintrain.data.tables import kinds_in, read_table, wider
 from twintrain.errors import TwintrainError
 
 MOST_ROWS = 2_000_000  # looked at
@@ -71,9 +72,10 @@ def survey(files: Sequence[Path]) -> Survey:
     """
     import pandas as pd
 
-    types = types_in(files[0])
+    kinds = kinds_in(files[0])
     for file in files[1:]:
-        types = _joined(files[0], types, file, types_in(file))
+        kinds = _joined(files[0], kinds, file, kinds_in(file))
+    types = {name: kind or "BYTES" for name, kind in kinds.items()}
     parts, rows = [], 0
     for file in files:
         for batch in read_table(file, types):
@@ -88,14 +90,17 @@ def survey(files: Sequence[Path]) -> Survey:
     return Survey(columns, rows, _equal(frame, columns))
 
 
-def _joined(first: Path, types: dict[str, str], file: Path, own: dict[str, str]) -> dict[str, str]:
-    if set(own) != set(types):
+def _joined(
+    first: Path, types: dict[str, str | None], file: Path, own: dict[str, str | None]
+) -> dict[str, str | None]:
+    """The types of columns over two files; examples do not have to have a feature."""
+    if set(own) != set(types) and not (is_records(first) and is_records(file)):
         other = sorted(set(own) ^ set(types))
         raise TwintrainError(
             f"{first.name} and {file.name} have different columns: {', '.join(other[:5])}.",
             "Tables of one comparison have the same.",
         )
-    return {name: max(kind, own[name], key=WIDENING.index) for name, kind in types.items()}
+    return {name: wider(types.get(name), own.get(name)) for name in {**types, **own}}
 
 
 def _look(name: str, kind: str, values: Any) -> SurveyedColumn:

@@ -10,7 +10,6 @@ row gets an id of its own that does not depend on where in the file it stands.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,10 +37,13 @@ WIDENING = ("INT", "FLOAT", "BYTES")  # each can hold what those before it hold
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
 _BLOCK = 8 << 20  # bytes of CSV, in one piece
 _HEADER = 1 << 20  # bytes in which the names of all columns end
+_REPLACED = "\ufffd"  # what stands for bytes that are no text
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file's name is that of a table."""
+    """Whether a file's name is that of a table, and, of SQL, the file names a database."""
+    if path.name.lower().endswith(table_queries.ENDING):
+        return table_queries.is_query(path)
     return path.name.lower().endswith(ENDINGS)
 
 
@@ -140,15 +142,14 @@ def csv_header(path: Path) -> list[str]:
     import pyarrow as pa
 
     with pa.input_stream(str(path), compression="detect") as stream:
-        content = stream.read(_HEADER)
-    try:
-        # Not to its end: the last character may be cut.
-        first = codecs.getincrementaldecoder("utf-8-sig")().decode(content)
-    except UnicodeDecodeError as error:
-        raise TwintrainError(
-            f"{path} is not UTF-8 text: {one_line(error)}.", "Save it as UTF-8."
-        ) from error
+        first = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
     names = next(csv.reader(io.StringIO(first)), [])
+    unread = [name for name in names if _REPLACED in name]
+    if unread:
+        raise TwintrainError(
+            f"{path} is not UTF-8 text: its first line names a column {unread[0]!r}.",
+            "Save it as UTF-8.",
+        )
     doubtful = [name for name in names if not name.strip() or names.count(name) > 1]
     if not names or doubtful:
         what = "it is empty"
@@ -168,7 +169,16 @@ def _see_columns(path: Path, wanted: Iterable[str], there: Sequence[str]) -> Non
 
 
 def types_in(path: Path) -> dict[str, str]:
-    """The type of each column, as all of its values have it.
+    """The type of each column, as all of its values have it; 'BYTES' of one that has none.
+
+    Raises:
+        TwintrainError: as `kinds_in`.
+    """
+    return {name: kind or "BYTES" for name, kind in kinds_in(path).items()}
+
+
+def kinds_in(path: Path) -> dict[str, str | None]:
+    """The type of each column, as all of its values have it; None where all are missing.
 
     Raises:
         TwintrainError: the file cannot be read, or a column is of no type that can be learned from
@@ -178,7 +188,7 @@ def types_in(path: Path) -> dict[str, str]:
     from pyarrow import csv as arrow_csv
 
     if not path.name.lower().endswith((".csv", ".csv.gz")):
-        return _types_of_batches(path)
+        return _kinds_of_batches(path)
     csv_header(path)
     options = arrow_csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True)
     parsing = arrow_csv.ParseOptions(newlines_in_values=True)
@@ -187,20 +197,24 @@ def types_in(path: Path) -> dict[str, str]:
     except (pa.ArrowException, OSError) as error:
         said = one_line(error)
         raise TwintrainError(f"{path} cannot be read as a table: {said}.", "Mend it.") from error
-    return {field.name: _kind(path, field) or "BYTES" for field in table.schema}
+    return {field.name: _kind(path, field) for field in table.schema}
 
 
-def _types_of_batches(path: Path) -> dict[str, str]:
+def _kinds_of_batches(path: Path) -> dict[str, str | None]:
     """The same of a file that has types of its own, which not each batch of its rows may show."""
     found: dict[str, str | None] = {}
     for batch in read_table(path):
         for field in batch.schema:
-            known, kind = found.get(field.name), _kind(path, field)
-            kinds = [one for one in (known, kind) if one is not None]
-            found[field.name] = max(kinds, key=WIDENING.index, default=None)
+            found[field.name] = wider(found.get(field.name), _kind(path, field))
         if path.name.lower().endswith(".parquet"):
             break  # whose batches are all of one schema
-    return {name: kind or "BYTES" for name, kind in found.items()}
+    return found
+
+
+def wider(one: str | None, other: str | None) -> str | None:
+    """The narrower of the types that hold the values of both; None for none stands back."""
+    kinds = [kind for kind in (one, other) if kind is not None]
+    return max(kinds, key=WIDENING.index, default=None)
 
 
 def _kind(path: Path, field: Any) -> str | None:
@@ -309,6 +323,7 @@ class RowIds:
             TwintrainError: two rows have one key.
         """
         import pandas as pd
+        import pyarrow as pa
 
         if self._key is not None:
             names = [str(value) for value in batch.column(self._key).to_pylist()]
@@ -321,7 +336,9 @@ class RowIds:
                 self._seen[name] = 1
             return names, pd.util.hash_array(np.array(names, object)).astype(np.uint64)
         # Columns in one order, whoever names them in which.
-        frame = batch.to_pandas()[sorted(batch.schema.names)]
+        # And whole numbers as such: with a gap among them pandas would make floats of all.
+        whole = {pa.int64(): pd.Int64Dtype()}
+        frame = batch.to_pandas(types_mapper=whole.get)[sorted(batch.schema.names)]
         hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
         ids = []
         for value in hashes.tolist():

@@ -227,7 +227,9 @@ def _memory_of(process: int) -> int:
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
         held = dict(line.split(":", 1) for line in lines)
-        return sum(int(held[name].split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+        # Older kernels, and sandboxes, tell no more than all of it.
+        names = ("RssAnon", "RssShmem") if "RssAnon" in held else ("VmRSS",)
+        return sum(int(held[name].split()[0]) << 10 for name in names)
     except (OSError, ValueError, KeyError):
         return 0
 

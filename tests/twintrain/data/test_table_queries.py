@@ -9,6 +9,7 @@ import pytest
 
 from twintrain.data.table_files import find_tables
 from twintrain.data.table_queries import sources_of
+from twintrain.data.table_survey import survey
 from twintrain.data.tables import read_table, types_in
 from twintrain.errors import TwintrainError
 
@@ -39,7 +40,7 @@ def rows(path: Path) -> list[dict[str, object]]:
 
 
 def test_joins_and_expressions_give_rows(database: Path) -> None:
-    text = "\n-- DataBase:  clinic.sqlite \n-- of all\nWITH v AS (SELECT * FROM visits)\n"
+    text = "\n-- DataBase:  clinic.sqlite \n-- now()\nWITH v AS (SELECT * FROM visits)\n"
     path = query(database.parent, f"{text}SELECT upper(town) AS town, 2 * age AS twice FROM v")
     assert rows(path) == [
         {"town": "BERN", "twice": 3.0},
@@ -65,12 +66,80 @@ def test_no_rows_are_a_table_of_none(database: Path) -> None:
     assert list(types_in(path)) == ["age", "town", "n"]
 
 
-def test_the_database_is_part_of_the_data(database: Path) -> None:
+@pytest.mark.parametrize("log", ["clinic.sqlite-wal", "clinic.sqlite.wal"])
+def test_the_database_is_part_of_the_data_with_its_log(database: Path, log: str) -> None:
     path = query(database.parent)
     assert find_tables(database.parent).sources() == [path, database]
-    log = database.with_name("clinic.sqlite-wal")
-    log.write_bytes(b"")
-    assert sources_of([path]) == [path, database, log]
+    beside = database.with_name(log)
+    beside.write_bytes(b"")
+    assert sources_of([path]) == [path, database]
+    beside.write_bytes(b"rows")
+    assert sources_of([path]) == [path, database, beside]
+
+
+def test_reading_leaves_nothing_behind_and_sees_what_is_in_the_log(database: Path) -> None:
+    path = query(database.parent)
+    writer = sqlite3.connect(database)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("INSERT INTO visits VALUES (9, 'Ulm', 9, 9)")
+    writer.commit()
+    assert len(rows(path)) == 4
+    assert database.with_name("clinic.sqlite-wal") in sources_of([path])
+    writer.close()
+    before = sorted(database.parent.iterdir())
+    assert len(rows(path)) == 4
+    assert sorted(database.parent.iterdir()) == before == [database, path]
+
+
+def test_a_folder_that_cannot_be_written_is_read(database: Path) -> None:
+    path = query(database.parent)
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    database.parent.chmod(0o555)
+    try:
+        assert len(rows(path)) == 3
+    finally:
+        database.parent.chmod(0o755)
+
+
+def test_tables_that_a_module_reads_are_read(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts5(said)")
+        connection.execute("INSERT INTO words VALUES ('some words'), ('others')")
+    connection.close()
+    head = "-- database: clinic.sqlite\n"
+    path = query(database.parent, f"{head}SELECT said FROM words WHERE words MATCH 'words'")
+    assert rows(path) == [{"said": "some words"}]
+    path = query(database.parent, f"{head}SELECT value AS v FROM json_each('[1, 2]')")
+    assert rows(path) == [{"v": 1}, {"v": 2}]
+
+
+def test_kinds_may_not_change_from_one_batch_to_the_next(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("DELETE FROM visits")
+        connection.executemany(
+            "INSERT INTO visits VALUES (?, '', 1, 1)", [(n,) for n in range(16_384)] + [("?",)]
+        )
+    connection.close()
+    with pytest.raises(TwintrainError, match=r"several kinds \(float, str\) in column 'age'"):
+        rows(query(database.parent))
+
+
+def test_a_column_without_values_in_one_file_takes_the_type_of_the_other(database: Path) -> None:
+    train = query(database.parent, QUERY + " WHERE age > 0", "train.sql")
+    test = query(database.parent, QUERY + " WHERE age IS NULL", "test.sql")
+    kinds = {name: column.kind for name, column in survey([train, test]).columns.items()}
+    assert kinds == {"age": "FLOAT", "town": "BYTES", "n": "INT"}
+    assert types_in(test)["age"] == "BYTES"
+
+
+def test_sql_that_names_no_database_is_no_table(database: Path) -> None:
+    (database.parent / "rows.csv").write_text("a\n1\n")
+    query(database.parent, "SELECT 1", "export.sql")
+    assert find_tables(database.parent).patterns == {"all": "*.csv"}
+    with pytest.raises(TwintrainError, match="does not say which database"):
+        rows(database.parent / "export.sql")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +157,10 @@ def test_the_database_is_part_of_the_data(database: Path) -> None:
         ("-- database: clinic.sqlite\nDELETE FROM visits", "does more than read"),
         ("-- database: clinic.sqlite\nATTACH 'x' AS y", "does more than read"),
         ("-- database: clinic.sqlite\nPRAGMA table_info(visits)", "does more than read"),
-        (QUERY + " ORDER BY random()", "does more than read"),
+        (QUERY + " ORDER BY random()", "random( is another in every reading"),
+        ("-- database: clinic.sqlite\nSELECT julianday('now') AS d", "'now' is another"),
+        ("-- database: clinic.sqlite\nSELECT current_date AS d", "current_date is another"),
+        ("-- database: clinic.sqlite\nSELECT datetime() AS d", "datetime() is another"),
         (QUERY + "; DROP TABLE visits", "one statement"),
     ],
 )
@@ -124,8 +196,9 @@ def test_queries_of_duckdb(tmp_path: Path) -> None:
     for text, said in (
         ("DROP TABLE visits", "read-only"),
         ("SELECT * FROM other", "other"),
-        ("SELECT random ( ) AS r", "by chance"),
-        ("SELECT * FROM visits USING SAMPLE 1", "by chance"),
+        ("SELECT random ( ) AS r", "another in every reading"),
+        ("SELECT * FROM visits USING SAMPLE 1", "another in every reading"),
+        ("SELECT now() AS r", "another in every reading"),
         ("SELECT * FROM read_csv('x.csv')", "disabled"),
     ):
         with pytest.raises(TwintrainError, match=said):

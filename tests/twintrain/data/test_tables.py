@@ -109,7 +109,7 @@ def test_names_in_another_encoding_are_said(tmp_path: Path) -> None:
 def test_text_in_another_encoding_is_said(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("a\nKöln\n".encode("latin-1"))
-    with pytest.raises(TwintrainError, match=r"t\.csv is not UTF-8 text"):
+    with pytest.raises(TwintrainError, match=r"t\.csv cannot be read as a table.*UTF8"):
         list(read_table(path, {"a": "BYTES"}))
 
 
@@ -180,6 +180,20 @@ def test_a_table_that_is_nearly_right_is_taken_or_refused(name: str, random: Ran
     # Which file it is, in words that can be printed.
     file = {"sqlite": "query.sql"}.get(name, f"rows.{name}")
     assert told is None or (file in told.problem and told.problem.isprintable())
+
+
+def test_equal_rows_are_equal_whatever_stands_beside_them(tmp_path: Path) -> None:
+    """A gap in a column of whole numbers, or its size, changes no other row's id."""
+    large = [2**53, 2**53 + 1]
+    whole = pa.RecordBatch.from_pydict({"n": [3, *large], "t": ["a", "b", "c"]})
+    gaps = pa.RecordBatch.from_pydict({"n": [None, *large, 3], "t": ["x", "b", "c", "a"]})
+    ids, numbers = RowIds(None).of(whole)
+    others, further = RowIds(None).of(gaps)
+    assert ids == [others[3], *others[1:3]]
+    assert numbers.tolist() == further[[3, 1, 2]].tolist()
+    assert len(set(others)) == 4
+    alone = pa.RecordBatch.from_pydict({"n": [2**53, 2**53 + 1]})
+    assert len(set(RowIds(None).of(alone)[1].tolist())) == 2
 
 
 def test_names_of_columns_are_read_whole(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ that are not looked at need not be in memory.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from weakref import WeakSet
@@ -20,8 +22,11 @@ LARGE = 1 << 20
 # Bytes of a file: each holds many arrays, because a mapping takes an open file, of which a process
 # may often have a thousand. It is gone with the last of its arrays.
 _FILE = 256 << 20
+# Bytes of the disk that are left to others.
+_RESERVE = 2 << 30
 # Where large temporary files belong; `/tmp` may be memory itself.
-_ROOMY = Path("/var/tmp")  # noqa: S108 - the file has no name
+_ROOMY = "/var/tmp"  # noqa: S108 - the file has no name
+_IN_MEMORY = ("tmpfs", "ramfs")
 
 
 class _File:
@@ -35,7 +40,8 @@ class _File:
     """
 
     def __init__(self, size: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=_folder())  # noqa: SIM115 - kept open
+        folder = _folder(size)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - kept open
         os.ftruncate(self._file.fileno(), size)
         self._map = mmap.mmap(self._file.fileno(), size, prot=mmap.PROT_READ)
         self._size, self._used = size, 0
@@ -83,7 +89,34 @@ def let_go() -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _folder() -> str:
-    named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
-    usable = not named and _ROOMY.is_dir() and os.access(_ROOMY, os.W_OK)
-    return str(_ROOMY) if usable else tempfile.gettempdir()
+def _folder(size: int) -> str:
+    """Where a file may be.
+
+    Raises:
+        OSError: all places are memory, or too full.
+    """
+    for name in dict.fromkeys([os.environ.get("TMPDIR") or _ROOMY, tempfile.gettempdir()]):
+        usable = os.path.isdir(name) and os.access(name, os.W_OK)
+        if usable and not _is_memory(name) and shutil.disk_usage(name).free >= size + _RESERVE:
+            return name
+    raise OSError(errno.ENOSPC, "no disk has room for it")
+
+
+def _is_memory(folder: str) -> bool:
+    """Whether files of a folder lie in memory, by the mount that it is below."""
+    found = (0, "")
+    place = os.path.realpath(folder)
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        at, kind = line.split(" ")[1:3]
+        within = place == at or place.startswith(f"{at.rstrip('/')}/")
+        if within and len(at) >= found[0]:
+            found = (len(at), kind)
+    return found[1] in _IN_MEMORY
+
+
+def _begin_anew() -> None:
+    """In a forked process: the file is its parent's, which goes on filling it."""
+    _files.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import signal
 import weakref
 from collections.abc import Iterator
@@ -113,9 +114,38 @@ def test_where_there_is_no_room_it_stays_in_memory() -> None:
         signal.signal(signal.SIGXFSZ, handled)
 
 
+def test_where_the_disk_is_full_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage("/")._replace(free=module._RESERVE)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: full)
+    array = large()
+    assert on_disk(array) is array
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no folder that is memory")
+def test_memory_is_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module._is_memory("/dev/shm")
+    assert not module._is_memory("/proc/self")
+    monkeypatch.setenv("TMPDIR", "/dev/shm")
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: "/dev/shm")
+    array = large()
+    assert on_disk(array) is array
+
+
+def test_a_forked_process_fills_a_file_of_its_own() -> None:
+    first = on_disk(large())
+    child = os.fork()
+    if not child:
+        on_disk(large() + 7)
+        os._exit(0)
+    os.waitpid(child, 0)
+    second = on_disk(large() + 1)
+    np.testing.assert_array_equal(first, large())
+    np.testing.assert_array_equal(second, large() + 1)
+
+
 def test_where_no_file_can_be_made_it_stays_in_memory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "_folder", lambda: str(tmp_path / "not there"))
+    monkeypatch.setattr(module, "_folder", lambda size: str(tmp_path / "not there"))
     array = large()
     assert on_disk(array) is array
