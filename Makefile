@@ -8,7 +8,7 @@ CUDA ?=
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) * 3 // 2 or 1))')
 PARALLEL ?= -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema clean
+.PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema audit sbom clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,13 @@ lint: install  ## style, types, layers
 
 lock:  ## resolve both locked dependency sets anew (needs uv)
 	$(PYTHON) requirements/lock.py
+
+audit: install  ## the locked sets against PyPI's advisories (needs pypi.org itself, not a mirror)
+	.venv/bin/uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements/glibc-2.39.txt -r requirements/cuda.txt
+	.venv/bin/uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements/glibc-2.28.txt
+
+sbom: install  ## sbom.cdx.json (CycloneDX): the packages of the image, without NVIDIA's and the system's
+	.venv/bin/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --of JSON -o sbom.cdx.json requirements/glibc-2.39.txt
 
 clean:  ## remove the environment and all caches, keep runs/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
