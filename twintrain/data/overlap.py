@@ -24,9 +24,12 @@ from scipy.stats import binom
 
 from twintrain.data.columns import BARE, as_columns
 from twintrain.data.example_store import ExampleStore
+from twintrain.data.near_rows import FEWEST_COLUMNS, RowHashes, near_rows
 from twintrain.errors import TwintrainError
 
-LOOKED_AT = 1000  # examples of each split held against all training examples for near duplicates
+LOOKED_AT = (
+    1000  # images or signals of each split held against all training examples for near duplicates
+)
 NEAR = 0.15  # distance of two that are nearly the same, in units of the spread within one of them
 _PROJECTED = 64  # dimensions
 _BLOCK = 2048  # examples in memory at a time, at most
@@ -49,7 +52,7 @@ class Overlap(BaseModel):
     )
     near_looked_at: int = Field(
         description="test examples held against all training examples for near duplicates; 0 where "
-        "inputs are no images or signals"
+        "inputs are no images or signals, and no table of five columns or more"
     )
     near: int = Field(description="of them, those that are nearly a training example")
     usual_repeated: float = Field(
@@ -109,7 +112,8 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
     same where, each less its mean, their distance is below 15 % of the norm of one: an image that
     was brightened, or saved again as a JPEG of quality 75 or more; of MNIST's digits no two are
     that near. Of each split `LOOKED_AT` examples, spread evenly, are looked at for that; near ones
-    are found by random projections and then measured.
+    are found by random projections and then measured. Rows of a table are nearly the same where
+    they are the same in all columns but one (`near_rows`).
 
     Args:
         train: the training split.
@@ -130,7 +134,12 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
         near = [pair for pair in base.near(test, probe, same=False) if not repeated[pair[0]]]
         others = [pair for pair in base.near(train, other, same=True) if not twice[pair[0]]]
         usual = len(others) / len(other)
-        pairs += [(test.ids[one], train.ids[two]) for one, two in near]
+    elif len(train.columns) >= FEWEST_COLUMNS:
+        looked_at = len(test)
+        places, nearly = near_rows(_hashes(train), _hashes(test))
+        near = [(int(one), int(places[one])) for one in np.flatnonzero((places >= 0) & ~repeated)]
+        usual = float((nearly & ~twice).mean())
+    pairs += [(test.ids[one], train.ids[two]) for one, two in near]
     return Overlap(
         tested=len(test),
         repeated=int(repeated.sum()),
@@ -244,6 +253,16 @@ class _Projected:
             if ((tensors[one] - other) ** 2).sum() <= NEAR**2 * norms[one]:
                 found.append((int(probe[one]), int(place[one])))
         return found
+
+
+def _hashes(store: ExampleStore) -> RowHashes:
+    """Of every example a hash of each input column."""
+    names = sorted(store.columns)
+    found = RowHashes(len(store), len(names))
+    for block in _blocks(store):
+        columns = as_columns(store.values(block))
+        found.fill(block, [columns[name] for name in names])
+    return found
 
 
 def _has_an_inside(store: ExampleStore) -> bool:
