@@ -10,7 +10,6 @@ eight times as much as the others. The alarm may err in a third of 5 % over all 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 from multiprocessing import get_context
@@ -62,7 +61,6 @@ def alarmed(found: np.ndarray, size: int) -> np.ndarray:
 
 def cell(job: tuple[str, float, int, int]) -> dict[str, Any]:
     """One kind of scatter at one size."""
-    gc.freeze()  # statsmodels collects garbage in every call of Holm's method
     kind, points, size, runs = job
     rng = np.random.default_rng([size, int(10 * points), len(kind)])
     wrong, seen = 0, dict.fromkeys(LOOKS, 0)

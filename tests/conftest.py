@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -61,14 +60,6 @@ def mnist_store(split: str, count: int, memory_limit: int = 1 << 30) -> ExampleS
     ids = np.array([f"{split}-{position:08d}" for position in range(count)], np.bytes_)
     halves = [slice(0, count // 2), slice(count // 2, count)]
     return build_store(((pixels[part], labels[part], ids[part]) for part in halves), memory_limit)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_garbage_collection() -> None:
-    """statsmodels collects garbage in every call of Holm's method; what is imported by now, with
-    TensorFlow hundreds of thousands of objects, need not be looked through each time.
-    """
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ intervals cover and verdicts err was simulated: benchmarks/statistics.py, statis
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import Literal
 
@@ -250,7 +251,15 @@ def holm(p_values: list[float]) -> list[float]:
     """p-values adjusted for testing all of them (Holm 1979), in the order given."""
     if not p_values:
         return []
-    return [float(p) for p in multipletests(p_values, alpha=LEVEL, method="holm")[1]]
+    # statsmodels collects garbage in every call: where TensorFlow is imported, a tenth of a second
+    # and more to look through hundreds of thousands of objects, and all else takes less than one
+    # thousandth.
+    gc.freeze()
+    try:
+        adjusted = multipletests(p_values, alpha=LEVEL, method="holm")[1]
+    finally:
+        gc.unfreeze()
+    return [float(p) for p in adjusted]
 
 
 def verdict(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -214,6 +216,24 @@ def test_no_example_is_refused() -> None:
 def test_holm_agrees_with_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+def test_holm_looks_through_no_garbage() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.own = self
+
+    gc.collect()
+    gc.disable()
+    try:
+        garbage = weakref.ref(Node())
+        holm([0.01, 0.04, 0.03])
+        assert garbage() is not None, "of all objects there are, it may be a second's work"
+        assert gc.get_freeze_count() == 0
+        gc.collect()
+        assert garbage() is None
+    finally:
+        gc.enable()
 
 
 def test_outperformance_counts_seeds_with_an_exact_interval() -> None:
