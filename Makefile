@@ -45,11 +45,12 @@ lint: install  ## style, types, layers
 lock:  ## resolve both locked dependency sets anew (needs uv)
 	$(PYTHON) requirements/lock.py
 
-audit: install  ## the locked sets against PyPI's advisories (needs pypi.org itself, not a mirror)
-	.venv/bin/uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements/glibc-2.39.txt -r requirements/cuda.txt
-	.venv/bin/uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements/glibc-2.28.txt
+audit: install  ## the locked sets, as this Python would take them, against PyPI's advisories (needs pypi.org, no mirror)
+	failed=0; for set in glibc-2.39 cuda glibc-2.28; do \
+	  .venv/bin/uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements/$$set.txt || failed=1; \
+	done; exit $$failed
 
-sbom: install  ## sbom.cdx.json (CycloneDX): the packages of the image, without NVIDIA's and the system's
+sbom: install  ## sbom.cdx.json (CycloneDX) of the locked set that the image is made from; development's packages are in it
 	.venv/bin/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --of JSON -o sbom.cdx.json requirements/glibc-2.39.txt
 
 clean:  ## remove the environment and all caches, keep runs/

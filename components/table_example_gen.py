@@ -28,7 +28,8 @@ from tfx.utils import proto_utils
 from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.table_files import TableFiles, find_tables
 from twintrain.data.table_queries import ENDING as QUERY
-from twintrain.data.tables import RowIds, read_table
+from twintrain.data.table_records import is_records
+from twintrain.data.tables import RowIds, is_table, read_table
 from twintrain.errors import TwintrainError
 from twintrain.processes.digests import file_digest, files_digest
 
@@ -57,7 +58,10 @@ class TableExampleGenExecutor(BaseExampleGenExecutor):
         names = utils.generate_output_split_names(given, output)
         settings = _settings(exec_properties)
         base = Path(exec_properties[specs.INPUT_BASE_KEY])
-        files = {part.name: sorted(map(str, base.glob(part.pattern))) for part in given.splits}
+        files = {
+            part.name: sorted(str(path) for path in base.glob(part.pattern) if is_table(path))
+            for part in given.splits
+        }
         shared = len(given.splits) == 1 and len(names) > 1
         work = [
             _Work(name if not shared else "", tuple(paths), _limit(settings, files, name))
@@ -250,15 +254,22 @@ def _read(work: _Work, settings: Settings) -> Iterator[tuple[str, bytes]]:
 
 
 def _batches(work: _Work, settings: Settings) -> Iterator[Any]:
-    types = settings["types"]
+    types, empty = settings["types"], set(settings["types"])
     for file in work.files:
         for batch in read_table(Path(file), types):
+            empty -= {name for name in empty if batch.column(name).null_count < len(batch)}
             if settings["key"] is not None and batch.column(settings["key"]).null_count:
                 raise TwintrainError(
                     f"{file} has rows without {settings['key']!r}, which is to name them.",
                     "Give each one, or leave KEY out of the problem's file.",
                 )
             yield batch
+    # A file of examples does not have to have a feature that others have; all of them do.
+    if empty and all(is_records(Path(file)) for file in work.files):
+        raise TwintrainError(
+            f"No example of {', '.join(work.files[:3])} has a value of {min(empty)!r}.",
+            "Correct the name in the problem's file and the schema, or the data.",
+        )
 
 
 def _bound(work: _Work, settings: Settings) -> np.uint64:

@@ -142,6 +142,26 @@ def database(folder: Path, rows: int) -> None:
     (folder / "test.sql").write_text(f"{head}{test}SELECT * FROM rows WHERE NOT n % 10")
 
 
+def test_a_feature_that_no_example_of_a_split_has_is_said(tmp_path: Path) -> None:
+    def put(name: str, **values: list[int]) -> None:
+        features = {
+            key: tf.train.Feature(int64_list=tf.train.Int64List(value=given))
+            for key, given in values.items()
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        with tf.io.TFRecordWriter(str(tmp_path / name)) as writer:
+            writer.write(example.SerializeToString())
+
+    put("train-0.tfrecord", n=[1], income=[2])
+    put("train-1.tfrecord", n=[2])
+    put("test.tfrecord", n=[3])
+    with pytest.raises(Exception, match=r"test\.tfrecord has a value of 'income'"):
+        read(TableExampleGen(tmp_path, {"n": "INT", "income": "INT"}), tmp_path / "rows")
+    put("test.tfrecord", n=[3], income=[])
+    found = read(TableExampleGen(tmp_path, {"n": "INT"}), tmp_path / "others")
+    assert {split: len(rows) for split, rows in found.items()} == {"train": 2, "eval": 1}
+
+
 def test_what_a_database_holds_is_content_of_the_data(tmp_path: Path) -> None:
     database(tmp_path, 100)
     before = TableExampleGen(tmp_path, TYPES).exec_properties, fingerprint(tmp_path, None)

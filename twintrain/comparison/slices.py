@@ -269,7 +269,7 @@ def remarks(
             name = f"{target}={problem.slice_value_name(recipe, target, int(label))}"
             yield f"No test example has {name}: nothing can be said about it."
     shared = Overlap.model_validate(data["eval"]["overlap"]) if "overlap" in data["eval"] else None
-    if shared is not None and shared.share:
+    if shared is not None and (shared.share or shared.rows_stand_out):
         yield shared.describe()
     for name, count in data["eval"].get("unseen", {}).items():
         yield (

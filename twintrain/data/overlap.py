@@ -24,12 +24,13 @@ from scipy.stats import binom
 
 from twintrain.data.columns import BARE, as_columns
 from twintrain.data.example_store import ExampleStore
-from twintrain.data.near_rows import FEWEST_COLUMNS, RowHashes, near_rows
+from twintrain.data.near_rows import FEWEST_COLUMNS, RowHashes, features_of, near_rows
 from twintrain.errors import TwintrainError
 
 LOOKED_AT = (
     1000  # images or signals of each split held against all training examples for near duplicates
 )
+STANDS_OUT = 0.1  # share of test rows beyond what is usual from which it is told
 NEAR = 0.15  # distance of two that are nearly the same, in units of the spread within one of them
 _PROJECTED = 64  # dimensions
 _BLOCK = 2048  # examples in memory at a time, at most
@@ -52,7 +53,7 @@ class Overlap(BaseModel):
     )
     near_looked_at: int = Field(
         description="test examples held against all training examples for near duplicates; 0 where "
-        "inputs are no images or signals, and no table of five columns or more"
+        "inputs are no images or signals"
     )
     near: int = Field(description="of them, those that are nearly a training example")
     usual_repeated: float = Field(
@@ -60,6 +61,15 @@ class Overlap(BaseModel):
     )
     usual_near: float = Field(description="share of those that are nearly another one")
     usual_looked_at: int = Field(description="training examples that share was counted on")
+    near_rows: float | None = Field(
+        None,
+        description="of a table of five columns or more, share of test rows that are a training "
+        "row in all columns but one; told, and never a reason to stop: a customer's rows of two "
+        "months may be so too",
+    )
+    usual_near_rows: float = Field(
+        0.0, description="share of training rows that are another one in all columns but one"
+    )
     pairs: list[tuple[str, str]] = Field(description="a few test examples, and what they repeat")
 
     @property
@@ -72,6 +82,13 @@ class Overlap(BaseModel):
     def usual_share(self) -> float:
         """Of training examples that are, or nearly are, another training example."""
         return min(1.0, self.usual_repeated + self.usual_near)
+
+    @property
+    def rows_stand_out(self) -> bool:
+        """Whether clearly more test rows are nearly a training row than training rows are nearly
+        another one.
+        """
+        return self.near_rows is not None and self.near_rows > self.usual_near_rows + STANDS_OUT
 
     def exceeds(self, limit: float) -> bool:
         """Whether the test split repeats training examples by more than `limit` (a share) above
@@ -102,7 +119,13 @@ class Overlap(BaseModel):
             f"in the training split {self.usual_share:.1%} are, or nearly are, another of its "
             "examples"
         )
-        return f"{'; '.join(parts)}{f' ({told})' if told else ''}; {usual}."
+        rows = ""
+        if self.near_rows is not None and self.rows_stand_out:
+            rows = (
+                f" Of test rows {self.near_rows:.1%} are a training row in all columns but one "
+                f"(of training rows {self.usual_near_rows:.1%} another one)."
+            )
+        return f"{'; '.join(parts)}{f' ({told})' if told else ''}; {usual}.{rows}"
 
 
 def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
@@ -112,8 +135,8 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
     same where, each less its mean, their distance is below 15 % of the norm of one: an image that
     was brightened, or saved again as a JPEG of quality 75 or more; of MNIST's digits no two are
     that near. Of each split `LOOKED_AT` examples, spread evenly, are looked at for that; near ones
-    are found by random projections and then measured. Rows of a table are nearly the same where
-    they are the same in all columns but one (`near_rows`).
+    are found by random projections and then measured. Of rows of a table it is told how many are
+    the same in all columns but one (`near_rows`).
 
     Args:
         train: the training split.
@@ -134,11 +157,11 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
         near = [pair for pair in base.near(test, probe, same=False) if not repeated[pair[0]]]
         others = [pair for pair in base.near(train, other, same=True) if not twice[pair[0]]]
         usual = len(others) / len(other)
-    elif len(train.columns) >= FEWEST_COLUMNS:
-        looked_at = len(test)
-        places, nearly = near_rows(_hashes(train), _hashes(test))
-        near = [(int(one), int(places[one])) for one in np.flatnonzero((places >= 0) & ~repeated)]
-        usual = float((nearly & ~twice).mean())
+    rows, usual_rows = None, 0.0
+    if len(features_of(train.columns)) >= FEWEST_COLUMNS:
+        nearly, among = near_rows(_hashes(train), _hashes(test))
+        rows = float((nearly & ~repeated).mean())
+        usual_rows = float((among & ~twice).mean())
     pairs += [(test.ids[one], train.ids[two]) for one, two in near]
     return Overlap(
         tested=len(test),
@@ -149,6 +172,8 @@ def overlap(train: ExampleStore, test: ExampleStore) -> Overlap:
         usual_repeated=float(twice.mean()),
         usual_near=usual,
         usual_looked_at=counted,
+        near_rows=rows,
+        usual_near_rows=usual_rows,
         pairs=[tuple(name.decode(errors="replace") for name in pair) for pair in pairs[:_TOLD]],
     )
 
@@ -257,11 +282,11 @@ class _Projected:
 
 def _hashes(store: ExampleStore) -> RowHashes:
     """Of every example a hash of each input column."""
-    names = sorted(store.columns)
-    found = RowHashes(len(store), len(names))
+    features = features_of(store.columns)
+    found = RowHashes(len(store), len(features))
     for block in _blocks(store):
         columns = as_columns(store.values(block))
-        found.fill(block, [columns[name] for name in names])
+        found.fill(block, [[columns[name] for name in names] for names in features])
     return found
 
 

@@ -37,7 +37,8 @@ class TableFiles:
     def files(self) -> list[Path]:
         """All of them, sorted."""
         names = {Path(pattern).name for pattern in self.patterns.values()}
-        return sorted({path for name in names for path in self.folder.glob(name)})
+        found = {path for name in names for path in self.folder.glob(name)}
+        return sorted(path for path in found if is_table(path))
 
     def sources(self) -> list[Path]:
         """All that their rows come from: these, and the databases that queries among them ask.

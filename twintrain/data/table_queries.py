@@ -23,8 +23,11 @@ from twintrain.errors import TwintrainError, shortened
 ENDING = ".sql"
 _NAMED = re.compile(r"\s*--\s*database:\s*(\S.*?)\s*$", re.IGNORECASE)
 _SQLITE = b"SQLite format 3\0"
-# What was written to a database and is not in its file yet: SQLite's name of it, and DuckDB's.
-_LOGS = ("-wal", ".wal")
+# What was written to a database and is not in its file yet, or is there too early: SQLite's names
+# of it, and DuckDB's.
+_LOGS = ("-wal", "-journal", ".wal")
+# Where SQLite's file says how it is read, and the word for: with a log beside it.
+_READ_VERSION, _WITH_LOG = 19, 2
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -33,19 +36,29 @@ _READING = frozenset(
         sqlite3.SQLITE_RECURSIVE,
     }
 )
-# What would give other rows in another reading: chance, and the clock, which functions of time ask
-# where they are given no time.
-_VARYING = re.compile(
-    r"\b(random|randomblob|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|get_current_\w+"
-    r"|transaction_timestamp)\s*\("
-    r"|\b(using\s+sample|tablesample|current_date|current_time|current_timestamp"
-    r"|localtimestamp)\b"
-    r"|'now'"
+# What would give other rows in another reading: chance, and the clock. SQLite says which functions
+# are asked, also by views; what functions of time are given has to be read.
+_VARYING = frozenset({"random", "randomblob", "current_date", "current_time", "current_timestamp"})
+_CLOCK = re.compile(
+    r"[\'\"]now[\'\"]"
     r"|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)"
-    r"|\bstrftime\s*\(\s*'[^']*'\s*\)",
+    r"|\bstrftime\s*\(\s*([\'\"])[^\'\"]*\2\s*\)",
     re.IGNORECASE,
 )
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_OF_TIME = re.compile(
+    r"\b(date|time|datetime|julianday|unixepoch|strftime|timediff)\s*\(", re.IGNORECASE
+)
+_VARYING_IN_DUCKDB = re.compile(
+    r"\b(random|uuid|uuidv4|uuidv7|gen_random_uuid|now|today|get_current_\w+"
+    r"|current_local\w+|transaction_timestamp)\s*\("
+    r"|\bage\s*\([^,()]*\)"
+    r"|\b(using\s+sample|tablesample|current_date|current_time|current_timestamp"
+    r"|localtime|localtimestamp)\b"
+    r"|'(now|today|yesterday|tomorrow)'",
+    re.IGNORECASE,
+)
+# A comment, or a text, in which there may be what looks like the other.
+_ASIDE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"", re.DOTALL)
 # Tables that are read by a module (FTS5, R-tree, json_each) are declared by it when they are read.
 _DECLARING = {(sqlite3.SQLITE_UPDATE, "sqlite_master"), (sqlite3.SQLITE_PRAGMA, "data_version")}
 
@@ -57,9 +70,6 @@ def read_query(path: Path) -> Iterator[Any]:
         TwintrainError: the file does not name a database, that cannot be read, or the query fails.
     """
     database, query = _parts(path)
-    varying = _VARYING.search(_COMMENT.sub(" ", query))
-    if varying is not None:
-        raise _doing_more(path, f"{varying[0]} is another in every reading")
     with database.open("rb") as file:
         is_sqlite = file.read(len(_SQLITE)) == _SQLITE
     yield from (_of_sqlite if is_sqlite else _of_duckdb)(path, database, query)
@@ -124,11 +134,17 @@ def _parts(path: Path) -> tuple[Path, str]:
 
 
 def _of_sqlite(path: Path, database: Path, query: str) -> Iterator[Any]:
-    # Of a database without a log nothing but its file is looked at, and nothing is left beside it.
-    mode = "mode=ro" if _logs(database) else "mode=ro&immutable=1"
+    # To read with a log beside the file SQLite makes one, which a reader has no business to leave
+    # behind. Where there is none that holds anything, the file is all there is. Otherwise it is
+    # read with SQLite's locks: somebody may be writing.
+    with database.open("rb") as file:
+        with_log = file.read(_READ_VERSION + 1)[_READ_VERSION:] == bytes([_WITH_LOG])
+    whole = with_log and not _logs(database)
+    mode = "mode=ro&immutable=1" if whole else "mode=ro"
     connection = sqlite3.connect(f"file:{quote(str(database))}?{mode}", uri=True)
     kinds: dict[str, set[type]] = {}
     try:
+        _see_no_clock(path, connection, query)
         connection.set_authorizer(_may)
         cursor = connection.execute(query)
         names = _names(path, [column[0] for column in cursor.description or ()])
@@ -142,9 +158,37 @@ def _of_sqlite(path: Path, database: Path, query: str) -> Iterator[Any]:
         connection.close()
 
 
-def _may(action: int, what: str | None, *_: str | None) -> int:
+def _see_no_clock(path: Path, connection: sqlite3.Connection, query: str) -> None:
+    """See that neither a query nor a view that it may ask looks at the clock."""
+    views = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall()
+    texts, asked = [_without_comments(query)], {name for name, _ in views}
+    for text in texts:
+        found = _CLOCK.search(text)
+        if found is not None and _OF_TIME.search(text):
+            raise _doing_more(path, f"{found[0]} is another in every reading")
+        for name, sql in views:
+            if name in asked and re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE):
+                asked.remove(name)
+                texts.append(_without_comments(sql))
+
+
+def _without_comments(query: str) -> str:
+    return _ASIDE.sub(lambda found: found[0] if found[0][0] in "'\"" else " ", query)
+
+
+def _without_texts(query: str) -> str:
+    """A query without comments, and without what is said in texts but moments ('now')."""
+    plain = _without_comments(query)
+    return _ASIDE.sub(
+        lambda found: found[0] if _VARYING_IN_DUCKDB.fullmatch(found[0]) else "''", plain
+    )
+
+
+def _may(action: int, what: str | None, function: str | None, *_: str | None) -> int:
     """Whether a statement may do something: SQLite asks while it prepares it."""
     may = action in _READING or (action, what) in _DECLARING
+    if action == sqlite3.SQLITE_FUNCTION:
+        may = (function or "").lower() not in _VARYING
     return sqlite3.SQLITE_OK if may else sqlite3.SQLITE_DENY
 
 
@@ -190,6 +234,9 @@ def _of_duckdb(path: Path, database: Path, query: str) -> Iterator[Any]:
             "duckdb.",
             "pip install duckdb",
         ) from None
+    varying = _VARYING_IN_DUCKDB.search(_without_texts(query))
+    if varying is not None:
+        raise _doing_more(path, f"{varying[0]} is another in every reading")
     try:
         with duckdb.connect(
             str(database), read_only=True, config={"enable_external_access": "false"}
@@ -212,12 +259,11 @@ def _failed(path: Path, database: Path, error: Exception) -> TwintrainError:
     said = one_line(error)
     if "not authorized" in said:
         return _doing_more(path, said)
-    if "readonly database" in said:
-        logs = ", ".join(log.name for log in _logs(database))
+    if "readonly database" in said or "locked" in said:
+        beside = ", ".join(log.name for log in _logs(database)) or "a log"
         return TwintrainError(
-            f"{database} has a log of what was written ({logs}) that cannot be read, because its "
-            "folder cannot be written.",
-            "End the program that writes to it, or let it do a checkpoint.",
+            f"{database} is being written, or was left in the middle of it ({beside}): {said}.",
+            "Let the program that writes to it come to its end, or open it once with sqlite3.",
         )
     return TwintrainError(
         f"The query in {path}, asked of {database.name}, fails: {said}.", "Correct it."

@@ -110,13 +110,13 @@ class LogLoss(Measure):
 
 class BrierScore(Measure):
     """How far the probabilities of all classes are from what came, squared and added up (Brier
-    1950, Monthly Weather Review 78); of two classes, of the second alone.
+    1950, Monthly Weather Review 78); where there is one output, of the second class alone.
     """
 
     NAME = "brier"
 
     def metric(self, unit: str) -> Metric:
-        """Mean Brier score, 0 to 2; of two classes, to 1."""
+        """Mean Brier score, 0 to 2; of the second class alone, to 1."""
         return Metric(name="Brier score", logged="loss", higher_is_better=False, counts=False)
 
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:

@@ -25,6 +25,9 @@ def database(tmp_path: Path) -> Path:
             "INSERT INTO visits VALUES (?, ?, ?, ?)",
             [(1.5, "Bern", 3, 1), (None, "Köln", None, "a"), (-2.0, None, -7, 2.5)],
         )
+        connection.execute("CREATE VIEW today AS SELECT date('now', '-1 day') AS day")
+        connection.execute("CREATE VIEW lately AS SELECT n, day FROM visits, today")
+        connection.execute("CREATE VIEW chance AS SELECT random() AS r FROM visits")
     connection.close()
     return path
 
@@ -48,6 +51,8 @@ def test_joins_and_expressions_give_rows(database: Path) -> None:
         {"town": None, "twice": -4.0},
     ]
     assert types_in(path) == {"town": "BYTES", "twice": "FLOAT"}
+    text = "-- database: clinic.sqlite\nSELECT n FROM visits WHERE town IN ('now', 'random() -- x')"
+    assert rows(query(database.parent, text)) == []
 
 
 def test_a_type_that_shows_only_later_counts(database: Path) -> None:
@@ -89,6 +94,26 @@ def test_reading_leaves_nothing_behind_and_sees_what_is_in_the_log(database: Pat
     before = sorted(database.parent.iterdir())
     assert len(rows(path)) == 4
     assert sorted(database.parent.iterdir()) == before == [database, path]
+
+
+def test_half_a_transaction_is_never_read(database: Path) -> None:
+    """Also where the writer's cache was spilled into the file."""
+    path = query(database.parent, QUERY.replace("age, town, n", "n"))
+    with sqlite3.connect(database) as connection:
+        connection.executemany(
+            "INSERT INTO visits VALUES (0, ?, 1, 0)", [("x" * 500,) for _ in range(400)]
+        )
+    connection.close()
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("PRAGMA cache_size=5")
+    writer.execute("BEGIN")
+    writer.execute("UPDATE visits SET n = 2, town = town || 'y'")
+    assert database.with_name("clinic.sqlite-journal") in sources_of([path])
+    with pytest.raises(TwintrainError, match=r"is being written.*database is locked"):
+        rows(path)
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert {row["n"] for row in rows(path)} == {1, 3, None, -7}
 
 
 def test_a_folder_that_cannot_be_written_is_read(database: Path) -> None:
@@ -135,6 +160,10 @@ def test_a_column_without_values_in_one_file_takes_the_type_of_the_other(databas
 
 
 def test_sql_that_names_no_database_is_no_table(database: Path) -> None:
+    visits = query(database.parent)
+    query(database.parent, "CREATE TABLE rows (n)", "create.sql")
+    assert find_tables(database.parent).files() == [visits]
+    visits.unlink()
     (database.parent / "rows.csv").write_text("a\n1\n")
     query(database.parent, "SELECT 1", "export.sql")
     assert find_tables(database.parent).patterns == {"all": "*.csv"}
@@ -157,10 +186,15 @@ def test_sql_that_names_no_database_is_no_table(database: Path) -> None:
         ("-- database: clinic.sqlite\nDELETE FROM visits", "does more than read"),
         ("-- database: clinic.sqlite\nATTACH 'x' AS y", "does more than read"),
         ("-- database: clinic.sqlite\nPRAGMA table_info(visits)", "does more than read"),
-        (QUERY + " ORDER BY random()", "random( is another in every reading"),
+        (QUERY + " ORDER BY random()", "does more than read"),
+        ("-- database: clinic.sqlite\nSELECT '--' AS s, random() AS r", "does more than read"),
         ("-- database: clinic.sqlite\nSELECT julianday('now') AS d", "'now' is another"),
-        ("-- database: clinic.sqlite\nSELECT current_date AS d", "current_date is another"),
+        ('-- database: clinic.sqlite\nSELECT date("now") AS d', '"now" is another'),
+        ("-- database: clinic.sqlite\nSELECT strftime('%s') AS d", "strftime('%s') is another"),
+        ("-- database: clinic.sqlite\nSELECT current_date AS d", "does more than read"),
         ("-- database: clinic.sqlite\nSELECT datetime() AS d", "datetime() is another"),
+        ("-- database: clinic.sqlite\nSELECT * FROM lately", "'now' is another"),
+        ("-- database: clinic.sqlite\nSELECT * FROM chance", "does more than read"),
         (QUERY + "; DROP TABLE visits", "one statement"),
     ],
 )
@@ -193,12 +227,15 @@ def test_queries_of_duckdb(tmp_path: Path) -> None:
         for batch in read_table(path, {"age": "FLOAT", "town": "BYTES"})
         for row in batch.to_pylist()
     ] == [{"age": 1.5, "town": "Bern"}]
+    found = rows(query(tmp_path, "-- database: clinic.duckdb\nSELECT 'now() --' AS said"))
+    assert found == [{"said": "now() --"}]
     for text, said in (
         ("DROP TABLE visits", "read-only"),
         ("SELECT * FROM other", "other"),
         ("SELECT random ( ) AS r", "another in every reading"),
         ("SELECT * FROM visits USING SAMPLE 1", "another in every reading"),
         ("SELECT now() AS r", "another in every reading"),
+        ("SELECT 'now'::timestamp AS r", "another in every reading"),
         ("SELECT * FROM read_csv('x.csv')", "disabled"),
     ):
         with pytest.raises(TwintrainError, match=said):

@@ -106,7 +106,9 @@ def _is_memory(folder: str) -> bool:
     """Whether files of a folder lie in memory, by the mount that it is below."""
     found = (0, "")
     place = os.path.realpath(folder)
-    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+    for line in (
+        Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    ):
         at, kind = line.split(" ")[1:3]
         within = place == at or place.startswith(f"{at.rstrip('/')}/")
         if within and len(at) >= found[0]:
