@@ -25,9 +25,9 @@ from twintrain.errors import TwintrainError
 
 FULL = 4  # practices up to which the full factorial is the first choice (16 combinations)
 _MOST_FULL = 6
-# By number of practices, the generator of the smallest regular fraction that pyDOE3.fracfact_opt finds
-# in which all interactions of two can be told apart. Of 8 practices its search takes 20 seconds, of
-# more minutes.
+# By number of practices, the generator of the smallest regular fraction that pyDOE3.fracfact_opt
+# finds in which all interactions of two can be told apart. Of 8 practices its search takes 20
+# seconds, of more minutes.
 _GENERATORS = {
     5: "a b c d abcd",
     6: "a b c d e abcde",
