@@ -1,5 +1,5 @@
-"""One module in each of six forms of people's, drawn with a seed from quick ones, three wrong and
-three correct, through the command; all of them in `benchmarks/forms.py`, which takes hours.
+"""One module in each of six forms of people's, drawn with a seed, three wrong and three correct,
+through the command; all of them in `benchmarks/forms.py`, which takes hours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from benchmarks.form_expectations import expectation
 from benchmarks.form_files import write_all
 from benchmarks.form_source import read_module
 from benchmarks.forms import case, line_of
-from tests.quick_modules import CASES, CORRECT
 
 # The set that a form's module is drawn from.
 FORMS = {
@@ -26,18 +25,12 @@ FORMS = {
     "train_step": "reported",
 }
 SEED = 1
-SLOW = {"mirrored_strategy", "rows_a_multiple_of_the_batch"}
 
 
 def draws(form: str) -> list[Path]:
     """Modules in an order of chance, the same in every run; only those with something to tell."""
     kind = FORMS[form]
-    quick = {*CASES, *CORRECT} - SLOW
-    told = [
-        path
-        for path in modules(kind)
-        if path.stem in quick and not expectation(form, kind, path.stem).silence
-    ]
+    told = [p for p in modules(kind) if not expectation(form, kind, p.stem).silence]
     return random.Random(f"{SEED} {form}").sample(told, len(told))
 
 
