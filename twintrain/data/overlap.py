@@ -27,9 +27,8 @@ from twintrain.data.example_store import ExampleStore
 from twintrain.data.near_rows import FEWEST_COLUMNS, RowHashes, features_of, near_rows
 from twintrain.errors import TwintrainError
 
-LOOKED_AT = (
-    1000  # images or signals of each split held against all training examples for near duplicates
-)
+# Images or signals of each split that are held against all training examples for near duplicates.
+LOOKED_AT = 1000
 STANDS_OUT = 0.1  # share of test rows beyond what is usual from which it is told
 NEAR = 0.15  # distance of two that are nearly the same, in units of the spread within one of them
 _PROJECTED = 64  # dimensions

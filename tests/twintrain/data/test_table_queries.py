@@ -116,18 +116,6 @@ def test_half_a_transaction_is_never_read(database: Path) -> None:
     assert {row["n"] for row in rows(path)} == {1, 3, None, -7}
 
 
-def test_a_folder_that_cannot_be_written_is_read(database: Path) -> None:
-    path = query(database.parent)
-    with sqlite3.connect(database) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-    database.parent.chmod(0o555)
-    try:
-        assert len(rows(path)) == 3
-    finally:
-        database.parent.chmod(0o755)
-
-
 def test_tables_that_a_module_reads_are_read(database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("CREATE VIRTUAL TABLE words USING fts5(said)")
