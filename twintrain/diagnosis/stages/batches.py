@@ -200,7 +200,14 @@ def _order(stream: Stream, epoch: int) -> tuple[str, int]:
 
 
 def _is_sorted(order: np.ndarray) -> bool:
-    return bool((np.diff(order) >= 0).all())
+    """Whether rows come in their order; also where they come several times, each time the same
+    (`fit` called twice, `repeat` before batching).
+    """
+    passes = np.split(order, np.flatnonzero(np.diff(order) < 0) + 1)
+    first = passes[0]
+    return all(np.array_equal(part, first[: len(part)]) for part in passes) and all(
+        len(part) == len(first) for part in passes[:-1]
+    )
 
 
 def _shuffles_batches(stream: Stream, epoch: int) -> bool:

@@ -18,7 +18,13 @@ from tests.twintrain.diagnosis.traces import (
     shuffled,
 )
 from twintrain.diagnosis.catalogue import Stage
-from twintrain.diagnosis.stages.batches import check_change, check_count, check_order, check_size
+from twintrain.diagnosis.stages.batches import (
+    _is_sorted,
+    check_change,
+    check_count,
+    check_order,
+    check_size,
+)
 from twintrain.diagnosis.stages.pair import Pair
 
 CHECKS = [check_size, check_count, check_order, check_change]
@@ -179,3 +185,21 @@ def test_a_buffer_that_holds_only_the_rows_that_were_kept_is_small(grows: bool, 
     assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)] * found
     if found:
         assert pair.findings.causes[0].evidence[0].observed == "40 rows"
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ([0, 1, 2, 3], True),
+        ([0, 1, 2, 0, 1, 2], True),
+        ([0, 1, 2, 0, 1], True),
+        ([0, 1, 2, 0, 2, 1], False),
+        ([0, 2, 1, 0, 2, 1], False),
+        ([0, 1, 0, 1, 2], False),
+        ([2, 3, 0, 1], False),
+        ([1, 0], False),
+    ],
+)
+def test_passes_that_are_each_in_order_are_in_order(order: list[int], expected: bool) -> None:
+    """What is asked for one epoch may be two calls of fit."""
+    assert _is_sorted(np.array(order)) is expected
