@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -45,6 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name not in SPREAD:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))
+
+
+def pytest_collection_finish() -> None:
+    """What the tests import stays: a collection, of which every `clear_session` asks for one, need
+    not look through TensorFlow.
+    """
+    gc.freeze()
 
 
 def mnist_store(split: str, count: int, memory_limit: int = 1 << 30) -> ExampleStore:

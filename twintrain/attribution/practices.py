@@ -18,6 +18,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "class weights": ("training.class_weight",),
     "augmentation": ("augmentation",),
     "regularization": ("regularization",),
+    "fine-tuning": ("fine_tuning",),
     "early stopping": ("early_stopping", "data.validation_fraction", "data.validation_seed"),
     "training flag": ("training.training_flag",),
     "graph execution": ("training.compiled",),

@@ -9,6 +9,7 @@ operation. What they share is the order of sets of texts; NumPy's own random num
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -85,6 +86,7 @@ def _take_over(environment: Mapping[str, str]) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
+    gc.freeze()  # what was there before this process began stays as long as it does
     if "numpy" in sys.modules:
         # Or what is drawn without a seed would be the same in each, and an accident look like
         # agreement.

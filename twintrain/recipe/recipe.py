@@ -26,6 +26,7 @@ from twintrain.recipe.sections import (
     Data,
     EarlyStoppingRules,
     Execution,
+    FineTuning,
     LearningRateSchedule,
     Model,
     OptimizerSettings,
@@ -47,7 +48,7 @@ SHARED = frozenset(
 )
 _DEEPEST = 8  # parts that a dotted key may have before its last
 # Added after recipes were hashed and their results kept: sections, and fields of other sections.
-_LATER = ("twins", "problem")
+_LATER = ("twins", "problem", "fine_tuning")
 _LATER_FIELDS = {"training": ("class_weight",), "comparison": ("overlap_limit",)}
 
 
@@ -63,6 +64,7 @@ class Recipe(Section):
     training: TrainingRules = TrainingRules()
     augmentation: Augmentation = Augmentation()
     regularization: Regularization = Regularization()
+    fine_tuning: FineTuning = FineTuning()
     early_stopping: EarlyStoppingRules = EarlyStoppingRules()
     execution: Execution = Execution()
     tuning: Tuning = Tuning()
@@ -119,6 +121,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _two_phases_have_epochs(self) -> Recipe:
+        frozen, epochs = self.fine_tuning.frozen_epochs, self.training.epochs
+        if frozen and frozen >= epochs:
+            raise ValueError(
+                f"fine_tuning.frozen_epochs {frozen} of training.epochs {epochs} leaves no epoch "
+                "in which the whole model trains; lower the one or raise the other"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _xla_weighs_nothing(self) -> Recipe:
         weighs = {self.training.class_weight, self.loop.get("training.class_weight", "none")}
         if self.execution.xla and weighs != {"none"}:
@@ -153,6 +165,11 @@ class Recipe(Section):
             raise ValueError(
                 f"twins.loop is your own ({self.twins.loop}): what it does is written in it, and "
                 "`loop` cannot tell it to deviate; leave one of the two out"
+            )
+        if self.fine_tuning.frozen_epochs:
+            raise ValueError(
+                "fine_tuning and twins.loop exclude each other: a loop of your own has its phases "
+                "in itself; `twintrain diagnose` compares such trainings"
             )
         if self.execution.strategy != "none":
             raise ValueError(

@@ -188,6 +188,42 @@ class Regularization(Section):
     batch_normalization: bool = False
 
 
+class FineTuning(Section):
+    """Training in two phases: what was trained before is frozen at first."""
+
+    frozen_epochs: int = Field(
+        0,
+        ge=0,
+        le=10000,
+        description="The first epochs, in which the layers named below do not train; 0: one phase.",
+    )
+    layers: tuple[str, ...] = Field(
+        (), description="Names of layers, or of models within the model, frozen in them."
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST_LEARNING_RATE,
+        description="After them, when optimizer and schedule begin anew; null: the optimizer's.",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> FineTuning:
+        if bool(self.frozen_epochs) != bool(self.layers):
+            raise ValueError(
+                "frozen_epochs and layers go together: which layers are frozen, and for how long; "
+                "set both, or none"
+            )
+        if self.learning_rate is not None and not self.frozen_epochs:
+            raise ValueError(
+                "learning_rate is that of a second phase, and with frozen_epochs=0 there is none; "
+                "set optimizer.learning_rate"
+            )
+        if len(set(self.layers)) != len(self.layers):
+            raise ValueError("a layer is named twice")
+        return self
+
+
 class EarlyStoppingRules(Section):
     """When to stop, with Keras's own rules."""
 

@@ -16,7 +16,6 @@ intervals cover and verdicts err was simulated: benchmarks/statistics.py, statis
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +25,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from twintrain.garbage import only_new_objects
 from twintrain.statistics.mean_difference import DiscordantPairs, MeanDifference
 
 Verdict = Literal["identical", "equivalent", "fit_better", "loop_better", "inconclusive"]
@@ -251,14 +251,8 @@ def holm(p_values: list[float]) -> list[float]:
     """p-values adjusted for testing all of them (Holm 1979), in the order given."""
     if not p_values:
         return []
-    # statsmodels collects garbage in every call: where TensorFlow is imported, a tenth of a second
-    # and more to look through hundreds of thousands of objects, and all else takes less than one
-    # thousandth.
-    gc.freeze()
-    try:
+    with only_new_objects():  # statsmodels collects garbage in every call
         adjusted = multipletests(p_values, alpha=LEVEL, method="holm")[1]
-    finally:
-        gc.unfreeze()
     return [float(p) for p in adjusted]
 
 

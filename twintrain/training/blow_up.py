@@ -30,7 +30,7 @@ from twintrain.data.columns import as_columns
 from twintrain.errors import TwintrainError
 from twintrain.processes.progress import report_progress
 from twintrain.recipe.recipe import TwinName
-from twintrain.training import resume
+from twintrain.training.course import Leg, legs
 from twintrain.training.loss_not_finite import LOWER_THE_RATE, LossNotFiniteError
 from twintrain.training.registry import twin_of
 from twintrain.training.session import Built, build, session
@@ -122,8 +122,8 @@ def _replayed(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> tuple[
         return None
     with session(job.recipe, job.seed):
         source = BatchSource(job.train, job.recipe, job.seed, job.problem.preparation(job.recipe))
-        built = build(job.recipe, job.problem, source.steps)
-        progress, _ = resume.load(job.resume, built.model, built.optimizer)
+        leg = _leg(job, source, step.epoch)
+        built, progress = leg.built, leg.progress
         take = twin_of(job.recipe, twin).stepper(built, source, job.recipe)
         batch = _batch(source, step.epoch, step.number)
         missing = _not_numbers(batch, job.train.ids, _places(source, step.epoch, step.number))
@@ -144,10 +144,10 @@ def _replayed(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> tuple[
 def _first_bad_step(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> _Step | None:
     with session(job.recipe, job.seed):
         source = BatchSource(job.train, job.recipe, job.seed, job.problem.preparation(job.recipe))
-        built = build(job.recipe, job.problem, source.steps)
+        leg = _leg(job, source, error.epoch)
+        built, progress = leg.built, leg.progress
         observer = StepObserver(built, source.batch_size, job.problem)
         take = twin_of(job.recipe, twin).stepper(built, source, job.recipe)
-        progress, _ = resume.load(job.resume, built.model, built.optimizer)
         # A loss scale begins too high on purpose: its first gradients may overflow.
         scaled = isinstance(built.optimizer, keras.optimizers.LossScaleOptimizer)
         before: dict[str, float] = {}
@@ -161,6 +161,21 @@ def _first_bad_step(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> 
                     return _Step(epoch, number, loss, rate, norms, before)
                 before = norms
     return None
+
+
+def _leg(job: TwinJob, source: BatchSource, epoch: int) -> Leg:
+    """The phase that an epoch is in, from where the training stood before it.
+
+    Raises:
+        TwintrainError: no state is kept, and the phases before it would have to be trained again.
+    """
+    for leg in legs(job, build(job.recipe, job.problem, source.steps), source.steps):
+        if epoch < leg.phase.end:
+            return leg
+        if not leg.over:
+            break
+        leg.built.optimizer.finalize_variable_values(leg.built.model.trainable_variables)
+    raise TwintrainError(f"Epoch {epoch + 1} is in a later phase.", "Keep the training's state.")
 
 
 def _batch(source: BatchSource, epoch: int, number: int) -> tuple[Any, tf.Tensor]:

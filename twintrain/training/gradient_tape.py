@@ -19,6 +19,7 @@ from twintrain.data.batches import BatchSource, Feed, evaluation_dataset
 from twintrain.recipe.recipe import Recipe
 from twintrain.training import resume
 from twintrain.training.checkpoints import BestWeights
+from twintrain.training.course import Leg, legs
 from twintrain.training.distribution import distributed, xla_takes_whole_steps
 from twintrain.training.loss_not_finite import check_loss
 from twintrain.training.session import Built, build, session
@@ -37,39 +38,48 @@ class GradientTapeTwin:
             preparation = job.problem.preparation(job.recipe)
             source = BatchSource(job.train, job.recipe, job.seed, preparation)
             built = build(job.recipe, job.problem, source.steps)
-            progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
-            stopper = BestWeights(job.recipe.early_stopping)
-            stopper.load(stopper_state)
-            validation = evaluation_dataset(job.validation, job.recipe, preparation)
-            loop = self.loop(built, source, job.recipe)
-            for epoch in range(progress.epochs, job.recipe.training.epochs):
-                if progress.stopped:
-                    break
-                started = time.perf_counter()
-                fingerprints = loop.train_epoch(epoch)
-                logs = loop.epoch_results() | {
-                    f"val_{name}": value for name, value in loop.evaluate(validation).items()
-                }
-                if job.must_be_finite:
-                    check_loss(epoch, logs)
-                stop = stopper.update(epoch, logs, built.model)
-                progress.add(logs, fingerprints, time.perf_counter() - started, stop)
-                resume.save(job.resume, built.model, built.optimizer, progress, stopper.state())
-                job.on_epoch(epoch, logs)
-            built.optimizer.finalize_variable_values(built.model.trainable_variables)
-            final = built.model.get_weights()
-            stopper.restore(built.model)
+            for leg in legs(job, built, source.steps):
+                stopper, final = self._train(job, leg, source)
+        model, progress = leg.built.model, leg.progress
         return TwinResult(
             seed=job.seed,
-            model=built.model,
+            model=model,
             history=progress.history,
-            weights=built.model.get_weights(),
+            weights=model.get_weights(),
             final_weights=final,
             fingerprints=np.asarray(progress.fingerprints, np.int64),
             epoch_seconds=progress.epoch_seconds,
             best_epoch=stopper.best_epoch,
             train_size=len(job.train),
         )
+
+    def _train(
+        self, job: TwinJob, leg: Leg, source: BatchSource
+    ) -> tuple[BestWeights, list[np.ndarray]]:
+        recipe, built, progress = leg.phase.recipe, leg.built, leg.progress
+        stopper = BestWeights(recipe.early_stopping)
+        stopper.load(leg.stopper)
+        validation = evaluation_dataset(job.validation, recipe, job.problem.preparation(recipe))
+        # Anew in each phase: a graph that was traced goes on training what trained then.
+        loop = self.loop(built, source, recipe)
+        for epoch in range(progress.epochs, leg.phase.end):
+            if progress.stopped:
+                break
+            started = time.perf_counter()
+            fingerprints = loop.train_epoch(epoch)
+            logs = loop.epoch_results() | {
+                f"val_{name}": value for name, value in loop.evaluate(validation).items()
+            }
+            if job.must_be_finite:
+                check_loss(epoch, logs)
+            stop = stopper.update(epoch, logs, built.model)
+            progress.add(logs, fingerprints, time.perf_counter() - started, stop)
+            resume.save(leg.state, built.model, built.optimizer, progress, stopper.state())
+            job.on_epoch(epoch, logs)
+        built.optimizer.finalize_variable_values(built.model.trainable_variables)
+        final = built.model.get_weights()
+        stopper.restore(built.model)
+        return stopper, final
 
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
         """The loop's own step; see `Twin.stepper`."""

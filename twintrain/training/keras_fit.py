@@ -16,6 +16,7 @@ from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.sections import EarlyStoppingRules
 from twintrain.training import resume
 from twintrain.training.checkpoints import StopperState
+from twintrain.training.course import Leg, legs
 from twintrain.training.distribution import (
     distributed,
     let_fit_work_on_several,
@@ -36,39 +37,45 @@ class KerasFitTwin:
             preparation = job.problem.preparation(recipe)
             source = BatchSource(job.train, recipe, job.seed, preparation)
             built = build(recipe, job.problem, source.steps)
-            compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
-            let_fit_work_on_several(built.model, source.example_batch)
-            progress, stopper_state = resume.load(job.resume, built.model, built.optimizer)
-            feed = Feed()
-            stops = stopper(recipe.early_stopping)
-            opening = _Opening(feed)
-            closing = _Closing(job, opening, progress, stops, stopper_state)
-            if not progress.stopped and progress.epochs < recipe.training.epochs:
-                with warnings.catch_warnings():
-                    # Keras 3.15 warns at each epoch's end about steps per execution that do not
-                    # divide the epoch.
-                    warnings.filterwarnings("ignore", message="Your input ran out of data")
-                    built.model.fit(
-                        source.dataset(feed, weighted=True),
-                        epochs=recipe.training.epochs,
-                        initial_epoch=progress.epochs,
-                        validation_data=evaluation_dataset(job.validation, recipe, preparation),
-                        callbacks=[opening, *([stops] if stops else []), closing],
-                        verbose=0,
-                    )
-            else:
-                _finish(built.model, built.optimizer, opening, stopper_state)
+            for leg in legs(job, built, source.steps):
+                closing = self._train(job, leg, source)
+        model, progress = leg.built.model, leg.progress
         return TwinResult(
             seed=job.seed,
-            model=built.model,
+            model=model,
             history=progress.history,
-            weights=built.model.get_weights(),
-            final_weights=opening.final_weights,
+            weights=model.get_weights(),
+            final_weights=closing.opening.final_weights,
             fingerprints=np.asarray(progress.fingerprints, np.int64),
             epoch_seconds=progress.epoch_seconds,
             best_epoch=closing.best_epoch,
             train_size=len(job.train),
         )
+
+    def _train(self, job: TwinJob, leg: Leg, source: BatchSource) -> _Closing:
+        recipe, built = leg.phase.recipe, leg.built
+        compile_model(built, recipe, _steps_per_execution(recipe, source.steps))
+        let_fit_work_on_several(built.model, source.example_batch)
+        feed = Feed()
+        stops = stopper(recipe.early_stopping)
+        closing = _Closing(job, leg, _Opening(feed), stops)
+        if leg.over:
+            _finish(leg, closing.opening)
+            return closing
+        preparation = job.problem.preparation(recipe)
+        with warnings.catch_warnings():
+            # Keras 3.15 warns at each epoch's end about steps per execution that do not divide the
+            # epoch.
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            built.model.fit(
+                source.dataset(feed, weighted=True),
+                epochs=leg.phase.end,
+                initial_epoch=leg.progress.epochs,
+                validation_data=evaluation_dataset(job.validation, recipe, preparation),
+                callbacks=[closing.opening, *([stops] if stops else []), closing],
+                verbose=0,
+            )
+        return closing
 
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
         """`train_on_batch`, which makes the very step of `fit`; see `Twin.stepper`."""
@@ -144,14 +151,14 @@ class _Closing(keras.callbacks.Callback):
     def __init__(
         self,
         job: TwinJob,
+        leg: Leg,
         opening: _Opening,
-        progress: resume.Progress,
         stopper: keras.callbacks.EarlyStopping | None,
-        stopper_state: StopperState,
     ) -> None:
         super().__init__()
-        self._job, self._opening, self._progress = job, opening, progress
-        self._stopper, self._stopper_state = stopper, stopper_state
+        self.opening = opening
+        self._job, self._leg, self._progress = job, leg, leg.progress
+        self._stopper, self._stopper_state = stopper, leg.stopper
 
     @property
     def best_epoch(self) -> int:
@@ -165,7 +172,7 @@ class _Closing(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         # EarlyStopping has just reset itself; a resumed training goes on from where it stood.
-        if self._stopper is not None and self._progress.epochs:
+        if self._stopper is not None and self._progress.epochs > self._leg.phase.first:
             self._stopper.wait, self._stopper.best = (
                 self._stopper_state.wait,
                 self._stopper_state.best,
@@ -174,27 +181,27 @@ class _Closing(keras.callbacks.Callback):
             self._stopper.best_weights = self._stopper_state.weights
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seconds = time.perf_counter() - self._opening.started
+        seconds = time.perf_counter() - self.opening.started
         figures = dict(logs or {})
         if self._job.must_be_finite:
             check_loss(epoch, figures)
         stopped = bool(self.model.stop_training)
-        self._progress.add(figures, self._opening.feed.fingerprints.pop(epoch), seconds, stopped)
+        fingerprints = self.opening.feed.fingerprints.pop(epoch)
+        self._progress.add(figures, fingerprints, seconds, stopped)
         state = StopperState(best_epoch=epoch)
         if self._stopper is not None:
             kept = self._stopper.best_weights
             state = StopperState(
                 self._stopper.wait, self._stopper.best, self._stopper.best_epoch, kept
             )
-        resume.save(self._job.resume, self.model, self.model.optimizer, self._progress, state)
+        resume.save(self._leg.state, self.model, self.model.optimizer, self._progress, state)
         self._job.on_epoch(epoch, figures)
 
 
-def _finish(
-    model: keras.Model, optimizer: keras.Optimizer, opening: _Opening, state: StopperState
-) -> None:
+def _finish(leg: Leg, opening: _Opening) -> None:
     """What `fit` does after its last epoch, for a training that was interrupted just there."""
-    optimizer.finalize_variable_values(model.trainable_weights)
+    model = leg.built.model
+    leg.built.optimizer.finalize_variable_values(model.trainable_weights)
     opening.final_weights = model.get_weights()
-    if state.weights is not None:
-        model.set_weights(state.weights)
+    if leg.stopper.weights is not None:
+        model.set_weights(leg.stopper.weights)

@@ -21,6 +21,7 @@ from twintrain.training import kept_arrays
 from twintrain.training.checkpoints import StopperState
 from twintrain.training.distribution import leads
 from twintrain.training.kept_arrays import DamagedError
+from twintrain.training.phases import frozen_state
 
 _VARIABLE, _BEST = "variable_", "best_"
 
@@ -90,12 +91,21 @@ def save(
 
 
 def load(
-    path: Path | None, model: keras.Model, optimizer: keras.Optimizer
+    path: Path | None,
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    otherwise: str = "starts anew",
 ) -> tuple[Progress, StopperState]:
     """Put the saved state into model and optimizer; without a file, a fresh start.
 
     A file that is damaged is put aside with a warning, and the one of the epoch before it is taken;
     where that is damaged too, or not there, the training starts anew.
+
+    Args:
+        path: of the file; None where there is none.
+        model: takes the variables.
+        optimizer: takes its own.
+        otherwise: what the training does where all files are damaged, for the warning.
 
     Raises:
         TwintrainError: a file may not be read, or not be put aside.
@@ -117,13 +127,19 @@ def load(
             variable.assign(value)
         _warn(faults, f"goes on after epoch {saved.progress.epochs}")
         return saved.progress, saved.stopper
-    _warn(faults, "starts anew")
+    _warn(faults, otherwise)
     return Progress(), StopperState()
 
 
 def forget(path: Path) -> None:
     """Delete the state of a training whose results are safe."""
     kept_arrays.forget(path)
+    kept_arrays.forget(frozen_state(path))
+
+
+def is_kept(path: Path) -> bool:
+    """Whether a training has left a state there, whole or damaged."""
+    return any(generation.exists() for generation in kept_arrays.generations(path))
 
 
 @dataclass(frozen=True)

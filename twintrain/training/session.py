@@ -15,6 +15,7 @@ from twintrain.problems.batch_check import check_on_batch
 from twintrain.problems.problem import Problem
 from twintrain.recipe.recipe import Recipe
 from twintrain.recipe.sections import OptimizerSettings
+from twintrain.training.phases import AsBuilt, Phase, phases_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Built:
     optimizer: keras.Optimizer
     loss: keras.Loss
     metrics: list[keras.Metric]
+    as_built: AsBuilt | None = None  # where there are two phases
 
 
 @contextmanager
@@ -56,25 +58,57 @@ def session(recipe: Recipe, seed: int) -> Iterator[None]:
 
 
 def build(recipe: Recipe, problem: Problem, steps_per_epoch: int) -> Built:
-    """Model, optimizer, loss and metrics of a recipe. Call it inside `session`."""
-    model = problem.build_model(recipe)
-    optimizer = build_optimizer(recipe, steps_per_epoch)
-    if recipe.execution.precision == "mixed_float16":
+    """Model, optimizer, loss and metrics of a recipe, as its first phase needs them. Call it inside
+    `session`.
+
+    Raises:
+        TwintrainError: `fine_tuning.layers` does not fit the model.
+    """
+    model, phase = problem.build_model(recipe), phases_of(recipe)[0]
+    optimizer = _optimizer_of(phase, steps_per_epoch)
+    as_built = _frozen(model, phase)
+    return Built(model, optimizer, problem.loss(), problem.metrics(), as_built)
+
+
+def _frozen(model: keras.Model, phase: Phase) -> AsBuilt | None:
+    if not phase.frozen:
+        return None
+    as_built = AsBuilt(model)
+    as_built.freeze(phase.frozen)
+    return as_built
+
+
+def in_phase(built: Built, phase: Phase, problem: Problem, steps_per_epoch: int) -> Built:
+    """The same model in another phase: other layers train, under a fresh optimizer. Call it inside
+    `session`.
+    """
+    assert built.as_built is not None
+    built.as_built.freeze(phase.frozen)
+    optimizer = _optimizer_of(phase, steps_per_epoch)
+    return Built(built.model, optimizer, problem.loss(), problem.metrics(), built.as_built)
+
+
+def _optimizer_of(phase: Phase, steps_per_epoch: int) -> keras.Optimizer:
+    optimizer = build_optimizer(phase.recipe, steps_per_epoch)
+    if phase.recipe.execution.precision == "mixed_float16":
         # `compile` would wrap it for fit; wrapped here, both twins hold the same object.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return Built(model, optimizer, problem.loss(), problem.metrics())
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def check_problem(recipe: Recipe, problem: Problem, train: ExampleStore) -> None:
     """Hold the problem's model against one batch, before anything is trained.
 
     Raises:
-        TwintrainError: it cannot be trained on these examples; see `check_on_batch`.
+        TwintrainError: it cannot be trained on these examples; see `check_on_batch`. Or
+            `fine_tuning.layers` does not fit it.
     """
     own = recipe.for_twin("fit")
     with session(own, own.seeds[0]):
         source = BatchSource(train, own, own.seeds[0], problem.preparation(own))
-        check_on_batch(problem, problem.build_model(own), *source.example_batch())
+        model = problem.build_model(own)
+        check_on_batch(problem, model, *source.example_batch())
+        _frozen(model, phases_of(own)[0])
 
 
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:

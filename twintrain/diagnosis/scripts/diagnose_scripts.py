@@ -28,6 +28,7 @@ from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
 from twintrain.diagnosis.watch.user_module import UserCodeError, seed_all, user_traceback
 from twintrain.errors import TwintrainError
+from twintrain.garbage import only_new_objects
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def diagnose_scripts(
         TwintrainError: they do not train, or it is not clear which trainings are meant.
         UserCodeError: their code raised.
     """
-    with as_found():
+    with only_new_objects(), as_found():  # each run of a program ends in a collection
         budget = Budget(deadline, report)
         seen = {}
         for program in programs:
