@@ -8,7 +8,7 @@ CUDA ?=
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) * 3 // 2 or 1))')
 PARALLEL ?= -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help install run quick test test-fast e2e-kubeflow lint lock schema audit sbom clean
+.PHONY: help install run quick test test-all test-fast e2e-kubeflow lint lock schema audit sbom clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,8 +22,11 @@ run: install  ## the main job: the whole comparison on full MNIST (ARGS="--recip
 quick: install  ## the same on a sample of 6,000 examples
 	.venv/bin/twintrain run --quick $(ARGS)
 
-test: install  ## all tests
+test: install  ## all short tests, and a third of the long ones
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+test-all: install  ## every test: `make test` runs a third of the long ones, which third by the number of commits
+	.venv/bin/python -m pytest $(PARALLEL) --turn all $(ARGS)
 
 test-fast: install  ## the tests that take seconds
 	.venv/bin/python -m pytest $(PARALLEL) -m "not e2e" $(ARGS)

@@ -9,11 +9,12 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.schema_features import class_values, feature_named
-from twintrain.data.example_spec import EXAMPLE_ID
+from twintrain.data.example_spec import EXAMPLE_ID, TARGET, WEIGHT
 from twintrain.errors import TwintrainError, did_you_mean
-from twintrain.problems.user_problem import ProblemModule
+from twintrain.problems.user_problem import SLICE, ProblemModule
 
 MISSING_SUFFIX = "_missing"
+_TAKEN = (TARGET, WEIGHT, EXAMPLE_ID)
 _TYPES = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
 
 
@@ -37,6 +38,7 @@ class TablePlan:
         slice_keys: columns that test examples are sliced by.
         sliced: how those of them are taken that the model does not learn from.
         words, length: of texts.
+        weight: the column that says how much a row counts in training; None where all count alike.
     """
 
     kinds: dict[str, ColumnKind]
@@ -47,6 +49,7 @@ class TablePlan:
     sliced: dict[str, ColumnKind]
     words: int
     length: int
+    weight: str | None
 
     def kind_of(self, name: str) -> ColumnKind:
         """How a column is taken."""
@@ -80,8 +83,20 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
                 f"The problem {stated.name} names the column {name!r}, which the schema lacks.",
                 did_you_mean(name, known),
             )
-    left_out = {columns.label, columns.key, *columns.ignore}
+    if columns.weight is not None and types[columns.weight] == "BYTES":
+        raise TwintrainError(
+            f"The problem {stated.name} weighs rows by {columns.weight!r}, which the schema takes "
+            "for text.",
+            "WEIGHT names a column of numbers.",
+        )
+    left_out = {columns.label, columns.key, columns.weight, *columns.ignore}
     kinds = {name: _kind(stated, name, types[name]) for name in types if name not in left_out}
+    taken = [name for name in kinds if name in _TAKEN or name.startswith(SLICE)]
+    if taken:
+        raise TwintrainError(
+            f"A column is called {taken[0]!r}, a name that preprocessing gives to what it makes.",
+            "Call the column otherwise, or leave it out with IGNORE.",
+        )
     if not kinds:
         raise TwintrainError(
             f"The problem {stated.name} leaves no column to learn from.", "Shorten IGNORE."
@@ -99,6 +114,7 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
         sliced={key: _kind(stated, key, types[key]) for key in keys if key not in kinds},
         words=columns.words,
         length=columns.length,
+        weight=columns.weight,
     )
 
 

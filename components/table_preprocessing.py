@@ -18,7 +18,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import schema_inference
 
 from components.table_columns import MISSING_SUFFIX, ColumnKind, TablePlan, plan_of
-from twintrain.data.example_spec import EXAMPLE_ID, TARGET
+from twintrain.data.example_spec import EXAMPLE_ID, TARGET, WEIGHT
 from twintrain.errors import TwintrainError
 from twintrain.problems.user_problem import SLICE, read_module
 
@@ -36,7 +36,8 @@ def preprocessing_fn(inputs: Tensors, custom_config: dict[str, Any]) -> Tensors:
         custom_config: 'problem' (module), 'schema' (text).
 
     Returns:
-        dense columns; those of the model, `TARGET`, `slice_of_*`, `example_id`.
+        dense columns; those of the model, `TARGET`, `slice_of_*`, `example_weight` where the
+        problem has one, `example_id`.
     """
     stated = read_module(custom_config["problem"])
     plan = plan_of(stated, custom_config["schema"])
@@ -44,9 +45,11 @@ def preprocessing_fn(inputs: Tensors, custom_config: dict[str, Any]) -> Tensors:
     raw = {name: inputs[name] for name in plan.kinds}
     made = usual(raw, plan) if own is None else _checked(own(dict(raw)), stated.name)
     sliced = {f"{SLICE}{key}": slice_of(inputs[key], key, plan) for key in plan.slice_keys}
+    weight = {WEIGHT: weight_of(inputs[plan.weight])} if plan.weight is not None else {}
     return {
         **made,
         **sliced,
+        **weight,
         TARGET: target_of(inputs[plan.label], plan),
         EXAMPLE_ID: dense(inputs[EXAMPLE_ID], b""),
     }
@@ -66,7 +69,7 @@ def _checked(made: Any, module: str) -> Tensors:
                 f"{'sparse' if isinstance(tensor, tf.SparseTensor) else 'ragged'}.",
                 "Make it dense: tf.sparse.to_dense, RaggedTensor.to_tensor(shape=[None, LENGTH]).",
             )
-        if name in (TARGET, EXAMPLE_ID) or name.startswith(SLICE):
+        if name in (TARGET, WEIGHT, EXAMPLE_ID) or name.startswith(SLICE):
             raise TwintrainError(
                 f"preprocessing_fn of {module} makes {name!r}, a name that is taken.",
                 "Use another.",
@@ -155,6 +158,11 @@ def target_of(column: Any, plan: TablePlan) -> tf.Tensor:
     places = tf.range(len(plan.classes), dtype=tf.int64)
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, places), -1)
     return table.lookup(texts)
+
+
+def weight_of(column: Any) -> tf.Tensor:
+    """How much each row counts, as it stands; NaN where it is missing, which no store takes."""
+    return dense(tf.cast(column, tf.float32), float("nan"))
 
 
 def _zero(dtype: tf.DType) -> Any:

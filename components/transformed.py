@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 from keras_tuner import HyperParameters
 
 from components.schema_features import class_values, feature_named
-from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, Column, ExampleSpec
+from twintrain.data.example_spec import EXAMPLE_ID, IMAGE, WEIGHT, Column, ExampleSpec
 from twintrain.data.tfrecord_source import TransformedData, split_files
 from twintrain.errors import TwintrainError
 from twintrain.problems.find import statement_of
@@ -39,7 +39,7 @@ def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
     if recipe.problem.module is None:
         image = _column(IMAGE, columns[IMAGE])
         return ExampleSpec((image,), learned, len(classes), named=False)
-    beside = {statement.learned, EXAMPLE_ID}
+    beside = {statement.learned, EXAMPLE_ID, WEIGHT}
     given = [
         name
         for name in sorted(columns)
@@ -50,6 +50,7 @@ def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
         target=learned,
         classes=len(classes) or None,
         class_names=tuple(map(str, classes)),
+        weighted=WEIGHT in columns,
     )
 
 

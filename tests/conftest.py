@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests import turns
 from twintrain.data import idx
 from twintrain.data.example_store import ExampleStore, build_store
 
@@ -25,24 +26,38 @@ DATA = REPOSITORY / "data"
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    turns.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    turns.settle(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return turns.told(config)
+
+
 SPREAD = ("test_cases.py", "test_correct.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests run in one process, in order (they share costly fixtures), unless each stands
-    alone.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of long tests a turn runs. A file's tests run in one process, in order (they share costly
+    fixtures), unless each stands alone.
 
     Whole runs come first and what stands alone comes last, so that no process is left with a long
     file while the others have nothing to do.
     """
 
-    def turn(item: pytest.Item) -> int:
+    def place(item: pytest.Item) -> int:
         if item.get_closest_marker("e2e") is not None:
             return 0
         return 2 if item.path.name in SPREAD else 1
 
-    items.sort(key=turn)
+    turns.leave_out_others(config, items)
+    items.sort(key=place)
     for item in items:
         if item.path.name not in SPREAD:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(REPOSITORY))))

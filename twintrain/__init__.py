@@ -24,10 +24,16 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twintrain import showing
 from twintrain.version import __version__ as __version__
+
+with suppress(ImportError):  # a Python may come without it
+    # Before TensorFlow, which brings an SQLite of its own, without FTS5 and R*Tree: the first that
+    # is loaded serves the whole process, and people's queries are read in it.
+    import sqlite3  # noqa: F401
 
 if TYPE_CHECKING:
     from twintrain.attribution.experiment import Question as Question

@@ -1,6 +1,7 @@
 """Loops as people post them: each has the mistake that `expected.yaml` says, and the diagnosis names it.
 
-Some are diagnosed here (`tests/quick_modules.py`); all of them in `benchmarks/diagnosis.py`.
+Some are diagnosed here in turn (`tests/quick_modules.py`); all of them in
+`benchmarks/diagnosis.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import yaml
 
 from tests.diagnosed import Diagnoses
 from tests.quick_modules import CASES
+from tests.turns import dealt_out
 from twintrain.diagnosis.result import Place
 
 HERE = Path(__file__).parent
@@ -33,7 +35,7 @@ def noisy() -> Iterator[Diagnoses]:
     found.close()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", dealt_out(CASES))
 def test_the_cause_and_the_side_are_named(name: str, diagnoses: Diagnoses) -> None:
     found, expected = diagnoses.of(HERE / f"{name}.py"), EXPECTED[name]
     assert [cause.id for cause in found.causes] == expected["ids"], (found.unexplained, found.notes)
@@ -55,7 +57,10 @@ def line_of(path: Path, number: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["tf32864_dropout_off", "tf38596_mean_of_batch_means", "forum_mnist_raw_pixels_in_loop"]
+    "name",
+    dealt_out(
+        ("tf32864_dropout_off", "tf38596_mean_of_batch_means", "forum_mnist_raw_pixels_in_loop")
+    ),
 )
 def test_arithmetic_that_does_not_repeat_itself_changes_nothing(
     name: str, noisy: Diagnoses

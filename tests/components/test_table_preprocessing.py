@@ -124,6 +124,19 @@ def test_how_many_codes_there_are_is_told(stated: ModuleType, tmp_path: Path) ->
     assert (spec.classes, spec.class_names, spec.target.name) == (2, ("no", "yes"), "target")
 
 
+def test_weights_pass_as_they_stand_and_are_no_input(stated: ModuleType, tmp_path: Path) -> None:
+    stated.WEIGHT = "age"
+    found = transformed(stated, tmp_path)
+    np.testing.assert_array_equal(
+        found["example_weight"], [np.nan if age is None else age for age in AGES]
+    )
+    spec = example_spec(
+        str(tmp_path / "graph"), load_recipe("standard", [f"problem.module={stated.__name__}"])
+    )
+    assert spec.weighted
+    assert [column.name for column in spec.inputs] == ["said", "town"]
+
+
 def test_slices_are_categories_and_quarters(stated: ModuleType, tmp_path: Path) -> None:
     found = transformed(stated, tmp_path)
     assert found["slice_of_town"].tolist() == [

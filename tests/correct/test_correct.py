@@ -1,6 +1,7 @@
 """Correct loops in many styles: none of them may be accused of anything.
 
-Some are diagnosed here (`tests/quick_modules.py`); all of them in `benchmarks/diagnosis.py`.
+Some are diagnosed here in turn (`tests/quick_modules.py`); all of them in
+`benchmarks/diagnosis.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pytest
 
 from tests.diagnosed import Diagnoses
 from tests.quick_modules import CORRECT
+from tests.turns import dealt_out
 
 HERE = Path(__file__).parent
 
@@ -30,7 +32,7 @@ def noisy() -> Iterator[Diagnoses]:
     found.close()
 
 
-@pytest.mark.parametrize("name", CORRECT)
+@pytest.mark.parametrize("name", dealt_out(CORRECT))
 def test_a_correct_loop_is_found_identical(name: str, diagnoses: Diagnoses) -> None:
     found = diagnoses.of(HERE / f"{name}.py")
     assert found.verdict == "identical", (
@@ -40,7 +42,7 @@ def test_a_correct_loop_is_found_identical(name: str, diagnoses: Diagnoses) -> N
     )
 
 
-@pytest.mark.parametrize("name", ["conv_batch_norm_epoch_graph", "adam_by_hand"])
+@pytest.mark.parametrize("name", dealt_out(("conv_batch_norm_epoch_graph", "adam_by_hand")))
 def test_a_correct_loop_is_not_accused_where_arithmetic_does_not_repeat_itself(
     name: str, noisy: Diagnoses
 ) -> None:

@@ -50,6 +50,7 @@ def twintrain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.in_turn(1)
 def test_colour_images_of_ones_own_are_compared(tmp_path: Path) -> None:
     put_digits(tmp_path / "digits" / "train", "train", 2400)
     put_digits(tmp_path / "digits" / "test", "eval", 600)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twintrain.data.columns import BARE, as_columns, as_inputs
-from twintrain.data.example_spec import TARGET, Column, ExampleSpec
+from twintrain.data.example_spec import TARGET, WEIGHT, Column, ExampleSpec
 from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.errors import TwintrainError
 
@@ -20,6 +20,7 @@ def examples(
     inputs: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     targets: npt.ArrayLike,
     name: str = "example",
+    weights: npt.ArrayLike | None = None,
 ) -> ExampleStore:
     """Examples from arrays, in their order.
 
@@ -29,12 +30,20 @@ def examples(
             model that takes several.
         targets: [n] class numbers, or whatever else the problem predicts.
         name: begins the id of each example, 'example-00000000' and so on.
+        weights: how much each example counts in the training loss, [n], 0 or more, as `fit` takes
+            them for `sample_weight`; None where all count alike.
 
     Raises:
-        TwintrainError: there are no examples, or not as many targets as inputs.
+        TwintrainError: there are no examples, not as many targets or weights as inputs, or a weight
+            is no number of 0 or more.
     """
     given: dict[str, Any] = as_columns(inputs)
     columns = {column: _values(values) for column, values in given.items()}
+    if WEIGHT in columns:
+        raise TwintrainError(
+            f"An input is called {WEIGHT!r}, a name that is taken.",
+            "Give examples() weights=..., or call the input otherwise.",
+        )
     aims = _values(targets)
     if np.issubdtype(aims.dtype, np.integer):
         aims = aims.astype(np.int64)
@@ -45,6 +54,13 @@ def examples(
                 "One target belongs to one example: both need the same first dimension.",
             )
     ids = np.array([f"{name}-{position:08d}" for position in range(len(aims))], np.bytes_)
+    if weights is not None:
+        columns[WEIGHT] = np.asarray(weights, np.float32)
+        if columns[WEIGHT].shape != (len(aims),):
+            raise TwintrainError(
+                f"There are weights of shape {columns[WEIGHT].shape} and {len(aims):,} examples.",
+                "One weight belongs to one example: a shape of one dimension.",
+            )
     return build_store([(as_inputs(columns), aims, ids)] if len(aims) else [], _NO_LIMIT)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,7 @@ class BatchSource:
         preparation: what the problem makes of inputs.
 
     Attributes:
-        class_weights: of each class, float32 [classes]; None where all examples count alike.
+        class_weights: of each class, float32 [classes]; None where classes count alike.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class BatchSource:
         self._keys = _fingerprint_keys(sum(sizes))
         self._examples = _Examples(store, preparation)
         self.class_weights = class_weights(recipe, store.targets)
+        self._weights = None if store.weights is None else tf.constant(store.weights)
 
     @property
     def steps(self) -> int:
@@ -141,11 +142,26 @@ class BatchSource:
         """
         return self._examples.gather(tf.range(min(self.batch_size, len(self.store))))
 
-    def weights(self, targets: tf.Tensor) -> tf.Tensor | None:
-        """How much each example of a batch counts in the loss, float32 [batch]; None where all
-        count alike.
+    def weights(self, indices: tf.Tensor, targets: tf.Tensor) -> tf.Tensor | None:
+        """How much each example of a batch counts in the loss; None where all count alike.
+
+        Args:
+            indices: int32 [batch].
+            targets: theirs, [batch].
+
+        Returns:
+            float32 [batch]: its own weight times that of its class.
         """
-        return None if self.class_weights is None else tf.gather(self.class_weights, targets)
+        own = None if self._weights is None else tf.gather(self._weights, indices)
+        if self.class_weights is None:
+            return own
+        by_class = tf.gather(self.class_weights, targets)
+        return by_class if own is None else own * by_class
+
+    @property
+    def weighted(self) -> bool:
+        """Whether examples count differently."""
+        return self.class_weights is not None or self._weights is not None
 
     def fingerprint(self, inputs: Inputs, targets: tf.Tensor) -> tf.Tensor:
         """A 64-bit fingerprint of one batch, order included, as an int64 scalar.
@@ -193,12 +209,13 @@ class BatchSource:
             draws.set_shape([None, width])
             batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
             return batches.map(
-                lambda indices: (epoch, *self.gather(indices, draws)), num_parallel_calls=2
+                lambda indices: (epoch, indices, *self.gather(indices, draws)),
+                num_parallel_calls=2,
             )
 
         def record(
-            epoch: tf.Tensor, inputs: Inputs, targets: tf.Tensor
-        ) -> tuple[Inputs, tf.Tensor]:
+            epoch: tf.Tensor, indices: tf.Tensor, inputs: Inputs, targets: tf.Tensor
+        ) -> tuple[Any, ...]:
             kept = tf.numpy_function(
                 feed.record, [epoch, self.fingerprint(inputs, targets)], tf.bool
             )
@@ -207,13 +224,13 @@ class BatchSource:
             for name, part in as_columns(inputs).items():
                 part.set_shape([None, *self.store.columns[name].shape])
             targets.set_shape([None, *self.store.targets.shape[1:]])
+            if weighted and self.weighted:
+                return inputs, targets, self.weights(indices, targets)
             return inputs, targets
 
         plans = tf.data.Dataset.range(1).flat_map(plan)
         known = tf.data.experimental.assert_cardinality(self.steps)
         made = plans.map(record)
-        if weighted and self.class_weights is not None:
-            made = made.map(lambda inputs, targets: (inputs, targets, self.weights(targets)))
         return (made.prefetch(ahead) if ahead else made).apply(known)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 EXAMPLE_ID = "example_id"  # the column that every example has beside those of its problem
 IMAGE, LABEL = "image", "label"
+WEIGHT = "example_weight"  # the column that says how much an example counts in training
 TARGET = "target"  # what preprocessing calls the column that is learned, where it makes one
 
 
@@ -40,6 +41,7 @@ class ExampleSpec:
         named: whether the model is given a dictionary of columns; without, the only one is handed
             to it as it is.
         class_names: what the classes are called; empty where they are only numbered.
+        weighted: whether records say, in `WEIGHT`, how much an example counts in training.
     """
 
     inputs: tuple[Column, ...]
@@ -47,6 +49,7 @@ class ExampleSpec:
     classes: int | None = None
     named: bool = True
     class_names: tuple[str, ...] = ()
+    weighted: bool = False
 
     @property
     def only(self) -> Column:

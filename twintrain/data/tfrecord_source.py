@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from twintrain.data.example_spec import EXAMPLE_ID, ExampleSpec
+from twintrain.data.example_spec import EXAMPLE_ID, WEIGHT, ExampleSpec
 from twintrain.data.example_store import Chunk, ExampleStore, Inputs, build_store
 from twintrain.data.stratified import stratified_share
 from twintrain.errors import TwintrainError
@@ -69,13 +69,17 @@ def _chunks(files: Sequence[str], spec: ExampleSpec) -> Iterator[Chunk]:
         for column in (*spec.inputs, spec.target)
     }
     features[EXAMPLE_ID] = tf.io.FixedLenFeature([], tf.string)
+    if spec.weighted:
+        features[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
+    beside = [WEIGHT] if spec.weighted else []
     size = sum(np.dtype(one.dtype).itemsize * math.prod(one.shape) for one in spec.inputs)
     chunk = max(1, min(_CHUNK, _CHUNK_BYTES // size))
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(chunk)
     for batch in records.map(
         lambda serialized: tf.io.parse_example(serialized, features), num_parallel_calls=2
     ):
-        columns = {column.name: batch[column.name].numpy() for column in spec.inputs}
+        names = [*(column.name for column in spec.inputs), *beside]
+        columns = {name: batch[name].numpy() for name in names}
         inputs: Inputs = columns if spec.named else columns[spec.only.name]
         yield inputs, batch[spec.target.name].numpy(), batch[EXAMPLE_ID].numpy().astype(np.bytes_)
 

@@ -77,6 +77,7 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     """
     own = recipe.for_twin("fit")
     rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), ROWS + TEST_ROWS)).astype(int))
+    targets = train.targets[rows[:ROWS]]
     splits = {"train": rows[:ROWS], "test": rows[ROWS:] if len(rows) > ROWS else rows}
     rescale = problem.preparation(own).rescale
 
@@ -92,11 +93,16 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
         optimizer = build_optimizer(own, int(ds.cardinality()))
         compile_model(Built(model, optimizer, problem.loss(), problem.metrics()), own, 1)
-        stops, weights = stopper(own.early_stopping), class_weights(own, train.targets)
+        stops, by_class = stopper(own.early_stopping), class_weights(own, train.targets)
+        weights = None if train.weights is None else train.weights[splits["train"]]
+        if weights is not None:  # Keras refuses to be given both
+            weights = weights if by_class is None else weights * by_class[targets]
+            ds = _weighted(ds, weights, own.training.batch_size)
+            by_class = None
         return model.fit(
             ds,
             epochs=epochs,
-            class_weight=None if weights is None else dict(enumerate(map(float, weights))),
+            class_weight=None if by_class is None else dict(enumerate(map(float, by_class))),
             validation_data=make_dataset("test"),
             callbacks=[stops] if stops else [],
             verbose=0,
@@ -105,6 +111,12 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     with session(own, recipe.seeds[0]):
         loop = _loop_of(recipe, problem, make_dataset)
         return diagnose(build_model, make_dataset, keras_fit, loop, DEADLINE)
+
+
+def _weighted(ds: tf.data.Dataset, weights: np.ndarray, size: int) -> tf.data.Dataset:
+    """The same batches with how much each of their examples counts."""
+    beside = tf.data.Dataset.from_tensor_slices(weights).batch(size)
+    return tf.data.Dataset.zip((ds, beside)).map(lambda batch, counts: (batch[0], batch[1], counts))
 
 
 def _loop_of(

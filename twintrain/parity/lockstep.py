@@ -47,14 +47,18 @@ class _Stepper:
         """Take step `number` of an epoch on this twin's own batch."""
         size = self.source.batch_size
         order = self.source.epoch_order(epoch)[number * size : (number + 1) * size]
-        draws = tf.constant(self.source.epoch_draws(epoch))
-        inputs, targets = self.source.gather(tf.constant(order), draws)
-        observation = self.observer.read(self.step(inputs, targets))
+        indices, draws = tf.constant(order), tf.constant(self.source.epoch_draws(epoch))
+        inputs, targets = self.source.gather(indices, draws)
+        weights = self.source.weights(indices, targets)
+        observation = self.observer.read(self.step(inputs, targets, weights))
         given = {
             f"inputs[{name}]" if name else "inputs": part.numpy()
             for name, part in as_columns(inputs).items()
         }
-        observation["batch"] = given | {"targets": targets.numpy()}
+        given["targets"] = targets.numpy()
+        if weights is not None:
+            given["weights"] = weights.numpy()
+        observation["batch"] = given
         return observation
 
 

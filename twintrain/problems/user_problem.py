@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # What a module may say, and what it may do.
 CONSTANTS = (
     "TASK", "LABEL", "UNIT", "METRIC", "KEY", "CATEGORIES", "TEXT", "IGNORE", "SLICES", "WORDS",
-    "LENGTH",
+    "LENGTH", "WEIGHT",
 )  # fmt: skip
 FUNCTIONS = ("build_model", "preprocessing_fn", "loss", "hyperparameters")
 SLICE = "slice_of_"  # begins the names of transformed columns that test examples are sliced by
@@ -60,6 +60,7 @@ class Columns:
         slices: by which test examples are sliced.
         words: how many words of texts are known, the most frequent ones.
         length: words of a text that count.
+        weight: says how much each row counts in training; None where all count alike.
     """
 
     label: str
@@ -70,13 +71,14 @@ class Columns:
     slices: Slices
     words: int
     length: int
+    weight: str | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that is named, each once."""
         sliced = (name for keys in self.slices for name in keys)
-        key = () if self.key is None else (self.key,)
-        names = (self.label, *key, *self.categories, *self.text, *sliced)
+        single = [name for name in (self.key, self.weight) if name is not None]
+        names = (self.label, *single, *self.categories, *self.text, *sliced)
         return tuple(dict.fromkeys(names))
 
 
@@ -121,7 +123,7 @@ def problem_in(module: ModuleType) -> ProblemModule:
     for name in ("TASK", "LABEL"):
         if name not in said:
             raise _wrong(module, f"does not say {name}", f"Add {name} = ...; see docs/problems.md.")
-    for name in ("TASK", "LABEL", "UNIT", "METRIC", "KEY"):
+    for name in ("TASK", "LABEL", "UNIT", "METRIC", "KEY", "WEIGHT"):
         if said.get(name) is not None and not isinstance(said[name], str):
             raise _wrong(module, f"says {name} = {said[name]!r}", "Write a text.")
     columns = Columns(
@@ -133,7 +135,14 @@ def problem_in(module: ModuleType) -> ProblemModule:
         slices=_slices(module, said),
         words=_count(module, said, "WORDS", _WORDS),
         length=_count(module, said, "LENGTH", _LENGTH),
+        weight=said.get("WEIGHT"),
     )
+    if columns.weight in (columns.label, *columns.categories, *columns.text):
+        raise _wrong(
+            module,
+            f"weighs rows by {columns.weight!r}, which it also takes for something else",
+            "WEIGHT names a column of numbers that is nothing else.",
+        )
     functions = {name: getattr(module, name) for name in FUNCTIONS if hasattr(module, name)}
     for name, function in functions.items():
         if not callable(function):

@@ -42,6 +42,10 @@ _OPERATION = re.compile(r'executing op "?(\w+)"?')
 _LIBRARY = Path(__file__).resolve().parent.parent
 
 
+# Inputs, targets, and how much each example counts; None where all count alike.
+_Batch = tuple[Any, tf.Tensor, tf.Tensor | None]
+
+
 @dataclass(frozen=True)
 class _Step:
     """A step as it was seen.
@@ -132,12 +136,12 @@ def _replayed(error: LossNotFiniteError, twin: TwinName, job: TwinJob) -> tuple[
         flag, usual = job.recipe.training.training_flag, ""
         if (step.epoch, step.number) != (progress.epochs, 0):
             # A mask of infinities, say, is in every step.
-            usual = _operation(built, source, _batch(source, progress.epochs, 0), flag)
+            usual = _operation(built, _batch(source, progress.epochs, 0), flag)
         for epoch in range(progress.epochs, step.epoch + 1):
             last = step.number if epoch == step.epoch else source.steps
             for number in range(last):
                 take(*_batch(source, epoch, number))
-        named = _operation(built, source, batch, flag)
+        named = _operation(built, batch, flag)
         return step, "" if named == usual else named
 
 
@@ -178,9 +182,10 @@ def _leg(job: TwinJob, source: BatchSource, epoch: int) -> Leg:
     raise TwintrainError(f"Epoch {epoch + 1} is in a later phase.", "Keep the training's state.")
 
 
-def _batch(source: BatchSource, epoch: int, number: int) -> tuple[Any, tf.Tensor]:
+def _batch(source: BatchSource, epoch: int, number: int) -> _Batch:
     order = tf.constant(_places(source, epoch, number))
-    return source.gather(order, tf.constant(source.epoch_draws(epoch)))
+    inputs, targets = source.gather(order, tf.constant(source.epoch_draws(epoch)))
+    return inputs, targets, source.weights(order, targets)
 
 
 def _places(source: BatchSource, epoch: int, number: int) -> np.ndarray:
@@ -188,11 +193,9 @@ def _places(source: BatchSource, epoch: int, number: int) -> np.ndarray:
     return source.epoch_order(epoch)[number * source.batch_size :][: source.batch_size]
 
 
-def _not_numbers(
-    batch: tuple[Any, tf.Tensor], ids: npt.NDArray[np.bytes_], places: np.ndarray
-) -> str:
+def _not_numbers(batch: _Batch, ids: npt.NDArray[np.bytes_], places: np.ndarray) -> str:
     """A sentence on an example of a batch that is itself no number; empty where all are."""
-    inputs, targets = batch
+    inputs, targets, _ = batch
     for name, part in (*as_columns(inputs).items(), ("target", targets)):
         values = part.numpy().reshape(len(places), -1)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -211,16 +214,16 @@ def _learning_rate(optimizer: keras.Optimizer) -> float:
     return float(inner.learning_rate)
 
 
-def _operation(built: Built, source: BatchSource, batch: tuple[Any, tf.Tensor], flag: bool) -> str:
+def _operation(built: Built, batch: _Batch, flag: bool) -> str:
     """A sentence on the first operation of a step that gives no number; empty where none is seen:
     in plain Python the step may round otherwise.
     """
-    inputs, targets = batch
+    inputs, targets, weights = batch
     tf.debugging.enable_check_numerics()
     try:
         with tf.GradientTape() as tape:
             outputs = built.model(inputs, training=flag)
-            loss = built.loss(targets, outputs, sample_weight=source.weights(targets))
+            loss = built.loss(targets, outputs, sample_weight=weights)
             loss = tf.add_n([loss, *built.model.losses])
         tape.gradient(built.optimizer.scale_loss(loss), built.model.trainable_variables)
     except tf.errors.InvalidArgumentError as error:

@@ -134,10 +134,12 @@ class Loop:
             self._step(*batch)
         return feed.fingerprints[epoch]
 
-    def step(self, inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
+    def step(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> dict[str, float]:
         """One step on one batch; the figures of this batch alone."""
         self._reset()
-        self._step(inputs, targets, self._source.weights(targets))
+        self._step(inputs, targets, weights)
         return self.results()
 
     def evaluate(self, validation: tf.data.Dataset) -> dict[str, float]:
@@ -204,9 +206,10 @@ class Loop:
         size = self._source.batch_size
         fingerprints = tf.TensorArray(tf.int64, size=self._source.steps)
         for step in tf.range(self._source.steps):
-            inputs, targets = self._source.gather(order[step * size : (step + 1) * size], draws)
+            indices = order[step * size : (step + 1) * size]
+            inputs, targets = self._source.gather(indices, draws)
             fingerprints = fingerprints.write(step, self._source.fingerprint(inputs, targets))
-            self._step(inputs, targets, self._source.weights(targets))
+            self._step(inputs, targets, self._source.weights(indices, targets))
         return fingerprints.stack()
 
     @property

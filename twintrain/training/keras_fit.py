@@ -81,10 +81,12 @@ class KerasFitTwin:
         """`train_on_batch`, which makes the very step of `fit`; see `Twin.stepper`."""
         compile_model(built, recipe, steps_per_execution=1)
 
-        def step(inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
+        def step(
+            inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+        ) -> dict[str, float]:
             built.model.reset_metrics()
             figures: dict[str, float] = built.model.train_on_batch(
-                inputs, targets, source.weights(targets), return_dict=True
+                inputs, targets, weights, return_dict=True
             )
             return figures
 

@@ -25,7 +25,7 @@ from twintrain.recipe.recipe import Recipe
 from twintrain.training.session import Built
 
 EpochHook = Callable[[int, dict[str, float]], None]
-Step = Callable[[tf.Tensor, tf.Tensor], dict[str, float]]
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], dict[str, float]]
 
 
 def no_hook(epoch: int, logs: dict[str, float]) -> None:
@@ -105,8 +105,10 @@ class Twin(Protocol):
         ...
 
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
-        """A function that takes one training step on (inputs, targets) and gives the figures of
-        this batch alone; made inside `session`, for lockstep.
+        """A function that takes one training step on (inputs, targets, weights) and gives the
+        figures of this batch alone; made inside `session`, for lockstep.
+
+        The weights, float32 [batch], are how much each example counts; None where all count alike.
 
         Lockstep sees what passes `built.loss`, `built.optimizer.scale_loss` and
         `built.optimizer.apply`: the step calls all three, as Keras's own does.

@@ -34,6 +34,7 @@ def test_the_verdict_comes_first_and_a_step_is_shown_in_full() -> None:
     assert "watching custom_loop" in result.stderr
 
 
+@pytest.mark.in_turn(1)
 def test_json_is_one_object(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(GOOD, encoding="utf-8")

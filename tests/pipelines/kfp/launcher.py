@@ -86,6 +86,20 @@ class Launcher:
             ]
         return done
 
+    def needs(self, name: str) -> list[str]:
+        """The tasks whose outputs a task takes, each after those whose outputs it takes itself."""
+        found: dict[str, None] = {}
+        inputs = self.dag[name].get("inputs", {})
+        for kind, key in (
+            ("artifacts", "taskOutputArtifact"),
+            ("parameters", "taskOutputParameter"),
+        ):
+            for source in inputs.get(kind, {}).values():
+                if key in source:
+                    before = source[key]["producerTask"]
+                    found |= dict.fromkeys([*self.needs(before), before])
+        return list(found)
+
     def run(self, name: str) -> int:
         """One task; the exit status of its container, CACHED where none was started."""
         task = self.dag[name]

@@ -92,7 +92,6 @@ def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     )
     assert json.loads((entry / "entry.json").read_text())["alerts"] == []
     a_run_on_the_same_span_trains_nothing(tmp_path, launcher)
-    nodes_in_several_steps_leave_what_one_leaves(tmp_path, launcher)
 
 
 def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) -> None:
@@ -125,13 +124,18 @@ def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) ->
     shutil.rmtree(tmp_path / "data" / "span-3")
 
 
-def nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path, before: Launcher) -> None:
-    """A tuner and a trainer again, each in two pods at a time: the same trials, the same weights
-    but for rounding.
+@pytest.mark.e2e
+@pytest.mark.in_turn(1)
+def test_nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path) -> None:
+    """A tuner and a trainer, and again each in two pods at a time: the same trials, the same
+    weights but for rounding.
     """
-    several = [*SMALL, "data.limit=700", "tuning.workers=2", "execution.strategy=multi_worker"]
+    root, small = "minio://mlpipeline/v2/artifacts", [*SMALL, "data.limit=700"]
+    before = Launcher(compiled(tmp_path, root, small), root, tmp_path, {})
+    for name in (*before.needs("Trainer-fit"), "Trainer-fit"):
+        assert before.run(name) == 0
+    several = [*small, "tuning.workers=2", "execution.strategy=multi_worker"]
     volumes = [{"claim": "shared", "mount": str(tmp_path)}]
-    root = "minio://mlpipeline/v2/artifacts"
     spec = compiled(tmp_path, root, several, worker_steps=True, volumes=volumes)
     launcher = Launcher(spec, root, tmp_path, before.parameters | {"config": spec_config(spec)})
     launcher.bucket, launcher.outputs = tmp_path / "again", dict(before.outputs)

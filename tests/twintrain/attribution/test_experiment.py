@@ -54,6 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("trainings")
 
 
+@pytest.mark.in_turn(1)
 def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         explain(question(cache), Listener(stop_after=3))

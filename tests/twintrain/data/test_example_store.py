@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from tests.conftest import mnist_store
 from twintrain.data.columns import BARE
-from twintrain.data.example_store import build_store
+from twintrain.data.example_spec import WEIGHT
+from twintrain.data.example_store import Chunk, build_store
 from twintrain.errors import TwintrainError
 
 
@@ -113,3 +114,36 @@ def test_a_column_under_another_name_is_another_digest() -> None:
     ages, targets = np.arange(5, dtype=np.float32), np.arange(5)
     one, other = (build_store([({name: ages}, targets, ids(5))], 1 << 20) for name in ("a", "b"))
     assert one.digest != other.digest
+
+
+def weighted_chunk(ids: list[bytes], weights: list[float]) -> Chunk:
+    columns = {"x": np.arange(len(ids)), WEIGHT: np.array(weights, np.float32)}
+    return columns, np.zeros(len(ids), np.int64), np.array(ids)
+
+
+@pytest.mark.parametrize("limit", [1, 1 << 30])
+def test_weights_follow_their_examples_and_are_no_column(limit: int) -> None:
+    chunks = [weighted_chunk([b"c", b"a"], [3, 1]), weighted_chunk([b"b"], [0])]
+    store = build_store(chunks, limit)
+    assert set(store.columns) == {"x"}
+    assert store.weights is not None
+    assert store.weights.tolist() == [1, 0, 3]
+    part = store.subset(np.array([2, 0])).weights
+    assert part is not None
+    assert part.tolist() == [3, 1]
+    other = build_store([weighted_chunk([b"a", b"b", b"c"], [1, 0, 2])], limit)
+    assert other.digest != store.digest
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1, float("nan")], "1 of 2 examples have no weight of 0 or more: b is the first"),
+        ([-1, 2], "a is the first, with -1"),
+        ([float("inf"), 2], "a is the first, with inf"),
+        ([0, 0], "All 2 examples have the weight 0"),
+    ],
+)
+def test_weights_that_weigh_nothing_are_refused(weights: list[float], said: str) -> None:
+    with pytest.raises(TwintrainError, match=said):
+        build_store([weighted_chunk([b"a", b"b"], weights)], 100)

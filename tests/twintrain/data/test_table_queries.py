@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,18 @@ def test_half_a_transaction_is_never_read(database: Path) -> None:
     writer.execute("ROLLBACK")
     writer.close()
     assert {row["n"] for row in rows(path)} == {1, 3, None, -7}
+
+
+def test_sqlite_is_this_pythons_and_not_tensorflows() -> None:
+    """Whichever is loaded first serves the process."""
+    asked = "import sqlite3; print(sqlite3.sqlite_version)"
+    plain, ours = (
+        subprocess.run(
+            [sys.executable, "-c", before + asked], capture_output=True, text=True, check=True
+        ).stdout.split()[-1]
+        for before in ("", "import pipelines, tensorflow; ")
+    )
+    assert ours == plain
 
 
 def test_tables_that_a_module_reads_are_read(database: Path) -> None:

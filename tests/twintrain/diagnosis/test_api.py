@@ -14,6 +14,7 @@ from twintrain.diagnosis import api
 WRONG = LOOP.replace(".shuffle(120)", "")
 
 
+@pytest.mark.in_turn(2)
 def test_a_file_is_diagnosed_in_a_process_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text(DATA + FIT + WRONG)
@@ -24,6 +25,7 @@ def test_a_file_is_diagnosed_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.in_turn(0)
 def test_a_cell_is_diagnosed_with_those_before_it() -> None:
     magics: dict[str, Any] = {}
 

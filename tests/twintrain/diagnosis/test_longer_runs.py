@@ -96,6 +96,7 @@ def test_a_number_that_is_frozen_is_found() -> None:
     assert runs.frozen == {LOOP}
 
 
+@pytest.mark.in_turn(2)
 def test_plain_python_goes_on_where_the_sides_part_late() -> None:
     late = lambda epoch: 1.0 if epoch < 15 else 3.0  # noqa: E731
     with as_found():
@@ -122,6 +123,7 @@ def test_code_that_raises_as_it_is_is_the_users() -> None:
         run(raising)
 
 
+@pytest.mark.in_turn(1)
 def test_updates_that_fit_counts_too_many_are_told() -> None:
     with as_found():
         adam = loop(lambda epoch: 1.0, graph=False)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from tests.turns import dealt_out
 from tests.twintrain.training import own_loops
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
@@ -24,6 +28,7 @@ def explained(store: ExampleStore, function: str, *overrides: str) -> OwnLoop:
     return found
 
 
+@pytest.mark.in_turn(0)
 def test_what_it_does_otherwise_is_named_with_its_line(small_train: ExampleStore) -> None:
     found = explained(small_train, "without_training_flag")
     assert found.verdict == "causes_found"
@@ -34,6 +39,7 @@ def test_what_it_does_otherwise_is_named_with_its_line(small_train: ExampleStore
     assert cause in found.sentence()
 
 
+@pytest.mark.in_turn(1)
 def test_a_right_step_is_accused_of_nothing(small_train: ExampleStore) -> None:
     found = explained(small_train, "train_step")
     assert found.verdict == "identical"
@@ -41,8 +47,19 @@ def test_a_right_step_is_accused_of_nothing(small_train: ExampleStore) -> None:
     assert "found no difference in what it compared (" in found.sentence()
 
 
+@pytest.mark.in_turn(2)
 def test_class_weights_that_it_leaves_out_are_named(small_train: ExampleStore) -> None:
     found = explained(small_train, "train_step", "training.class_weight=balanced")
+    assert [cause.rpartition("(")[2] for cause in found.causes] == ["weights_ignored)"]
+
+
+@pytest.mark.parametrize("by_class", dealt_out(["none", "balanced"]))
+def test_weights_of_examples_that_it_leaves_out_are_named(
+    by_class: str, small_train: ExampleStore
+) -> None:
+    weights = np.linspace(0, 3, len(small_train), dtype=np.float32)
+    weighted = replace(small_train, weights=weights)
+    found = explained(weighted, "train_step", f"training.class_weight={by_class}")
     assert [cause.rpartition("(")[2] for cause in found.causes] == ["weights_ignored)"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.turns import dealt_out
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore
 from twintrain.diagnosis.twins import diagnose_twins
@@ -13,13 +14,15 @@ from twintrain.recipe.files import load_recipe
 
 @pytest.mark.parametrize(
     ("overrides", "ids"),
-    [
-        ([], []),
-        (
-            ["regularization.dropout=0.5", "loop.training.training_flag=false"],
-            ["training_flag_missing"],
-        ),
-    ],
+    dealt_out(
+        [
+            ([], []),
+            (
+                ["regularization.dropout=0.5", "loop.training.training_flag=false"],
+                ["training_flag_missing"],
+            ),
+        ]
+    ),
 )
 def test_what_the_loop_does_otherwise_is_named(
     overrides: list[str], ids: list[str], small_train: ExampleStore

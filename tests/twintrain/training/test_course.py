@@ -35,7 +35,7 @@ RECIPE = [
 ]
 
 
-class InterruptedError_(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -52,9 +52,9 @@ def train(twin: TwinName, asked: TwinJob) -> TwinResult:
 def train_until(epoch: int, twin: TwinName, asked: TwinJob) -> None:
     def stop(done: int, logs: dict[str, float]) -> None:
         if done == epoch:
-            raise InterruptedError_
+            raise StoppedError
 
-    with pytest.raises(InterruptedError_):
+    with pytest.raises(StoppedError):
         train(twin, replace(asked, on_epoch=stop))
 
 

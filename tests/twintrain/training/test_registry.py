@@ -41,9 +41,9 @@ class ThirdWay(GradientTapeTwin):
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
         step = super().stepper(built, source, recipe)
 
-        def counted(inputs: object, targets: object) -> dict[str, float]:
+        def counted(inputs: object, targets: object, weights: object) -> dict[str, float]:
             self.stepped += 1
-            return step(inputs, targets)
+            return step(inputs, targets, weights)
 
         return counted
 

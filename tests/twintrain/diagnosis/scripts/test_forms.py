@@ -14,6 +14,7 @@ from benchmarks.form_expectations import expectation
 from benchmarks.form_files import write_all
 from benchmarks.form_source import read_module
 from benchmarks.forms import case, line_of
+from tests.turns import dealt_out
 
 # The set that a form's module is drawn from.
 FORMS = {
@@ -34,7 +35,7 @@ def draws(form: str) -> list[Path]:
     return random.Random(f"{SEED} {form}").sample(told, len(told))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", dealt_out(tuple(FORMS)))
 def test_the_verdict_is_that_of_the_module(form: str, tmp_path: Path) -> None:
     for path in draws(form):
         files, _ = write_all(tmp_path, [form], [read_module(path)])

@@ -128,6 +128,7 @@ def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_LEAST", 3.0)
 
 
+@pytest.mark.in_turn(1)
 def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(
     tmp_path: Path, short_runs: None
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_loop_that_never_ends_is_stopped_and_read_as_far_as_it_came(
     assert "custom_loop was stopped after" in said["epochs"]
 
 
+@pytest.mark.in_turn(0)
 def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path, short_runs: None) -> None:
     with pytest.raises(
         TwintrainError,

@@ -1,0 +1,94 @@
+"""Long tests that come in turn: each commit runs a third of them, three in a row run all.
+
+    @pytest.mark.in_turn(0)                              # 0, 1 or 2
+    @pytest.mark.parametrize("name", dealt_out(NAMES))   # many of a kind
+
+What such a test sees from end to end is held, piece by piece, by short tests that always run.
+`make test-all` runs every one; so does naming a single file or test.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.mark import ParameterSet
+
+TURNS = 3
+
+
+def dealt_out(values: Sequence[Any]) -> list[ParameterSet]:
+    """The parameters of a test, a third for each turn; a tuple for several names."""
+    together = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [
+        pytest.param(*each, marks=pytest.mark.in_turn(number % TURNS))
+        for number, each in enumerate(together)
+    ]
+
+
+def turn_of_commit(repository: Path) -> int:
+    """Whose turn it is; the first's where there is no history."""
+    count = subprocess.run(
+        ["git", "rev-list", "--count", "HEAD"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(count.stdout) % TURNS if count.returncode == 0 else 0
+
+
+def resolve(asked: str | None, named: bool, repository: Path) -> str:
+    """The turn to run.
+
+    Args:
+        asked: by --turn.
+        named: whether single files or tests were.
+        repository: whose commits count.
+
+    Returns:
+        '0' to '2', or 'all'.
+
+    Raises:
+        pytest.UsageError: `asked` is no turn.
+    """
+    if asked is None:
+        asked = "all" if named else "commit"
+    if asked == "commit":
+        return str(turn_of_commit(repository))
+    if asked != "all" and asked not in map(str, range(TURNS)):
+        raise pytest.UsageError(f"--turn is 0 to {TURNS - 1}, 'commit' or 'all', not {asked!r}")
+    return asked
+
+
+def add_option(parser: pytest.Parser) -> None:
+    """--turn."""
+    parser.addoption("--turn", help="of long tests: 0, 1, 2, all, or commit (by their number)")
+
+
+def settle(config: pytest.Config) -> None:
+    """Write the turn into the option, so that the processes of pytest-xdist have the same."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    config.option.turn = resolve(config.option.turn, named, config.rootpath)
+
+
+def told(config: pytest.Config) -> str:
+    """The turn, for the head of a test run."""
+    turn = config.option.turn
+    told = "all" if turn == "all" else f"a third of them, turn {turn} of 0 to {TURNS - 1}"
+    return f"long tests: {told} (`make test-all` runs all)"
+
+
+def leave_out_others(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take the long tests of other turns out of what was collected."""
+    waiting = [item for item in items if not _comes(item, config.option.turn)]
+    config.hook.pytest_deselected(items=waiting)
+    items[:] = [item for item in items if _comes(item, config.option.turn)]
+
+
+def _comes(item: pytest.Item, turn: str) -> bool:
+    mark = item.get_closest_marker("in_turn")
+    return turn == "all" or mark is None or str(mark.args[0]) == turn
