@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from machine import describe
@@ -29,24 +30,15 @@ def memory_mb(process: psutil.Process) -> float:
     return total / 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("arguments", nargs="*")
-    options = parser.parse_args()
+def measured(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
+    """A whole run with these arguments: seconds, peak memory in MB, and its comparison.
+
+    Raises:
+        SystemExit: the run failed.
+    """
     with tempfile.TemporaryDirectory() as root:
         started = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "pipelines.cli.main",
-            "run",
-            "--root",
-            root,
-            *options.arguments,
-        ]
+        command = [sys.executable, "-m", "pipelines.cli", "run", "--root", root, *arguments]
         child = psutil.Popen(command)
         peak = 0.0
         while True:
@@ -58,7 +50,18 @@ def main() -> None:
         seconds = time.perf_counter() - started
         if child.returncode:
             sys.exit(child.returncode)
-        found = json.loads((Path(root) / "report" / "comparison.json").read_text(encoding="utf-8"))
+        text = (Path(root) / "report" / "comparison.json").read_text(encoding="utf-8")
+    return seconds, peak, json.loads(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    seconds, peak, found = measured(options.arguments)
     result = {
         "arguments": options.arguments,
         "seconds": round(seconds, 1),

@@ -146,10 +146,20 @@ def import_(
         names=tuple(name.strip() for name in names.split(",")) if names else (),
         columns=Columns(image_column, label_column),
     )
-    _show(_watched(source, to or _beside(source), options))
+    taken = watched_import(source, to or _beside(source), options)
+    told(taken)
+    root = f"runs/{taken.data.resolve().name}"
+    command = ["twintrain", "run", "--data", str(taken.data), "--root", root]
+    typer.echo(f"Next:  {shlex.join(command)}")
 
 
-def _watched(source: Path, target: Path, options: ImportOptions) -> Imported:
+def watched_import(source: Path, target: Path, options: ImportOptions) -> Imported:
+    """Take in images under bars that show how far it is.
+
+    Raises:
+        TwintrainError: see `import_data`.
+        typer.Exit: Ctrl-C was pressed; nothing is left at the target.
+    """
     from twintrain.data.importing.import_data import import_data
 
     console = Console(stderr=True, highlight=False)
@@ -191,15 +201,13 @@ def _beside(source: Path) -> Path:
     return target
 
 
-def _show(taken: Imported) -> None:
+def told(taken: Imported) -> None:
+    """Say what was taken in."""
     shape = " x ".join(map(str, taken.shape))
     counts = " and ".join(f"{taken.counts[split]:,} {text}" for split, text in _SPLITS.items())
     typer.echo(f"{counts} of {shape}, {taken.labels} labels")
     for note in taken.notes:
         typer.echo(f"note: {note}")
-    root = f"runs/{taken.data.resolve().name}"
-    command = ["twintrain", "run", "--data", str(taken.data), "--root", root]
-    typer.echo(f"Next:  {shlex.join(command)}")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

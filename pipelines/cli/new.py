@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from pipelines.cli.needs import need_pipeline
+from pipelines.cli.new_images import is_data_of_images, new_images
 from pipelines.cli.options import RECIPE, SCHEMA, beside
 from twintrain.errors import TwintrainError, did_you_mean
 
@@ -16,11 +18,20 @@ if TYPE_CHECKING:
     from twintrain.data.table_survey import Survey
 
 
+class Kind(enum.Enum):
+    """What data is."""
+
+    IMAGE = "image"
+    TABLE = "table"
+    TEXT = "text"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
         epilog="Examples:  twintrain new flights --data flights.csv --label late  |  "
-        "twintrain new prices --data houses/ --label price --unit dollars"
+        "twintrain new prices --data houses/ --label price --unit dollars  |  "
+        "twintrain new shapes --kind image --data photos"
     )(new)
 
 
@@ -29,10 +40,25 @@ def new(
     data: Annotated[
         Path,
         typer.Option(
-            help="A table (CSV, Parquet, Avro, TFRecord, SQL query), or a folder of them."
+            help="A table (CSV, Parquet, Avro, TFRecord, SQL query), a folder of them, or images."
         ),
     ],
-    label: Annotated[str, typer.Option(metavar="COLUMN", help="What is to be predicted.")],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What is to be predicted.",
+            show_default="images: their directories' names",
+        ),
+    ] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="What --data is: images in a directory per label, a table, or a table with texts "
+            "that are read word by word.",
+            show_default="by the files",
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +76,18 @@ def new(
     unit: Annotated[str, typer.Option(help="Of a number that is predicted: minutes.")] = "",
     force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
 ) -> None:
-    """Look at a table, and write NAME.py, a recipe and a schema that can be run at once."""
+    """Look at data, and write NAME.py, a recipe and, of tables, a schema that can be run at
+    once.
+    """
+    if not name.isidentifier():
+        raise TwintrainError(f"{name!r} is no name for a Python file.", "Use letters and _.")
+    console = Console(highlight=False)
+    if (kind or _kind_of(data)) == Kind.IMAGE:
+        _see_that_only_tables_are_asked(label, task, metric, unit)
+        new_images(name, data, force, console)
+        return
+    if label is None:
+        raise TwintrainError("--label is missing.", "Name the column that is to be predicted.")
     need_pipeline()
     from components.table_schema import as_text, schema_from
     from pipelines.cli.new_problem import draft, problem_text, recipe_text
@@ -59,15 +96,17 @@ def new(
     from twintrain.problems.user_problem import read_module
     from twintrain.processes.replacing import replace_text
 
-    console = Console(highlight=False)
-    if not name.isidentifier():
-        raise TwintrainError(f"{name!r} is no name for a Python file.", "Use letters and _.")
     file, places = Path(f"{name}.py"), {kind: beside(data, kind) for kind in (RECIPE, SCHEMA)}
     there = [path for path in (file, *places.values()) if path.exists()]
     if there and not force:
         raise TwintrainError(f"There is {there[0]} already.", "--force replaces it.")
     seen = _look(data, label, console)
     drafted = draft(seen, label, task, metric, unit)
+    if kind == Kind.TEXT and not drafted.text:
+        raise TwintrainError(
+            f"--kind text: no column of {data} has texts of several words.",
+            "Leave --kind out: texts of one word are categories.",
+        )
     replace_text(file, problem_text(name, data, drafted))
     _, module = importable("new", str(file))
     made = schema_from(seen, read_module(module))
@@ -80,6 +119,33 @@ def new(
         console.print(f"Note: {warning}", style="yellow", markup=False, soft_wrap=True)
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _kind_of(data: Path) -> Kind:
+    """Images where there is no table, but pictures are."""
+    from twintrain.data.importing.folder import SUFFIXES
+    from twintrain.data.tables import is_table
+
+    if not data.is_dir():
+        return Kind.IMAGE if data.suffix == ".npz" else Kind.TABLE
+    files = [path for depth in ("*", "*/*") for path in data.glob(depth)]
+    if any(map(is_table, files)):
+        return Kind.TABLE
+    pictures = any(path.suffix.lower() in SUFFIXES for path in data.glob("*/**/*"))
+    return Kind.IMAGE if pictures or is_data_of_images(data) else Kind.TABLE
+
+
+def _see_that_only_tables_are_asked(
+    label: str | None, task: str | None, metric: str | None, unit: str
+) -> None:
+    asked = {"--label": label, "--task": task, "--metric": metric, "--unit": unit}
+    for option, value in asked.items():
+        if value:
+            raise TwintrainError(
+                f"{option} is for tables: an image has the label of its directory, and is "
+                "classified.",
+                f"Leave {option} out.",
+            )
 
 
 def _look(data: Path, label: str, console: Console) -> Survey:

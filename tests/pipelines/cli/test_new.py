@@ -7,11 +7,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli.main import app
+from tests.twintrain.data.importing.images import put
+from twintrain.data.example_spec import labelled_images
 from twintrain.errors import TwintrainError
+from twintrain.problems.find import find_problem
 from twintrain.problems.user_problem import read_module
 from twintrain.recipe.files import load_recipe
 
@@ -155,3 +159,54 @@ def test_a_problem_needs_its_data(home: Path) -> None:
         twintrain("run", "--problem", "mine.py", "--data", "nowhere.csv")
     with pytest.raises(TwintrainError, match=r"there is no Python file 'none\.py'"):
         twintrain("run", "--problem", "none.py", "--data", "rows.csv")
+
+
+def put_images(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 6)):
+        for label in ("round", "square"):
+            for number in range(count):
+                pixels = rng.integers(0, 255, (9, 8, 3)).astype(np.uint8)
+                put(folder / split / label / f"{number}.png", pixels)
+
+
+@pytest.mark.parametrize("kind", [(), ("--kind", "image")])
+def test_images_become_data_a_model_and_a_recipe(home: Path, kind: tuple[str, ...]) -> None:
+    put_images(home / "photos")
+    done = twintrain("new", "shapes", *kind, "--data", "photos")
+    assert done.exit_code == 0, done.output
+    command = "twintrain run --quick --data data/shapes --recipe shapes.recipe.yaml"
+    assert f"PYTHONPATH=. {command}" in done.output
+    recipe = load_recipe(home / "shapes.recipe.yaml")
+    assert recipe.data.image_shape == (9, 8, 3)
+    assert recipe.comparison.label_names == ("round", "square")
+    sys.path.insert(0, str(home))
+    problem = find_problem(recipe, labelled_images((9, 8, 3), 2))
+    assert problem.build_model(recipe).output_shape == (None, 2)
+    # Once more, of the data that is there now.
+    twintrain("new", "shapes", *kind, "--data", "data/shapes", "--force")
+    assert load_recipe(home / "shapes.recipe.yaml") == recipe
+    with pytest.raises(TwintrainError, match=r"There is shapes\.py already"):
+        twintrain("new", "shapes", *kind, "--data", "data/shapes")
+
+
+def test_a_kind_that_does_not_fit_the_data_is_said(home: Path) -> None:
+    write(home / "rows.csv", said=lambda n: "word")
+    with pytest.raises(TwintrainError, match=r"no column of rows\.csv has texts"):
+        twintrain("new", "trains", "--kind", "text", "--data", "rows.csv", "--label", "late")
+    with pytest.raises(TwintrainError, match="--label is missing"):
+        twintrain("new", "trains", "--kind", "table", "--data", "rows.csv")
+    with pytest.raises(TwintrainError, match="--label is for tables"):
+        twintrain("new", "trains", "--kind", "image", "--data", "photos", "--label", "late")
+    assert list(home.iterdir()) == [home / "rows.csv"]
+
+
+def test_texts_are_taken_word_by_word(home: Path) -> None:
+    write(home / "rows.csv")
+    assert (
+        twintrain(
+            "new", "trains", "--kind", "text", "--data", "rows.csv", "--label", "late"
+        ).exit_code
+        == 0
+    )
+    assert read_module("trains").columns.text == ("said",)
