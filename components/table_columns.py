@@ -92,7 +92,7 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
     left_out = {columns.label, columns.key, columns.weight, *columns.ignore}
     kinds = {name: _kind(stated, name, types[name]) for name in types if name not in left_out}
     taken = [name for name in kinds if name in _TAKEN or name.startswith(SLICE)]
-    if taken:
+    if taken and "preprocessing_fn" not in stated.functions:
         raise TwintrainError(
             f"A column is called {taken[0]!r}, a name that preprocessing gives to what it makes.",
             "Call the column otherwise, or leave it out with IGNORE.",

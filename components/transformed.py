@@ -93,7 +93,9 @@ def tuning_config(recipe: Recipe, twin: str, state_dir: str) -> dict[str, Any]:
     tuning = recipe.tuning.model_copy(update={"apply": False})
     deciding = recipe.for_twin(twin).for_training().model_copy(update={"seeds": (0,)})
     # `search` trains for tuning.epochs; the trainings' own number must not cost a cached search.
-    training = deciding.training.model_copy(update={"epochs": tuning.epochs})
+    # As few as a recipe with these phases can have.
+    epochs = max(tuning.epochs, deciding.fine_tuning.frozen_epochs + 1)
+    training = deciding.training.model_copy(update={"epochs": epochs})
     deciding = deciding.model_copy(update={"tuning": tuning, "training": training})
     return {"twin": twin, "recipe": deciding.model_dump_json(), "state_dir": state_dir}
 

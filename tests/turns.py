@@ -30,15 +30,23 @@ def dealt_out(values: Sequence[Any]) -> list[ParameterSet]:
 
 
 def turn_of_commit(repository: Path) -> int:
-    """Whose turn it is; the first's where there is no history."""
-    count = subprocess.run(
-        ["git", "rev-list", "--count", "HEAD"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return int(count.stdout) % TURNS if count.returncode == 0 else 0
+    """Whose turn it is: by the number of commits, or, where the history is cut off, by the commit's
+    hash; the first's where there is none.
+    """
+    if _git(repository, "rev-parse", "--is-shallow-repository") == "false":
+        return int(_git(repository, "rev-list", "--count", "HEAD") or 0) % TURNS
+    return int(_git(repository, "rev-parse", "HEAD")[:8] or "0", 16) % TURNS
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    """What git answers; nothing where there is no git, or it fails."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=repository, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def resolve(asked: str | None, named: bool, repository: Path) -> str:

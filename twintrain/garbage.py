@@ -15,12 +15,14 @@ from contextlib import contextmanager
 def only_new_objects() -> Iterator[None]:
     """Collections inside look only at what is made inside.
 
-    May be entered again inside, and where `gc.freeze` was called for good.
+    Where something is frozen already, by an outer one or for good, this changes nothing: what was
+    made since then is what they look at.
     """
-    frozen_already = gc.get_freeze_count() > 0
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
     try:
         yield
     finally:
-        if not frozen_already:
-            gc.unfreeze()
+        gc.unfreeze()

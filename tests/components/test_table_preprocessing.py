@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from components.table_preprocessing import preprocessing_fn
 from components.table_schema import schema_from
 from components.transformed import example_spec
 from tests.twintrain.problems.own_problems import module
+from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.table_survey import survey
 from twintrain.errors import TwintrainError
 from twintrain.problems.user_problem import problem_in
@@ -31,15 +33,18 @@ TOWNS = ["Bern", "Ulm", "Bern", None, "Bern", "Ulm", "Graz", "Bern"]
 AGES = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
 SAID = ["a b b", "B, c!", "", "a", "b b b b b b", "c a", "b", "a b"]
 LATE = ["no", "yes", "no", "no", "yes", "no", "yes", "no"]
+COUNTS = [1.5, 2.0, None, 0.0, 1.0, 1.0, 3.0, 1.0]
 ROWS = [
-    {"town": town, "age": age, "said": said, "late": late, "row": n}
-    for n, (town, age, said, late) in enumerate(zip(TOWNS, AGES, SAID, LATE, strict=True))
+    {"town": town, "age": age, "said": said, "late": late, "counts": counts, "row": n}
+    for n, (town, age, said, late, counts) in enumerate(
+        zip(TOWNS, AGES, SAID, LATE, COUNTS, strict=True)
+    )
 ]
+NEW = {"town": "Rom", "age": 100.0, "said": "zz", "late": "yes", "counts": 1.0}
 
 
-@pytest.fixture
-def stated() -> Iterator[ModuleType]:
-    made = module(
+def statement() -> ModuleType:
+    return module(
         "stated_for_transform",
         TASK="binary",
         LABEL="late",
@@ -47,17 +52,45 @@ def stated() -> Iterator[ModuleType]:
         LENGTH=4,
         WORDS=2,
         IGNORE=("row",),
+        WEIGHT="counts",
         SLICES=(("town",), ("age",), ("said",)),
     )
+
+
+@pytest.fixture
+def stated() -> Iterator[ModuleType]:
+    made = statement()
     sys.modules[made.__name__] = made
     yield made
     del sys.modules[made.__name__]
 
 
+@dataclass(frozen=True)
+class Transformed:
+    """The rows after Transform, others by what Transform learned of these, and what it leaves."""
+
+    rows: dict[str, np.ndarray]
+    new: dict[str, np.ndarray]
+    spec: ExampleSpec
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
+    """By what is usual for each column; Beam takes seconds for it."""
+    made, folder = statement(), tmp_path_factory.mktemp("transform")
+    sys.modules[made.__name__] = made
+    try:
+        rows, new = transformed(made, folder, [NEW])
+        recipe = load_recipe("standard", [f"problem.module={made.__name__}"])
+        return Transformed(rows, new, example_spec(str(folder / "graph"), recipe))
+    finally:
+        del sys.modules[made.__name__]
+
+
 def transformed(
-    stated: ModuleType, folder: Path, unseen: list[dict[str, Any]] | None = None
-) -> dict[str, np.ndarray]:
-    """The rows after Transform; or others, by what Transform learned of these."""
+    stated: ModuleType, folder: Path, unseen: list[dict[str, Any]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The rows after Transform, and others, by what Transform learned of these."""
     table = folder / "t.csv"
     names = list(ROWS[0])
     cell = {None: ""}
@@ -73,11 +106,14 @@ def transformed(
         )
         graph | tft_beam.WriteTransformFn(str(folder / "graph"))
         metadata_io.write_metadata(raw, str(folder / "graph" / "metadata"))
-        if unseen is not None:
-            others = [_raw(row, number) for number, row in enumerate(unseen)]
-            made, metadata = ((others, raw), graph) | tft_beam.TransformDataset()
+        others = [_raw(row, number) for number, row in enumerate(unseen)]
+        new = (((others, raw), graph) | tft_beam.TransformDataset())[0] if unseen else []
     del metadata
-    return {name: np.array([row[name] for row in made]) for name in made[0]}
+    return _columns(made), _columns(new)
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
 
 def _raw(row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -90,8 +126,8 @@ def _raw(row: dict[str, Any], number: int) -> dict[str, Any]:
     return found
 
 
-def test_every_column_becomes_dense_as_it_is_usual(stated: ModuleType, tmp_path: Path) -> None:
-    found = transformed(stated, tmp_path)
+def test_every_column_becomes_dense_as_it_is_usual(usual: Transformed) -> None:
+    found = usual.rows
     known = np.array([age for age in AGES if age is not None])
     expected = [0.0 if age is None else (age - known.mean()) / known.std() for age in AGES]
     np.testing.assert_allclose(found["age"], expected, atol=1e-5)
@@ -111,34 +147,25 @@ def test_every_column_becomes_dense_as_it_is_usual(stated: ModuleType, tmp_path:
     ]
 
 
-def test_how_many_codes_there_are_is_told(stated: ModuleType, tmp_path: Path) -> None:
-    transformed(stated, tmp_path)
-    recipe = load_recipe("standard", [f"problem.module={stated.__name__}"])
-    spec = example_spec(str(tmp_path / "graph"), recipe)
-    assert [(column.name, column.shape, column.size) for column in spec.inputs] == [
+def test_how_many_codes_there_are_is_told(usual: Transformed) -> None:
+    assert [(column.name, column.shape, column.size) for column in usual.spec.inputs] == [
         ("age", (), None),
         ("age_missing", (), None),
         ("said", (4,), 4),
         ("town", (), 4),
     ]
+    spec = usual.spec
     assert (spec.classes, spec.class_names, spec.target.name) == (2, ("no", "yes"), "target")
 
 
-def test_weights_pass_as_they_stand_and_are_no_input(stated: ModuleType, tmp_path: Path) -> None:
-    stated.WEIGHT = "age"
-    found = transformed(stated, tmp_path)
-    np.testing.assert_array_equal(
-        found["example_weight"], [np.nan if age is None else age for age in AGES]
-    )
-    spec = example_spec(
-        str(tmp_path / "graph"), load_recipe("standard", [f"problem.module={stated.__name__}"])
-    )
-    assert spec.weighted
-    assert [column.name for column in spec.inputs] == ["said", "town"]
+def test_weights_pass_as_they_stand_and_are_no_input(usual: Transformed) -> None:
+    expected = [np.nan if one is None else one for one in COUNTS]
+    np.testing.assert_array_equal(usual.rows["example_weight"], expected)
+    assert usual.spec.weighted
 
 
-def test_slices_are_categories_and_quarters(stated: ModuleType, tmp_path: Path) -> None:
-    found = transformed(stated, tmp_path)
+def test_slices_are_categories_and_quarters(usual: Transformed) -> None:
+    found = usual.rows
     assert found["slice_of_town"].tolist() == [
         *(b"Bern", b"Ulm", b"Bern", b"missing", b"Bern", b"Ulm", b"Graz", b"Bern")
     ]
@@ -160,12 +187,10 @@ def high_of(name: bytes) -> float:
     return np.inf if name.endswith(b"or more") else float(name.split()[-1])
 
 
-def test_what_was_not_seen_has_a_code_of_its_own(stated: ModuleType, tmp_path: Path) -> None:
-    new = [{"town": "Rom", "age": 100.0, "said": "zz", "late": "yes"}]
-    found = transformed(stated, tmp_path, new)
-    assert found["town"].tolist() == [3]
-    assert found["said"].tolist() == [[3, 0, 0, 0]]
-    assert found["slice_of_town"].tolist() == [b"Rom"]
+def test_what_was_not_seen_has_a_code_of_its_own(usual: Transformed) -> None:
+    assert usual.new["town"].tolist() == [3]
+    assert usual.new["said"].tolist() == [[3, 0, 0, 0]]
+    assert usual.new["slice_of_town"].tolist() == [b"Rom"]
 
 
 def test_ones_own_preprocessing_makes_the_inputs(stated: ModuleType, tmp_path: Path) -> None:
@@ -176,7 +201,7 @@ def test_ones_own_preprocessing_makes_the_inputs(stated: ModuleType, tmp_path: P
         return {"old": old, "scaled": tf.reshape(ages / tft.max(ages), [-1, 1])}
 
     stated.preprocessing_fn = own
-    found = transformed(stated, tmp_path)
+    found, _ = transformed(stated, tmp_path, [])
     assert found["old"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert found["scaled"].max() == 1
     assert {"target", "example_id", "slice_of_town"} < set(found)
@@ -195,4 +220,4 @@ def test_preprocessing_that_cannot_be_used_is_said(
 ) -> None:
     stated.preprocessing_fn = returns
     with pytest.raises(TwintrainError, match=expected):
-        transformed(stated, tmp_path)
+        transformed(stated, tmp_path, [])

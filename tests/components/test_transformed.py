@@ -26,6 +26,14 @@ def test_a_cached_training_is_given_up_for_what_decides_it_and_nothing_else() ->
     assert deciding("loop.training.shuffle=false", "loop") != deciding("", "loop")
 
 
+def test_a_search_of_fewer_epochs_than_are_frozen_is_a_recipe_too() -> None:
+    frozen = ["training.epochs=6", "fine_tuning.frozen_epochs=4", "fine_tuning.layers=[dense]"]
+    recipe = load_recipe("standard", frozen)
+    for twin in ("fit", "loop"):
+        text = tuning_config(recipe, twin, "/state")["recipe"]
+        assert Recipe.model_validate_json(text).fine_tuning == recipe.fine_tuning
+
+
 def test_each_twin_gets_its_own_recipe() -> None:
     config = training_config(load_recipe("bare"), "loop", "/state")
     recipe = Recipe.model_validate_json(config["recipe"])

@@ -107,6 +107,7 @@ def first(root: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.in_turn(1)
 def test_a_closed_terminal_ends_everything(root: Path) -> None:
     started = start(root)
     wait_for(started, "StatisticsGen")
@@ -223,6 +224,7 @@ def test_a_second_run_takes_everything_from_the_first(
     }
 
 
+@pytest.mark.in_turn(0)
 def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     first: subprocess.CompletedProcess[str], root: Path
 ) -> None:

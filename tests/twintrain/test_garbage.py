@@ -40,10 +40,12 @@ def test_what_is_made_inside_is_collected_and_what_was_there_is_not() -> None:
 def test_one_inside_the_other_leaves_the_outer_one_alone() -> None:
     before = weakref.ref(Circle())
     with only_new_objects():
+        between = weakref.ref(Circle())
         with only_new_objects():
             pass
         gc.collect()
         assert before() is not None
+        assert between() is None
     assert gc.get_freeze_count() == 0
 
 

@@ -66,11 +66,25 @@ def practices_between(start: Recipe, end: Recipe) -> list[Practice]:
     groups: dict[str, dict[str, tuple[Any, Any]]] = {}
     for key, pair in changed.items():
         groups.setdefault(_group_of(key), {})[key] = pair
+    _join_phases_and_length(groups, start, end)
     order = {name: place for place, name in enumerate(_GROUPS)}
     return [
         Practice(name, groups[name])
         for name in sorted(groups, key=lambda name: (order.get(name, 99), name))
     ]
+
+
+def _join_phases_and_length(
+    groups: dict[str, dict[str, tuple[Any, Any]]], start: Recipe, end: Recipe
+) -> None:
+    """One practice of the two where the phases of one recipe do not fit into the epochs of the
+    other: they cannot be switched apart.
+    """
+    if not {"training length", "fine-tuning"} <= set(groups):
+        return
+    pairs = ((start, end), (end, start))
+    if any(one.fine_tuning.frozen_epochs >= other.training.epochs for one, other in pairs):
+        groups["fine-tuning"] |= groups.pop("training length")
 
 
 def mixed(start: Recipe, practices: Iterable[Practice], switched: Iterable[str]) -> Recipe:

@@ -147,9 +147,12 @@ def _short(
 
 
 def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return recipe.model_copy(
-        update={"training": recipe.training.model_copy(update={"epochs": epochs})}
-    )
+    """A short training by the same rules, with an epoch of each of its phases at least."""
+    phases = recipe.fine_tuning
+    if phases.frozen_epochs:
+        phases = phases.model_copy(update={"frozen_epochs": 1})
+    training = recipe.training.model_copy(update={"epochs": epochs})
+    return recipe.model_copy(update={"training": training, "fine_tuning": phases})
 
 
 def prepare(

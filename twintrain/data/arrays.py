@@ -55,7 +55,12 @@ def examples(
             )
     ids = np.array([f"{name}-{position:08d}" for position in range(len(aims))], np.bytes_)
     if weights is not None:
-        columns[WEIGHT] = np.asarray(weights, np.float32)
+        try:
+            columns[WEIGHT] = np.asarray(weights, np.float32)
+        except (TypeError, ValueError) as error:
+            raise TwintrainError(
+                f"The weights are no numbers: {error}.", "Give one number per example."
+            ) from None
         if columns[WEIGHT].shape != (len(aims),):
             raise TwintrainError(
                 f"There are weights of shape {columns[WEIGHT].shape} and {len(aims):,} examples.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,9 @@ class TransformedData:
     spec: ExampleSpec
 
     def store(self, split: str, memory_limit_mb: int) -> ExampleStore:
-        """All examples of a split, in canonical order."""
-        return build_store(_chunks(self.files[split], self.spec), memory_limit_mb << 20)
+        """All examples of a split, in canonical order; those of training with their weights."""
+        spec = replace(self.spec, weighted=self.spec.weighted and split == "train")
+        return build_store(_chunks(self.files[split], spec), memory_limit_mb << 20)
 
     def slice_values(self, columns: Mapping[str, str], texts: bool) -> dict[str, np.ndarray]:
         """What test examples are sliced by.

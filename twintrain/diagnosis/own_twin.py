@@ -77,14 +77,16 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     """
     own = recipe.for_twin("fit")
     rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), ROWS + TEST_ROWS)).astype(int))
-    targets = train.targets[rows[:ROWS]]
     splits = {"train": rows[:ROWS], "test": rows[ROWS:] if len(rows) > ROWS else rows}
     rescale = problem.preparation(own).rescale
 
     def make_dataset(split: str) -> tf.data.Dataset:
         chosen = splits[split]
         inputs = rescale(tf.nest.map_structure(tf.constant, train.values(chosen)))
-        data = tf.data.Dataset.from_tensor_slices((inputs, train.targets[chosen]))
+        parts: tuple[Any, ...] = (inputs, train.targets[chosen])
+        if split == "train" and train.weights is not None:
+            parts = (*parts, _weights(own, train, chosen).astype(np.float32))
+        data = tf.data.Dataset.from_tensor_slices(parts)
         return data.batch(own.training.batch_size)
 
     def build_model() -> keras.Model:
@@ -93,16 +95,13 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
     def keras_fit(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> Any:
         optimizer = build_optimizer(own, int(ds.cardinality()))
         compile_model(Built(model, optimizer, problem.loss(), problem.metrics()), own, 1)
-        stops, by_class = stopper(own.early_stopping), class_weights(own, train.targets)
-        weights = None if train.weights is None else train.weights[splits["train"]]
-        if weights is not None:  # Keras refuses to be given both
-            weights = weights if by_class is None else weights * by_class[targets]
-            ds = _weighted(ds, weights, own.training.batch_size)
-            by_class = None
+        stops, weights = stopper(own.early_stopping), class_weights(own, train.targets)
+        if train.weights is not None:
+            weights = None  # a third part of the batches, in which those of classes are too
         return model.fit(
             ds,
             epochs=epochs,
-            class_weight=None if by_class is None else dict(enumerate(map(float, by_class))),
+            class_weight=None if weights is None else dict(enumerate(map(float, weights))),
             validation_data=make_dataset("test"),
             callbacks=[stops] if stops else [],
             verbose=0,
@@ -113,10 +112,11 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
         return diagnose(build_model, make_dataset, keras_fit, loop, DEADLINE)
 
 
-def _weighted(ds: tf.data.Dataset, weights: np.ndarray, size: int) -> tf.data.Dataset:
-    """The same batches with how much each of their examples counts."""
-    beside = tf.data.Dataset.from_tensor_slices(weights).batch(size)
-    return tf.data.Dataset.zip((ds, beside)).map(lambda batch, counts: (batch[0], batch[1], counts))
+def _weights(own: Recipe, train: ExampleStore, rows: np.ndarray) -> np.ndarray:
+    """How much rows count, where they have weights of their own: that times their class's."""
+    assert train.weights is not None
+    by_class = class_weights(own, train.targets)
+    return train.weights[rows] * (1 if by_class is None else by_class[train.targets[rows]])
 
 
 def _loop_of(
@@ -147,8 +147,8 @@ def _around_step(twin: OwnStepTwin, own: Recipe, problem: Problem) -> Callable[.
         step = twin.step_of(Built(model, optimizer, problem.loss(), problem.metrics()))
         called = tf.function(step, reduce_retracing=True) if own.training.compiled else step
         for _ in range(epochs):
-            for inputs, targets in ds:
-                called(inputs, targets)
+            for inputs, targets, *weights in ds:
+                called(inputs, targets, weights[0] if weights else None)
         optimizer.finalize_variable_values(model.trainable_variables)
 
     return custom_loop

@@ -137,7 +137,8 @@ def problem_in(module: ModuleType) -> ProblemModule:
         length=_count(module, said, "LENGTH", _LENGTH),
         weight=said.get("WEIGHT"),
     )
-    if columns.weight in (columns.label, *columns.categories, *columns.text):
+    beside = (columns.label, columns.key, *columns.categories, *columns.text)
+    if columns.weight is not None and columns.weight in beside:
         raise _wrong(
             module,
             f"weighs rows by {columns.weight!r}, which it also takes for something else",

@@ -65,8 +65,9 @@ def _standing(job: TwinJob, built: Built, steps: int, phases: tuple[Phase, ...])
     """Where the training goes on: in the last phase that has left a state, or at the start."""
     for phase in reversed(phases[1:]):
         state = phase.place(job.resume)
-        if state is None or not resume.is_kept(state):
+        if state is None:
             continue
+        # Also where there is no file: of several workers all have to do the same.
         later = in_phase(built, phase, job.problem, steps)
         otherwise = "goes back to the phase before"
         progress, stopper = resume.load(state, later.model, later.optimizer, otherwise)

@@ -33,7 +33,7 @@ LOOP_TAKES = ("model", "dataset", "epochs")
 # What a whole training may ask for beside that, by name.
 LOOP_MAY_TAKE = ("recipe", "validation")
 STEP_NEEDS = ("model", "inputs", "targets")
-STEP_MAY_TAKE = ("optimizer", "loss", "metrics")
+STEP_MAY_TAKE = ("optimizer", "loss", "metrics", "weights")
 _LONGEST = 2000  # characters of an exception's text that are shown
 
 
@@ -162,8 +162,9 @@ class OwnLoopTwin:
 
     Args:
         function: takes a fresh model (not compiled), a dataset that gives one epoch's batches per
-            pass, and the number of epochs. It may return a model, which is then the trained one,
-            and figures.
+            pass ((inputs, targets), and the weights as a third part where examples have some of
+            their own), and the number of epochs. It may return a model, which is then the trained
+            one, and figures.
         further: what else it asks for: 'recipe' (as the loop obeys it), 'validation' (a dataset).
     """
 
@@ -182,7 +183,7 @@ class OwnLoopTwin:
             validation = evaluation_dataset(job.validation, recipe, preparation)
             given = {"recipe": recipe, "validation": validation}
             extra = {name: given[name] for name in self.further}
-            data = source.dataset(passes, ahead=0)
+            data = source.dataset(passes, ahead=0, weighted=job.train.weights is not None)
             with _told_as_the_users():
                 returned = self.function(built.model, data, recipe.training.epochs, **extra)
             ended = time.perf_counter()
@@ -260,12 +261,13 @@ class OwnStepTwin(GradientTapeTwin):
         with _told_as_the_users():
             return super().train(job)
 
-    def step_of(self, built: Built) -> Callable[[tf.Tensor, tf.Tensor], Any]:
-        """The function as a step on (inputs, targets) of one model."""
+    def step_of(self, built: Built) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], Any]:
+        """The function as a step on (inputs, targets, weights) of one model."""
         known = {name: value for name, value in vars(built).items() if name in self.asked}
 
-        def step(inputs: tf.Tensor, targets: tf.Tensor) -> Any:
-            return self._function(**known, inputs=inputs, targets=targets)
+        def step(inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None) -> Any:
+            further = known | ({"weights": weights} if "weights" in self.asked else {})
+            return self._function(**further, inputs=inputs, targets=targets)
 
         return step
 
@@ -291,7 +293,7 @@ class _OwnStepLoop(Loop):
         self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None = None
     ) -> None:
         # What it weighs is its own affair, and compared.
-        returned = self._function(inputs, targets)
+        returned = self._function(inputs, targets, weights)
         pair = isinstance(returned, (tuple, list)) and len(returned) == 2
         loss, predictions = returned if pair else (returned, None)
         if loss is not None and not tf.is_tensor(loss):

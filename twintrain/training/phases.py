@@ -96,6 +96,9 @@ class AsBuilt:
         """
         for layer, trainable in self._layers:
             layer.trainable = trainable
+        for layer, trainable in self._layers:
+            # One that is in two containers was set by the second, too. This sets it alone.
+            layer._trainable = trainable
         for variable, trainable in self._variables:
             variable.trainable = trainable
         for name in names:

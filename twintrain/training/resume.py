@@ -137,11 +137,6 @@ def forget(path: Path) -> None:
     kept_arrays.forget(frozen_state(path))
 
 
-def is_kept(path: Path) -> bool:
-    """Whether a training has left a state there, whole or damaged."""
-    return any(generation.exists() for generation in kept_arrays.generations(path))
-
-
 @dataclass(frozen=True)
 class _Saved:
     """What a file holds: values of variables, in the order of `_state`, and how far it was."""

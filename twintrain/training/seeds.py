@@ -26,7 +26,7 @@ from twintrain.training.blow_up import located
 from twintrain.training.loss_not_finite import LossNotFiniteError
 from twintrain.training.registry import twin_of
 from twintrain.training.seed_record import Arrays, Figures, Predictions, SeedRecord
-from twintrain.training.session import build, session
+from twintrain.training.session import session
 from twintrain.training.twin import EpochHook, TwinJob, TwinResult
 
 Report = Callable[[int, int, str], None]  # epochs done, of how many, and a text for a person
@@ -168,7 +168,7 @@ def _on_one_machine(result: TwinResult, training: TwinJob) -> keras.Model:
     if training.recipe.execution.strategy != "multi_worker":
         return result.model
     with session(training.recipe, result.seed):
-        model = build(training.recipe, training.problem, steps_per_epoch=1).model
+        model = training.problem.build_model(training.recipe)
     model.set_weights(result.weights)
     return model
 

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from twintrain.data.batches import BatchSource
 from twintrain.data.example_store import ExampleStore
+from twintrain.errors import TwintrainError
 from twintrain.problems.batch_check import check_on_batch
 from twintrain.problems.problem import Problem
-from twintrain.recipe.recipe import Recipe
+from twintrain.recipe.recipe import TWINS, Recipe
 from twintrain.recipe.sections import OptimizerSettings
 from twintrain.training.phases import AsBuilt, Phase, phases_of
 
@@ -101,14 +102,22 @@ def check_problem(recipe: Recipe, problem: Problem, train: ExampleStore) -> None
 
     Raises:
         TwintrainError: it cannot be trained on these examples; see `check_on_batch`. Or
-            `fine_tuning.layers` does not fit it.
+            `fine_tuning.layers` of a twin does not fit it, or XLA is to weigh examples.
     """
     own = recipe.for_twin("fit")
+    if own.execution.xla and train.weights is not None:
+        raise TwintrainError(
+            "execution.xla and examples that count differently (WEIGHT) exclude each other: XLA "
+            "rounds a weighted loss otherwise in the two twins.",
+            "Set execution.xla=false, or leave the weights out.",
+        )
     with session(own, own.seeds[0]):
         source = BatchSource(train, own, own.seeds[0], problem.preparation(own))
-        model = problem.build_model(own)
-        check_on_batch(problem, model, *source.example_batch())
-        _frozen(model, phases_of(own)[0])
+        check_on_batch(problem, problem.build_model(own), *source.example_batch())
+        for twin in TWINS:
+            mine = recipe.for_twin(twin)
+            if mine.fine_tuning.frozen_epochs:
+                _frozen(problem.build_model(mine), phases_of(mine)[0])
 
 
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.Optimizer:

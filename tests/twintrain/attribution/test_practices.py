@@ -44,6 +44,22 @@ def test_switching_every_practice_gives_the_second_recipe(name: str) -> None:
     )
 
 
+def test_phases_that_do_not_fit_into_the_others_epochs_are_switched_with_them() -> None:
+    layers = "fine_tuning.layers=[dense]"
+    short = load_recipe("standard", ["training.epochs=3"])
+    long = load_recipe("standard", ["training.epochs=6", "fine_tuning.frozen_epochs=4", layers])
+    (practice,) = practices_between(short, long)
+    assert practice.name == "fine-tuning"
+    assert "training.epochs" in practice.changes
+    assert mixed(short, [practice], ["fine-tuning"]).training.epochs == 6
+    fits = load_recipe("standard", ["training.epochs=6", "fine_tuning.frozen_epochs=2", layers])
+    apart = practices_between(short, fits)
+    assert {practice.name for practice in apart} == {"training length", "fine-tuning"}
+    for practice in apart:
+        for start, end in ((short, fits), (fits, short)):
+            mixed(start, practices_between(start, end), [practice.name])
+
+
 def test_recipes_about_different_data_are_refused() -> None:
     with pytest.raises(TwintrainError, match=r"data\.limit is None in one and 500 in the other"):
         practices_between(load_recipe("standard"), load_recipe("standard", ["data.limit=500"]))

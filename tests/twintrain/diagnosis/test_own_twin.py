@@ -53,14 +53,25 @@ def test_class_weights_that_it_leaves_out_are_named(small_train: ExampleStore) -
     assert [cause.rpartition("(")[2] for cause in found.causes] == ["weights_ignored)"]
 
 
-@pytest.mark.parametrize("by_class", dealt_out(["none", "balanced"]))
-def test_weights_of_examples_that_it_leaves_out_are_named(
-    by_class: str, small_train: ExampleStore
+@pytest.mark.parametrize(
+    ("function", "by_class", "named"),
+    dealt_out(
+        [
+            ("train_step", "none", ["weights_ignored)"]),
+            ("weighted_step", "balanced", []),
+            ("weighted_loop", "none", []),
+        ]
+    ),
+)
+def test_weights_of_examples_are_heeded_or_named(
+    function: str, by_class: str, named: list[str], small_train: ExampleStore
 ) -> None:
     weights = np.linspace(0, 3, len(small_train), dtype=np.float32)
     weighted = replace(small_train, weights=weights)
-    found = explained(weighted, "train_step", f"training.class_weight={by_class}")
-    assert [cause.rpartition("(")[2] for cause in found.causes] == ["weights_ignored)"]
+    settings = [f"training.class_weight={by_class}", "training.batch_size=50"]
+    found = explained(weighted, function, *settings)
+    assert [cause.rpartition("(")[2] for cause in found.causes] == named
+    assert found.verdict == ("causes_found" if named else "identical")
 
 
 def test_one_that_fails_is_shown_its_own_traceback(small_train: ExampleStore) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.odd_inputs import NEARLY_RIGHT, refusal
+from tests.turns import dealt_out
 from tests.twintrain.problems.own_problems import module, spec, store
 from twintrain.comparison.compare import compare
 from twintrain.data.arrays import columns_of, examples
@@ -41,7 +42,7 @@ def recipe_for(made: ModuleType, *overrides: str) -> Recipe:
     return load_recipe("standard", [*FEW, f"problem.module={made.__name__}", *overrides])
 
 
-@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize("task", dealt_out(sorted(TASKS)))
 def test_both_twins_are_equal_bit_for_bit(stated: ModuleType, task: str) -> None:
     stated.TASK = task
     recipe = recipe_for(stated, "comparison.margin=0.1", "data.validation_fraction=0.2")
@@ -98,6 +99,7 @@ def test_of_errors_the_sentence_speaks_in_their_unit(stated: ModuleType) -> None
     assert found.confusion is None
 
 
+@pytest.mark.in_turn(2)
 def test_a_loop_of_ones_own_is_diagnosed_on_columns(stated: ModuleType) -> None:
     stated.TASK = "binary"
     loop = "tests.twintrain.problems.own_problems:without_training_flag"
@@ -180,6 +182,7 @@ def test_what_only_images_can_be_given_is_refused(stated: ModuleType) -> None:
         ({"TASK": "binary", "LABEL": "x", "IGNORE": ("x",)}, "ignores 'x', which it also uses"),
         ({"TASK": "binary", "LABEL": "x", "WEIGHT": 2}, "says WEIGHT = 2"),
         ({"TASK": "binary", "LABEL": "x", "WEIGHT": "x"}, "weighs rows by 'x'"),
+        ({"TASK": "binary", "LABEL": "x", "KEY": "k", "WEIGHT": "k"}, "weighs rows by 'k'"),
         ({"TASK": "binary", "LABEL": "x", "SLICE": ()}, "says SLICE, which is not known"),
         ({"TASK": "binary", "LABEL": "x", "build_model": 3}, "build_model that is no function"),
     ],

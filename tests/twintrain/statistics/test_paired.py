@@ -223,6 +223,7 @@ def test_holm_looks_through_no_garbage() -> None:
         def __init__(self) -> None:
             self.own = self
 
+    gc.unfreeze()  # tests begin with what they import frozen
     gc.collect()
     gc.disable()
     try:
@@ -233,6 +234,7 @@ def test_holm_looks_through_no_garbage() -> None:
         assert garbage() is None
     finally:
         gc.enable()
+        gc.freeze()
 
 
 def test_outperformance_counts_seeds_with_an_exact_interval() -> None:

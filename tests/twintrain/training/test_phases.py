@@ -84,6 +84,22 @@ def test_what_was_frozen_for_good_stays_so() -> None:
     assert not built.get_layer("body").get_layer("first").trainable
 
 
+def test_a_layer_within_two_models_keeps_what_it_was() -> None:
+    shared = keras.layers.BatchNormalization(trainable=False)
+    inputs = keras.Input((4,))
+    one = keras.Sequential([keras.Input((4,)), shared], name="one")
+    other = keras.Sequential([keras.Input((4,)), shared, keras.layers.Dense(2)], name="other")
+    built = keras.Model(inputs, other(one(inputs)))
+    one.trainable = other.trainable = True
+    shared.trainable = False
+    before = trained(built)
+    as_built = AsBuilt(built)
+    as_built.freeze(("one",))
+    as_built.freeze(())
+    assert not shared.trainable
+    assert trained(built) == before
+
+
 def test_a_variable_that_was_frozen_by_itself_stays_so() -> None:
     built = model()
     built.get_layer("head").bias.trainable = False
