@@ -114,9 +114,10 @@ def check_problem(recipe: Recipe, problem: Problem, train: ExampleStore) -> None
     with session(own, own.seeds[0]):
         source = BatchSource(train, own, own.seeds[0], problem.preparation(own))
         check_on_batch(problem, problem.build_model(own), *source.example_batch())
-        for twin in TWINS:
-            mine = recipe.for_twin(twin)
-            if mine.fine_tuning.frozen_epochs:
+    for mine in map(recipe.for_twin, TWINS):
+        if mine.fine_tuning.frozen_epochs:
+            # In a session of its own: Keras numbers the layers of further models on.
+            with session(mine, mine.seeds[0]):
                 _frozen(problem.build_model(mine), phases_of(mine)[0])
 
 

@@ -145,6 +145,9 @@ def test_a_loss_that_blows_up_in_the_second_phase_is_located(tmp_path: Path) -> 
 
 
 def test_layers_that_there_are_not_are_said_before_anything_is_trained() -> None:
-    wrong = job("fine_tuning.layers=[backbone]")
-    with pytest.raises(TwintrainError, match="no layer 'backbone'"):
-        check_problem(wrong.recipe, wrong.problem, wrong.train)
+    right = job()
+    check_problem(right.recipe, right.problem, right.train)
+    for override in ("fine_tuning.layers=[backbone]", "loop.fine_tuning.layers=[backbone]"):
+        wrong = job(override)
+        with pytest.raises(TwintrainError, match="no layer 'backbone'"):
+            check_problem(wrong.recipe, wrong.problem, wrong.train)
