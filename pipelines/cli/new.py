@@ -15,6 +15,7 @@ from pipelines.cli.options import RECIPE, SCHEMA, beside
 from twintrain.errors import TwintrainError, did_you_mean
 
 if TYPE_CHECKING:
+    from pipelines.cli.new_problem import Draft
     from twintrain.data.table_survey import Survey
 
 
@@ -89,17 +90,12 @@ def new(
     if label is None:
         raise TwintrainError("--label is missing.", "Name the column that is to be predicted.")
     need_pipeline()
-    from components.table_schema import as_text, schema_from
-    from pipelines.cli.new_problem import draft, problem_text, recipe_text
-    from pipelines.cli.schema import schema_table
-    from pipelines.cli.user_file import importable
-    from twintrain.problems.user_problem import read_module
-    from twintrain.processes.replacing import replace_text
-
-    file, places = Path(f"{name}.py"), {kind: beside(data, kind) for kind in (RECIPE, SCHEMA)}
+    file, places = Path(f"{name}.py"), {part: beside(data, part) for part in (RECIPE, SCHEMA)}
     there = [path for path in (file, *places.values()) if path.exists()]
     if there and not force:
         raise TwintrainError(f"There is {there[0]} already.", "--force replaces it.")
+    from pipelines.cli.new_problem import draft
+
     seen = _look(data, label, console)
     drafted = draft(seen, label, task, metric, unit)
     if kind == Kind.TEXT and not drafted.text:
@@ -107,13 +103,26 @@ def new(
             f"--kind text: no column of {data} has texts of several words.",
             "Leave --kind out: texts of one word are categories.",
         )
+    _write_table(name, data, seen, drafted, console)
+
+
+def _write_table(name: str, data: Path, seen: Survey, drafted: Draft, console: Console) -> None:
+    """Problem, schema and recipe, and what to do next."""
+    from components.table_schema import as_text, schema_from
+    from pipelines.cli.new_problem import problem_text, recipe_text
+    from pipelines.cli.schema import schema_table
+    from pipelines.cli.user_file import importable
+    from twintrain.problems.user_problem import read_module
+    from twintrain.processes.replacing import replace_text
+
+    file, schema, recipe = Path(f"{name}.py"), beside(data, SCHEMA), beside(data, RECIPE)
     replace_text(file, problem_text(name, data, drafted))
     _, module = importable("new", str(file))
     made = schema_from(seen, read_module(module))
-    replace_text(places[SCHEMA], as_text(made, seen.rows))
-    replace_text(places[RECIPE], recipe_text(name, drafted))
+    replace_text(schema, as_text(made, seen.rows))
+    replace_text(recipe, recipe_text(name, drafted))
     console.print(schema_table(made, seen))
-    lines = [f"  wrote {path}" for path in (file, places[RECIPE], places[SCHEMA])]
+    lines = [f"  wrote {path}" for path in (file, recipe, schema)]
     lines.append(f"\nRead {file}, then:  twintrain run --quick --problem {file} --data {data}")
     for warning in drafted.warnings:
         console.print(f"Note: {warning}", style="yellow", markup=False, soft_wrap=True)

@@ -20,9 +20,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from twintrain.errors import did_you_mean, shortened
 from twintrain.recipe.sections import (
-    AttributionRules,
     Augmentation,
-    ComparisonRules,
     Data,
     EarlyStoppingRules,
     Execution,
@@ -37,6 +35,7 @@ from twintrain.recipe.sections import (
     Tuning,
     Twins,
 )
+from twintrain.recipe.verdict_sections import AttributionRules, ComparisonRules
 
 TwinName = Literal["fit", "loop"]
 TWINS: tuple[TwinName, TwinName] = ("fit", "loop")
