@@ -67,6 +67,15 @@ def test_the_page_says_where_the_twins_part(tmp_path: Path) -> None:
     assert "equal in every bit" in " ".join(together.split())
 
 
+def test_of_two_phases_the_page_says_which_was_taken_step_by_step(tmp_path: Path) -> None:
+    frozen = ["training.epochs=3", "fine_tuning.frozen_epochs=1", "fine_tuning.layers=[a, b]"]
+    page = render_html(build_comparison(inputs(tmp_path, load_recipe("standard", frozen))))
+    assert "of the first phase, in which a, b are frozen" in " ".join(page.split())
+    assert "first phase" not in render_html(
+        build_comparison(inputs(tmp_path / "one", load_recipe("standard")))
+    )
+
+
 def test_the_page_says_that_nothing_was_searched(tmp_path: Path) -> None:
     recipe = load_recipe("standard", ["tuning.trials=0"])
     given = replace(inputs(tmp_path, recipe), trials={"fit": [], "loop": []})
