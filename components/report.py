@@ -31,6 +31,7 @@ from components.evaluator import BASELINE, CANDIDATE
 from components.leak_check import OVERLAP, TARGET_LEAKS
 from components.paired_metric import PREFIX, counted
 from components.push_gate import FILE
+from components.table_example_gen import rows_left_out
 from components.transformed import transformed_data
 from twintrain.attribution.result import Explanation
 from twintrain.comparison.build import FromPipeline, Inputs, build_comparison
@@ -40,6 +41,7 @@ from twintrain.comparison.slices import slice_name
 from twintrain.data.overlap import Overlap, with_overlap
 from twintrain.data.target_leak import TargetLeak, with_target_leaks
 from twintrain.data.tfrecord_source import split_files
+from twintrain.data.unreadable_rows import shown
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.find import find_problem
@@ -90,7 +92,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             records={"fit": Path(fit_run.uri), "loop": Path(loop_run.uri)},
             agreement=[SeedAgreement.model_validate(seed) for seed in read_json(agreement)],
             slice_values=transformed.slice_values(stated.slice_columns, bool(stated.sliced)),
-            data=_with_unseen(told, files, problem),
+            data=_with_left_out(_with_unseen(told, files, problem), examples.uri),
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
@@ -147,6 +149,15 @@ def _with_unseen(data: dict[str, Any], files: tuple[str, ...], problem: Problem)
     unseen = {name: count - missing.get(name, 0) for name, count in counts.items()}
     found = {name: count for name, count in unseen.items() if count > 0}
     return data | {"eval": data["eval"] | ({"unseen": found} if found else {})}
+
+
+def _with_left_out(data: dict[str, Any], examples: str) -> dict[str, Any]:
+    """How many rows were left out because they cannot be read, and the first of them."""
+    rows = rows_left_out(examples)
+    if not rows:
+        return data
+    told = {"rows": len(rows), "first": shown(rows)}
+    return data | {"train": data["train"] | {"unreadable": told}}
 
 
 def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:

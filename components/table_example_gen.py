@@ -9,8 +9,9 @@ span, number no rows, and say of a bad cell neither row nor column. Types are th
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tfx.components.example_gen import component, input_processor, utils
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 
@@ -30,16 +32,34 @@ from twintrain.data.table_files import TableFiles, find_tables
 from twintrain.data.table_queries import ENDING as QUERY
 from twintrain.data.table_records import is_records
 from twintrain.data.tables import RowIds, is_table, read_table
+from twintrain.data.unreadable_rows import UnreadableRow, readable_part, shown
 from twintrain.errors import TwintrainError
 from twintrain.processes.digests import file_digest, files_digest
+from twintrain.processes.progress import report_progress
 
 # Of ten rows, those that go to 'eval' where the files are of no split.
 EVAL, OF = 2, 10
+UNREADABLE = "unreadable"  # begins the name of the list of rows that were left out
+_PLACE = "examples_uri"
 Settings = dict[str, Any]
 
 
 class TableExampleGenExecutor(BaseExampleGenExecutor):
     """Reads tables with Beam."""
+
+    def Do(  # noqa: N802 - TFX's name
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write the examples, and beside them the rows that were left out."""
+        place = artifact_utils.get_single_uri(output_dict[specs.EXAMPLES_KEY])
+        super().Do(input_dict, output_dict, exec_properties | {_PLACE: place})
+        left_out = rows_left_out(place)
+        if left_out:
+            text = f"{len(left_out):,} rows cannot be read and are left out: {shown(left_out)}."
+            report_progress("note", text=text)
 
     def GetInputSourceToExamplePTransform(self) -> Any:  # noqa: N802 - TFX's name
         """What TFX's own `GenerateExamplesByBeam` would ask for, which is replaced below: a row's
@@ -71,9 +91,24 @@ class TableExampleGenExecutor(BaseExampleGenExecutor):
         rows = (
             pipeline
             | "Files" >> beam.Create(work)
-            | "Read" >> beam.FlatMap(_tagged, settings).with_outputs(*names)
+            | "Read" >> beam.FlatMap(_tagged, settings).with_outputs(*names, UNREADABLE)
         )
+        if _PLACE in exec_properties and settings["unreadable"]:
+            at = f"{exec_properties[_PLACE]}/{UNREADABLE}"
+            # One file: there are few.
+            rows[UNREADABLE] | "List" >> beam.io.WriteToText(at, ".jsonl", num_shards=1)
         return {name: rows[name] for name in names}
+
+
+def rows_left_out(uri: str) -> list[UnreadableRow]:
+    """The rows that an Examples artifact was made without."""
+    lines = [
+        line
+        for file in sorted(Path(uri).glob(f"{UNREADABLE}*.jsonl"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    found = [UnreadableRow(**json.loads(line)) for line in lines]
+    return sorted(found, key=lambda row: (row.file, row.line))
 
 
 @dataclass(frozen=True)
@@ -104,6 +139,7 @@ class TableExampleGen(component.FileBasedExampleGen):
         limit: keep a sample of about this many rows over all splits.
         span: take this span; only for a directory of spans.
         code: not read; it keeps examples made by other code from being taken for this one's.
+        unreadable: share of a CSV file's lines that may be left out because they cannot be read.
         look: whether the data can be looked at here; without, no span and no splits are found.
 
     Raises:
@@ -120,11 +156,14 @@ class TableExampleGen(component.FileBasedExampleGen):
         limit: int | None = None,
         span: int | None = None,
         code: str = "",
+        unreadable: float = 0.0,
         look: bool = True,
     ) -> None:
         found = find_tables(data, span) if look else None
         settings = struct_pb2.Struct()
         settings.update({"types": types, "key": key, "limit": limit, "code": code})
+        if unreadable:  # without it what was read before is found again
+            settings.update({"unreadable": unreadable})
         if found is not None:
             # TFX knows files by their sizes and times of change alone, and would take what was made
             # of others for theirs.
@@ -209,6 +248,7 @@ def _settings(exec_properties: dict[str, Any]) -> Settings:
         "types": {name: settings["types"][name] for name in sorted(settings["types"])},
         "key": settings["key"],
         "limit": None if limit is None else int(limit),
+        "unreadable": dict(settings).get("unreadable", 0.0),
     }
 
 
@@ -231,18 +271,25 @@ def _size(path: Path, types: dict[str, str]) -> int:
 
 
 def _tagged(work: _Work, settings: Settings) -> Iterator[beam.pvalue.TaggedOutput]:
-    for split, example in _read(work, settings):
+    left_out: list[UnreadableRow] = []
+    for split, example in _read(work, settings, left_out):
         yield beam.pvalue.TaggedOutput(split, example)
+    for row in left_out:
+        yield beam.pvalue.TaggedOutput(UNREADABLE, json.dumps(asdict(row)))
 
 
-def _read(work: _Work, settings: Settings) -> Iterator[tuple[str, bytes]]:
-    """The rows of some files: (split, serialized example)."""
+def _read(
+    work: _Work, settings: Settings, left_out: list[UnreadableRow]
+) -> Iterator[tuple[str, bytes]]:
+    """The rows of some files: (split, serialized example); `left_out` takes those that cannot be
+    read.
+    """
     from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
     encoder = RecordBatchToExamplesEncoder(None)
     bound = _bound(work, settings)
     rows = RowIds(settings["key"])
-    for batch in _batches(work, settings):
+    for batch in _batches(work, settings, left_out):
         ids, numbers = rows.of(batch)
         kept = np.nonzero(numbers <= bound)[0]
         if not len(kept):
@@ -253,10 +300,10 @@ def _read(work: _Work, settings: Settings) -> Iterator[tuple[str, bytes]]:
             yield work.split or held_out, example
 
 
-def _batches(work: _Work, settings: Settings) -> Iterator[Any]:
+def _batches(work: _Work, settings: Settings, left_out: list[UnreadableRow]) -> Iterator[Any]:
     types, empty = settings["types"], set(settings["types"])
     for file in work.files:
-        for batch in read_table(Path(file), types):
+        for batch in _readable(Path(file), types, settings["unreadable"], left_out):
             empty -= {name for name in empty if batch.column(name).null_count < len(batch)}
             if settings["key"] is not None and batch.column(settings["key"]).null_count:
                 raise TwintrainError(
@@ -272,13 +319,25 @@ def _batches(work: _Work, settings: Settings) -> Iterator[Any]:
         )
 
 
+def _readable(
+    file: Path, types: dict[str, str], share: float, left_out: list[UnreadableRow]
+) -> Iterator[Any]:
+    with readable_part(file, types, share, left_out) as part:
+        try:
+            yield from read_table(part, types)
+        except TwintrainError as error:
+            raise TwintrainError(
+                error.problem.replace(str(part), str(file)), error.remedy
+            ) from error
+
+
 def _bound(work: _Work, settings: Settings) -> np.uint64:
     """The largest number a row of the sample has."""
     everything = np.uint64(2**64 - 1)
     if work.limit is None:
         return everything
     found: list[npt.NDArray[np.uint64]] = [
-        RowIds(settings["key"]).of(batch)[1] for batch in _batches(work, settings)
+        RowIds(settings["key"]).of(batch)[1] for batch in _batches(work, settings, [])
     ]
     numbers = np.concatenate(found) if found else np.empty(0, np.uint64)
     if len(numbers) <= work.limit:

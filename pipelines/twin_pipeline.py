@@ -147,6 +147,7 @@ def _ingest(config: RunConfig) -> FileBasedExampleGen:
         recipe.data.limit,
         config.span,
         code,
+        recipe.data.unreadable_rows,
         look=not config.ingest_later,
     )
 

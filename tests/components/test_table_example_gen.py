@@ -10,8 +10,14 @@ import apache_beam as beam
 import pytest
 import tensorflow as tf
 from tfx.types import standard_component_specs as specs
+from tfx.types.standard_artifacts import Examples
 
-from components.table_example_gen import TableExampleGen, TableExampleGenExecutor, fingerprint
+from components.table_example_gen import (
+    TableExampleGen,
+    TableExampleGenExecutor,
+    fingerprint,
+    rows_left_out,
+)
 from twintrain.errors import TwintrainError
 
 TYPES = {"n": "INT", "x": "FLOAT", "s": "BYTES"}
@@ -109,6 +115,28 @@ def test_a_key_names_the_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", range(10))
     found = read(TableExampleGen(path, TYPES, key="n"), tmp_path / "out")
     assert {name for rows in found.values() for name in rows} == {str(n) for n in range(10)}
+
+
+@pytest.mark.parametrize("limit", [None, 12])
+def test_rows_that_cannot_be_read_are_left_out_and_listed(
+    tmp_path: Path, limit: int | None
+) -> None:
+    path = write(tmp_path / "t.csv", range(40))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:6], "often,1,t1", *lines[6:], "7"]) + "\n")
+    node = TableExampleGen(path, TYPES, limit=limit, unreadable=0.1)
+    artifact = Examples()
+    artifact.uri = str(tmp_path / "made")
+    TableExampleGenExecutor().Do({}, {"examples": [artifact]}, dict(node.exec_properties))
+    found = rows_left_out(artifact.uri)
+    assert [(row.line, row.why) for row in found] == [
+        (7, "column 'n': 'often' is not a whole number"),
+        (43, "1 cells, and 3 columns"),
+    ]
+    records = [str(file) for file in Path(artifact.uri).rglob("*.gz")]
+    count = len(list(tf.data.TFRecordDataset(records, compression_type="GZIP")))
+    assert count == (limit or 40)
+    assert TableExampleGen(path, TYPES).exec_properties != node.exec_properties
 
 
 def test_the_span_is_the_drivers_to_number(tmp_path: Path) -> None:

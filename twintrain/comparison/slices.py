@@ -271,6 +271,12 @@ def remarks(
     shared = Overlap.model_validate(data["eval"]["overlap"]) if "overlap" in data["eval"] else None
     if shared is not None and (shared.share or shared.rows_stand_out):
         yield shared.describe()
+    unread = data["train"].get("unreadable")
+    if unread:
+        yield (
+            f"{unread['rows']:,} rows of the data cannot be read and were left out, of training or "
+            f"test: {unread['first']}."
+        )
     for name, count in data["eval"].get("unseen", {}).items():
         yield (
             f"{count:,} of {data['eval']['examples']:,} test examples have a value of {name} that "

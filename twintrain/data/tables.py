@@ -37,7 +37,7 @@ WIDENING = ("INT", "FLOAT", "BYTES")  # each can hold what those before it hold
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
 _BLOCK = 8 << 20  # bytes of CSV, in one piece
 _HEADER = 1 << 20  # bytes in which the names of all columns end
-_REPLACED = "\ufffd"  # what stands for bytes that are no text
+REPLACED = "\ufffd"  # what stands for bytes that are no text
 
 
 def is_table(path: Path) -> bool:
@@ -106,7 +106,7 @@ def _first_bad_cell(path: Path, types: Types) -> str:
                     if cell not in MISSING:
                         kind(cell)
                 except ValueError:
-                    what = _SPOKEN[types[names[place]]]
+                    what = SPOKEN[types[names[place]]]
                     return f"line {rows.line_num}, column {names[place]!r}: {cell!r} is not {what}"
     return ""
 
@@ -144,7 +144,7 @@ def csv_header(path: Path) -> list[str]:
     with pa.input_stream(str(path), compression="detect") as stream:
         first = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
     names = next(csv.reader(io.StringIO(first)), [])
-    unread = [name for name in names if _REPLACED in name]
+    unread = [name for name in names if REPLACED in name]
     if unread:
         raise TwintrainError(
             f"{path} is not UTF-8 text: its first line names a column {unread[0]!r}.",
@@ -293,14 +293,14 @@ def _typed(path: Path, batch: Any, types: Types) -> Any:
                 column = compute.cast(column, pa.float32())
         except pa.ArrowInvalid as error:
             raise TwintrainError(
-                f"{path}: column {name!r} is not {_SPOKEN[kind]} throughout: {error}.",
+                f"{path}: column {name!r} is not {SPOKEN[kind]} throughout: {error}.",
                 "Correct the file, or the column's type in the schema.",
             ) from error
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, list(types))
 
 
-_SPOKEN = {"INT": "a whole number", "FLOAT": "a number", "BYTES": "text"}
+SPOKEN = {"INT": "a whole number", "FLOAT": "a number", "BYTES": "text"}
 
 
 class RowIds:

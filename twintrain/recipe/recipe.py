@@ -48,7 +48,11 @@ SHARED = frozenset(
 _DEEPEST = 8  # parts that a dotted key may have before its last
 # Added after recipes were hashed and their results kept: sections, and fields of other sections.
 _LATER = ("twins", "problem", "fine_tuning")
-_LATER_FIELDS = {"training": ("class_weight",), "comparison": ("overlap_limit",)}
+_LATER_FIELDS = {
+    "data": ("unreadable_rows",),
+    "training": ("class_weight",),
+    "comparison": ("overlap_limit",),
+}
 
 
 class Recipe(Section):

@@ -49,6 +49,13 @@ class Data(Section):
     validation_seed: int = Field(
         0, ge=0, lt=2**31, description="Decides which examples are held out."
     )
+    unreadable_rows: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="Share of a CSV file's lines that may be left out, and are listed, because "
+        "they cannot be read; 0 stops the run at the first.",
+    )
     memory_limit_mb: int = Field(
         2048, ge=1, description="Larger data sets are streamed from disk, in the same order."
     )
