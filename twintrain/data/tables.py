@@ -37,7 +37,7 @@ WIDENING = ("INT", "FLOAT", "BYTES")  # each can hold what those before it hold
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
 _BLOCK = 8 << 20  # bytes of CSV, in one piece
 _HEADER = 1 << 20  # bytes in which the names of all columns end
-REPLACED = "\ufffd"  # what stands for bytes that are no text
+_REPLACED = "\ufffd"  # what stands for bytes that are no text
 
 
 def is_table(path: Path) -> bool:
@@ -115,7 +115,7 @@ def _csv(path: Path, types: Types | None) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    wanted = None if types is None else {name: _arrow(kind) for name, kind in types.items()}
+    wanted = None if types is None else {name: arrow_type(kind) for name, kind in types.items()}
     if wanted is not None:
         _see_columns(path, wanted, csv_header(path))
     with pa.input_stream(str(path), compression="detect") as stream:
@@ -143,8 +143,8 @@ def csv_header(path: Path) -> list[str]:
 
     with pa.input_stream(str(path), compression="detect") as stream:
         first = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
-    names = next(csv.reader(io.StringIO(first)), [])
-    unread = [name for name in names if REPLACED in name]
+    names = next(csv.reader(io.StringIO(first, newline="")), [])
+    unread = [name for name in names if _REPLACED in name]
     if unread:
         raise TwintrainError(
             f"{path} is not UTF-8 text: its first line names a column {unread[0]!r}.",
@@ -268,7 +268,8 @@ def _avro(path: Path, types: Types | None) -> Iterator[Any]:
             raise TwintrainError(f"{path} cannot be read as Avro: {said}.", "Mend it.") from error
 
 
-def _arrow(kind: str) -> Any:
+def arrow_type(kind: str) -> Any:
+    """The type that pyarrow reads the cells of a column of a kind as."""
     import pyarrow as pa
 
     return {"INT": pa.int64(), "FLOAT": pa.float64(), "BYTES": pa.string()}[kind]
@@ -286,7 +287,7 @@ def _typed(path: Path, batch: Any, types: Types) -> Any:
         if kind == "BYTES" and pa.types.is_boolean(column.type):
             column = compute.if_else(column, "true", "false")
         try:
-            column = compute.cast(column, _arrow(kind))
+            column = compute.cast(column, arrow_type(kind))
             if kind == "FLOAT":
                 # NaN is no value: it would be learned from.
                 column = compute.if_else(compute.is_nan(column), None, column)

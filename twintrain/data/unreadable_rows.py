@@ -18,15 +18,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from twintrain.data.tables import MISSING, REPLACED, SPOKEN, Types, csv_header
+from twintrain.data.tables import MISSING, SPOKEN, Types, arrow_type, csv_header
 from twintrain.errors import TwintrainError, shortened
 from twintrain.processes.scratch import scratch
 
-_WHOLE = re.compile(r"-?\d{1,18}")
-_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_FORMS = {"INT": _WHOLE, "FLOAT": _NUMBER}
+# What is plainly of a type; of all else pyarrow is asked.
+_PLAIN = {"INT": re.compile(r"-?[0-9]{1,18}"), "FLOAT": re.compile(r"-?[0-9]+(\.[0-9]+)?")}
+_BLANK = " \t"  # what pyarrow leaves out around a number
+_NO_TEXT = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as they are decoded here
+_BYTES_HANDLED = "surrogateescape"
+# Quotation marks that open or close a cell, in the lines of a row.
+_OPENS = re.compile(r'(?:^|,)"')
 _SHOWN = 3  # rows that a message names
+_MOST = 100_000  # rows that are listed
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,8 @@ def readable_part(
         return
     with scratch("rows") as folder:
         part = folder / "readable.csv"
-        found, lines = _copied(path, types, part)
-        lost = sum(row.lines for row in found)
-        if lost > share * lines:
+        found, lost, lines = _copied(path, types, part)
+        if lost > share * lines + _ROUNDING * lines or len(found) >= _MOST:
             raise TwintrainError(
                 f"{lost:,} of {lines:,} lines of {path} cannot be read, and data.unreadable_rows "
                 f"allows {share:.2%}: {shown(found)}.",
@@ -89,37 +95,55 @@ def readable_part(
         yield part if found else path
 
 
-def _copied(path: Path, types: Types, part: Path) -> tuple[list[UnreadableRow], int]:
-    """Write the readable rows of a file; the others, and how many lines there are below the
-    header.
+def _copied(path: Path, types: Types, part: Path) -> tuple[list[UnreadableRow], int, int]:
+    """Write the readable rows of a file.
+
+    Returns:
+        the others (the first of them where there are very many), their lines, and how many lines
+        there are below the header.
     """
     import pyarrow as pa
 
-    names = csv_header(path)
     found: list[UnreadableRow] = []
+    lost = 0
     try:
+        names = csv_header(path)
         with pa.input_stream(str(path), compression="detect") as stream:
-            text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
+            text = io.TextIOWrapper(stream, "utf-8-sig", errors=_BYTES_HANDLED, newline="")
             raw: list[str] = []  # the lines of the row at hand
-            rows = csv.reader(_kept(text, raw))
-            header, begin = next(rows), rows.line_num
-            top = begin
-            with part.open("w", newline="", encoding="utf-8") as file:
-                out = csv.writer(file)
-                out.writerow(header)
-                raw.clear()
-                for row in rows:
-                    first, begin = begin + 1, rows.line_num
-                    why = (_open_quote(raw) or _fault(row, names, types)) if row else ""
+            with _cells_of_any_length():
+                rows = csv.reader(_kept(text, raw))
+                header, top = next(rows), rows.line_num
+                begin = top
+                with part.open("w", newline="", encoding="utf-8", errors=_BYTES_HANDLED) as file:
+                    out = csv.writer(file)
+                    out.writerow(header)
                     raw.clear()
-                    if why:
-                        lines = rows.line_num - first + 1
-                        found.append(UnreadableRow(path.name, first, lines, why))
-                    elif row:
-                        out.writerow(row)
-            return found, rows.line_num - top
+                    for row in rows:
+                        first, begin = begin + 1, rows.line_num
+                        why = (_open_quote(raw) or _fault(row, names, types)) if row else ""
+                        raw.clear()
+                        if row and not why:
+                            out.writerow(row)
+                        if why:
+                            lost += begin - first + 1
+                        if why and len(found) < _MOST:
+                            found.append(UnreadableRow(path.name, first, begin - first + 1, why))
+                return found, lost, begin - top
     except (csv.Error, OSError, pa.ArrowException) as error:
         raise TwintrainError(f"{path} cannot be read as a table: {error}.", "Mend it.") from error
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Python's reader refuses cells of 128 KiB; an open quotation mark makes one of all that
+    follows.
+    """
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _kept(lines: Iterable[str], into: list[str]) -> Iterator[str]:
@@ -129,10 +153,28 @@ def _kept(lines: Iterable[str], into: list[str]) -> Iterator[str]:
 
 
 def _open_quote(raw: Sequence[str]) -> str:
-    """Said of a row that a quotation mark without its partner makes of several lines."""
-    if len(raw) > 1 and sum(line.count('"') for line in raw) % 2:
+    """Said of a row that a quotation mark without its partner makes of all lines to the end."""
+    if len(raw) > 1 and not _closes("".join(raw)):
         return "a quotation mark is not closed"
     return ""
+
+
+def _closes(text: str) -> bool:
+    """Whether every cell of a row that opens with a quotation mark ends with one."""
+    place = 0
+    while True:
+        opened = _OPENS.search(text, place)
+        if opened is None:
+            return True
+        place = opened.end()
+        while True:
+            place = text.find('"', place)
+            if place < 0:
+                return False
+            if text[place : place + 2] != '""':
+                break
+            place += 2
+        place += 1
 
 
 def _fault(row: Sequence[str], names: Sequence[str], types: Types) -> str:
@@ -141,10 +183,24 @@ def _fault(row: Sequence[str], names: Sequence[str], types: Types) -> str:
         return f"{len(row)} cells, and {len(names)} columns"
     for name, cell in zip(names, row, strict=True):
         kind = types.get(name)
-        if kind is not None and REPLACED in cell:
+        if kind is None or cell in MISSING:
+            continue
+        if _NO_TEXT.search(cell):
             return f"column {name!r} is no text in UTF-8"
-        form = _FORMS.get(kind or "")
-        value = cell.strip()
-        if form is not None and value not in MISSING and not form.fullmatch(value):
-            return f"column {name!r}: {shortened(cell, 40)!r} is not {SPOKEN[kind or '']}"
+        if kind in _PLAIN and not _is_of(cell, kind):
+            return f"column {name!r}: {shortened(cell, 40)!r} is not {SPOKEN[kind]}"
     return ""
+
+
+def _is_of(cell: str, kind: str) -> bool:
+    """Whether a cell is a number of a kind to pyarrow's own reader."""
+    value = cell.strip(_BLANK)
+    if _PLAIN[kind].fullmatch(value):
+        return True
+    import pyarrow as pa
+
+    try:
+        found: Any = pa.scalar(value).cast(arrow_type(kind))
+    except pa.ArrowException:
+        return False
+    return bool(found.is_valid)

@@ -47,7 +47,7 @@ def explain_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> L
     except UserCodeError as error:
         raise TwintrainError(
             f"twins.loop: {recipe.twins.loop} fails:\n{error.text.rstrip()}",
-            "It is called with the model, a tf.data.Dataset of batches (inputs, targets), and the "
+            f"It is called with the model, a tf.data.Dataset of batches ({_parts(train)}), and the "
             "number of epochs.",
         ) from error
     return LockstepResult(
@@ -62,6 +62,10 @@ def explain_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> L
             unexplained=found.unexplained,
         ),
     )
+
+
+def _parts(train: ExampleStore) -> str:
+    return "inputs, targets" if train.weights is None else "inputs, targets, weights"
 
 
 def _told(cause: Cause) -> str:
@@ -108,7 +112,7 @@ def diagnose_own_loop(recipe: Recipe, problem: Problem, train: ExampleStore) -> 
         )
 
     with session(own, recipe.seeds[0]):
-        loop = _loop_of(recipe, problem, make_dataset)
+        loop = _loop_of(recipe, problem, make_dataset, class_weights(own, train.targets))
         return diagnose(build_model, make_dataset, keras_fit, loop, DEADLINE)
 
 
@@ -120,13 +124,16 @@ def _weights(own: Recipe, train: ExampleStore, rows: np.ndarray) -> np.ndarray:
 
 
 def _loop_of(
-    recipe: Recipe, problem: Problem, make_dataset: Callable[[str], tf.data.Dataset]
+    recipe: Recipe,
+    problem: Problem,
+    make_dataset: Callable[[str], tf.data.Dataset],
+    by_class: np.ndarray | None,
 ) -> Callable[..., Any]:
     """The user's loop as the diagnosis calls it."""
     own = recipe.for_twin("loop")
     twin = twin_of(recipe, "loop")
     if isinstance(twin, OwnStepTwin):
-        return _around_step(twin, own, problem)
+        return _around_step(twin, own, problem, by_class)
     assert isinstance(twin, OwnLoopTwin)
     if not twin.further:
         return twin.function
@@ -139,16 +146,23 @@ def _loop_of(
     return custom_loop
 
 
-def _around_step(twin: OwnStepTwin, own: Recipe, problem: Problem) -> Callable[..., Any]:
+def _around_step(
+    twin: OwnStepTwin, own: Recipe, problem: Problem, by_class: np.ndarray | None
+) -> Callable[..., Any]:
     """The user's step, called for every batch as this library's loop calls it."""
+
+    def weights_of(targets: tf.Tensor, given: list[tf.Tensor]) -> tf.Tensor | None:
+        if given:
+            return given[0]
+        return None if by_class is None else tf.gather(by_class, targets)
 
     def custom_loop(model: keras.Model, ds: tf.data.Dataset, epochs: int) -> None:
         optimizer = build_optimizer(own, int(ds.cardinality()))
         step = twin.step_of(Built(model, optimizer, problem.loss(), problem.metrics()))
         called = tf.function(step, reduce_retracing=True) if own.training.compiled else step
         for _ in range(epochs):
-            for inputs, targets, *weights in ds:
-                called(inputs, targets, weights[0] if weights else None)
+            for inputs, targets, *given in ds:
+                called(inputs, targets, weights_of(targets, given))
         optimizer.finalize_variable_values(model.trainable_variables)
 
     return custom_loop

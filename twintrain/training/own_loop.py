@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,14 +49,16 @@ def own_twin(name: str) -> Twin:
     """
     module, _, attribute = name.partition(":")
     function = load_function("twins.loop", module, attribute)
-    named = _parameters(getattr(function, "python_function", function))
+    plain = getattr(function, "python_function", function)
+    named = _parameters(plain, STEP_MAY_TAKE)
     if named is not None and set(STEP_NEEDS) <= set(named):
         asked = [given for given in named if given in (*STEP_NEEDS, *STEP_MAY_TAKE)]
         if len(asked) == len(named):
             return OwnStepTwin(function, tuple(asked))
-    elif named is not None and len(named) >= len(LOOP_TAKES):
+    elif named is not None:
+        named = _parameters(plain, LOOP_MAY_TAKE) or []
         further = named[len(LOOP_TAKES) :]
-        if all(given in LOOP_MAY_TAKE for given in further):
+        if len(named) >= len(LOOP_TAKES) and all(given in LOOP_MAY_TAKE for given in further):
             return OwnLoopTwin(function, tuple(further))
     raise TwintrainError(
         f"twins.loop: {attribute} in module {module!r} takes "
@@ -87,13 +89,14 @@ def _told_as_the_users() -> Iterator[None]:
         ) from error
 
 
-def _parameters(function: Callable[..., Any]) -> list[str] | None:
-    """Names of the parameters that have no default; None where they cannot be read."""
+def _parameters(function: Callable[..., Any], optional: Sequence[str]) -> list[str] | None:
+    """Names of the parameters that have no default, and of optional ones that may have one; None
+    where they cannot be read.
+    """
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
-    optional = (*LOOP_MAY_TAKE, *STEP_MAY_TAKE)
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [
         parameter.name

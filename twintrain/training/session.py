@@ -105,7 +105,8 @@ def check_problem(recipe: Recipe, problem: Problem, train: ExampleStore) -> None
             `fine_tuning.layers` of a twin does not fit it, or XLA is to weigh examples.
     """
     own = recipe.for_twin("fit")
-    if own.execution.xla and train.weights is not None:
+    xla = any(recipe.for_twin(twin).execution.xla for twin in TWINS)
+    if xla and train.weights is not None:
         raise TwintrainError(
             "execution.xla and examples that count differently (WEIGHT) exclude each other: XLA "
             "rounds a weighted loss otherwise in the two twins.",

@@ -60,6 +60,7 @@ def test_class_weights_that_it_leaves_out_are_named(small_train: ExampleStore) -
             ("train_step", "none", ["weights_ignored)"]),
             ("weighted_step", "balanced", []),
             ("weighted_loop", "none", []),
+            ("weighted_step", "only classes", []),
         ]
     ),
 )
@@ -68,6 +69,8 @@ def test_weights_of_examples_are_heeded_or_named(
 ) -> None:
     weights = np.linspace(0, 3, len(small_train), dtype=np.float32)
     weighted = replace(small_train, weights=weights)
+    if by_class == "only classes":
+        weighted, by_class = small_train, "balanced"
     settings = [f"training.class_weight={by_class}", "training.batch_size=50"]
     found = explained(weighted, function, *settings)
     assert [cause.rpartition("(")[2] for cause in found.causes] == named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_parameters_say_what_a_function_is() -> None:
     obedient = own_twin(f"{LOOPS}:obedient")
     assert isinstance(obedient, OwnLoopTwin)
     assert obedient.further == ("recipe", "validation")
+
+
+def test_parameters_with_defaults_of_their_own_are_left_to_them() -> None:
+    twin = own_twin(f"{LOOPS}:with_defaults")
+    assert isinstance(twin, OwnLoopTwin)
+    assert twin.further == ()
+
+
+def test_loops_are_given_the_weights_of_examples(small_train: ExampleStore) -> None:
+    weights = np.linspace(0, 3, len(small_train), dtype=np.float32)
+    weighted = replace(small_train, weights=weights)
+    results = [trained(weighted, function) for function in ("weighted_step", "weighted_loop")]
+    fit = trained(weighted, "weighted_step", "fit")
+    for result in results:
+        for ours, theirs in zip(result.final_weights, fit.final_weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_a_pass_that_is_broken_off_begins_again(small_train: ExampleStore) -> None:
