@@ -76,6 +76,7 @@ def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: 
     assert shares["optimizer and tuning"].worth < shares["shuffling"].worth
 
 
+@pytest.mark.in_turn(1)  # after the one before
 def test_a_finished_experiment_trains_nothing(cache: Path) -> None:
     listener = Listener()
     found = explain(question(cache), listener)
