@@ -88,11 +88,13 @@ def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.in_turn(2)
 @pytest.mark.parametrize("name", ["plain", "busy"])
 def test_twins_on_two_devices_are_the_same_bit_for_bit(name: str, two_devices: Path) -> None:
     assert_equal_twins(dict(np.load(two_devices / f"{name}.npz")))
 
 
+@pytest.mark.in_turn(2)
 def test_two_devices_make_within_rounding_what_one_makes(
     two_devices: Path, one_device: Found
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(
     assert "batch_size 33: a batch cannot be shared out evenly over 2 devices" in said
 
 
+@pytest.mark.in_turn(0)
 def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     """200 examples to evaluate on three devices: 67, 67 and 66, which `fit` alone refuses."""
     wanted = [MIRRORED, MLP, "training.batch_size=33", "training.epochs=1"]
@@ -116,6 +119,7 @@ def test_batches_that_do_not_come_out_even(tmp_path: Path) -> None:
     assert_equal_twins(dict(np.load(tmp_path / "three.npz")))
 
 
+@pytest.mark.in_turn(0)
 def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """XLA refuses a step of several devices; it compiles what each of them does alone, and rounds
     as it likes.
@@ -226,12 +230,14 @@ def two_machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.in_turn(1)
 @pytest.mark.parametrize("name", ["plain", "busy"])
 def test_twins_on_two_machines_are_the_same_bit_for_bit(name: str, two_machines: Path) -> None:
     for member in range(2):
         assert_equal_twins(dict(np.load(two_machines / f"{name}-{member}.npz")))
 
 
+@pytest.mark.in_turn(1)
 def test_two_machines_make_the_same_and_within_rounding_what_one_makes(
     two_machines: Path, one_device: Found
 ) -> None:
@@ -243,6 +249,7 @@ def test_two_machines_make_the_same_and_within_rounding_what_one_makes(
     assert_of_one_device(first, one_device)
 
 
+@pytest.mark.in_turn(1)
 def test_a_training_on_two_machines_goes_on_where_it_was(two_machines: Path) -> None:
     """One epoch, then the second one by new processes: only the first machine writes the state, and
     both read it.

@@ -263,6 +263,7 @@ def test_twins_are_equal_bit_for_bit(case: str, trained: Callable[[str], Pair]) 
     assert_same(fit, loop)
 
 
+@pytest.mark.in_turn(2)
 def test_under_xla_twins_are_equal_within_rounding() -> None:
     """In a process of its own: op determinism, once switched on, stays on, and XLA refuses it."""
     fingerprints, apart = run_isolated(apart_under_xla)

@@ -43,7 +43,7 @@ class Unscaled(GradientTapeTwin):
     """
 
     def stepper(self, built: Built, source: BatchSource, recipe: Recipe) -> Step:
-        def step(inputs: tf.Tensor, targets: tf.Tensor) -> dict[str, float]:
+        def step(inputs: tf.Tensor, targets: tf.Tensor, weights: None) -> dict[str, float]:
             with tf.GradientTape() as tape:
                 loss = built.loss(targets, built.model(inputs, training=True))
             variables = built.model.trainable_variables

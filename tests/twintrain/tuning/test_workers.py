@@ -67,6 +67,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
     return run(tmp_path_factory.mktemp("alone"))
 
 
+@pytest.mark.in_turn(2)
 def test_two_workers_make_the_trials_of_one(alone: TuningResult, tmp_path: Path) -> None:
     together = run(tmp_path, "tuning.workers=2")
     assert trials(together) == trials(alone)
@@ -119,6 +120,7 @@ def steps(folder: Path, *overrides: str) -> list[Any]:
     return [json.loads(output.read_text()) for output in outputs]
 
 
+@pytest.mark.in_turn(1)
 def test_a_worker_in_a_step_of_its_own_shares_the_trials_until_it_dies(
     alone: TuningResult, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.twintrain.diagnosis.scripts.scripts_of_people import program
@@ -35,6 +35,7 @@ def ran(folder: Path, text: str, loops: Loops) -> dict[str, Any]:
     return program(folder, text).run(loops)
 
 
+@settings(max_examples=30)  # a collection of garbage after each
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 5))
 def test_a_program_whose_loops_go_on_is_what_it_was(
     tmp_path_factory: Any, outer: int, inner: int, leave: int
