@@ -27,6 +27,16 @@ class Kind(enum.Enum):
     TEXT = "text"
 
 
+KindOption = Annotated[
+    Kind | None,
+    typer.Option(
+        help="What --data is: images in a directory per label, a table, or a table with texts "
+        "that are read word by word.",
+        show_default="by the files",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
@@ -52,14 +62,7 @@ def new(
             show_default="images: their directories' names",
         ),
     ] = None,
-    kind: Annotated[
-        Kind | None,
-        typer.Option(
-            help="What --data is: images in a directory per label, a table, or a table with texts "
-            "that are read word by word.",
-            show_default="by the files",
-        ),
-    ] = None,
+    kind: KindOption = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -90,20 +93,25 @@ def new(
     if label is None:
         raise TwintrainError("--label is missing.", "Name the column that is to be predicted.")
     need_pipeline()
-    file, places = Path(f"{name}.py"), {part: beside(data, part) for part in (RECIPE, SCHEMA)}
-    there = [path for path in (file, *places.values()) if path.exists()]
+    files = (Path(f"{name}.py"), *(beside(data, part) for part in (RECIPE, SCHEMA)))
+    there = [path for path in files if path.exists()]
     if there and not force:
         raise TwintrainError(f"There is {there[0]} already.", "--force replaces it.")
     from pipelines.cli.new_problem import draft
 
     seen = _look(data, label, console)
     drafted = draft(seen, label, task, metric, unit)
-    if kind == Kind.TEXT and not drafted.text:
+    if kind == Kind.TEXT:
+        _see_that_there_is_text(data, drafted)
+    _write_table(name, data, seen, drafted, console)
+
+
+def _see_that_there_is_text(data: Path, drafted: Draft) -> None:
+    if not drafted.text:
         raise TwintrainError(
             f"--kind text: no column of {data} has texts of several words.",
             "Leave --kind out: texts of one word are categories.",
         )
-    _write_table(name, data, seen, drafted, console)
 
 
 def _write_table(name: str, data: Path, seen: Survey, drafted: Draft, console: Console) -> None:
