@@ -86,8 +86,8 @@ def settle(config: pytest.Config) -> None:
 def told(config: pytest.Config) -> str:
     """The turn, for the head of a test run."""
     turn = config.option.turn
-    told = "all" if turn == "all" else f"a third of them, turn {turn} of 0 to {TURNS - 1}"
-    return f"long tests: {told} (`make test-all` runs all)"
+    which = "all" if turn == "all" else f"a third of them, turn {turn} of 0 to {TURNS - 1}"
+    return f"long tests: {which} (`make test-all` runs all)"
 
 
 def leave_out_others(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -85,11 +85,17 @@ def readable_part(
     with scratch("rows") as folder:
         part = folder / "readable.csv"
         found, lost, lines = _copied(path, types, part)
-        if lost > share * lines + _ROUNDING * lines or len(found) >= _MOST:
+        if lost > (share + _ROUNDING) * lines:
             raise TwintrainError(
                 f"{lost:,} of {lines:,} lines of {path} cannot be read, and data.unreadable_rows "
                 f"allows {share:.2%}: {shown(found)}.",
                 "Mend them, or allow more.",
+            )
+        if len(found) >= _MOST:
+            raise TwintrainError(
+                f"{_MOST:,} rows of {path} and more cannot be read, too many to list: "
+                f"{shown(found[:_SHOWN])}.",
+                "Mend them; so many have one reason.",
             )
         left_out += found
         yield part if found else path

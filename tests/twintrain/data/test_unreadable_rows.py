@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twintrain.data import unreadable_rows
 from twintrain.data.tables import read_table
 from twintrain.data.unreadable_rows import UnreadableRow, readable_part, shown
 from twintrain.errors import TwintrainError
@@ -84,6 +85,15 @@ def test_more_than_is_allowed_stops(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", *GOOD, "a,1,a", "b,1,b", "c,1,c", "d,1,d")
     with pytest.raises(TwintrainError, match=r"4 of 24 lines.*allows 10\.00%.*line 22.*1 more"):
         rows_of(path, share=0.1)
+
+
+def test_too_many_to_list_is_no_question_of_the_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unreadable_rows, "_MOST", 2)
+    path = write(tmp_path / "t.csv", *GOOD, "a,1,a", "b,1,b")
+    with pytest.raises(TwintrainError, match=r"2 rows of .* too many to list: t\.csv, line 22"):
+        rows_of(path, share=0.5)
 
 
 def test_an_open_quotation_mark_counts_for_all_it_swallows(tmp_path: Path) -> None:
