@@ -31,14 +31,21 @@ def load_yaml(text: str) -> Any:
     """
     if len(text) > MOST_CHARACTERS:
         raise RefusedYamlError(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
+    loader = None
     try:
-        return yaml.load(text, _PlainLoader)  # noqa: S506 - safe_load's own loader, stricter
+        loader = _PlainLoader(text)
+        return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise RefusedYamlError(where + (error.problem or "not understood")) from None
     except yaml.YAMLError as error:
         raise RefusedYamlError(" ".join(str(error).split())) from None
+    except (ValueError, OverflowError):
+        # Of the scanner, before there is a node: escapes of no character, versions of 5,000 digits.
+        mark = loader.get_mark() if loader is not None else None
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise RefusedYamlError(f"{where}a number or an escape that cannot be read") from None
 
 
 class _PlainLoader(yaml.SafeLoader):
