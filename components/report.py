@@ -39,9 +39,9 @@ from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
 from twintrain.data.overlap import Overlap, with_overlap
+from twintrain.data.table_unreadable import shown
 from twintrain.data.target_leak import TargetLeak, with_target_leaks
 from twintrain.data.tfrecord_source import split_files
-from twintrain.data.unreadable_rows import shown
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.run_agreement import SeedAgreement
 from twintrain.problems.find import find_problem

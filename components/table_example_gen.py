@@ -31,8 +31,8 @@ from twintrain.data.example_spec import EXAMPLE_ID
 from twintrain.data.table_files import TableFiles, find_tables
 from twintrain.data.table_queries import ENDING as QUERY
 from twintrain.data.table_records import is_records
+from twintrain.data.table_unreadable import UnreadableRow, readable_part, shown
 from twintrain.data.tables import RowIds, is_table, read_table
-from twintrain.data.unreadable_rows import UnreadableRow, readable_part, shown
 from twintrain.errors import TwintrainError
 from twintrain.processes.digests import file_digest, files_digest
 from twintrain.processes.progress import report_progress

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twintrain.data import unreadable_rows
+from twintrain.data import table_unreadable
+from twintrain.data.table_unreadable import UnreadableRow, readable_part, shown
 from twintrain.data.tables import read_table
-from twintrain.data.unreadable_rows import UnreadableRow, readable_part, shown
 from twintrain.errors import TwintrainError
 
 TYPES = {"n": "INT", "x": "FLOAT", "s": "BYTES"}
@@ -90,7 +90,7 @@ def test_more_than_is_allowed_stops(tmp_path: Path) -> None:
 def test_too_many_to_list_is_no_question_of_the_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unreadable_rows, "_MOST", 2)
+    monkeypatch.setattr(table_unreadable, "_MOST", 2)
     path = write(tmp_path / "t.csv", *GOOD, "a,1,a", "b,1,b")
     with pytest.raises(TwintrainError, match=r"2 rows of .* too many to list: t\.csv, line 22"):
         rows_of(path, share=0.5)
