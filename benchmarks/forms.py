@@ -3,13 +3,18 @@ tests/cases and tests/correct as a script, two scripts, a notebook, a class, a p
 a `train_step`, and with one side left out; diagnoses each; counts per form.
 
 python benchmarks/forms.py [--form script ...] [--only NAME ...] [--sample N --seed S]
-                           [--write FOLDER] [--print-only] [--plain] [--json FILE]
+                           [--write FOLDER] [--print-only] [--plain] [--json FILE [--go-on]]
+
+All of it takes hours. It comes in an order drawn at random, so that what is done is a fair sample of
+the whole at any time; FILE is written as it grows, and `--go-on` keeps what stands there.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import random
@@ -32,6 +37,7 @@ from benchmarks.form_expectations import OUTCOMES, Answer, answer_of, expectatio
 from benchmarks.form_files import run_plainly, write_all
 from benchmarks.form_printer import FORMS
 from benchmarks.form_source import Module, read_module
+from twintrain.processes.replacing import replacing
 
 SETS = ("reported", "correct")
 COMMAND = [sys.executable, "-m", "pipelines.cli", "diagnose"]
@@ -58,11 +64,24 @@ def read_modules(sets: dict[str, str]) -> list[Module]:
 
 
 def sampled(jobs: list[Job], count: int | None, seed: int) -> list[Job]:
-    """So many of the jobs, drawn with a seed; all by default."""
-    if count is None or count >= len(jobs):
-        return jobs
-    chosen = set(random.Random(seed).sample(jobs, count))
-    return [job for job in jobs if job in chosen]
+    """So many of the jobs, drawn with a seed; all by default, in an order that is drawn."""
+    return random.Random(seed).sample(jobs, len(jobs) if count is None else min(count, len(jobs)))
+
+
+@functools.cache
+def code_digest() -> str:
+    """Of the library that diagnoses, so that results of two states can be told apart."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "twintrain").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def kept_results(file: Path | None) -> list[Result]:
+    """What stands in a file of results; nothing where there is none."""
+    if file is None or not file.exists():
+        return []
+    return list(json.loads(file.read_text(encoding="utf-8"))["cases"])
 
 
 def ask(files: list[Path]) -> Answer:
@@ -104,6 +123,7 @@ def case(job: Job, files: list[Path], kind: str) -> Result:
         "sides": list(answer.sides),
         "told": list(answer.told),
         "seconds": round(time.perf_counter() - started, 1),
+        "code_digest": code_digest(),
     }
 
 
@@ -136,10 +156,8 @@ def table_of(found: list[Result]) -> Table:
     return table
 
 
-def report(
-    console: Console, found: list[Result], missing: dict[Job, str], file: Path | None
-) -> None:
-    """Print what was not right and the counts; keep them in a file."""
+def report(console: Console, found: list[Result], missing: dict[Job, str]) -> None:
+    """Print what was not right and the counts."""
     for (form, module), why in missing.items():
         console.print(f"n/a  {module} as {form}: {why}", style="dim", soft_wrap=True)
     for result in found:
@@ -148,8 +166,13 @@ def report(
     console.print(table_of(found))
     silent = sum(bool(r["silence"]) for r in found if r["outcome"] == "right")
     console.print(f"{silent} of the right ones need not name anything in their form.")
-    if file is None:
-        return
+    states = Counter(result["code_digest"] for result in found)
+    if len(states) > 1:
+        console.print(f"Diagnosed by several states of the library: {dict(states)}.")
+
+
+def keep(found: list[Result], missing: dict[Job, str], file: Path) -> None:
+    """Write results and their counts to a file."""
     from benchmarks.machine import describe
 
     forms = dict.fromkeys(result["form"] for result in found)
@@ -158,7 +181,8 @@ def report(
     }
     why = {f"{module} as {form}": reason for (form, module), reason in missing.items()}
     kept = {"counts": counts, "machine": describe(), "not_printable": why, "cases": found}
-    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    with replacing(file) as fresh:
+        fresh.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -173,13 +197,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--print-only", action="store_true", help="diagnose nothing")
     parser.add_argument("--plain", action="store_true", help="run the files as plain Python only")
     parser.add_argument("--at-a-time", type=int, default=2, help="processes")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep what was found here")
+    parser.add_argument("--go-on", action="store_true", help="keep what FILE has, do the rest")
     return parser.parse_args()
 
 
 def main() -> None:
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else 140)
+    if options.go_on and options.json is None:
+        sys.exit("--go-on needs --json FILE, which has what was found so far.")
     sets = sets_of(options.only)
     with contextlib.ExitStack() as stack:
         folder = options.write
@@ -191,12 +218,28 @@ def main() -> None:
         if options.plain:
             _run_all(console, [file for group in files.values() for file in group])
         elif not options.print_only:
-            found = []
-            for number, result in enumerate(diagnosed(files, sets, options.at_a_time), start=1):
-                found.append(result)
-                line = f"{number}/{len(files)} {line_of(result)}"
-                console.print(line, markup=False, soft_wrap=True)
-            report(console, found, missing, options.json)
+            found = _diagnose_all(console, options, files, sets, missing)
+            report(console, found, missing)
+
+
+def _diagnose_all(
+    console: Console,
+    options: argparse.Namespace,
+    files: Files,
+    sets: dict[str, str],
+    missing: dict[Job, str],
+) -> list[Result]:
+    """Diagnose what is not in the file of results yet, and keep each result there as it comes."""
+    found = kept_results(options.json) if options.go_on else []
+    done = {(result["form"], result["module"]) for result in found}
+    left = {job: group for job, group in files.items() if job not in done}
+    for number, result in enumerate(diagnosed(left, sets, options.at_a_time), start=1):
+        found.append(result)
+        line = f"{number}/{len(left)} {line_of(result)}"
+        console.print(line, markup=False, soft_wrap=True)
+        if options.json is not None:
+            keep(found, missing, options.json)
+    return found
 
 
 def _run_all(console: Console, files: list[Path]) -> None:
