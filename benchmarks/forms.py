@@ -5,8 +5,8 @@ a `train_step`, and with one side left out; diagnoses each; counts per form.
 python benchmarks/forms.py [--form script ...] [--only NAME ...] [--sample N --seed S]
                            [--write FOLDER] [--print-only] [--plain] [--json FILE [--go-on]]
 
-All of it takes hours. It comes in an order drawn at random, so that what is done is a fair sample of
-the whole at any time; FILE is written as it grows, and `--go-on` keeps what stands there.
+All of it takes hours. It comes in an order drawn at random, so that what is done is a fair sample
+of the whole at any time; FILE is written as it grows, and `--go-on` keeps what stands there.
 """
 
 from __future__ import annotations
