@@ -25,6 +25,7 @@ from twintrain.diagnosis.longer_runs import (
     Long,
     only_on_little_data,
     read_graphs,
+    run_further,
     run_longer,
     run_on_other_rows,
     said_epochs,
@@ -56,6 +57,7 @@ from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
 from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.verdict import conclude, repeat_of
+from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
 from twintrain.diagnosis.watch.user_module import (
@@ -306,10 +308,18 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
         findings.not_compared("end of run", why, open_=True)
     else:
         again = lambda side: run_on_other_rows(runs, side, budget)  # noqa: E731
-        told_apart = attempt(pair, check_ending, runs.graphs, runs.test, again)
+        longest = runs
+
+        def further() -> dict[str, Milestones] | None:
+            nonlocal longest
+            longer = run_further(runs, budget)
+            longest = longer or longest
+            return None if longer is None else longer.graphs
+
+        told_apart = attempt(pair, check_ending, runs.graphs, runs.test, again, further)
         # Weights that are equal in the end were kept alike, also where no epoch was seen to end.
         if told_apart or not findings.apart:
-            findings.compared("end of run", f"within {runs.epochs} epochs")
+            findings.compared("end of run", f"within {longest.epochs} epochs")
         else:
             why = f"the epochs of a longer run ({runs.epochs}) could not be told apart"
             findings.not_compared("end of run", why, open_=True)

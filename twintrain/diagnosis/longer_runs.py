@@ -25,6 +25,9 @@ from twintrain.diagnosis.watch.user_module import Manner, Subject, UserCodeError
 FEW_ROWS, FEW_TEST_ROWS = 128, 64
 # Epochs where the code needs more rows than these, or where the model is large.
 SHORT = 2
+# Epochs at most where early stopping shows only later, and numbers that are kept of them.
+FURTHER = 200
+MOST_NUMBERS = 2 * 10**7
 # Epochs of plain Python, where the sides do not part later.
 PLAIN = 6
 # Parameters from which a model takes too long for `EPOCHS` epochs of plain Python.
@@ -161,6 +164,20 @@ def _apart(runs: Long, budget: Budget) -> Parting | None:
             return runs.subject.run_plain(LOOP, runs.epochs, budget.share(_RUNS), manner)
 
     return parting(fit, loop, nudged)
+
+
+def run_further(runs: Long, budget: Budget) -> Long | None:
+    """Both sides for as many epochs as the code trains, up to `FURTHER`; None where these are no
+    more than there were, do not come to their end, or are too much to keep.
+    """
+    epochs = min(FURTHER, runs.subject.most_epochs or FURTHER)
+    numbers = max(run.model.count_params() for run in runs.graphs.values())
+    if epochs <= runs.epochs or numbers * epochs > MOST_NUMBERS:
+        return None
+    try:
+        return _run(runs.subject, epochs, budget)
+    except UserCodeError:
+        return None
 
 
 def run_on_other_rows(runs: Long, side: str, budget: Budget) -> Milestones | None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -157,4 +158,31 @@ def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: b
         wait += 1
         if wait >= patience and epoch > 1:
             return epoch
+    return None
+
+
+def stopped_by(callback: keras.callbacks.EarlyStopping, values: list[float]) -> int | None:
+    """After how many epochs a callback's rule, as Keras has it, stops on these figures; None if it
+    does not. What a class of the user's own makes of that rule is not asked.
+
+    Args:
+        callback: it is left as it is.
+        values: the monitored figure, one per epoch.
+    """
+    more = str(callback.monitor).endswith(("acc", "accuracy", "auc"))
+    rule = keras.callbacks.EarlyStopping(
+        monitor=callback.monitor,
+        min_delta=abs(float(callback.min_delta)),
+        patience=callback.patience,
+        mode=callback.mode if callback.mode in ("min", "max") else "max" if more else "min",
+        baseline=callback.baseline,
+        start_from_epoch=callback.start_from_epoch,
+    )
+    training = SimpleNamespace(stop_training=False)
+    rule.set_model(training)
+    rule.on_train_begin()
+    for epoch, value in enumerate(values):
+        rule.on_epoch_end(epoch, {callback.monitor: value})
+        if training.stop_training:
+            return epoch + 1
     return None

@@ -27,6 +27,7 @@ from twintrain.diagnosis.scripts.script_rows import (
 )
 from twintrain.diagnosis.scripts.study import InPlaceOfFit, Study
 from twintrain.diagnosis.scripts.trainings import Training
+from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold, keys_of
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.stillness import still
@@ -66,6 +67,7 @@ class Part:
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
+        epoch_ended: Callable[[], None] = lambda: None,
     ) -> Study:
         """A run of the program for the sake of this training."""
         feed, train, test = rows
@@ -80,6 +82,7 @@ class Part:
             began,
             in_place,
             look_after,
+            epoch_ended,
         )
 
 
@@ -126,7 +129,10 @@ class ScriptSubject(Subject):
         start = SameStart(model, len(part.training.models) > 1, self._adopt)
         begin = lambda: self._begin(seed)  # noqa: E731
         rows = self.feed, self.train, self.test
-        study = part.study(epochs, rows, start, begin, look_after=not self._validates)
+        ended = self._watching.end_epoch if isinstance(self._watching, Milestones) else lambda: None
+        study = part.study(
+            epochs, rows, start, begin, look_after=not self._validates, epoch_ended=ended
+        )
         study.run()
         if not start.handed_over:
             self.not_handed.add(side)

@@ -50,6 +50,7 @@ class Study:
         began: called when the training begins.
         in_place: called where `fit` would be, and ends the run.
         look_after: what follows the training is looked at, too.
+        epoch_ended: called after each epoch of a loop, the last of all maybe left out.
 
     Attributes:
         done: the training came to its end.
@@ -68,11 +69,13 @@ class Study:
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
+        epoch_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._program, self._training = program, training
         self._epochs, self._steps = epochs, steps
         self._served, self._start, self._began = served, start, began
         self._in_place, self._look_after = in_place, look_after
+        self._epoch_ended = epoch_ended
         self._left = {(s.place, s.ordinal): s for s in training.sections}
         self._places = {s.place for t in (training, *others) for s in t.sections}
         self._within: Section | None = None
@@ -139,9 +142,12 @@ class Study:
         if self._ended is not None and self._ended.over:
             raise Finished
         if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
-            if section.repeats == "epochs":
-                return run.items < self._epochs
-            return section.repeats != "steps" or run.items < self._epochs * self._steps
+            if section.repeats == "once":
+                return True
+            items = 1 if section.repeats == "epochs" else self._steps
+            if run.items and run.items % items == 0:
+                self._epoch_ended()
+            return run.items < self._epochs * items
         if self._other is None:
             return True
         return run.steps == 0 and (run.key not in self._places or run.items < 1)

@@ -14,7 +14,7 @@ from twintrain.diagnosis.replay.early_stopping import (
     Ending,
     read_ending,
     rule_of,
-    stop_epoch,
+    stopped_by,
 )
 from twintrain.diagnosis.replay.tolerances import AVERAGE_APART
 from twintrain.diagnosis.replay.updates import inner
@@ -78,6 +78,7 @@ def check_ending(
     runs: dict[str, Milestones],
     test: Rows | None,
     again: Callable[[str], Milestones | None],
+    further: Callable[[], dict[str, Milestones] | None],
 ) -> bool:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
 
@@ -87,25 +88,47 @@ def check_ending(
         test: what it evaluated on; its targets were dealt out anew, so that the validation loss
             soon rises.
         again: runs a side for as long on other rows.
+        further: runs both sides for more epochs; asked where the loop went on to the end, and
+            fit's rule would have let it.
     """
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
-    fit, loop = (read_ending(runs[name], test, declared) for name in (FIT, LOOP))
-    if fit is None or loop is None:
+
+    def endings(runs: dict[str, Milestones]) -> list[Ending]:
+        found = [read_ending(runs[name], test, declared) for name in (FIT, LOOP)]
+        return [ending for ending in found if ending is not None]
+
+    found = endings(runs)
+    if len(found) < len(runs):
         return False
     callback = _callback(pair.fit)
-    # A patience longer than a training whose length is known stops nothing.
-    known = pair.subject.most_epochs is not None
-    patient = known and callback is not None and callback.patience >= fit.asked
-    if callback is not None and not patient and fit.epochs == loop.epochs == fit.asked:
-        why = f"it stopped neither side within {fit.asked} epochs"
-        pair.findings.not_compared("early stopping", why, open_=True)
+    if callback is not None and not _shows(pair, callback, *found):
+        longer = further()
+        found = endings(longer) if longer is not None else found
+        if len(found) < len(runs) or not _shows(pair, callback, *found):
+            _tell_unseen(pair, *found)
+    fit, loop = found
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
     if callback is not None or fit.epochs != loop.epochs:
         _check_rule(pair, callback, fit, loop)
     _check_kept(pair, fit, loop)
     return True
+
+
+def _shows(pair: Pair, callback: keras.callbacks.EarlyStopping, fit: Ending, loop: Ending) -> bool:
+    """Whether these trainings show if the loop has the rule that `fit` was given."""
+    # A patience longer than a training whose length is known stops nothing.
+    if pair.subject.most_epochs is not None and callback.patience >= pair.subject.most_epochs:
+        return True
+    return loop.epochs < loop.asked or _wanted(callback, fit, loop) < loop.asked
+
+
+def _tell_unseen(pair: Pair, fit: Ending, loop: Ending) -> None:
+    """The loop went on to the end, as fit's rule lets it: whether it has that rule is not known."""
+    stopped = "neither side" if fit.epochs == fit.asked else "fit alone"
+    why = f"it stopped {stopped} within {loop.asked} epochs, and would not have stopped the loop"
+    pair.findings.not_compared("early stopping", why, open_=True)
 
 
 def _check_epochs(
@@ -173,14 +196,13 @@ def _described(callback: Any) -> str | None:
     return f"monitor {callback.monitor}, patience {callback.patience}, min_delta {delta:g}"
 
 
-def _stops(callback: Any, ending: Ending) -> int | None:
+def _stops(callback: keras.callbacks.EarlyStopping, ending: Ending) -> int | None:
     """Where fit's callback stops on a side's figures; None where these are not known."""
     values = ending.series.get(str(callback.monitor))
     if not values:
         return None
-    delta = abs(float(callback.min_delta))
     # Where it does not stop, it would have gone on to the end.
-    return stop_epoch(values, callback.patience, delta, _maximise(callback)) or ending.asked
+    return stopped_by(callback, values) or ending.asked
 
 
 def _callback(side: Side) -> keras.callbacks.EarlyStopping | None:
@@ -191,12 +213,6 @@ def _callback(side: Side) -> keras.callbacks.EarlyStopping | None:
             if isinstance(callback, keras.callbacks.EarlyStopping):
                 return callback
     return None
-
-
-def _maximise(callback: Any) -> bool:
-    if callback.mode in ("min", "max"):
-        return bool(callback.mode == "max")
-    return str(callback.monitor).endswith(("acc", "accuracy", "auc"))
 
 
 CHECKS = (check_average,)

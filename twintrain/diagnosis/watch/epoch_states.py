@@ -1,5 +1,5 @@
-"""The weights of a training at each pass over data, noted without slowing it: its graphs run as
-they are.
+"""The weights of a training at each pass over data, and at each end of an epoch that somebody saw,
+noted without slowing it: its graphs run as they are.
 """
 
 from __future__ import annotations
@@ -72,6 +72,17 @@ class Milestones:
         self.model = model
         self._follow(model)
 
+    def end_epoch(self) -> None:
+        """An epoch was seen to end, maybe of a loop that passes over no data set.
+
+        Raises:
+            Enough: it was the last that is asked for.
+        """
+        self._note()
+        if self._most and any(len(states) > self._most for _, states in self._seen.values()):
+            self.stopped = True
+            raise Enough
+
     def end(self, returned: keras.Model | None) -> None:
         """Take the last state, and choose the model that moved most often."""
         if not self._seen:
@@ -93,10 +104,7 @@ class Milestones:
             self._seen[id(model)] = (model, [_values(model)])
 
     def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        self._note()
-        if self._most and any(len(states) > self._most for _, states in self._seen.values()):
-            self.stopped = True
-            raise Enough
+        self.end_epoch()
         return original(*arguments, **named)
 
     def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from twintrain.diagnosis.replay.early_stopping import (
     read_ending,
     rule_of,
     stop_epoch,
+    stopped_by,
 )
 from twintrain.diagnosis.replay.losses import common_losses
 from twintrain.diagnosis.replay.model_calls import weights_of
@@ -41,6 +44,17 @@ def test_it_stops_where_keras_stops(
             stopped = epoch + 1
             break
     assert stop_epoch(values, patience, min_delta, maximise) == stopped
+
+
+@pytest.mark.parametrize(
+    ("asked", "stopped"),
+    [({}, 4), ({"start_from_epoch": 3}, 6), ({"baseline": 0.1}, 3), ({"monitor": "val_auc"}, 5)],
+    ids=["alone", "warm-up", "baseline", "the more the better"],
+)
+def test_a_callbacks_own_rule_is_replayed(asked: dict[str, Any], stopped: int) -> None:
+    callback = keras.callbacks.EarlyStopping(**{"patience": 2} | asked)
+    assert stopped_by(callback, [0.8, 0.5, 0.9, 0.6, 0.7, 0.8, 0.9, 0.9]) == stopped
+    assert stopped_by(callback, [0.8]) is None
 
 
 def test_a_rule_is_found_from_where_it_stopped() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.turns import dealt_out
 from tests.twintrain.diagnosis.scripts.scripts_of_people import DATA, FIT, LOOP, program
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.scripts.diagnose_scripts import diagnose_scripts
@@ -88,3 +89,45 @@ def test_variables_of_no_model_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(TwintrainError, match="variables that no Keras model has"):
         diagnosed(tmp_path, bare)
+
+
+EARLY_FIT = """
+x_val, y_val = x_train[:60][::-1] * 0.9, rng.integers(0, 2, 60)
+model = make()
+loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile(keras.optimizers.SGD(0.5), loss_fn)
+stop = keras.callbacks.EarlyStopping(patience=3)
+model.fit(
+    x_train, y_train, batch_size=120, epochs=60, validation_data=(x_val, y_val), callbacks=[stop]
+)
+"""
+WHOLE_LOOP = """
+net = make()
+optimizer = keras.optimizers.SGD(0.5)
+best, wait = float("inf"), 0
+for epoch in range(60):
+    with tf.GradientTape() as tape:
+        loss = loss_fn(y_train, net(x_train, training=True))
+    gradients = tape.gradient(loss, net.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, net.trainable_variables))
+    val_loss = float(loss_fn(y_val, net(x_val)))
+"""
+STOP = """
+    wait = 0 if val_loss < best else wait + 1
+    best = min(best, val_loss)
+    if wait >= 3:
+        break
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    dealt_out([(STOP, []), ("", [("early_stopping_rule", "custom_loop")])]),
+    ids=["by the rule", "never"],
+)
+def test_a_loop_over_all_rows_at_once_stops_by_the_rule_of_fit_or_is_named(
+    tmp_path: Path, rule: str, found: list[tuple[str, str]]
+) -> None:
+    told = diagnosed(tmp_path, DATA, EARLY_FIT, WHOLE_LOOP, rule)
+    assert named(told) == found, told.model_dump_json(indent=1)
+    assert not any(look.open for look in told.coverage)

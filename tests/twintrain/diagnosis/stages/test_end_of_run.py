@@ -59,17 +59,17 @@ def test_without_averages_there_is_nothing_to_look_for() -> None:
 BEST = 6
 
 
-def run(epochs: int, kept: int) -> Milestones:
+def run(epochs: int, kept: int, best: int = BEST, asked: int = EPOCHS) -> Milestones:
     """A longer training whose head's bias comes nearest to what is right after epoch six."""
     model = small_model()
     first = snapshot(model)
     states = [first]
     for epoch in range(1, epochs + 1):
         state = [value.copy() for value in first]
-        state[-1] += np.array([0.4 * abs(epoch - BEST), 0.0, 0.001 * epoch], np.float32)
+        state[-1] += np.array([0.4 * abs(epoch - best), 0.0, 0.001 * epoch], np.float32)
         states.append(state)
     found = Milestones(model)
-    found.states, found.kept = states, states[kept]
+    found.states, found.kept, found.asked = states, states[kept], asked
     return found
 
 
@@ -78,6 +78,7 @@ def ended(
     loop: Milestones,
     patience: int | None = None,
     again: Milestones | None = None,
+    further: tuple[Milestones, Milestones] | None = None,
 ) -> Pair:
     pair = pair_of()
     check_losses(pair)
@@ -89,7 +90,8 @@ def ended(
     test = data(12, 1)
     test.element = (test.element[0], np.ones(12, "int32"))
     runs = {"keras_fit": fit, "custom_loop": loop}
-    assert check_ending(pair, runs, test, lambda side: again)
+    longer = None if further is None else dict(zip(runs, further, strict=True))
+    assert check_ending(pair, runs, test, lambda side: again, lambda: longer)
     return pair
 
 
@@ -105,6 +107,39 @@ def test_a_rule_that_stopped_neither_side_leaves_open_whether_the_other_has_it()
     pair = ended(run(EPOCHS, EPOCHS), run(EPOCHS, EPOCHS), patience=EPOCHS)
     assert named(pair) == []
     assert [look.what for look in pair.findings.looks if look.open] == ["early stopping"]
+
+
+LONG = 2 * EPOCHS
+
+
+@pytest.mark.parametrize("longer", [None, (run(BEST + 3, BEST), run(LONG, LONG, LONG, LONG))])
+def test_a_loop_that_fits_rule_would_not_have_stopped_leaves_open_whether_it_has_it(
+    longer: tuple[Milestones, Milestones] | None,
+) -> None:
+    fit, loop = run(BEST + 3, BEST), run(EPOCHS, EPOCHS, best=EPOCHS)
+    pair = ended(fit, loop, patience=3, further=longer)
+    assert named(pair) == []
+    (look,) = (look for look in pair.findings.looks if look.open)
+    epochs = EPOCHS if longer is None else LONG
+    assert look.said == (
+        f"it stopped fit alone within {epochs} epochs, and would not have stopped the loop"
+    )
+
+
+def test_a_loop_that_goes_on_beyond_what_its_figures_allow_is_named_by_a_longer_run() -> None:
+    fit, loop = run(BEST + 3, BEST), run(EPOCHS, EPOCHS, best=EPOCHS)
+    further = run(BEST + 3, BEST, asked=LONG), run(LONG, LONG, best=EPOCHS, asked=LONG)
+    pair = ended(fit, loop, patience=3, further=further)
+    assert [cause.id for cause in pair.findings.causes][:1] == ["early_stopping_rule"]
+    assert not any(look.open for look in pair.findings.looks)
+
+
+def test_the_same_rule_of_both_shows_in_a_longer_run() -> None:
+    slow = run(EPOCHS, EPOCHS, best=EPOCHS)
+    later = run(EPOCHS + 3, EPOCHS, best=EPOCHS, asked=LONG)
+    pair = ended(slow, slow, patience=3, further=(later, later))
+    assert nothing(pair)
+    assert not any(look.open for look in pair.findings.looks)
 
 
 def test_another_patience_is_named_with_the_rule() -> None:
