@@ -18,6 +18,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import schema_inference
 
 from components.table_columns import MISSING_SUFFIX, ColumnKind, TablePlan, plan_of
+from components.table_vocabularies import apply_vocabularies
 from twintrain.data.example_spec import EXAMPLE_ID, TARGET, WEIGHT
 from twintrain.errors import TwintrainError
 from twintrain.problems.user_problem import SLICE, read_module
@@ -86,25 +87,47 @@ def dense(column: Any, default: Any) -> tf.Tensor:
 
 
 def usual(raw: Tensors, plan: TablePlan) -> Tensors:
-    """What is usual for each column."""
-    made: Tensors = {}
+    """What is usual for each column, in the order of the plan."""
+    of_kind: dict[ColumnKind, Tensors] = {kind: {} for kind in ColumnKind}
     for name, kind in plan.kinds.items():
-        if kind == ColumnKind.NUMBER:
-            made |= _number(name, raw[name], name in plan.with_gaps)
-        elif kind == ColumnKind.CATEGORY:
-            made[name] = _category(name, raw[name])
-        else:
-            made[name] = _words(name, raw[name], plan.words, plan.length)
+        of_kind[kind][name] = raw[name]
+    categories = of_kind[ColumnKind.CATEGORY]
+    found = {
+        **_numbers(of_kind[ColumnKind.NUMBER], plan),
+        **apply_vocabularies({name: _texts(column, b"") for name, column in categories.items()}),
+    }
+    for name, column in of_kind[ColumnKind.TEXT].items():
+        found[name] = _words(name, column, plan.words, plan.length)
+    made: Tensors = {}
+    for name in plan.kinds:
+        made[name] = found[name]
+        if f"{name}{MISSING_SUFFIX}" in found:
+            made[f"{name}{MISSING_SUFFIX}"] = found[f"{name}{MISSING_SUFFIX}"]
     return made
 
 
-def _number(name: str, column: Any, with_gaps: bool) -> Tensors:
-    floats = tf.cast(column, tf.float32)
-    made = {name: dense(tft.scale_to_z_score(floats), 0.0)}
-    if with_gaps:
-        there = dense(tf.sparse.map_values(tf.ones_like, floats), 0.0)
-        made[f"{name}{MISSING_SUFFIX}"] = 1.0 - there
+def _numbers(columns: Tensors, plan: TablePlan) -> Tensors:
+    """Numbers, standardized in one matrix: each analyzer costs Beam seconds."""
+    if not columns:
+        return {}
+    floats = {name: tf.cast(column, tf.float32) for name, column in columns.items()}
+    # What is not a number counts for no mean and no deviation.
+    matrix = tf.stack([dense(column, float("nan")) for column in floats.values()], axis=1)
+    scaled = tf.unstack(tft.scale_to_z_score(matrix, elementwise=True), axis=1)
+    made: Tensors = {}
+    for (name, column), values in zip(floats.items(), scaled, strict=True):
+        there = _there(column)
+        made[name] = tf.where(there > 0, values, 0.0)
+        if name in plan.with_gaps:
+            made[f"{name}{MISSING_SUFFIX}"] = 1.0 - there
     return made
+
+
+def _there(column: Any) -> tf.Tensor:
+    """1 where a row has a number, else 0, [batch]."""
+    if not isinstance(column, tf.SparseTensor):
+        return tf.ones_like(dense(column, 0.0))
+    return dense(tf.sparse.map_values(tf.ones_like, column), 0.0)
 
 
 def _texts(column: Any, default: bytes) -> tf.Tensor:
@@ -113,12 +136,6 @@ def _texts(column: Any, default: bytes) -> tf.Tensor:
         return dense(column, default)
     values = tf.strings.as_string(column.values)
     return dense(tf.SparseTensor(column.indices, values, column.dense_shape), default)
-
-
-def _category(name: str, column: Any) -> tf.Tensor:
-    return tft.compute_and_apply_vocabulary(
-        _texts(column, b""), num_oov_buckets=1, vocab_filename=name
-    )
 
 
 def _words(name: str, column: Any, words: int, length: int) -> tf.Tensor:
@@ -178,8 +195,7 @@ def slice_of(column: Any, name: str, plan: TablePlan) -> tf.Tensor:
         lengths = _split(dense(column, b"")).row_lengths()
         return _bucket(tf.cast(lengths, tf.float32), tf.ones_like(lengths, tf.bool), " words")
     values = dense(tf.cast(column, tf.float32), 0.0)
-    there = dense(tf.sparse.map_values(tf.ones_like, tf.cast(column, tf.float32)), 0.0) > 0
-    return _bucket(values, there, "")
+    return _bucket(values, _there(tf.cast(column, tf.float32)) > 0, "")
 
 
 def _bucket(values: tf.Tensor, there: tf.Tensor, unit: str) -> tf.Tensor:

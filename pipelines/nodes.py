@@ -102,7 +102,7 @@ NODES = (
         code=(
             *_DATA,
             *_rooms("problems", "recipe"),
-            *_components("preprocessing", "table_preprocessing", *_TABLE),
+            *_components("preprocessing", "table_preprocessing", "table_vocabularies", *_TABLE),
         ),
     ),
     Node(
