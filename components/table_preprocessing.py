@@ -11,6 +11,7 @@ beside it the target, the slices and the id.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -91,10 +92,9 @@ def usual(raw: Tensors, plan: TablePlan) -> Tensors:
     of_kind: dict[ColumnKind, Tensors] = {kind: {} for kind in ColumnKind}
     for name, kind in plan.kinds.items():
         of_kind[kind][name] = raw[name]
-    categories = of_kind[ColumnKind.CATEGORY]
     found = {
         **_numbers(of_kind[ColumnKind.NUMBER], plan),
-        **apply_vocabularies({name: _texts(column, b"") for name, column in categories.items()}),
+        **_categories(of_kind[ColumnKind.CATEGORY]),
     }
     for name, column in of_kind[ColumnKind.TEXT].items():
         found[name] = _words(name, column, plan.words, plan.length)
@@ -107,20 +107,54 @@ def usual(raw: Tensors, plan: TablePlan) -> Tensors:
 
 
 def _numbers(columns: Tensors, plan: TablePlan) -> Tensors:
-    """Numbers, standardized in one matrix: each analyzer costs Beam seconds."""
+    """Numbers, standardized together: each analyzer of its own would cost Beam seconds."""
     if not columns:
         return {}
-    floats = {name: tf.cast(column, tf.float32) for name, column in columns.items()}
+    together = _side_by_side([tf.cast(column, tf.float32) for column in columns.values()])
     # What is not a number counts for no mean and no deviation.
-    matrix = tf.stack([dense(column, float("nan")) for column in floats.values()], axis=1)
-    scaled = tf.unstack(tft.scale_to_z_score(matrix, elementwise=True), axis=1)
-    made: Tensors = {}
-    for (name, column), values in zip(floats.items(), scaled, strict=True):
-        there = _there(column)
-        made[name] = tf.where(there > 0, values, 0.0)
-        if name in plan.with_gaps:
-            made[f"{name}{MISSING_SUFFIX}"] = 1.0 - there
-    return made
+    matrix = _matrix(together, float("nan"), len(columns))
+    there = _matrix(tf.sparse.map_values(tf.ones_like, together), 0.0, len(columns))
+    scaled = tf.where(there > 0, tft.scale_to_z_score(matrix, elementwise=True), 0.0)
+    made = dict(zip(columns, tf.unstack(scaled, axis=1), strict=True))
+    missing = zip(columns, tf.unstack(1.0 - there, axis=1), strict=True)
+    return made | {
+        f"{name}{MISSING_SUFFIX}": one for name, one in missing if name in plan.with_gaps
+    }
+
+
+def _categories(columns: Tensors) -> Tensors:
+    """Categories as places in their vocabularies."""
+    if not columns:
+        return {}
+    together = _side_by_side([_as_texts(column) for column in columns.values()])
+    return apply_vocabularies(list(columns), _matrix(together, b"", len(columns)))
+
+
+def _side_by_side(columns: Sequence[Any]) -> tf.SparseTensor:
+    """Raw columns of one kind as [batch, columns], in a few operations for all of them: Transform
+    traces each operation several times.
+    """
+    rows = tf.shape(columns[0], tf.int64)[0]
+    narrow = [_one_wide(column, rows) for column in columns]
+    places = tf.concat([column.indices for column in narrow], axis=0)[:, 1]
+    single = tf.debugging.assert_equal(
+        places, tf.zeros_like(places), "A column has more than one value in a row."
+    )
+    with tf.control_dependencies([single]):
+        return tf.sparse.concat(1, narrow)
+
+
+def _one_wide(column: Any, rows: tf.Tensor) -> tf.SparseTensor:
+    """A raw column as [rows, 1], also where no row of a batch has a value."""
+    shape = tf.stack([rows, 1])
+    if isinstance(column, tf.SparseTensor):
+        return tf.SparseTensor(column.indices, column.values, shape)
+    places = tf.stack([tf.range(rows), tf.zeros_like(tf.range(rows))], axis=1)
+    return tf.SparseTensor(places, tf.reshape(column, [-1]), shape)
+
+
+def _matrix(together: tf.SparseTensor, default: Any, width: int) -> tf.Tensor:
+    return tf.ensure_shape(tf.sparse.to_dense(together, default), [None, width])
 
 
 def _there(column: Any) -> tf.Tensor:
@@ -130,12 +164,18 @@ def _there(column: Any) -> tf.Tensor:
     return dense(tf.sparse.map_values(tf.ones_like, column), 0.0)
 
 
+def _as_texts(column: Any) -> Any:
+    """A raw column of texts or whole numbers as texts."""
+    if column.dtype == tf.string:
+        return column
+    if not isinstance(column, tf.SparseTensor):
+        return tf.strings.as_string(column)
+    return tf.sparse.map_values(tf.strings.as_string, column)
+
+
 def _texts(column: Any, default: bytes) -> tf.Tensor:
     """A column of texts or whole numbers as texts, [batch]."""
-    if column.dtype == tf.string:
-        return dense(column, default)
-    values = tf.strings.as_string(column.values)
-    return dense(tf.SparseTensor(column.indices, values, column.dense_shape), default)
+    return dense(_as_texts(column), default)
 
 
 def _words(name: str, column: Any, words: int, length: int) -> tf.Tensor:

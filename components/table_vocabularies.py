@@ -27,29 +27,27 @@ Place = int
 Counted = tuple[tuple[Place, bytes], int]
 
 
-def apply_vocabularies(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def apply_vocabularies(names: Sequence[str], columns: tf.Tensor) -> dict[str, tf.Tensor]:
     """The places of values in the vocabularies of their columns.
 
     Args:
-        columns: texts, [batch] each, by name.
+        names: of the columns, at least one.
+        columns: texts, [batch, columns].
 
     Returns:
-        int64, [batch] each; values that the analyzed data had not, and empty ones, have one further
-        code.
+        int64, [batch] each, by name; values that the analyzed data had not, and empty ones, have
+        one further code.
     """
-    if not columns:
-        return {}
-    names = list(columns)
     files = tft.experimental.ptransform_analyzer(
-        inputs=[tf.stack(list(columns.values()), axis=1)],
+        inputs=[columns],
         ptransform=Vocabularies(names),
         output_dtypes=[tf.string] * len(names),
         output_shapes=[[]] * len(names),
         output_asset_default_values=[_NO_VALUE] * len(names),
     )
     return {
-        name: tft.apply_vocabulary(columns[name], file, num_oov_buckets=1)
-        for name, file in zip(names, files, strict=True)
+        name: tft.apply_vocabulary(column, file, num_oov_buckets=1)
+        for name, column, file in zip(names, tf.unstack(columns, axis=1), files, strict=True)
     }
 
 

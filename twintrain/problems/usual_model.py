@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
+
 import keras
 
 from twintrain.data.example_spec import Column, ExampleSpec
@@ -38,7 +41,7 @@ def usual_model(
         column.name: keras.Input(column.shape, dtype=column.dtype, name=column.name)
         for column in spec.inputs
     }
-    parts = [_part(column, inputs[column.name]) for column in spec.inputs]
+    parts = _parts(spec.inputs, inputs)
     x = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     rules = recipe.regularization
     kernel = keras.regularizers.L1L2(l1=rules.l1, l2=rules.l2) if rules.l1 or rules.l2 else None
@@ -56,6 +59,27 @@ def usual_model(
     return keras.Model(inputs, outputs)
 
 
+def _parts(
+    columns: Sequence[Column], inputs: Mapping[str, keras.KerasTensor]
+) -> list[keras.KerasTensor]:
+    """The columns as tensors of [batch, numbers], in their order.
+
+    Single numbers that stand beside each other are stacked at once: a layer for each of hundreds of
+    columns would take minutes to trace.
+    """
+    parts: list[keras.KerasTensor] = []
+    for single, group in itertools.groupby(columns, _is_single_number):
+        if single:
+            parts.append(keras.ops.stack([inputs[column.name] for column in group], axis=1))
+        else:
+            parts.extend(_part(column, inputs[column.name]) for column in group)
+    return parts
+
+
+def _is_single_number(column: Column) -> bool:
+    return column.size is None and column.dtype == "float32" and column.shape == ()
+
+
 def _part(column: Column, tensor: keras.KerasTensor) -> keras.KerasTensor:
     """One column as [batch, numbers]."""
     if column.size is not None:
@@ -65,8 +89,8 @@ def _part(column: Column, tensor: keras.KerasTensor) -> keras.KerasTensor:
         if words:
             return keras.layers.GlobalAveragePooling1D()(embedded)
         return embedded
-    if column.dtype == "float32" and len(column.shape) <= 1:
-        return tensor if column.shape else keras.layers.Reshape((1,))(tensor)
+    if column.dtype == "float32" and len(column.shape) == 1:
+        return tensor
     raise TwintrainError(
         f"The column {column.name!r} ({column.dtype}, shape {column.shape}) needs a model of your "
         "own.",
