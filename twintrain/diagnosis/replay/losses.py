@@ -152,7 +152,7 @@ def common_losses() -> Iterator[Declared]:
 
 
 def common_loss_objects() -> tuple[keras.Loss, ...]:
-    """The losses that people use most."""
+    """Keras's losses, those that people use most first."""
     losses = keras.losses
     return (
         losses.SparseCategoricalCrossentropy(),
@@ -164,6 +164,19 @@ def common_loss_objects() -> tuple[keras.Loss, ...]:
         losses.MeanSquaredError(),
         losses.MeanAbsoluteError(),
         losses.Huber(),
+        losses.LogCosh(),
+        losses.MeanSquaredLogarithmicError(),
+        losses.MeanAbsolutePercentageError(),
+        losses.Poisson(),
+        losses.KLDivergence(),
+        losses.CosineSimilarity(),
+        losses.Hinge(),
+        losses.SquaredHinge(),
+        losses.CategoricalHinge(),
+        losses.BinaryFocalCrossentropy(),
+        losses.BinaryFocalCrossentropy(from_logits=True),
+        losses.CategoricalFocalCrossentropy(),
+        losses.CategoricalFocalCrossentropy(from_logits=True),
     )
 
 

@@ -118,7 +118,8 @@ def _look(program: Program) -> Seen:
 
 def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -> dict[str, Part]:
     """The two trainings to compare, by side."""
-    found = {program.name: with_a_fit(trainings_of(seen[program.name])) for program in programs}
+    found = {program.name: trainings_of(seen[program.name]) for program in programs}
+    with_a_fit([training for trainings in found.values() for training in trainings])
     if len(programs) == len(SIDES):
         # Named the other way round, they are meant all the same.
         has_fit = [any(t.side == FIT for t in found[program.name]) for program in programs]

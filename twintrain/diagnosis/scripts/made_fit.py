@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
 from twintrain.diagnosis.replay.losses import batch_of, common_loss_objects, declare
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
-from twintrain.diagnosis.replay.tolerances import SUM_TO_ONE, forward_tolerance
+from twintrain.diagnosis.replay.tolerances import forward_tolerance
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.watch.frozen_rows import Rows
@@ -21,6 +22,14 @@ from twintrain.errors import TwintrainError
 
 # Steps from which the loss is read.
 _STEPS = 6
+_RESETTING = """\
+def reset_state(epoch, logs):
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_state()
+
+"""
+_RESET = "keras.callbacks.LambdaCallback(on_epoch_begin=reset_state)"
 
 
 def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
@@ -48,21 +57,24 @@ def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
     if optimizer is None:
         values["optimizer_like_the_loops"] = lambda: _again(applied.optimizer)
         optimizer = "optimizer_like_the_loops"
-    loss, of_its_own = _loss(steps[:_STEPS])
+    loss, of_its_own = _loss(steps)
     loss_code = code_of(loss)
     if loss_code is None or of_its_own:
         values["loss_of_the_loop"] = lambda: loss
         loss_code = "loss_of_the_loop"
     weighted = rows.part(2) is not None
     data = "x_train, y_train, " + ("sample_weight=weights, " if weighted else "")
-    code = textwrap.dedent(
+    # What recurrent layers carry from batch to batch ends with an epoch; fit never ends it.
+    carries = any(getattr(layer, "stateful", False) for layer in steps[0].model.layers)
+    callbacks = f", callbacks=[{_RESET}]" if carries else ""
+    code = (_RESETTING if carries else "") + textwrap.dedent(
         f"""\
         model.compile(
             optimizer={optimizer},
             loss={loss_code},
         )
         history = model.fit(
-            {data}batch_size={rows.batch}, epochs=EPOCHS{_validation(test)}, verbose=0
+            {data}batch_size={rows.batch}, epochs=EPOCHS{_validation(test)}{callbacks}, verbose=0
         )
         """
     )
@@ -85,12 +97,13 @@ def _again(optimizer: keras.Optimizer) -> keras.Optimizer:
         ) from None
 
 
-def _loss(steps: list[CompleteStep]) -> tuple[keras.Loss, bool]:
+def _loss(seen: list[CompleteStep]) -> tuple[keras.Loss, bool]:
     """The loss that gives what the tape differentiated, and whether it is the loop's own object.
 
     Raises:
         TwintrainError: none of Keras's does.
     """
+    steps = seen[:_STEPS]
     called = [call.loss for call in steps[0].losses]
     if len(called) == 1 and not type(called[0]).__module__.startswith("keras."):
         return called[0], True
@@ -112,7 +125,7 @@ def _loss(steps: list[CompleteStep]) -> tuple[keras.Loss, bool]:
             "Add a script that calls fit: `twintrain diagnose keras_version.py tf_version.py`.",
         )
     loss = min(found, key=lambda one: one[:2])[2] if found else called[0]
-    return _for_head(loss, steps), False
+    return _for_head(loss, seen), False
 
 
 def _targets(step: CompleteStep) -> Any:
@@ -122,16 +135,14 @@ def _targets(step: CompleteStep) -> Any:
 
 
 def _for_head(loss: keras.Loss, steps: list[CompleteStep]) -> keras.Loss:
-    """The same loss, told whether the model gives logits by what it gives."""
+    """The same loss, told whether the model gives logits by what the model is and gives; as the
+    loop has it where that cannot be told.
+    """
     config = loss.get_config()
     if "from_logits" not in config:
         return loss
     outputs = [np.asarray(outputs_of(step.outputs)[0]) for step in steps]
-    inside = all(bool(((p >= 0) & (p <= 1)).all()) for p in outputs)
-    wide = outputs[0].ndim > 1 and outputs[0].shape[-1] > 1
-    several = "binary" not in type(loss).__name__.lower()
-    if several and wide:
-        inside = inside and all(
-            bool((np.abs(p.sum(axis=-1) - 1) <= SUM_TO_ONE).all()) for p in outputs
-        )
-    return type(loss).from_config(config | {"from_logits": not inside})
+    probable = gives_probabilities(steps[0].model, outputs)
+    if probable is None:
+        return loss
+    return type(loss).from_config(config | {"from_logits": not probable})

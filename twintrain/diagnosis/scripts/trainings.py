@@ -254,11 +254,13 @@ def choose(found: list[Training], side: str, line: int | None, name: str) -> Tra
     return candidates[0] if candidates else None
 
 
-def with_a_fit(found: list[Training]) -> list[Training]:
-    """The same; where no training is by Keras's own `train_step`, a `fit` with another one stands
-    for it beside a loop.
+def with_a_fit(found: Sequence[Training]) -> None:
+    """Where none of these is by Keras's own `train_step`, let a `fit` with another one stand for
+    it beside a loop.
+
+    Args:
+        found: in all programs that are held against each other.
     """
     fits = [training for training in found if training.fit is not None]
     if len(found) > 1 and fits and all(training.side == LOOP for training in found):
         fits[0].side = FIT
-    return found

@@ -10,6 +10,7 @@ import numpy as np
 
 from twintrain.diagnosis.replay.batch_matching import true_parts
 from twintrain.diagnosis.replay.compare import all_close_to, each_close
+from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
 from twintrain.diagnosis.replay.losses import (
     Batch,
@@ -22,7 +23,7 @@ from twintrain.diagnosis.replay.losses import (
     mean_loss,
 )
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
-from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, SUM_TO_ONE, forward_tolerance
+from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, forward_tolerance
 from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.handed import handed, hides, way_of_side
@@ -344,9 +345,9 @@ def _at_fault(pair: Pair, name: str, fit: LossReading, loop: LossReading) -> str
         return LOOP if masks(fit) else FIT
     if name == "form" and "class number" not in (ours, theirs):
         # Declared wrongly, fit computes as declared; the outputs say what they are.
-        wrong = (
-            "logits" if _are_probabilities(next(iter(fit.batches.values()))) else "probabilities"
-        )
+        outputs = [part for batch in fit.batches.values() for part in outputs_of(batch.p)]
+        probable = gives_probabilities(pair.fit.steps[0].model, outputs)
+        wrong = "probabilities" if probable is False else "logits"
         return LOOP if theirs == wrong else FIT
     right = getattr(LossPractice(), name)
     return FIT if ours != right and theirs == right else LOOP
@@ -357,13 +358,6 @@ def _declares_weights(fit: Side) -> bool:
     compiled = getattr(fit.steps[0].model, "_compile_loss", None)
     losses = [one.loss for one in getattr(compiled, "_flat_losses", None) or []]
     return any(getattr(one, "reduction", "") == "mean_with_sample_weight" for one in losses)
-
-
-def _are_probabilities(batch: Batch) -> bool:
-    p = np.concatenate([part.reshape(-1, part.shape[-1]) for part in outputs_of(batch.p)])
-    if not ((p >= 0).all() and (p <= 1).all()):
-        return False
-    return p.shape[-1] == 1 or each_close(p.sum(-1), 1, SUM_TO_ONE)
 
 
 CHECKS = (check_losses,)

@@ -153,7 +153,8 @@ def _keep(value: Any, *_: Any, **__: Any) -> Any:
 @contextmanager
 def _replaced(owner: Any, name: str, new: Callable[..., Any]) -> Iterator[None]:
     original = owner.__dict__[name] if name in vars(owner) else getattr(owner, name)
-    always = isinstance(new, type) or owner is tf.data.Dataset
+    # A generator that is made beforehand may be asked for an order once the training has begun.
+    always = isinstance(new, type) or new is _still_generator or owner is tf.data.Dataset
     setattr(owner, name, new if always else _once_begun(getattr(owner, name), new))
     try:
         yield
