@@ -4,6 +4,8 @@ form.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from twintrain.diagnosis.catalogue import Stage
@@ -234,9 +236,22 @@ def check_change(pair: Pair) -> bool:
         _name_augmentation(pair)
     elif "rounded" in (fit.change, loop.change):
         _name_rounding(pair)
+    elif _one_trains_a_part(pair):
+        why = "one side trains a part of the other's model, whose inputs are no rows of the data"
+        pair.findings.not_compared("inputs", why, open_=True)
+        return False
     else:
         _name_preprocessing(pair, _farther_scale(pair))
     return True
+
+
+def _one_trains_a_part(pair: Pair) -> bool:
+    """Whether the model of one side has some of the other's layers only, by shapes of weights."""
+    fit, loop = (
+        Counter(tuple(weight.shape) for weight in side.steps[0].model.weights)
+        for side in pair.sides
+    )
+    return fit != loop and (fit <= loop or loop <= fit)
 
 
 def _same_change(fit: Stream, loop: Stream) -> bool:
