@@ -51,6 +51,7 @@ from twintrain.diagnosis.stages import (
     update,
     validation_split,
 )
+from twintrain.diagnosis.stages.accumulated import acquit_accumulation
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
@@ -227,6 +228,9 @@ def _compare(
     if any(_starts_with_nan(side) for side in pair.sides):
         pair.findings.notes.append("A loss is not a number from the first step on.")
     _compare_endings(pair, runs, budget)
+    if runs is not None:
+        as_ever = not runs.cut_short and runs.has_remainder_like(subject.train)
+        acquit_accumulation(pair, runs.graphs, runs.steps, as_ever, runs.apart is not None)
     return conclude(pair, repeat, replayed)
 
 

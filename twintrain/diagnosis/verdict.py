@@ -110,7 +110,10 @@ def _note_coverage(pair: Pair, steps: int, first: Divergence | None) -> None:
             findings.not_compared("epochs", f"{side.name} was {side.trace.note}", open_=True)
     if pair.complete:
         findings.compared("epochs", "2 of 2, by the weights they end with")
-    if first is not None and first.stage == BATCH:
+    if findings.adds_up:
+        why = f"{findings.adds_up} takes several batches for an update"
+        findings.not_compared("steps", why, open_=False)
+    elif first is not None and first.stage == BATCH:
         why = "inputs differ" if same_batches(pair) else "batches come in another order"
         findings.not_compared("steps", f"{why}, also where nothing is shuffled", open_=True)
     elif steps:

@@ -25,6 +25,9 @@ PATIENCE = (*range(16), 20)
 MIN_DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
 MONITORS = ("val_loss", "val_accuracy")
 
+# Per monitor, its value after each epoch.
+Series = dict[str, list[float]]
+
 
 @dataclass
 class Ending:
@@ -36,17 +39,26 @@ class Ending:
         asked: epochs it was asked for.
         judged: gives `series`. It is asked only where they decide something: computing them takes
             as long as the training did.
+        judged_on_own: gives `own_series`.
     """
 
     epochs: int
     kept: int
-    judged: Callable[[], dict[str, list[float]]]
+    judged: Callable[[], Series]
     asked: int = EPOCHS
+    judged_on_own: Callable[[], Series] = dict
 
     @cached_property
-    def series(self) -> dict[str, list[float]]:
+    def series(self) -> Series:
         """Per monitor, its value on the test rows after each epoch."""
         return self.judged()
+
+    @cached_property
+    def own_series(self) -> Series:
+        """The same on the rows that the side may have evaluated on instead; empty where it cannot
+        have.
+        """
+        return self.judged_on_own()
 
     @property
     def keeps_last(self) -> bool:
@@ -55,30 +67,44 @@ class Ending:
 
     @property
     def best_is_last(self) -> bool:
-        """Whether the validation loss was best in the last epoch: then both are the same."""
-        losses = self.series.get("val_loss")
-        return losses is not None and int(np.argmin(losses)) == len(losses) - 1
+        """Whether the validation loss was best in the last epoch, or may have been: then both are
+        the same.
+        """
+        for series in (self.series, self.own_series):
+            losses = series.get("val_loss")
+            if losses is not None and int(np.argmin(losses)) == len(losses) - 1:
+                return True
+        return False
 
 
-def read_ending(run: Milestones, test: Rows | None, declared: Declared | None) -> Ending | None:
+def read_ending(
+    run: Milestones, test: Rows | None, declared: Declared | None, own: Rows | None = None
+) -> Ending | None:
     """Read a longer training; None when its epochs could not be told apart.
 
     Args:
         run: the training.
-        test: rows it evaluated on.
+        test: rows it was given to evaluate on.
         declared: its loss; without rows and loss there are no series.
+        own: rows it may have evaluated on instead.
     """
     if run.epochs < 2:
         return None
 
-    def judged() -> dict[str, list[float]]:
-        if test is None or declared is None:
+    def judged(rows: Rows | None) -> Series:
+        if rows is None or declared is None:
             return {}
-        found = [_judge(run.model, state, test, declared) for state in run.states[1:]]
+        found = [_judge(run.model, state, rows, declared) for state in run.states[1:]]
         series = dict(zip(MONITORS, map(list, zip(*found, strict=True)), strict=True))
         return {name: values for name, values in series.items() if np.isfinite(values).all()}
 
-    return Ending(run.epochs, _kept_epoch(run), judged, run.asked or EPOCHS)
+    return Ending(
+        run.epochs,
+        _kept_epoch(run),
+        lambda: judged(test),
+        run.asked or EPOCHS,
+        lambda: judged(own),
+    )
 
 
 def _kept_epoch(run: Milestones) -> int:

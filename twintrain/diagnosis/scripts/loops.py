@@ -41,6 +41,7 @@ class Pass:
     trained: int = 0
     ended: bool = False
     frame: FrameType | None = field(default=None, repr=False)
+    frame_id: int = 0
     last_line: int = 0
     inside: tuple[tuple[int, int], ...] = ()
     _steps_before: int = 0
@@ -79,10 +80,11 @@ class Loops:
         """The items of a `for` loop, as far as it may go on."""
         if not tf.executing_eagerly():
             return items  # of a graph that is being traced: it is unrolled, or fails as it would
-        return self._each(key, items)
+        return self._each(key, items, id(sys._getframe(1)))
 
-    def _each(self, key: Key, items: Iterable[Any]) -> Iterator[Any]:
-        run = self._begin(Pass(key, self._next(key), own=_length(items)))
+    def _each(self, key: Key, items: Iterable[Any], frame_id: int) -> Iterator[Any]:
+        run = Pass(key, self._next(key), own=_length(items), frame_id=frame_id)
+        self._begin(run)
         try:
             iterator = iter(items)
             while self._may_go_on(run):
@@ -114,6 +116,7 @@ class Loops:
                 self._active.remove(run)
                 self._left(run)
             run = Pass(key, self._next(key), frame=frame, last_line=last_line, inside=inside)
+            run.frame_id = id(frame)
             self._begin(run)
         if self._may_go_on(run):
             run.begin_item()
@@ -124,9 +127,16 @@ class Loops:
 
     @property
     def chain(self) -> list[Pass]:
-        """The loops the program is in, outermost first."""
+        """The loops the program is in, outermost first. Those of a generator that waits to be asked
+        for its next item are not around what is done with the last one.
+        """
         self._forget_left()
-        return list(self._active)
+        running = set()
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            running.add(id(frame))
+            frame = frame.f_back
+        return [run for run in self._active if run.frame_id in running]
 
     def note_step(self) -> list[Pass]:
         """A training step is taken here; within which loops."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,7 +29,7 @@ from twintrain.diagnosis.scripts.script_rows import (
 from twintrain.diagnosis.scripts.study import InPlaceOfFit, Study
 from twintrain.diagnosis.scripts.trainings import Training
 from twintrain.diagnosis.watch.epoch_states import Milestones
-from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold, keys_of
+from twintrain.diagnosis.watch.frozen_rows import MOST_BATCHES, MOST_ROWS, Rows, hold, keys_of
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.stillness import still
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
@@ -38,9 +39,15 @@ from twintrain.diagnosis.watch.user_module import (
     seed_all,
     user_traceback,
 )
+from twintrain.errors import TwintrainError
 
 # Of a run by which rows are read: steps kept in full, steps, seconds.
 CLOSE, MOST_STEPS, SECONDS = 12, 10_000, 120.0
+# What `fit` may be given in batches: split, argument, and the one that tells how many.
+_BATCHED = (
+    ("train", "x", "steps_per_epoch"),
+    ("test", "validation_data", "validation_steps"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Part:
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
-        epoch_ended: Callable[[], None] = lambda: None,
+        epoch_ended: Callable[[bool], None] = lambda last: None,
     ) -> Study:
         """A run of the program for the sake of this training."""
         feed, train, test = rows
@@ -118,6 +125,14 @@ class ScriptSubject(Subject):
         """The same on other rows, where rows can be replaced; else the same on the same ones."""
         return replace(self, train=train, test=test) if self.feed.replaceable else self
 
+    def own_test(self) -> Rows | None:
+        """All rows that are held out: a loop that calls its model on arrays evaluates on these,
+        whatever rows `fit` is given.
+        """
+        if self.made is not None or self.test is None:
+            return None
+        return self.whole().test if self.test.cut else self.test
+
     def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         if self.made is not None and side == self.made.side:
             (part,) = self.parts.values()
@@ -129,7 +144,8 @@ class ScriptSubject(Subject):
         start = SameStart(model, len(part.training.models) > 1, self._adopt)
         begin = lambda: self._begin(seed)  # noqa: E731
         rows = self.feed, self.train, self.test
-        ended = self._watching.end_epoch if isinstance(self._watching, Milestones) else lambda: None
+        watching = self._watching
+        ended = watching.end_epoch if isinstance(watching, Milestones) else lambda last: None
         study = part.study(
             epochs, rows, start, begin, look_after=not self._validates, epoch_ended=ended
         )
@@ -191,7 +207,8 @@ def read_rows(parts: dict[str, Part], feed: Feed) -> tuple[Feed, Rows, Rows | No
     held = held_out_data([(p.training, p.seen) for p in parts.values()])
     given = training.fit.given if training.fit is not None else {}
     x = given.get("x")
-    if training.fit is not None and not isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
+    batched = isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator))
+    if training.fit is not None and not batched:
         extra = [given[n] for n in ("y", "sample_weight") if given.get(n) is not None]
         train = rows_from_arrays((x, *extra), training.batch, not feed.replaceable)
         return feed, train, _test_rows(held, training.batch, not feed.replaceable)
@@ -226,13 +243,17 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Feed, Rows, Rows | N
     found: dict[str, Rows] = {}
 
     def read(model: keras.Model, given: dict[str, Any]) -> None:
-        for split, name in (("train", "x"), ("test", "validation_data")):
+        for split, name, counted in _BATCHED:
+            steps = given.get(counted)
             data = given.get(name)
             if isinstance(data, keras.utils.PyDataset):
-                data = _dataset(data)
+                data = _dataset(data[index] for index in range(len(data)))
+            elif isinstance(data, Iterator):
+                with still({}):  # it may draw the order of its rows as it goes
+                    data = _dataset(_one_pass(data, int(steps or MOST_BATCHES)))
             if isinstance(data, tf.data.Dataset):
                 if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-                    data = data.take(int(given.get("steps_per_epoch") or 1))
+                    data = data.take(int(steps or 1))
                 found[split] = hold(functools.partial(_given, data), split, most)
 
     subject = ScriptSubject({}, {}, expected, test, parts={part.training.side: part}, feed=feed)
@@ -247,6 +268,11 @@ def _by_running(part: Part, feed: Feed, held: Any) -> tuple[Feed, Rows, Rows | N
         subject.functions["build_model"] = build_with(part.training.model)
         trace = watch_alone(subject, LOOP)
         found["train"] = rows_from_steps(trace.steps, batch, feed.total)
+    if "train" not in found:
+        raise TwintrainError(
+            f"The rows that {part.training.describe()} trains on could not be read.",
+            "Give it arrays, a tf.data.Dataset, a PyDataset, or a generator of batches.",
+        )
     train = _as_it_enters(found["train"], expected, part)
     if train is None:
         why = "its data set yields another number of rows than enter it"
@@ -284,9 +310,25 @@ def _given(data: tf.data.Dataset, split: str) -> tf.data.Dataset:
     return data
 
 
-def _dataset(data: keras.utils.PyDataset) -> tf.data.Dataset:
-    """The batches of a PyDataset as a data set."""
-    batches = [data[index] for index in range(len(data))]
+def _one_pass(generator: Iterator[Any], steps: int) -> list[Any]:
+    """The batches of a generator until it begins anew; where it does not, as many as an epoch has.
+
+    Args:
+        generator: it may never end; it does not shuffle.
+        steps: in an epoch of `fit`, which need not be a pass.
+    """
+    batches: list[Any] = []
+    for batch in itertools.islice(generator, 2 * steps):
+        first = keras.tree.flatten(batch)[0]
+        if batches and np.array_equal(first, keras.tree.flatten(batches[0])[0]):
+            return batches
+        batches.append(batch)
+    return batches[:steps]
+
+
+def _dataset(given: Iterable[Any]) -> tf.data.Dataset:
+    """Batches of a PyDataset or a generator as a data set."""
+    batches = list(given)
     rows = keras.tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *batches)
     size = len(keras.tree.flatten(batches[0])[0])
     return tf.data.Dataset.from_tensor_slices(rows).batch(size)

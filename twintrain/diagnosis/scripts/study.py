@@ -50,7 +50,7 @@ class Study:
         began: called when the training begins.
         in_place: called where `fit` would be, and ends the run.
         look_after: what follows the training is looked at, too.
-        epoch_ended: called after each epoch of a loop, the last of all maybe left out.
+        epoch_ended: called after each epoch of a loop; told whether the training ends with it.
 
     Attributes:
         done: the training came to its end.
@@ -69,7 +69,7 @@ class Study:
         began: Callable[[], None] = lambda: None,
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
-        epoch_ended: Callable[[], None] = lambda: None,
+        epoch_ended: Callable[[bool], None] = lambda last: None,
     ) -> None:
         self._program, self._training = program, training
         self._epochs, self._steps = epochs, steps
@@ -146,7 +146,7 @@ class Study:
                 return True
             items = 1 if section.repeats == "epochs" else self._steps
             if run.items and run.items % items == 0:
-                self._epoch_ended()
+                self._epoch_ended(False)
             return run.items < self._epochs * items
         if self._other is None:
             return True
@@ -168,6 +168,7 @@ class Study:
     def _left_loop(self, run: Pass) -> None:
         section = self._within
         if section is not None and (run.key, run.ordinal) == (section.place, section.ordinal):
+            self._epoch_ended(not self._left)
             self.log = figures_here(self._program.folder, run.items)
             self._end()
         elif run is self._other:

@@ -119,16 +119,17 @@ def _fit_section(call: FitSeen, calls: Sequence[FitSeen]) -> Section:
 def _of_steps(seen: Seen, steps: Iterable[StepSeen]) -> list[Training]:
     groups: dict[object, list[StepSeen]] = {}
     most = max((rows_of(arrays) or 0 for arrays in seen.arrays.values()), default=0)
+    fitted = max((rows_of(call.given.get("x")) or 0 for call in seen.fits), default=0)
     full = {id(step) for step in steps if _is_full(step, seen.steps, most)}
     for step in steps:
-        around = _around(step, seen.steps, id(step) in full)
+        around = _around(step, seen.steps, id(step) in full, max(most, fitted))
         groups.setdefault(around[0] if around else step.place, []).append(step)
-    return [_of_group(group, seen, full) for group in groups.values()]
+    return [_of_group(group, seen, full, max(most, fitted)) for group in groups.values()]
 
 
-def _of_group(group: list[StepSeen], seen: Seen, full: set[int]) -> Training:
+def _of_group(group: list[StepSeen], seen: Seen, full: set[int], most: int) -> Training:
     first = group[0]
-    around = _around(first, seen.steps, id(first) in full)
+    around = _around(first, seen.steps, id(first) in full, most)
     if around is None:
         section = Section(first.place, 1, "once", 1)
     else:
@@ -140,8 +141,17 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int]) -> Training:
     return Training(LOOP, models[0], [section], lines, feeds, batch=first.rows, models=models)
 
 
-def _around(step: StepSeen, steps: Sequence[StepSeen], full: bool) -> tuple[Pass, Repeats] | None:
-    """The loop that counts the epochs of a step, or else its steps; None outside of any loop."""
+def _around(
+    step: StepSeen, steps: Sequence[StepSeen], full: bool, most: int
+) -> tuple[Pass, Repeats] | None:
+    """The loop that counts the epochs of a step, or else its steps; None outside of any loop.
+
+    Args:
+        step: it.
+        steps: all that were seen.
+        full: it is of all rows.
+        most: rows of the largest arrays.
+    """
     chain = [run for run, _ in step.chain]
     if not chain:
         return None
@@ -153,8 +163,23 @@ def _around(step: StepSeen, steps: Sequence[StepSeen], full: bool) -> tuple[Pass
     if _steps_in_an_item(step, steps) > 1:
         return chain[-1], "epochs"  # a comprehension or a function goes through the batches
     if len(chain) > 1:
-        return _epochs(chain[:-1]), "epochs"
+        return _epochs(_beyond_updates(chain, step.rows, most)), "epochs"
     return chain[-1], "steps"
+
+
+def _beyond_updates(chain: list[Pass], rows: int, most: int) -> list[Pass]:
+    """The loops around a step without the innermost ones whose items take only a few of the rows:
+    those go through the batches, or through the parts of a batch.
+    """
+    around, taken = chain[:-1], rows
+    for run, inside in zip(reversed(chain[:-1]), reversed(chain[1:]), strict=True):
+        if inside.own is None:
+            break
+        taken *= inside.own
+        if 2 * taken > most or len(around) == 1:
+            break
+        around = around[: around.index(run)]
+    return around
 
 
 def _epochs(around: list[Pass]) -> Pass:

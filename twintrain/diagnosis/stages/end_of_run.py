@@ -12,6 +12,7 @@ import keras
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.early_stopping import (
     Ending,
+    Series,
     read_ending,
     rule_of,
     stopped_by,
@@ -95,7 +96,11 @@ def check_ending(
     declared = None if reading is None else reading.declared
 
     def endings(runs: dict[str, Milestones]) -> list[Ending]:
-        found = [read_ending(runs[name], test, declared) for name in (FIT, LOOP)]
+        own = pair.subject.own_test()
+        found = [
+            read_ending(runs[name], test, declared, own if name == LOOP else None)
+            for name in (FIT, LOOP)
+        ]
         return [ending for ending in found if ending is not None]
 
     found = endings(runs)
@@ -121,7 +126,10 @@ def _shows(pair: Pair, callback: keras.callbacks.EarlyStopping, fit: Ending, loo
     # A patience longer than a training whose length is known stops nothing.
     if pair.subject.most_epochs is not None and callback.patience >= pair.subject.most_epochs:
         return True
-    return loop.epochs < loop.asked or _wanted(callback, fit, loop) < loop.asked
+    if loop.epochs < loop.asked:
+        return True
+    wanted = (_wanted(callback, fit, loop), _wanted_on_own(callback, fit, loop))
+    return all(epochs is None or epochs < loop.asked for epochs in wanted)
 
 
 def _tell_unseen(pair: Pair, fit: Ending, loop: Ending) -> None:
@@ -165,7 +173,7 @@ def _check_kept(pair: Pair, fit: Ending, loop: Ending) -> None:
 def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     """Does fit's rule, applied to the loop's own figures, stop where the loop stopped?"""
     wanted = _wanted(callback, fit, loop)
-    if wanted == loop.epochs:
+    if loop.epochs in (wanted, _wanted_on_own(callback, fit, loop)):
         return
     rule = rule_of(loop)
     if rule is None:
@@ -183,10 +191,19 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
 
 def _wanted(callback: Any, fit: Ending, loop: Ending) -> int:
     """Epochs the loop should train: by fit's callback where it explains fit, else those of fit."""
-    if callback is None or _stops(callback, fit) != fit.epochs:
+    if callback is None or _stops(callback, fit, fit.series) != fit.epochs:
         return fit.epochs
-    replayed = _stops(callback, loop)
+    replayed = _stops(callback, loop, loop.series)
     return fit.epochs if replayed is None else replayed
+
+
+def _wanted_on_own(callback: Any, fit: Ending, loop: Ending) -> int | None:
+    """The same if the loop evaluated on rows of its own; None where it cannot have, or where fit's
+    callback explains nothing.
+    """
+    if callback is None or _stops(callback, fit, fit.series) != fit.epochs:
+        return None
+    return _stops(callback, loop, loop.own_series)
 
 
 def _described(callback: Any) -> str | None:
@@ -196,9 +213,9 @@ def _described(callback: Any) -> str | None:
     return f"monitor {callback.monitor}, patience {callback.patience}, min_delta {delta:g}"
 
 
-def _stops(callback: keras.callbacks.EarlyStopping, ending: Ending) -> int | None:
+def _stops(callback: keras.callbacks.EarlyStopping, ending: Ending, series: Series) -> int | None:
     """Where fit's callback stops on a side's figures; None where these are not known."""
-    values = ending.series.get(str(callback.monitor))
+    values = series.get(str(callback.monitor))
     if not values:
         return None
     # Where it does not stop, it would have gone on to the end.

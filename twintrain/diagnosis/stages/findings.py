@@ -25,6 +25,7 @@ class Findings:
         looks: what was compared, and what was not.
         ruled_out: ids that were looked for, found or not.
         notes: what else is worth knowing.
+        adds_up: the side that takes several batches for an update, and rightly; "" where none does.
         failures: what could not be read because reading it failed; each keeps the verdict from
             being 'identical'.
     """
@@ -36,6 +37,7 @@ class Findings:
     looks: list[Look] = field(default_factory=list)
     ruled_out: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    adds_up: str = ""
     failures: list[str] = field(default_factory=list)
 
     def name_cause(

@@ -46,7 +46,9 @@ class Split:
     @property
     def shared(self) -> int:
         """How many rows are both trained on and evaluated."""
-        return int(np.maximum(self.evaluated + self._ever - self.counter.capacity, 0).sum())
+        # A row may be trained on more often than it is in the data, and be evaluated not at all.
+        both = np.maximum(self.evaluated + self._ever - self.counter.capacity, 0)
+        return int(np.minimum(self.evaluated, both).sum())
 
     @property
     def holds_back(self) -> bool:

@@ -46,7 +46,7 @@ class Milestones:
         self._most = most
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
         self._layers, self._functions = Nesting(), Nesting()
-        self._averaged = False
+        self._averaged = self._ended = False
         self._follow(model)
 
     @contextmanager
@@ -72,14 +72,23 @@ class Milestones:
         self.model = model
         self._follow(model)
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, last: bool = False) -> None:
         """An epoch was seen to end, maybe of a loop that passes over no data set.
 
+        Args:
+            last: the training ends with it; what is made of the weights afterwards (an average that
+                is written back, say) is kept, but no epoch.
+
         Raises:
-            Enough: it was the last that is asked for.
+            Enough: as many epochs as are asked for have ended.
         """
         self._note()
-        if self._most and any(len(states) > self._most for _, states in self._seen.values()):
+        self._ended = last
+        if (
+            self._most
+            and not last
+            and any(len(states) > self._most for _, states in self._seen.values())
+        ):
             self.stopped = True
             raise Enough
 
@@ -87,7 +96,7 @@ class Milestones:
         """Take the last state, and choose the model that moved most often."""
         if not self._seen:
             self._follow(self.model)
-        if not self._averaged:
+        if not self._averaged and not self._ended:
             self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
         self.kept = snapshot(returned or self.model)
@@ -104,7 +113,8 @@ class Milestones:
             self._seen[id(model)] = (model, [_values(model)])
 
     def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        self.end_epoch()
+        if not self._ended:
+            self.end_epoch()
         return original(*arguments, **named)
 
     def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:

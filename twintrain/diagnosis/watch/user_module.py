@@ -101,6 +101,12 @@ class Subject:
         make = self.functions["make_dataset"]
         return self.varied(hold(make, "train", MOST_ROWS), hold(make, "test", MOST_ROWS))
 
+    def own_test(self) -> Rows | None:
+        """All rows that a side may evaluate on in place of those it is given; None where both get
+        theirs from `make_dataset` alone.
+        """
+        return None
+
     @outermost
     def run(
         self,

@@ -131,3 +131,97 @@ def test_a_loop_over_all_rows_at_once_stops_by_the_rule_of_fit_or_is_named(
     told = diagnosed(tmp_path, DATA, EARLY_FIT, WHOLE_LOOP, rule)
     assert named(told) == found, told.model_dump_json(indent=1)
     assert not any(look.open for look in told.coverage)
+
+
+SOFTMAX = DATA.replace("Dense(2)", "Dense(2, activation='softmax')")
+
+
+@pytest.mark.in_turn(0)
+def test_a_loop_alone_whose_model_ends_in_probabilities(tmp_path: Path) -> None:
+    loop = LOOP.replace("(from_logits=True)", "()")
+    found = diagnosed(tmp_path, SOFTMAX, loop)
+    assert (found.verdict, named(found)) == ("identical", [])
+    assert found.made is not None
+    assert "loss=keras.losses.SparseCategoricalCrossentropy()," in found.made.code
+
+
+GENERATOR = """
+def batches():
+    while True:
+        order = np.random.permutation(len(x_train))
+        for start in range(0, len(order), 32):
+            rows = order[start : start + 32]
+            yield x_train[rows], y_train[rows]
+"""
+FIT_ON_IT = FIT.replace("x_train, y_train, epochs", "batches(), steps_per_epoch=STEPS, epochs")
+LOOP_ON_IT = """
+endless = batches()
+""" + LOOP.replace("for x, y in ds:", "for _ in range(4):\n        x, y = next(endless)")
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    dealt_out([(4, []), (3, [("epoch_truncated", "keras_fit")])]),
+    ids=["a pass", "less"],
+)
+def test_a_fit_on_a_generator_that_never_ends(
+    tmp_path: Path, steps: int, found: list[tuple[str, str]]
+) -> None:
+    fit = FIT_ON_IT.replace("STEPS", str(steps))
+    told = diagnosed(tmp_path, DATA, GENERATOR, fit, LOOP_ON_IT)
+    assert named(told) == found, told.model_dump_json(indent=1)
+
+
+OWN_STEP = """
+class Own(keras.Sequential):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+        grads = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(grads, self.trainable_variables))
+        return {"loss": loss}
+
+def make():
+    return Own([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)])
+"""
+
+
+@pytest.mark.in_turn(1)
+def test_of_two_scripts_a_fit_with_its_own_step_stands_for_fit(tmp_path: Path) -> None:
+    one = program(tmp_path, DATA, OWN_STEP, FIT, name="keras_version.py")
+    other = program(tmp_path, DATA, LOOP.replace("range(3)", "range(1, 3)"), name="tf_version.py")
+    found = diagnose_scripts([one, other])
+    assert ("epochs_differ", "custom_loop") in named(found)
+
+
+ADDING_UP = """
+net = make()
+optimizer = keras.optimizers.SGD(0.1)
+loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+for epoch in range(3):
+    order = np.random.permutation(len(x_train))
+    for start in range(0, len(order), 32):
+        rows, sums = order[start : start + 32], None
+        for part in range(0, len(rows), 8):
+            few = rows[part : part + 8]
+            with tf.GradientTape() as tape:
+                loss = loss_fn(y_train[few], net(x_train[few], training=True))
+            grads = tape.gradient(loss, net.trainable_variables)
+            sums = grads if sums is None else [a + b for a, b in zip(sums, grads)]
+        optimizer.apply([g / DIVISOR for g in sums], net.trainable_variables)
+"""
+
+
+@pytest.mark.parametrize(
+    ("divisor", "verdict"),
+    dealt_out([("len(rows)", "identical"), ("32", "causes_found")]),
+    ids=["rows of the update", "a constant"],
+)
+def test_gradients_that_are_added_up_are_held_against_the_large_batch(
+    tmp_path: Path, divisor: str, verdict: str
+) -> None:
+    # The constant is wrong for the last 24 of the 120 rows alone.
+    found = diagnosed(tmp_path, DATA, FIT, ADDING_UP.replace("DIVISOR", divisor))
+    assert found.verdict == verdict, found.model_dump_json(indent=1)
+    assert named(found) == [] or verdict == "causes_found"

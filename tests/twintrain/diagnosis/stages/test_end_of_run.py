@@ -15,6 +15,7 @@ from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
 from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import Arrays, Trace, snapshot, value_of
 
 AVERAGING = Practice(optimizer=lambda: keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5))
@@ -79,6 +80,7 @@ def ended(
     patience: int | None = None,
     again: Milestones | None = None,
     further: tuple[Milestones, Milestones] | None = None,
+    own: Rows | None = None,
 ) -> Pair:
     pair = pair_of()
     check_losses(pair)
@@ -90,6 +92,7 @@ def ended(
     test = data(12, 1)
     test.element = (test.element[0], np.ones(12, "int32"))
     runs = {"keras_fit": fit, "custom_loop": loop}
+    pair.subject.own_test = lambda: own  # type: ignore[method-assign]
     longer = None if further is None else dict(zip(runs, further, strict=True))
     assert check_ending(pair, runs, test, lambda side: again, lambda: longer)
     return pair
@@ -132,6 +135,16 @@ def test_a_loop_that_goes_on_beyond_what_its_figures_allow_is_named_by_a_longer_
     pair = ended(fit, loop, patience=3, further=further)
     assert [cause.id for cause in pair.findings.causes][:1] == ["early_stopping_rule"]
     assert not any(look.open for look in pair.findings.looks)
+
+
+@pytest.mark.parametrize(("epochs", "found"), [(4, []), (5, ["early_stopping_rule"])])
+def test_a_loop_that_may_evaluate_on_rows_of_its_own_is_judged_by_its_figures_on_these_too(
+    epochs: int, found: list[str]
+) -> None:
+    own = data(12, 1)
+    own.element = (own.element[0], np.zeros(12, "int32"))  # on which the loss rises at once
+    pair = ended(run(BEST + 3, BEST + 3), run(epochs, epochs), patience=3, own=own)
+    assert [cause.id for cause in pair.findings.causes] == found
 
 
 def test_the_same_rule_of_both_shows_in_a_longer_run() -> None:

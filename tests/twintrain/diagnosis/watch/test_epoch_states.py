@@ -64,3 +64,20 @@ def test_the_seams_are_put_back() -> None:
     with Milestones(small_model()).on():
         assert keras.layers.Layer.__dict__["__call__"] is not before
     assert keras.layers.Layer.__dict__["__call__"] is before
+
+
+def test_epochs_that_somebody_saw_end_are_states_without_a_pass_over_data() -> None:
+    model = small_model()
+    run = Milestones(model)
+    with run.on():
+        for _ in range(2):
+            model.variables[0].assign_add(tf.ones((5, 4)))
+            run.end_epoch()
+        run.end_epoch(last=True)
+        # An average that is written back, and what it gives, is no epoch.
+        model.variables[0].assign(tf.zeros((5, 4)))
+        next(iter(DATA.dataset()))
+    run.end(None)
+    assert run.epochs == 2
+    assert not run.kept[0].any()
+    assert run.states[-1][0].any()

@@ -114,3 +114,15 @@ def test_numpy_goes_on_drawing() -> None:
     with still({}):
         assert np.random.normal() != np.random.normal()
         assert np.random.default_rng(1).normal() == np.random.default_rng(1).normal()
+
+
+def test_a_generator_that_was_made_before_the_training_leaves_the_order_once_it_has_begun() -> None:
+    waiting = True
+    with still({}, lambda: waiting):
+        generator, older = np.random.default_rng(1), np.random.RandomState(1)
+        drawn = np.random.default_rng(1).permutation(ROWS)
+        assert generator.permutation(ROWS).tolist() == drawn.tolist() != list(range(ROWS))
+        waiting = False
+        assert generator.permutation(ROWS).tolist() == list(range(ROWS))
+        assert older.permutation(ROWS).tolist() == list(range(ROWS))
+    assert type(np.random.default_rng(1)) is np.random.Generator
