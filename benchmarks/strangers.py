@@ -1,8 +1,8 @@
 """Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
-`benchmarks/scripts` through the command, unchanged and from inside its folder, and holds what it
-says against what its author says.
+`benchmarks/scripts` (or `scripts_2`) through the command, unchanged and from inside its folder, and
+holds what it says against what its author says.
 
-python benchmarks/strangers.py [--only NN ...] [--json FILE]
+python benchmarks/strangers.py [--set 1|2] [--only NN ...] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.keras_cache import mnist_cache
 
-FOLDER = Path(__file__).parent / "scripts"
+FOLDERS = {"1": Path(__file__).parent / "scripts", "2": Path(__file__).parent / "scripts_2"}
 
 
-def ask(name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """The command's answer for one piece."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / name
-        shutil.copytree(FOLDER / name, copy)
+        copy = Path(folder) / piece.name
+        shutil.copytree(piece, copy)
         command = [sys.executable, "-m", "pipelines.cli", "diagnose", *wanted["files"]]
         command += [
             "--json",
@@ -42,7 +42,7 @@ def ask(name: str, wanted: dict[str, Any]) -> dict[str, Any]:
         )
         said = json.loads(done.stdout)
     return {
-        "name": name,
+        "name": piece.name,
         "verdict": said["verdict"],
         "named": [[cause["id"], cause["side"]] for cause in said.get("causes", [])],
         "lines": [p["line"] for c in said.get("causes", []) for p in c["places"][:1]],
@@ -73,15 +73,17 @@ def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
 def main() -> None:
     """Print a line for each piece, and how many came out how."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", choices=FOLDERS, default="1", help="the first, or the second")
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    known = yaml.safe_load((FOLDER / "expected.yaml").read_text(encoding="utf-8"))
+    folder = FOLDERS[options.set]
+    known = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8"))
     results = []
     for name, wanted in known.items():
         if options.only and not any(name.startswith(only) for only in options.only):
             continue
-        found = ask(name, wanted)
+        found = ask(folder / name, wanted)
         found["outcome"] = outcome(wanted, found)
         results.append(found)
         print(
