@@ -114,8 +114,11 @@ def _numbers(columns: Tensors, plan: TablePlan) -> Tensors:
     # What is not a number counts for no mean and no deviation.
     matrix = _matrix(together, float("nan"), len(columns))
     there = _matrix(tf.sparse.map_values(tf.ones_like, together), 0.0, len(columns))
-    scaled = tf.where(there > 0, tft.scale_to_z_score(matrix, elementwise=True), 0.0)
-    made = dict(zip(columns, tf.unstack(scaled, axis=1), strict=True))
+    scaled = tft.scale_to_z_score(matrix, elementwise=True)
+    # A column that had no value in training has neither mean nor deviation: it stays as it is.
+    scaled = tf.where(tf.math.is_nan(scaled), matrix, scaled)
+    filled = tf.where(there > 0, scaled, 0.0)
+    made = dict(zip(columns, tf.unstack(filled, axis=1), strict=True))
     missing = zip(columns, tf.unstack(1.0 - there, axis=1), strict=True)
     return made | {
         f"{name}{MISSING_SUFFIX}": one for name, one in missing if name in plan.with_gaps

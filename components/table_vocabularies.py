@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
@@ -110,8 +111,11 @@ class _Write(beam.DoFn):
         kept = sorted((one for one in counted if _is_kept(one[1])), reverse=True)
         lines = [value for _, value in kept] or [_NO_VALUE]
         tf.io.gfile.makedirs(os.path.dirname(self._files[place]))
-        with tf.io.gfile.GFile(self._files[place], "wb") as file:
+        # Another attempt at the same work may read what this one has written.
+        unfinished = f"{self._files[place]}.{uuid.uuid4().hex}"
+        with tf.io.gfile.GFile(unfinished, "wb") as file:
             file.write(b"".join(line + b"\n" for line in lines))
+        tf.io.gfile.rename(unfinished, self._files[place], overwrite=True)
         yield beam.pvalue.TaggedOutput(str(place), np.array(self._files[place]))
 
 

@@ -228,9 +228,7 @@ def _compare(
     if any(_starts_with_nan(side) for side in pair.sides):
         pair.findings.notes.append("A loss is not a number from the first step on.")
     _compare_endings(pair, runs, budget)
-    if runs is not None:
-        as_ever = not runs.cut_short and runs.has_remainder_like(subject.train)
-        acquit_accumulation(pair, runs.graphs, runs.steps, as_ever, runs.apart is not None)
+    acquit_accumulation(pair, runs is None or runs.apart is not None)
     return conclude(pair, repeat, replayed)
 
 

@@ -65,11 +65,6 @@ class Long:
         """Steps in an epoch."""
         return -(-len(self.subject.train) // self.subject.train.batch)
 
-    def has_remainder_like(self, data: Rows) -> bool:
-        """Whether an epoch ends in a smaller batch, or that of the data has none either."""
-        train = self.subject.train
-        return bool(len(train) % train.batch) or not (data.total or len(data)) % data.batch
-
     @property
     def frozen(self) -> frozenset[str]:
         """Sides whose graphs go on with Python values that have changed."""

@@ -66,19 +66,22 @@ class Ending:
         return self.kept == self.epochs
 
     @property
-    def best_is_last(self) -> bool:
-        """Whether the validation loss was best in the last epoch, or may have been: then both are
-        the same.
-        """
-        for series in (self.series, self.own_series):
-            losses = series.get("val_loss")
-            if losses is not None and int(np.argmin(losses)) == len(losses) - 1:
-                return True
-        return False
+    def may_differ(self) -> bool:
+        """Whether the side may have evaluated on other rows than it was given."""
+        return bool(self.own_series)
+
+
+def best_is_last(series: Series) -> bool:
+    """Whether the validation loss was best in the last epoch, whose weights are the best then."""
+    losses = series.get("val_loss")
+    return losses is not None and int(np.argmin(losses)) == len(losses) - 1
 
 
 def read_ending(
-    run: Milestones, test: Rows | None, declared: Declared | None, own: Rows | None = None
+    run: Milestones,
+    test: Rows | None,
+    declared: Declared | None,
+    own: Callable[[], Rows | None] = lambda: None,
 ) -> Ending | None:
     """Read a longer training; None when its epochs could not be told apart.
 
@@ -86,7 +89,8 @@ def read_ending(
         run: the training.
         test: rows it was given to evaluate on.
         declared: its loss; without rows and loss there are no series.
-        own: rows it may have evaluated on instead.
+        own: reads rows that it may have evaluated on instead; asked only where they decide
+            something, as it may run code of the user's.
     """
     if run.epochs < 2:
         return None
@@ -103,7 +107,7 @@ def read_ending(
         _kept_epoch(run),
         lambda: judged(test),
         run.asked or EPOCHS,
-        lambda: judged(own),
+        lambda: judged(own()),
     )
 
 

@@ -11,7 +11,16 @@ import numpy as np
 from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.tolerances import SUM_TO_ONE
 
-_PROBABILITIES = ("softmax", "sigmoid")
+# `tf.nn.softmax` calls itself by its second version.
+_PROBABILITIES = {"softmax", "softmax_v2", "sigmoid"}
+# Layers whose numbers are anything.
+_WEIGHTED = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+)
 # Layers that leave the numbers as they are.
 _PASSING_ON = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Dropout)
 
@@ -26,10 +35,9 @@ def gives_probabilities(model: keras.Model, outputs: Iterable[np.ndarray]) -> bo
         model: it may be of any kind.
         outputs: what it gave, [..., numbers] each.
     """
-    ends = [_activation(tensor) for tensor in _outputs(model)]
+    ends = [_ends_in_probabilities(tensor) for tensor in _outputs(model)]
     if ends and None not in ends:
-        probable = [end in _PROBABILITIES for end in ends]
-        return probable[0] if len(set(probable)) == 1 else None
+        return ends[0] if len(set(ends)) == 1 else None
     found = [p for p in outputs if p.ndim and p.size]
     if any(not (p >= 0).all() or not (p <= 1).all() for p in found):
         return False
@@ -47,21 +55,23 @@ def _outputs(model: Any) -> list[Any]:
         return []
 
 
-def _activation(tensor: Any) -> str | None:
-    """The activation behind a symbolic tensor; None where it is not known."""
+def _ends_in_probabilities(tensor: Any) -> bool | None:
+    """What is behind a symbolic tensor; None where that is not known: a function of the user's own
+    may be anything.
+    """
     history = getattr(tensor, "_keras_history", None)
     if history is None:
         return None
     operation = history.operation
     if isinstance(operation, keras.Model):
         inner = _outputs(operation)
-        return _activation(inner[history.tensor_index]) if inner else None
-    if isinstance(operation, _PASSING_ON):
-        return _activation(operation.input)
-    # `Softmax` is a layer, and what `keras.ops.softmax` is in a model.
-    named = type(operation).__name__.lower()
-    if named in _PROBABILITIES:
-        return named
+        return _ends_in_probabilities(inner[history.tensor_index]) if inner else None
     activation = getattr(operation, "activation", None)
-    name = getattr(activation, "__name__", None)
-    return str(name) if isinstance(operation, keras.Layer) and name is not None else None
+    name = str(getattr(activation, "__name__", ""))
+    as_it_is = isinstance(operation, keras.layers.Activation) and name == "linear"
+    if as_it_is or isinstance(operation, _PASSING_ON):
+        return _ends_in_probabilities(operation.input)
+    # `Softmax` is a layer, and what `keras.ops.softmax` is in a model.
+    if {name, type(operation).__name__.lower()} & _PROBABILITIES:
+        return True
+    return False if isinstance(operation, _WEIGHTED) and name == "linear" else None

@@ -108,8 +108,7 @@ class Loops:
         if not tf.executing_eagerly():
             return True
         frame = sys._getframe(1)
-        self._forget_left()
-        inside = tuple((id(run), run.items) for run in self._active if run.key != key)
+        inside = tuple((id(run), run.items) for run in self.chain if run.key != key)
         run = next((r for r in self._active if r.key == key and r.frame is frame), None)
         if run is None or run.inside != inside:
             if run is not None:

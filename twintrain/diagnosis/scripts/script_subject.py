@@ -131,7 +131,12 @@ class ScriptSubject(Subject):
         """
         if self.made is not None or self.test is None:
             return None
-        return self.whole().test if self.test.cut else self.test
+        if not self.test.cut:
+            return self.test
+        try:
+            return self.whole().test
+        except (TwintrainError, UserCodeError):
+            return None
 
     def _train(self, side: str, model: keras.Model, epochs: int, seed: int) -> Any:
         if self.made is not None and side == self.made.side:
@@ -318,7 +323,7 @@ def _one_pass(generator: Iterator[Any], steps: int) -> list[Any]:
         steps: in an epoch of `fit`, which need not be a pass.
     """
     batches: list[Any] = []
-    for batch in itertools.islice(generator, 2 * steps):
+    for batch in itertools.islice(generator, max(2 * steps, MOST_BATCHES)):
         first = keras.tree.flatten(batch)[0]
         if batches and np.array_equal(first, keras.tree.flatten(batches[0])[0]):
             return batches

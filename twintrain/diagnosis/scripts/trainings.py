@@ -17,6 +17,8 @@ from twintrain.diagnosis.scripts.loops import Pass
 from twintrain.diagnosis.watch.trace import FIT, LOOP
 from twintrain.errors import TwintrainError
 
+# As many rows as this times all of them are still one pass: of the last batches some are missing.
+_ABOUT_ALL = 1.5
 # What the items of the loop are, or what is repeated.
 Repeats = Literal["fit", "epochs", "steps", "once"]
 
@@ -168,17 +170,18 @@ def _around(
 
 
 def _beyond_updates(chain: list[Pass], rows: int, most: int) -> list[Pass]:
-    """The loops around a step without the innermost ones whose items take only a few of the rows:
-    those go through the batches, or through the parts of a batch.
+    """The loops around a step without those that go through the rows by themselves: all of their
+    items together take about as many as there are, so they go through updates, and the epochs are
+    around them.
     """
     around, taken = chain[:-1], rows
     for run, inside in zip(reversed(chain[:-1]), reversed(chain[1:]), strict=True):
-        if inside.own is None:
+        if inside.own is None or run.own is None or len(around) == 1:
             break
         taken *= inside.own
-        if 2 * taken > most or len(around) == 1:
+        if 2 * taken > most or taken * run.own > _ABOUT_ALL * most:
             break
-        around = around[: around.index(run)]
+        around = around[:-1]
     return around
 
 

@@ -4,6 +4,7 @@ weights kept.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,10 @@ import keras
 
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.early_stopping import (
+    EPOCHS,
     Ending,
     Series,
+    best_is_last,
     read_ending,
     rule_of,
     stopped_by,
@@ -95,30 +98,42 @@ def check_ending(
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
 
-    def endings(runs: dict[str, Milestones]) -> list[Ending]:
-        own = pair.subject.own_test()
-        found = [
-            read_ending(runs[name], test, declared, own if name == LOOP else None)
-            for name in (FIT, LOOP)
-        ]
-        return [ending for ending in found if ending is not None]
+    own = functools.cache(pair.subject.own_test)
+
+    def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
+        fit = read_ending(runs[FIT], test, declared)
+        loop = read_ending(runs[LOOP], test, declared, own)
+        return None if fit is None or loop is None else (fit, loop)
 
     found = endings(runs)
-    if len(found) < len(runs):
+    if found is None:
         return False
     callback = _callback(pair.fit)
+    explained = callback is None or _explains(callback, found[0])
     if callback is not None and not _shows(pair, callback, *found):
         longer = further()
-        found = endings(longer) if longer is not None else found
-        if len(found) < len(runs) or not _shows(pair, callback, *found):
+        more = None if longer is None else endings(longer)
+        # Late in a training rounding decides which of two epochs was the better one.
+        explained = explained and (more is None or _explains(callback, more[0]))
+        found = more or found
+        if not _shows(pair, callback, *found):
             _tell_unseen(pair, *found)
     fit, loop = found
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
-    if callback is not None or fit.epochs != loop.epochs:
+    late = fit.asked > (runs[FIT].asked or EPOCHS)
+    if callback is not None and not explained and (late or loop.may_differ):
+        why = f"fit's own stop after {fit.epochs} epochs is not what its {callback.monitor} gives"
+        pair.findings.not_compared("early stopping", why, open_=True)
+    elif callback is not None or fit.epochs != loop.epochs:
         _check_rule(pair, callback, fit, loop)
-    _check_kept(pair, fit, loop)
+    _check_kept(pair, callback, fit, loop)
     return True
+
+
+def _explains(callback: keras.callbacks.EarlyStopping, fit: Ending) -> bool:
+    """Whether the replay of fit's rule stops where fit stopped."""
+    return _stops(callback, fit, fit.series) == fit.epochs
 
 
 def _shows(pair: Pair, callback: keras.callbacks.EarlyStopping, fit: Ending, loop: Ending) -> bool:
@@ -155,12 +170,17 @@ def _check_epochs(
     return True
 
 
-def _check_kept(pair: Pair, fit: Ending, loop: Ending) -> None:
+def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     """Compare the epochs whose weights are kept."""
     if fit.keeps_last == loop.keeps_last or not fit.kept or not loop.kept:
         return
     at_fault, bad, good = (FIT, fit, loop) if fit.keeps_last else (LOOP, loop, fit)
-    if bad.best_is_last:
+    last = {best_is_last(series) for series in _figures_of(callback, fit, loop, bad)}
+    if last == {True}:
+        return
+    if len(last) > 1:
+        why = f"whether the last epoch of {at_fault} was its best depends on the rows it evaluates"
+        pair.findings.not_compared("weights kept", why, open_=True)
         return
     evidence = by_reading(
         "weights kept",
@@ -168,6 +188,19 @@ def _check_kept(pair: Pair, fit: Ending, loop: Ending) -> None:
         f"of epoch {good.kept} of {good.epochs}",
     )
     pair.findings.name_cause("best_weights_not_restored", at_fault, None, evidence)
+
+
+def _figures_of(callback: Any, fit: Ending, loop: Ending, bad: Ending) -> list[Series]:
+    """The figures a side may have judged its epochs by: by those that explain where the loop
+    stopped, if only one kind does.
+    """
+    if bad is fit or not loop.own_series:
+        return [bad.series]
+    served = callback is not None and _wanted(callback, fit, loop) == loop.epochs
+    on_own = _wanted_on_own(callback, fit, loop) == loop.epochs
+    if served == on_own:
+        return [loop.series, loop.own_series]
+    return [loop.series if served else loop.own_series]
 
 
 def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
@@ -191,7 +224,7 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
 
 def _wanted(callback: Any, fit: Ending, loop: Ending) -> int:
     """Epochs the loop should train: by fit's callback where it explains fit, else those of fit."""
-    if callback is None or _stops(callback, fit, fit.series) != fit.epochs:
+    if callback is None or not _explains(callback, fit):
         return fit.epochs
     replayed = _stops(callback, loop, loop.series)
     return fit.epochs if replayed is None else replayed
@@ -201,7 +234,7 @@ def _wanted_on_own(callback: Any, fit: Ending, loop: Ending) -> int | None:
     """The same if the loop evaluated on rows of its own; None where it cannot have, or where fit's
     callback explains nothing.
     """
-    if callback is None or _stops(callback, fit, fit.series) != fit.epochs:
+    if callback is None or not _explains(callback, fit):
         return None
     return _stops(callback, loop, loop.own_series)
 

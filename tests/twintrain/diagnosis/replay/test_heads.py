@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from twintrain.diagnosis.replay.heads import gives_probabilities
 
@@ -47,8 +48,11 @@ class Subclassed(keras.Model):
         (lambda: model(layers.Dense(1)), False),
         (lambda: model(model(layers.Dense(2, "softmax"))), True),
         (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(1)]), False),
+        (lambda: model(layers.Dense(3, tf.nn.softmax)), True),
+        (lambda: model(layers.Dense(1, "sigmoid"), layers.Activation("linear")), True),
+        (lambda: model(layers.Dense(1), layers.Activation("linear")), False),
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_the_last_layer_tells(made: Callable[[], keras.Model], probable: bool) -> None:
     assert gives_probabilities(made(), BETWEEN) is probable
@@ -57,7 +61,8 @@ def test_the_last_layer_tells(made: Callable[[], keras.Model], probable: bool) -
 def test_of_a_model_that_does_not_tell_the_values_do_as_far_as_they_can() -> None:
     silent = Subclassed()
     silent(np.zeros((1, 4), "float32"))
-    for unknown in (silent, model(layers.Dense(2), layers.LeakyReLU(), keras.ops.exp)):
+    own = model(layers.Dense(2, lambda x: keras.ops.softmax(2 * x)))
+    for unknown in (silent, own, model(layers.Dense(2), layers.LeakyReLU(), keras.ops.exp)):
         assert gives_probabilities(unknown, BETWEEN) is None
         assert gives_probabilities(unknown, [*BETWEEN, -BETWEEN[0]]) is False
         assert gives_probabilities(unknown, DISTRIBUTIONS) is True

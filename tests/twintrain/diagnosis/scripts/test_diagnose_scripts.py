@@ -130,6 +130,7 @@ def test_a_loop_over_all_rows_at_once_stops_by_the_rule_of_fit_or_is_named(
 ) -> None:
     told = diagnosed(tmp_path, DATA, EARLY_FIT, WHOLE_LOOP, rule)
     assert named(told) == found, told.model_dump_json(indent=1)
+    assert told.verdict == ("causes_found" if found else "identical")
     assert not any(look.open for look in told.coverage)
 
 
@@ -170,6 +171,7 @@ def test_a_fit_on_a_generator_that_never_ends(
     fit = FIT_ON_IT.replace("STEPS", str(steps))
     told = diagnosed(tmp_path, DATA, GENERATOR, fit, LOOP_ON_IT)
     assert named(told) == found, told.model_dump_json(indent=1)
+    assert told.verdict == ("causes_found" if found else "identical")
 
 
 OWN_STEP = """
@@ -213,15 +215,29 @@ for epoch in range(3):
 """
 
 
+SMALL = ["batch_size_differs", "gradient_accumulation"]
+MORE_ROWS = DATA.replace("120", "250")
+
+
 @pytest.mark.parametrize(
-    ("divisor", "verdict"),
-    dealt_out([("len(rows)", "identical"), ("32", "causes_found")]),
+    ("divisor", "found"),
+    dealt_out([("len(rows)", []), ("32", SMALL)]),
     ids=["rows of the update", "a constant"],
 )
 def test_gradients_that_are_added_up_are_held_against_the_large_batch(
-    tmp_path: Path, divisor: str, verdict: str
+    tmp_path: Path, divisor: str, found: list[str]
 ) -> None:
-    # The constant is wrong for the last 24 of the 120 rows alone.
-    found = diagnosed(tmp_path, DATA, FIT, ADDING_UP.replace("DIVISOR", divisor))
-    assert found.verdict == verdict, found.model_dump_json(indent=1)
-    assert named(found) == [] or verdict == "causes_found"
+    # The constant is wrong for the last 26 of the 250 rows alone.
+    told = diagnosed(tmp_path, MORE_ROWS, FIT, ADDING_UP.replace("DIVISOR", divisor))
+    assert [id_ for id_, _ in named(told) if id_ in SMALL] == found, told.model_dump_json(indent=1)
+    assert told.verdict == ("causes_found" if found else "identical")
+
+
+@pytest.mark.in_turn(2)
+def test_two_batches_to_an_update_are_no_large_batch_of_one(tmp_path: Path) -> None:
+    # On as few rows as a longer run has, both are one update in an epoch.
+    fit = FIT.replace("epochs=3", "epochs=3, batch_size=128")
+    loop = ADDING_UP.replace("32", "256").replace("DIVISOR", "len(rows)")
+    told = diagnosed(tmp_path, DATA.replace("120", "1000"), fit, loop)
+    assert told.verdict == "causes_found"
+    assert "gradient_accumulation" in [id_ for id_, _ in named(told)]
