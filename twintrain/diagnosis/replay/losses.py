@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -34,7 +34,7 @@ class LossPractice:
         divisor: what the sum over all positions is divided by: 'positions that count' (all where
             nothing is masked), 'weights' (their sum), 'positions' (all of them), 'rows', 'each
             row's own' (a mean per row, then over the rows).
-        output_weights: the outputs' losses are weighted as declared.
+        output_weights: the outputs' losses are weighted as declared, or not at all, or by these.
         regularized: the losses of the layers are added.
         reduction: 'mean', 'sum', 'constant' (mean times a constant), 'fixed size' (sum over a
             constant).
@@ -46,7 +46,7 @@ class LossPractice:
     mask: str = "as declared"
     weighted: bool = True
     divisor: str = "positions that count"
-    output_weights: bool = True
+    output_weights: bool | tuple[float, ...] = True
     regularized: bool = True
     reduction: str = "mean"
     factor: float = 1.0
@@ -145,41 +145,6 @@ def _called(step: Step) -> Declared | None:
     return declare(objects, [1.0] * len(objects), paths)
 
 
-def common_losses() -> Iterator[Declared]:
-    """What people use most, for a side that declares nothing."""
-    for loss in common_loss_objects():
-        yield declare([loss], [1.0], [()])
-
-
-def common_loss_objects() -> tuple[keras.Loss, ...]:
-    """Keras's losses, those that people use most first."""
-    losses = keras.losses
-    return (
-        losses.SparseCategoricalCrossentropy(),
-        losses.SparseCategoricalCrossentropy(from_logits=True),
-        losses.CategoricalCrossentropy(),
-        losses.CategoricalCrossentropy(from_logits=True),
-        losses.BinaryCrossentropy(),
-        losses.BinaryCrossentropy(from_logits=True),
-        losses.MeanSquaredError(),
-        losses.MeanAbsoluteError(),
-        losses.Huber(),
-        losses.LogCosh(),
-        losses.MeanSquaredLogarithmicError(),
-        losses.MeanAbsolutePercentageError(),
-        losses.Poisson(),
-        losses.KLDivergence(),
-        losses.CosineSimilarity(),
-        losses.Hinge(),
-        losses.SquaredHinge(),
-        losses.CategoricalHinge(),
-        losses.BinaryFocalCrossentropy(),
-        losses.BinaryFocalCrossentropy(from_logits=True),
-        losses.CategoricalFocalCrossentropy(),
-        losses.CategoricalFocalCrossentropy(from_logits=True),
-    )
-
-
 def declare(losses: list[Any], weights: list[float], paths: list[Any]) -> Declared:
     """Losses, one per output.
 
@@ -272,17 +237,40 @@ def mean_loss(
     """The reduced loss without regularization, and how many values it is a mean of; None where it
     cannot be formed.
     """
+    found = output_losses(declared, practice, batch)
+    if found is None:
+        return None
     total, count = tf.constant(0.0), tf.constant(0.0)
+    weights = output_weights(declared, practice)
+    for (loss, size), weight in zip(found, weights, strict=False):
+        total += loss * weight
+        count = tf.maximum(count, size)
+    return total, count
+
+
+def output_losses(
+    declared: Declared, practice: LossPractice, batch: Batch
+) -> list[tuple[tf.Tensor, tf.Tensor]] | None:
+    """Per output, its reduced loss without a weight of its own, and how many values that is a mean
+    of; None where one cannot be formed.
+    """
+    losses = []
     targets, predictions = declared.pick(batch.y), declared.pick(batch.p)
     for number, (y, p) in enumerate(zip(targets, predictions, strict=False)):
         found = _values_and_mask(declared, number, practice, y, p)
         if found is None:
             return None
         values, mask = found
-        loss, size = reduced(values, mask, _weights(practice, batch, number, values), practice)
-        total += loss * (declared.weights[number] if practice.output_weights else 1.0)
-        count = tf.maximum(count, size)
-    return total, count
+        weights = _weights(practice, batch, number, values)
+        losses.append(reduced(values, mask, weights, practice))
+    return losses
+
+
+def output_weights(declared: Declared, practice: LossPractice) -> list[float]:
+    """What the loss of each output is multiplied by."""
+    if isinstance(practice.output_weights, tuple):
+        return list(practice.output_weights)
+    return [weight if practice.output_weights else 1.0 for weight in declared.weights]
 
 
 def _values_and_mask(

@@ -9,9 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.replay.common_losses import common_loss_objects
 from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
-from twintrain.diagnosis.replay.losses import batch_of, common_loss_objects, declare
+from twintrain.diagnosis.replay.losses import batch_of, declare
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import forward_tolerance
 from twintrain.diagnosis.scripts.code_of import code_of

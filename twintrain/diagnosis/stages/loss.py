@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.batch_matching import true_parts
+from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.compare import all_close_to, each_close
 from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
@@ -18,9 +19,9 @@ from twintrain.diagnosis.replay.losses import (
     LossPractice,
     LossReading,
     batch_of,
-    common_losses,
     declared_by,
     mean_loss,
+    output_weights,
 )
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, forward_tolerance
@@ -319,6 +320,12 @@ def _name(
                 divisor(reading, number, right),
             )
         )
+    if name == "output_weights":
+        used = (
+            ", ".join(f"{weight:g}" for weight in output_weights(one.declared, one.practice))
+            for one in (reading, other)
+        )
+        evidence.append(by_reading("weights of the outputs' losses", *used))
     pair.findings.name_cause(
         _id(name, {value, right}),
         side.name,

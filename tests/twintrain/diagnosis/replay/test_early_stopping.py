@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.twintrain.diagnosis.traces import data, small_model
+from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.early_stopping import (
     EPOCHS,
     Ending,
@@ -18,7 +19,6 @@ from twintrain.diagnosis.replay.early_stopping import (
     stop_epoch,
     stopped_by,
 )
-from twintrain.diagnosis.replay.losses import common_losses
 from twintrain.diagnosis.replay.model_calls import weights_of
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.trace import snapshot

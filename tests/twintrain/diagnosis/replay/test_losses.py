@@ -14,6 +14,7 @@ from twintrain.diagnosis.replay.losses import (
     LossPractice,
     declare,
     declared_by,
+    output_weights,
     total_loss,
 )
 from twintrain.diagnosis.watch.trace import FitCall, Step, Trace
@@ -72,6 +73,52 @@ def test_every_practice_is_recognised(classes: int, practice: LossPractice) -> N
     assert found is not None
     assert found.factor == pytest.approx(practice.factor, rel=1e-3)
     assert {**vars(found), "factor": 1} == {**vars(practice), "factor": 1}
+
+
+def heads(weights: tuple[float, ...], seed: int = 5) -> tuple[Declared, list[Batch]]:
+    """Three outputs with losses of their own, and eight batches."""
+    losses = keras.losses
+    objects = [losses.MeanSquaredError(), losses.MeanAbsoluteError(), losses.BinaryCrossentropy()]
+    draw, found = np.random.default_rng(seed), []
+    for size in (8, 8, 8, 5, 8, 8, 8, 5):
+        y = [
+            draw.normal(size=(size, 1)),
+            draw.normal(size=(size, 1)),
+            draw.integers(0, 2, (size, 1)),
+        ]
+        p = [
+            draw.normal(size=(size, 1)),
+            draw.normal(size=(size, 1)),
+            draw.uniform(0.1, 0.9, (size, 1)),
+        ]
+        outputs = [tf.constant(part, tf.float32) for part in p]
+        targets = [part.astype("float32") for part in y]
+        found.append(Batch(targets, outputs, None, 0.125, size))
+    return declare(objects, list(weights), [(0,), (1,), (2,)]), found
+
+
+@pytest.mark.parametrize(
+    "used",
+    [(0.05, 1.0, 0.5), (1.0, 0.5, 0.0), (0.333, 0.333, 2.0), (1.0, 0.05, 0.5)],
+    ids=["to other outputs", "one left out", "of its own", "as declared"],
+)
+@pytest.mark.parametrize("regularized", [True, False])
+def test_weights_that_meet_other_outputs_are_read(
+    used: tuple[float, ...], regularized: bool
+) -> None:
+    loss, seen = heads((1.0, 0.05, 0.5))
+    wanted = LossPractice(output_weights=used, regularized=regularized)
+    found = search(loss, seen, [float(total_loss(loss, wanted, b)) for b in seen], 2e-5)
+    assert found is not None
+    assert output_weights(loss, found) == pytest.approx(used)
+    assert (found.regularized, found.reduction) == (regularized, "mean")
+    assert (found.output_weights is True) == (used == (1.0, 0.05, 0.5))
+
+
+def test_no_weights_are_made_up_for_what_is_no_sum_of_the_outputs_losses() -> None:
+    loss, seen = heads((1.0, 0.05, 0.5))
+    targets = [float(total_loss(loss, LossPractice(), batch)) ** 0.5 for batch in seen]
+    assert search(loss, seen, targets, 2e-5) is None
 
 
 def test_a_loss_of_ones_own_is_not_forced_into_a_practice() -> None:

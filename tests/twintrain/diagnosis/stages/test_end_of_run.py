@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.twintrain.diagnosis.traces import Practice, data, named, nothing, pair_of, small_model
+from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.early_stopping import EPOCHS
-from twintrain.diagnosis.replay.losses import LossReading, common_losses
+from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
 from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.stages.pair import Pair
