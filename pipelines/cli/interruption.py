@@ -59,7 +59,13 @@ def run_interruptibly(command: Callable[[], object]) -> NoReturn:
         signal.signal(sign, _state.take)
     sys.unraisablehook = _state.ignored
     try:
-        command()
+        try:
+            command()
+        finally:
+            # Nothing is left to take back: neither what follows nor what Python does at its end is
+            # to be broken off.
+            for sign in listened_to:
+                signal.signal(sign, signal.SIG_IGN)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
             tell_interrupted()
@@ -70,10 +76,6 @@ def run_interruptibly(command: Callable[[], object]) -> NoReturn:
             raise
         tell_interrupted()
         sys.exit(INTERRUPTED)
-    finally:
-        # Nothing is left to take back: what Python does at its end is not to be broken off.
-        for sign in listened_to:
-            signal.signal(sign, signal.SIG_IGN)
     sys.exit(0)
 
 
