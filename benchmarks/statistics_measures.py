@@ -6,8 +6,8 @@ python benchmarks/statistics_measures.py [--runs 1000] [--only auc] [--json FILE
 Both twins see the same examples, and err by what an example has in common for both (how hard it is)
 and by what is each training's own. `mae` and `rmse` are of normal residuals, `mae, skewed` of
 log-normal ones, of which a few examples make most of the mean; the counts have a mean of about 3;
-of the two classes the second has 30 % of the examples, or, `rare`, 5 %. Seeds shift a model's
-skill. The truth is the expectation over examples and seeds, from a large sample of its own.
+of the two classes the second has 30 % of the examples, or, `rare`, 5 %; an example has the first of
+three labels in half of the cases, the others in 30 and 15 %. Seeds shift a model's skill. The truth is the expectation over examples and seeds, from a large sample of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Kind:
 
     Attributes:
         task, metric: as in a problem file.
-        targets: draws them, [n].
+        targets: draws them, [n] or [n, labels].
         answer: outputs [n, ...] from targets, residuals [n] (standard normal) and their size.
     """
 
@@ -76,6 +76,11 @@ def _several(targets: np.ndarray, residuals: np.ndarray, size: float) -> np.ndar
     return rows
 
 
+def _three(targets: np.ndarray, residuals: np.ndarray, size: float) -> np.ndarray:
+    """Of three labels, which err together."""
+    return 1 / (1 + np.exp(-2 * (targets - 0.5) - 1.2 * size * residuals[:, None]))
+
+
 def _normal(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.normal(size=n)
 
@@ -86,6 +91,10 @@ def _counts(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _seconds(share: float) -> Callable[[np.random.Generator, int], np.ndarray]:
     return lambda rng, n: (rng.random(n) < share).astype(np.int64)
+
+
+def _labels(rng: np.random.Generator, n: int) -> np.ndarray:
+    return (rng.random((n, 3)) < [0.5, 0.3, 0.15]).astype(np.int64)
 
 
 def _classes(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -108,6 +117,9 @@ KINDS = {
     "ece": Kind("binary", "ece", _seconds(0.3), _probability),
     "ece, four classes": Kind("classification", "ece", _classes, _several),
     "ece, calibrated": Kind("binary", "ece", _seconds(0.5), _calibrated),
+    "label_accuracy": Kind("multilabel", "label_accuracy", _labels, _three),
+    "auc, three labels": Kind("multilabel", "auc", _labels, _three),
+    "f1, three labels": Kind("multilabel", "f1", _labels, _three),
 }
 
 

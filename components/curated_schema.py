@@ -45,9 +45,22 @@ def load_rules(path: Path, columns: Collection[str], statement: Statement) -> sc
         if statement != IMAGES:
             remedy = f"{did_you_mean(name, there)} `twintrain schema infer` makes a new one."
         raise TwintrainError(f"The schema {path} lacks {', '.join(sorted(missing))}.", remedy)
-    label = feature_named(rules, statement.target)
+    for label in (feature_named(rules, target) for target in statement.targets):
+        _see_label(path, label, statement)
+    return rules
+
+
+def _see_label(path: Path, label: schema_pb2.Feature, statement: Statement) -> None:
+    """See that the schema takes a label for what the task does."""
     if statement == IMAGES:
         _see_numbered(path, label)
+    elif statement.task.SEVERAL:
+        if label.type != schema_pb2.INT or class_values(label) != (0, 1):
+            raise TwintrainError(
+                f"The schema {path} does not say of {label.name} that it is 0 or 1, and the task "
+                f"is {statement.task.NAME}.",
+                "Give it `type: INT` and `int_domain { min: 0 max: 1 is_categorical: true }`.",
+            )
     elif statement.task.CLASSIFIES:
         _see_classes(path, label, statement)
     elif label.type not in (schema_pb2.INT, schema_pb2.FLOAT):
@@ -56,7 +69,6 @@ def load_rules(path: Path, columns: Collection[str], statement: Statement) -> sc
             f"{statement.task.NAME}.",
             "Choose another LABEL or TASK in the problem's file.",
         )
-    return rules
 
 
 def _see_numbered(path: Path, label: schema_pb2.Feature) -> None:

@@ -5,7 +5,7 @@ on.
 import tfx  # noqa: F401 - first: it stands in for a module that TFDV 1.16 asks for and tfx-bsl 1.21 lacks
 
 # isort: split
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ def DataGate(  # noqa: N802 - TFX names components like classes
             the splits.
     """
     statement = statement_of(Recipe.model_validate_json(recipe))
-    target = statement.target
+    targets = statement.targets
     rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), statement.raw_columns, statement)
     splits = artifact_utils.decode_split_names(statistics.split_names)
     stats = {
@@ -63,35 +63,37 @@ def DataGate(  # noqa: N802 - TFX names components like classes
         for split in splits
         for finding in _reported(split, _load_anomalies(anomalies.uri, split))
     ]
-    findings += check_splits(stats, rules, target)
+    findings += check_splits(stats, rules, targets)
     if findings:
         raise TwintrainError(
             "The data does not pass the gate:\n" + as_table(findings),
             "Correct the data, or, where the data is right, the schema.",
         )
-    classes = class_values(feature_named(rules, target)) if statement.task.CLASSIFIES else ()
-    write_json(summary, {split: _summary(proto, target, classes) for split, proto in stats.items()})
+    classes = class_values(feature_named(rules, *targets)) if statement.task.CLASSIFIES else ()
+    told = {split: _summary(proto, targets[0], classes) for split, proto in stats.items()}
+    write_json(summary, told)
 
 
 def check_splits(
     stats: dict[str, statistics_pb2.DatasetFeatureStatisticsList],
     rules: schema_pb2.Schema,
-    target: str,
+    targets: Sequence[str],
 ) -> list[Finding]:
     """What ExampleValidator does not look at: empty splits, missing classes, label drift from
     'train'.
     """
     findings: list[Finding] = []
-    classes = class_values(feature_named(rules, target))
     for split, proto in stats.items():
-        seen = summarize(proto, target)
-        if not seen["examples"]:
+        if not proto.datasets[0].num_examples:
             findings.append(Finding(split, "-", "the split is empty"))
             continue
-        missing = [label for label in classes if not seen["labels"].get(str(label))]
-        if missing:
-            named = ", ".join(map(str, missing))
-            findings.append(Finding(split, target, f"no example of class {named}"))
+        for target in targets:
+            counts = summarize(proto, target)["labels"]
+            classes = class_values(feature_named(rules, target))
+            missing = [str(name) for name in classes if not counts.get(str(name))]
+            if missing:
+                said = f"no example of class {', '.join(missing)}"
+                findings.append(Finding(split, target, said))
     if not findings:
         for split in stats:
             if split != "train":

@@ -35,7 +35,9 @@ class Judge:
     def answer(
         self, element: metric_types.StandardMetricInputs, model: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The target of one example, [1], and what a model says of it, [1, *output shape]."""
+        """The target of one example, [1] or [1, labels], and what a model says of it, [1, *output
+        shape].
+        """
         ((label, prediction, _),) = metric_util.to_label_prediction_example_weight(
             element,
             eval_config=self.eval_config,
@@ -44,7 +46,8 @@ class Judge:
             flatten=False,
             allow_none=False,
         )
-        return np.asarray(label).reshape(1), np.asarray(prediction).reshape(1, -1)
+        target = np.asarray(label).reshape((1, -1) if self.task.SEVERAL else 1)
+        return target, np.asarray(prediction).reshape(1, -1)
 
     def score(self, element: metric_types.StandardMetricInputs, model: str) -> float:
         """Of one example, right (1) or wrong (0)."""

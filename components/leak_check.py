@@ -38,7 +38,8 @@ def LeakCheck(  # noqa: N802 - TFX names components like classes
     train, test = data.store("train", limit), data.store("eval", limit)
     shared = overlap(train, test)
     check_overlap(shared, wanted.comparison.overlap_limit)
-    leaks = target_leaks(train, statement_of(wanted).task.CLASSIFIES)
+    stated = statement_of(wanted)
+    leaks = target_leaks(train, stated.task.CLASSIFIES, stated.labels)
     for leak in leaks:
         report_progress("note", text=leak.text)
     content = {

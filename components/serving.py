@@ -65,7 +65,7 @@ class _Serving(tf.Module):
         self._transform = graph.transform_features_layer()
         self._full = graph.raw_feature_spec()
         # What is asked for a prediction has no label.
-        beside = {problem.statement.target, EXAMPLE_ID}
+        beside = {*problem.statement.targets, EXAMPLE_ID}
         self._asked = {name: kind for name, kind in self._full.items() if name not in beside}
         stated = problem.statement
         self._kept = {stated.learned, *(stated.column_of(key) for key in stated.slice_keys)}

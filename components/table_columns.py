@@ -33,7 +33,7 @@ class TablePlan:
     Attributes:
         kinds: per column that the model may learn from, how it is taken.
         with_gaps: numbers that may be missing.
-        label: the column that is predicted.
+        labels: the column that is predicted, or those of several labels.
         classes: its values, in the order of their codes; empty where it is a number.
         slice_keys: columns that test examples are sliced by.
         sliced: how those of them are taken that the model does not learn from.
@@ -43,7 +43,7 @@ class TablePlan:
 
     kinds: dict[str, ColumnKind]
     with_gaps: frozenset[str]
-    label: str
+    labels: tuple[str, ...]
     classes: tuple[str | int, ...]
     slice_keys: tuple[str, ...]
     sliced: dict[str, ColumnKind]
@@ -89,7 +89,7 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
             "for text.",
             "WEIGHT names a column of numbers.",
         )
-    left_out = {columns.label, columns.key, columns.weight, *columns.ignore}
+    left_out = {*columns.labels, columns.key, columns.weight, *columns.ignore}
     kinds = {name: _kind(stated, name, types[name]) for name in types if name not in left_out}
     taken = [name for name in kinds if name in _TAKEN or name.startswith(SLICE)]
     if taken and "preprocessing_fn" not in stated.functions:
@@ -108,8 +108,8 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
         with_gaps=frozenset(
             name for name in kinds if feature_named(rules, name).presence.min_fraction < 1
         ),
-        label=columns.label,
-        classes=class_values(feature_named(rules, columns.label)) if classes else (),
+        labels=columns.labels,
+        classes=class_values(feature_named(rules, *columns.labels)) if classes else (),
         slice_keys=keys,
         sliced={key: _kind(stated, key, types[key]) for key in keys if key not in kinds},
         words=columns.words,
@@ -136,6 +136,7 @@ def _kind(stated: ProblemModule, name: str, type_: str) -> ColumnKind:
             )
         return ColumnKind.CATEGORY
     # A class that is sliced by is a category, whatever it is written as.
-    if name == columns.label and stated.statement.task.CLASSIFIES:
+    task = stated.statement.task
+    if name in columns.labels and (task.CLASSIFIES or task.SEVERAL):
         return ColumnKind.CATEGORY
     return ColumnKind.NUMBER

@@ -52,7 +52,7 @@ def preprocessing_fn(inputs: Tensors, custom_config: dict[str, Any]) -> Tensors:
         **made,
         **sliced,
         **weight,
-        TARGET: target_of(inputs[plan.label], plan),
+        TARGET: target_of([inputs[name] for name in plan.labels], plan),
         EXAMPLE_ID: dense(inputs[EXAMPLE_ID], b""),
     }
 
@@ -209,8 +209,13 @@ def _split(texts: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.regex_replace(lower, _NO_WORD, " "))
 
 
-def target_of(column: Any, plan: TablePlan) -> tf.Tensor:
-    """The target: a number, or the place of a class among the schema's."""
+def target_of(columns: Sequence[Any], plan: TablePlan) -> tf.Tensor:
+    """The target: a number, the place of a class among the schema's, or 0 or 1 for each of several
+    labels.
+    """
+    if len(columns) > 1:
+        return tf.stack([dense(column, tf.constant(0, column.dtype)) for column in columns], axis=1)
+    (column,) = columns
     if not plan.classes:
         return tf.cast(dense(column, _zero(column.dtype)), tf.float32)
     texts = _texts(column, b"")

@@ -42,9 +42,9 @@ def schema_from(survey: Survey, stated: ProblemModule) -> schema_pb2.Schema:
         if not column.missing:
             feature.presence.min_fraction = 1.0
             feature.presence.min_count = 1
-        if name == columns.label:
+        if name in columns.labels:
             _see_label(column, survey, stated)
-            if stated.statement.task.CLASSIFIES:
+            if stated.statement.task.CLASSIFIES or stated.statement.task.SEVERAL:
                 _give_classes(feature, column)
     identity = schema.feature.add(name=EXAMPLE_ID, type=schema_pb2.BYTES)
     identity.value_count.min = identity.value_count.max = 1
@@ -66,7 +66,9 @@ def _see_label(column: SurveyedColumn, survey: Survey, stated: ProblemModule) ->
             "Leave these rows out of the data.",
         )
     task = stated.statement.task
-    if task.CLASSIFIES:
+    if task.SEVERAL:
+        _see_zero_or_one(column, task.NAME)
+    elif task.CLASSIFIES:
         if column.kind == "FLOAT":
             raise TwintrainError(
                 f"{column.name!r} holds numbers with fractions, and the task is {task.NAME}.",
@@ -86,6 +88,16 @@ def _see_label(column: SurveyedColumn, survey: Survey, stated: ProblemModule) ->
         raise TwintrainError(
             f"{column.name!r} holds text ({column.values[0]!r}), and the task is {task.NAME}.",
             "TASK = 'classification' predicts one of several texts.",
+        )
+
+
+def _see_zero_or_one(column: SurveyedColumn, task: str) -> None:
+    if column.kind != "INT" or column.values != (0, 1):
+        shown = ", ".join(map(repr, column.values[:3])) or f"{column.distinct:,} values"
+        raise TwintrainError(
+            f"{column.name!r} holds {shown}. Each label of the task {task} is 0 in some rows and 1 "
+            "in others.",
+            "Write 1 where a row has the label, 0 where not; leave out one that all rows have.",
         )
 
 

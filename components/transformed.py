@@ -33,9 +33,10 @@ def example_spec(transform_graph_uri: str, recipe: Recipe) -> ExampleSpec:
     """Shapes and types as Transform leaves them, and the number of classes the schema gives."""
     graph, statement = tft.TFTransformOutput(transform_graph_uri), statement_of(recipe)
     columns = graph.transformed_feature_spec()
-    label = feature_named(graph.raw_metadata.schema, statement.target)
     learned = _column(statement.learned, columns[statement.learned])
-    classes = class_values(label) if statement.task.CLASSIFIES else ()
+    classes: tuple[str | int, ...] = ()
+    if statement.task.CLASSIFIES:
+        classes = class_values(feature_named(graph.raw_metadata.schema, statement.target))
     if recipe.problem.module is None:
         image = _column(IMAGE, columns[IMAGE])
         return ExampleSpec((image,), learned, len(classes), named=False)

@@ -49,8 +49,8 @@ def TrendRecord(  # noqa: N802 - TFX names components like classes
     text = (Path(report.uri) / ComparisonReport.FILE).read_text(encoding="utf-8")
     comparison = Comparison.model_validate_json(text)
     statement = statement_of(Recipe.model_validate(comparison.recipe))
-    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), [statement.target], statement)
-    label = feature_named(rules, statement.target)
+    rules = load_rules(next(Path(schema.uri).glob("*.pbtxt")), statement.targets, statement)
+    label = feature_named(rules, statement.targets[0])
     # A schema without a comparator means that no change of a share is drift; numbers have none.
     allowed = label.drift_comparator.infinity_norm.threshold or 1.0
     threshold = allowed if statement.task.CLASSIFIES else None

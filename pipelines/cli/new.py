@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,10 +56,10 @@ def new(
         ),
     ],
     label: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="What is to be predicted.",
+            help="What is to be predicted; of several labels, each a column of 0 and 1, once each.",
             show_default="images: their directories' names",
         ),
     ] = None,
@@ -66,14 +67,15 @@ def new(
     task: Annotated[
         str | None,
         typer.Option(
-            help="classification, binary, regression or counts.", show_default="by the column"
+            help="classification, binary, multilabel, regression or counts.",
+            show_default="by the column",
         ),
     ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
-            help="What twins are compared by: accuracy, auc, f1, log_loss, brier, ece; mae, rmse, "
-            "r2; deviance.",
+            help="What twins are compared by: accuracy, auc, f1, log_loss, brier, ece; "
+            "label_accuracy, exact_match; mae, rmse, r2; deviance.",
             show_default="the first of the task's",
         ),
     ] = None,
@@ -90,7 +92,7 @@ def new(
         _see_that_only_tables_are_asked(label, task, metric, unit)
         new_images(name, data, force, console)
         return
-    if label is None:
+    if not label:
         raise TwintrainError("--label is missing.", "Name the column that is to be predicted.")
     need_pipeline()
     files = (Path(f"{name}.py"), *(beside(data, part) for part in (RECIPE, SCHEMA)))
@@ -153,7 +155,7 @@ def _kind_of(data: Path) -> Kind:
 
 
 def _see_that_only_tables_are_asked(
-    label: str | None, task: str | None, metric: str | None, unit: str
+    label: list[str] | None, task: str | None, metric: str | None, unit: str
 ) -> None:
     asked = {"--label": label, "--task": task, "--metric": metric, "--unit": unit}
     for option, value in asked.items():
@@ -165,15 +167,18 @@ def _see_that_only_tables_are_asked(
             )
 
 
-def _look(data: Path, label: str, console: Console) -> Survey:
+def _look(data: Path, labels: Sequence[str], console: Console) -> Survey:
     from twintrain.data.table_files import find_tables
     from twintrain.data.table_survey import survey
 
     files = find_tables(data).files()
     with console.status(f"looking at {', '.join(str(path) for path in files[:3])}"):
         seen = survey(files)
-    if label not in seen.columns:
-        raise TwintrainError(
-            f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
-        )
+    for label in labels:
+        if label not in seen.columns:
+            raise TwintrainError(
+                f"The data has no column {label!r}.", did_you_mean(label, seen.columns)
+            )
+    if len(set(labels)) < len(labels):
+        raise TwintrainError("--label names a column twice.", "Name each once.")
     return seen

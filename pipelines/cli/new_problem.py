@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ _SLICES = (2, 12)  # different values of a column that is worth slicing by
 # Of figures that have no unit: one hundredth of what is usual between useless and perfect, or of
 # the deviance that counts have from their true means.
 _MARGINS = {
+    "label_accuracy": 0.1,
     "auc": 0.005,
     "f1": 0.01,
     "log_loss": 0.005,
@@ -43,7 +44,7 @@ class Draft:
     Attributes:
         task: name of the task.
         metric: what twins are compared by.
-        label: to be predicted.
+        labels: to be predicted: one, or several labels.
         unit: of a number.
         rows: of the table.
         categories, text: columns, with a remark each.
@@ -55,7 +56,7 @@ class Draft:
 
     task: str
     metric: str
-    label: str
+    labels: tuple[str, ...]
     unit: str
     rows: int
     categories: dict[str, str]
@@ -66,20 +67,30 @@ class Draft:
     warnings: tuple[str, ...]
 
 
-def draft(survey: Survey, label: str, task: str | None, metric: str | None, unit: str) -> Draft:
-    """What a look at a table suggests for a label.
+def draft(
+    survey: Survey, labels: Sequence[str], task: str | None, metric: str | None, unit: str
+) -> Draft:
+    """What a look at a table suggests for a label, or for several that a row has or has not.
 
     Raises:
-        TwintrainError: there is no such task, or it has no such metric.
+        TwintrainError: there is no such task, it has no such metric, or another number of labels.
     """
     if task is not None and task not in TASKS:
         raise TwintrainError(f"--task: no task is called {task!r}.", f"Use {', '.join(TASKS)}.")
-    chosen = task or _task_of(survey.columns[label])
+    chosen = task or _task_of([survey.columns[label] for label in labels])
+    several = len(labels) > 1
+    if several != TASKS[chosen].SEVERAL:
+        raise TwintrainError(
+            f"--label names {len(labels)} column{'s' * several}, and the task is {chosen}.",
+            "Several labels, each a column of 0 and 1, are the task multilabel; others have one.",
+        )
     judged = task_named(chosen, unit, metric or "").measure.NAME
-    others = {name: column for name, column in survey.columns.items() if name != label}
+    others = {name: column for name, column in survey.columns.items() if name not in labels}
     ignore = {name: _WHY[column.seems] for name, column in others.items() if column.seems}
-    same = survey.twins_of(label)
-    ignore |= dict.fromkeys(same, f"tells {label} itself")
+    same = {
+        name: label for label in labels for name in survey.twins_of(label) if name not in labels
+    }
+    ignore |= {name: f"tells {label} itself" for name, label in same.items()}
     many = {
         name: f"{column.distinct:,} different values in {survey.rows:,} rows"
         for name, column in others.items()
@@ -90,7 +101,7 @@ def draft(survey: Survey, label: str, task: str | None, metric: str | None, unit
     return Draft(
         task=chosen,
         metric=judged,
-        label=label,
+        labels=tuple(labels),
         unit=unit,
         rows=survey.rows,
         categories={
@@ -105,12 +116,15 @@ def draft(survey: Survey, label: str, task: str | None, metric: str | None, unit
         },
         ignore=ignore,
         slices=_slices(left),
-        margin=_margin(judged, survey.columns[label]),
-        warnings=tuple(_warnings(survey, label, same, left)),
+        margin=_margin(judged, survey.columns[labels[0]]),
+        warnings=tuple(_warnings(survey, labels, same, left)),
     )
 
 
-def _task_of(column: SurveyedColumn) -> str:
+def _task_of(labels: Sequence[SurveyedColumn]) -> str:
+    if len(labels) > 1:
+        return "multilabel"
+    (column,) = labels
     if column.kind == "BYTES" or (column.kind == "INT" and column.distinct <= _CLASSES):
         return "binary" if column.distinct == 2 else "classification"
     return "regression"
@@ -141,33 +155,37 @@ def _margin(metric: str, column: SurveyedColumn) -> float | None:
 
 
 def _warnings(
-    survey: Survey, label: str, same: list[str], left: Mapping[str, SurveyedColumn]
+    survey: Survey,
+    labels: Sequence[str],
+    same: Mapping[str, str],
+    left: Mapping[str, SurveyedColumn],
 ) -> list[str]:
     found = [
-        f"{name} tells the same as {label} in every row: it is left out (IGNORE)." for name in same
+        f"{name} tells the same as {label} in every row: it is left out (IGNORE)."
+        for name, label in same.items()
     ]
     if not left:
         found.append("no column is left to learn from; look at IGNORE.")
-    if survey.columns[label].missing:
-        share = survey.columns[label].missing
-        found.append(f"{share:.1%} of the rows have no {label}.")
+    for label in labels:
+        if survey.columns[label].missing:
+            found.append(f"{survey.columns[label].missing:.1%} of the rows have no {label}.")
     return found
 
 
 def problem_text(name: str, data: Path, drafted: Draft) -> str:
     """The Python file."""
     lines = [
-        f'"""{name}: predicts {drafted.label}.',
+        f'"""{name}: predicts {", ".join(drafted.labels)}.',
         "",
         f"    twintrain run --problem {name}.py --data {data}",
         "",
         f"Written after a look at {drafted.rows:,} rows. Everything here may be changed.",
         '"""',
         "",
-        "# classification (one of several classes), binary (one of two), regression (a number),",
-        "# counts (0, 1, 2 ...).",
+        "# classification (one of several classes), binary (one of two), multilabel (any of",
+        "# several labels), regression (a number), counts (0, 1, 2 ...).",
         f'TASK = "{drafted.task}"',
-        f"LABEL = {_quoted(drafted.label)}",
+        *_label(drafted.labels),
     ]
     if drafted.unit:
         lines.append(f"UNIT = {_quoted(drafted.unit)}  # of the label")
@@ -184,6 +202,12 @@ def problem_text(name: str, data: Path, drafted: Draft) -> str:
     slices = " ".join(f"({_quoted(key)},)," for key in drafted.slices)
     lines += [f"SLICES = ({slices})" if slices else "SLICES = ()", *_MODEL]
     return "\n".join(lines) + "\n"
+
+
+def _label(labels: Sequence[str]) -> list[str]:
+    if len(labels) == 1:
+        return [f"LABEL = {_quoted(labels[0])}"]
+    return ["LABEL = (", *(f"    {_quoted(one)}," for one in labels), ")"]
 
 
 def _quoted(text: str) -> str:

@@ -32,7 +32,8 @@ EVEN = np.arange(1000) % 10
 
 def test_clean_data_passes() -> None:
     assert (
-        check_splits({"train": describe(EVEN), "eval": describe(EVEN[:500])}, RULES, "label") == []
+        check_splits({"train": describe(EVEN), "eval": describe(EVEN[:500])}, RULES, ["label"])
+        == []
     )
 
 
@@ -49,7 +50,7 @@ def test_counts_are_summarized() -> None:
 
 def test_a_missing_class_is_named() -> None:
     findings = check_splits(
-        {"train": describe(EVEN), "eval": describe(EVEN[EVEN != 7])}, RULES, "label"
+        {"train": describe(EVEN), "eval": describe(EVEN[EVEN != 7])}, RULES, ["label"]
     )
     assert findings == [Finding("eval", "label", "no example of class 7")]
 
@@ -57,18 +58,18 @@ def test_a_missing_class_is_named() -> None:
 def test_an_empty_split_is_named() -> None:
     nothing = statistics_pb2.DatasetFeatureStatisticsList()
     nothing.datasets.add()
-    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES, "label") == [
+    assert check_splits({"train": describe(EVEN), "eval": nothing}, RULES, ["label"]) == [
         Finding("eval", "-", "the split is empty")
     ]
 
 
 def test_label_drift_beyond_the_schemas_threshold_is_named() -> None:
     drifted = np.concatenate([EVEN, np.full(100, 3)])
-    findings = check_splits({"train": describe(EVEN), "eval": describe(drifted)}, RULES, "label")
+    findings = check_splits({"train": describe(EVEN), "eval": describe(drifted)}, RULES, ["label"])
     assert [(finding.split, finding.feature) for finding in findings] == [("eval", "label")]
     assert "drift" in findings[0].problem
     slight = np.concatenate([EVEN, np.full(20, 3)])
-    assert check_splits({"train": describe(EVEN), "eval": describe(slight)}, RULES, "label") == []
+    assert check_splits({"train": describe(EVEN), "eval": describe(slight)}, RULES, ["label"]) == []
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_metric_that_is_compared_decides(shift: float, blessed: bool, tmp_pa
     """Of counts that is the deviance, not the loss, which is about half of it."""
     counts = np.arange(100) % 4
     fit = np.maximum(counts, 0.25).astype(np.float32)[:, None]
-    statement = Statement(Counts(), "visits", "visits", ("visits",))
+    statement = Statement(Counts(), ("visits",), "visits", ("visits",))
     recipe = load_recipe("standard", ["comparison.margin=0.1", "comparison.threshold=null"])
     config = eval_config(recipe, statement)
     found = evaluate(config, counts, {}, fit, fit + np.float32(shift), tmp_path)

@@ -9,7 +9,7 @@ from components.evaluator import CANDIDATE, eval_config
 from components.paired_metric import COUNTED, FIGURES, PREFIX, counted
 from tests.components.tfma_runs import evaluate
 from twintrain.problems.statement import IMAGES, Statement
-from twintrain.problems.task import BinaryClassification, Regression
+from twintrain.problems.task import BinaryClassification, MultiLabel, Regression
 from twintrain.recipe.files import load_recipe
 from twintrain.statistics.paired import paired_estimate, paired_table
 
@@ -61,7 +61,9 @@ def test_errors_are_paired_too(tmp_path: Path) -> None:
     truth = rng.normal(size=60).astype(np.float32)
     fit, loop = (truth[:, None] + rng.normal(size=(60, 1)).astype(np.float32) for _ in range(2))
     recipe = load_recipe("standard", ["comparison.margin=0.1", "comparison.threshold=null"])
-    statement = Statement(Regression("m"), "height", "height", ("height",), ("side",), (("side",),))
+    statement = Statement(
+        Regression("m"), ("height",), "height", ("height",), ("side",), (("side",),)
+    )
     side = np.arange(60) % 2
     found = evaluate(eval_config(recipe, statement), truth, {"side": side}, fit, loop, tmp_path)
     for key, figures in found.figures.items():
@@ -90,7 +92,7 @@ def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
     late[place == 2] = 1  # there is no area without either class
     recipe = load_recipe("standard", ["comparison.margin=0.01", "comparison.threshold=null"])
     judge = BinaryClassification(metric="auc")
-    statement = Statement(judge, "late", "late", ("late",), ("place",), (("place",),))
+    statement = Statement(judge, ("late",), "late", ("late",), ("place",), (("place",),))
     evaluated = evaluate(
         eval_config(recipe, statement), late, {"place": place}, fit, loop, tmp_path
     )
@@ -107,3 +109,27 @@ def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
         assert of_pair["score"] == pytest.approx(scores[1].mean())
         found = [of_pair[f"{PREFIX}{name}"] for name in ("difference", "low", "high")]
         assert found == pytest.approx([ours.difference, ours.low, ours.high])
+
+
+@pytest.mark.parametrize("metric", ["label_accuracy", "exact_match", "auc"])
+def test_several_labels_are_paired_too(metric: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    has = rng.integers(2, size=(60, 3))
+    fit, loop = (
+        np.clip(0.3 * has + 0.6 * rng.random((60, 3)), 0, 1).astype(np.float32) for _ in range(2)
+    )
+    side = np.arange(60) % 2
+    recipe = load_recipe("standard", ["comparison.margin=0.1", "comparison.threshold=null"])
+    judge = MultiLabel(metric=metric)
+    names = ("pain", "fever", "rash")
+    statement = Statement(judge, names, "target", names, ("side",), (("side",),))
+    found = evaluate(eval_config(recipe, statement), has, {"side": side}, fit, loop, tmp_path)
+    for key, figures in found.figures.items():
+        of_pair = {name: value for (model, name), value in figures.items() if model == CANDIDATE}
+        chosen = side == key[0][1] if key else np.ones(60, bool)
+        scores = [judge.scores(has[chosen], one[chosen]) for one in (fit, loop)]
+        assert counted(of_pair).fit_score == pytest.approx(scores[0].mean())
+        assert of_pair["score"] == pytest.approx(scores[1].mean())
+        # Keras's own, logged in training, is the share of labels that are told right.
+        right = ((loop[chosen] > 0.5) == has[chosen]).mean()
+        assert of_pair["accuracy"] == pytest.approx(right)

@@ -88,18 +88,21 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
 
 
 def transformed(
-    stated: ModuleType, folder: Path, unseen: list[dict[str, Any]]
+    stated: ModuleType,
+    folder: Path,
+    unseen: list[dict[str, Any]],
+    given: list[dict[str, Any]] = ROWS,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The rows after Transform, and others, by what Transform learned of these."""
     table = folder / "t.csv"
-    names = list(ROWS[0])
+    names = list(given[0])
     cell = {None: ""}
-    lines = (",".join(f'"{cell.get(row[name], row[name])}"' for name in names) for row in ROWS)
+    lines = (",".join(f'"{cell.get(row[name], row[name])}"' for name in names) for row in given)
     table.write_text(",".join(names) + "\n" + "\n".join(lines) + "\n")
     schema = schema_from(survey([table]), problem_in(stated))
     raw = dataset_metadata.DatasetMetadata(schema)
     config = {"problem": stated.__name__, "schema": text_format.MessageToString(schema)}
-    rows = [_raw(row, number) for number, row in enumerate(ROWS)]
+    rows = [_raw(row, number) for number, row in enumerate(given)]
     with tft_beam.Context(temp_dir=str(folder / "tmp")):
         (made, metadata), graph = (rows, raw) | tft_beam.AnalyzeAndTransformDataset(
             lambda inputs: preprocessing_fn(inputs, config)
@@ -221,3 +224,19 @@ def test_preprocessing_that_cannot_be_used_is_said(
     stated.preprocessing_fn = returns
     with pytest.raises(TwintrainError, match=expected):
         transformed(stated, tmp_path, [])
+
+
+def test_several_labels_become_one_target(tmp_path: Path, stated: ModuleType) -> None:
+    stated.TASK, stated.LABEL, stated.SLICES = "multilabel", ("late", "wet"), (("wet",),)
+    del stated.WEIGHT, stated.TEXT
+    stated.IGNORE = ("row", "said", "counts", "town")
+    wet = [1, 0, 0, 1, 0, 1, 1, 0]
+    late = [int(one == "yes") for one in LATE]
+    rows = [row | {"late": one, "wet": two} for row, one, two in zip(ROWS, late, wet, strict=True)]
+    found, _ = transformed(stated, tmp_path, [], rows)
+    assert found["target"].tolist() == [list(pair) for pair in zip(late, wet, strict=True)]
+    assert found["slice_of_wet"].tolist() == [str(one).encode() for one in wet]
+    recipe = load_recipe("standard", [f"problem.module={stated.__name__}"])
+    made = example_spec(str(tmp_path / "graph"), recipe)
+    assert (made.target.shape, made.target.dtype, made.classes) == ((2,), "int64", None)
+    assert [column.name for column in made.inputs] == ["age", "age_missing"]

@@ -199,3 +199,31 @@ def test_a_type_is_never_narrowed_and_limits_stay(seen: Survey, tmp_path: Path) 
     assert (month.float_domain.min, month.float_domain.max) == (1, 12)
     assert differences(made, found) == []
     assert differences(made, schema_from(seen, stated())) == []
+
+
+def test_each_of_several_labels_is_0_or_1(tmp_path: Path) -> None:
+    path, problem = tmp_path / "t.csv", stated(TASK="multilabel", LABEL=("wet", "cold"), IGNORE=())
+    path.write_text("age,wet,cold\n" + "".join(f"{n},{n % 2},{int(n > 3)}\n" for n in range(9)))
+    schema = schema_from(survey([path]), problem)
+    assert [class_values(feature_named(schema, name)) for name in ("wet", "cold")] == [(0, 1)] * 2
+    rules = tmp_path / "schema.pbtxt"
+    rules.write_text(as_text(schema, 9))
+    assert load_rules(rules, problem.statement.raw_columns, problem.statement) == schema
+    plan = plan_of(problem, text_format.MessageToString(schema))
+    assert (set(plan.kinds), plan.labels, plan.classes) == ({"age"}, ("wet", "cold"), ())
+    feature_named(schema, "cold").int_domain.max = 2
+    rules.write_text(as_text(schema, 9))
+    with pytest.raises(TwintrainError, match="does not say of cold that it is 0 or 1"):
+        load_rules(rules, problem.statement.raw_columns, problem.statement)
+
+
+@pytest.mark.parametrize("values", ["12", "01-", "00", "ab", "0.5"])
+def test_a_label_that_is_not_0_or_1_is_said(values: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    cells = ["0.5", "1.0"] if values == "0.5" else [cell.strip("-") for cell in values]
+    path.write_text(
+        "age,wet,cold\n" + "".join(f"{n},{n % 2},{cell}\n" for n, cell in enumerate(cells))
+    )
+    problem = stated(TASK="multilabel", LABEL=("wet", "cold"), IGNORE=())
+    with pytest.raises(TwintrainError, match="'cold'"):
+        schema_from(survey([path]), problem)

@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         config: as the Evaluator is given it.
-        labels: int64 [n].
+        labels: int64 [n], or [n, labels] of several.
         features: what slices are made by, each int64 [n].
         fit: float32 [n, classes].
         loop: float32 [n, classes].
@@ -56,7 +56,7 @@ def evaluate(
     config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=True)
     rows = [
         {
-            tfma.LABELS_KEY: {"candidate": np.array([label]), "baseline": np.array([label])},
+            tfma.LABELS_KEY: dict.fromkeys(("candidate", "baseline"), np.atleast_1d(label)),
             tfma.PREDICTIONS_KEY: {"candidate": other, "baseline": one},
             tfma.FEATURES_KEY: {name: np.array([of[row]]) for name, of in features.items()},
         }

@@ -223,7 +223,7 @@ def _data(
     shared = overlap(train, test)
     check_overlap(shared, recipe.comparison.overlap_limit)
     counts = {"train": _counts(problem, train), "eval": _counts(problem, test)}
-    leaks = target_leaks(train, problem.task.CLASSIFIES)
+    leaks = target_leaks(train, problem.task.CLASSIFIES, problem.statement.labels)
     return with_target_leaks(with_overlap(counts, shared), leaks)
 
 

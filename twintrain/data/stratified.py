@@ -1,4 +1,6 @@
-"""Samples and shares in which every label keeps its part; targets that are numbers count as one."""
+"""Samples and shares in which every label keeps its part; targets that are numbers, and several
+labels of each example, count as one.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +50,6 @@ def stratified_share(labels: npt.NDArray[Any], fraction: float, seed: int) -> np
 
 
 def _strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    if np.issubdtype(targets.dtype, np.integer):
+    if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
         return targets.astype(np.int64)
     return np.zeros(len(targets), np.int64)

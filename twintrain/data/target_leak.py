@@ -10,7 +10,7 @@ model look perfect, and two twins alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,17 +42,21 @@ class TargetLeak(BaseModel):
         "with the number to predict"
     )
     classes: bool = Field(description="whether the target is a class")
+    label: str = Field("", description="which of several labels it tells; '' where there is one")
 
     @property
     def text(self) -> str:
         """In two sentences."""
         share = math.floor(1000 * self.figure) / 10  # never more than it is
-        how = (
-            f"tells the class of {share:.1f}% of the training examples"
-            if self.classes
-            else "puts the training examples in the order of their targets (rank correlation "
-            f"{self.figure:.5f})"
-        )
+        if self.label:
+            how = f"tells {self.label!r} of {share:.1f}% of the training examples"
+        elif self.classes:
+            how = f"tells the class of {share:.1f}% of the training examples"
+        else:
+            how = (
+                "puts the training examples in the order of their targets (rank correlation "
+                f"{self.figure:.5f})"
+            )
         return (
             f"Input {self.column} alone {how}. If it is filled in when the target is known, leave "
             "it out; if it names rows that belong together, or counts time, keep these apart when "
@@ -60,7 +64,9 @@ class TargetLeak(BaseModel):
         )
 
 
-def target_leaks(train: ExampleStore, classes: bool) -> list[TargetLeak]:
+def target_leaks(
+    train: ExampleStore, classes: bool, labels: Sequence[str] = ()
+) -> list[TargetLeak]:
     """Columns of one value per example, or single features of a row of numbers, that tell the
     target; none where inputs are images, signals or sequences of codes.
 
@@ -68,18 +74,23 @@ def target_leaks(train: ExampleStore, classes: bool) -> list[TargetLeak]:
     numbers: both are in the same order, or in the opposite one (Spearman's rank correlation).
 
     Args:
-        train: targets of one value each; of others nothing is told.
+        train: targets of one value each, or of several labels.
         classes: whether targets are classes.
+        labels: what the labels are called, where an example has several; without, nothing is told
+            of such.
     """
     count = len(train)
     if count < _FEWEST:
         return []
     places = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64))
     targets = np.asarray(train.targets)[places].reshape(len(places), -1)
-    if targets.shape[1] != 1:
+    names = tuple(labels) or ("",)
+    if targets.shape[1] != len(names):
         return []
     found = (
-        _leak(name, values, targets[:, 0], classes) for name, values in _features(train, places)
+        _leak(column, targets[:, place], classes or bool(label), label)
+        for column in _features(train, places)
+        for place, label in enumerate(names)
     )
     return [leak for leak in found if leak is not None]
 
@@ -100,14 +111,15 @@ def _features(
 
 
 def _leak(
-    name: str, values: npt.NDArray[Any], wanted: npt.NDArray[Any], classes: bool
+    column: tuple[str, npt.NDArray[Any]], wanted: npt.NDArray[Any], classes: bool, label: str
 ) -> TargetLeak | None:
+    name, values = column
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return None
     figure = _told(values, wanted) if classes else _ranked(values, wanted)
     if figure is None or figure < (TOLD if classes else RANKED):
         return None
-    return TargetLeak(column=name, figure=round(figure, 6), classes=classes)
+    return TargetLeak(column=name, figure=round(figure, 6), classes=classes, label=label)
 
 
 def _told(values: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float | None:

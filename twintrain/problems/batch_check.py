@@ -77,7 +77,7 @@ def _outputs(problem: Problem, model: keras.Model, inputs: Inputs, count: int) -
         raise TwintrainError(
             f"The model gives {_size(outputs.shape)} for a batch of {count}, and "
             f"{_size(wanted)} are wanted{_why(problem)}.",
-            "Let its last layer have one unit per class.",
+            "Let its last layer have one unit per class, or per label.",
         )
     return outputs
 
@@ -96,4 +96,6 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _why(problem: Problem) -> str:
+    if problem.task.SEVERAL:
+        return f": there are {problem.output_shape[0]} labels"
     return "" if problem.spec.classes is None else f": there are {problem.spec.classes} classes"

@@ -14,7 +14,6 @@ Such scores belong to the examples they were computed on: of a slice, they are c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +35,9 @@ class Measure(ABC):
         TIPS: whether an answer can tip over, from right to wrong, by the rounding of its output.
     """
 
-    NAME: ClassVar[str]
-    ADDITIVE: ClassVar[bool] = True
-    TIPS: ClassVar[bool] = False
+    NAME: str
+    ADDITIVE: bool = True
+    TIPS: bool = False
 
     @abstractmethod
     def metric(self, unit: str) -> Metric:
@@ -53,7 +52,8 @@ class Measure(ABC):
         """Of each example, float64 [n].
 
         Args:
-            targets: [n]; there is the metric of them (`lacking` is None).
+            targets: [n], or [n, labels] of several labels; there is the metric of them (`lacking`
+                is None).
             outputs: [n, *output shape], finite.
         """
 

@@ -49,7 +49,7 @@ class Problem(ABC):
     @property
     def output_shape(self) -> tuple[int, ...]:
         """What the model must give for one example."""
-        return self.task.output_shape(self.spec.classes)
+        return self.task.output_shape(self.spec)
 
     @abstractmethod
     def build_model(self, recipe: Recipe) -> keras.Model:

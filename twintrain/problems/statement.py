@@ -19,21 +19,32 @@ class Statement:
 
     Attributes:
         task: what is predicted, and how it is judged.
-        target: the column of raw examples that holds it.
+        targets: the column of raw examples that holds it; one for each of several labels.
         learned: the column that preprocessing makes of it.
-        raw_columns: those that raw examples must have, the target and the id among them.
+        raw_columns: those that raw examples must have, targets and the id among them.
         slice_keys: what test examples can be sliced by, in the order of a slice's name.
         slices: which of them, and which crosses, are looked at where the recipe names none.
         sliced: begins the name of the column that preprocessing makes for a slice key.
     """
 
     task: Task
-    target: str
+    targets: tuple[str, ...]
     learned: str
     raw_columns: tuple[str, ...]
     slice_keys: tuple[str, ...] = ()
     slices: Slices = ()
     sliced: str = ""
+
+    @property
+    def target(self) -> str:
+        """The column that holds what is predicted, where it is one."""
+        (only,) = self.targets
+        return only
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns of several labels; empty where one thing is predicted."""
+        return self.targets if self.task.SEVERAL else ()
 
     def slices_of(self, recipe: Recipe) -> Slices:
         """The slices to look at.
@@ -81,7 +92,7 @@ class Statement:
 
 IMAGES = Statement(
     task=Classification(),
-    target=LABEL,
+    targets=(LABEL,),
     learned=LABEL,
     raw_columns=(IMAGE, LABEL, EXAMPLE_ID),
     slice_keys=(LABEL, "ink"),

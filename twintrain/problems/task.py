@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from twintrain.data.example_spec import ExampleSpec
 from twintrain.errors import TwintrainError, did_you_mean
+from twintrain.problems.label_measures import ExactMatch, MeanOverLabels
 from twintrain.problems.measures import (
     F1,
     R2,
@@ -70,8 +72,9 @@ class Task(ABC):
 
     Attributes:
         NAME: what it is called in a problem file.
-        TARGET_DTYPE: NumPy's name of the targets' type; () is their shape.
+        TARGET_DTYPE: NumPy's name of the targets' type.
         CLASSIFIES: whether targets are classes, 0 to classes - 1.
+        SEVERAL: whether each example has several targets, 0 or 1 each: labels that it has or not.
         MEASURES: by name, what answers can be judged by; the usual one first.
         measure: the one they are judged by.
 
@@ -82,6 +85,7 @@ class Task(ABC):
     NAME: ClassVar[str]
     TARGET_DTYPE: ClassVar[str]
     CLASSIFIES: ClassVar[bool]
+    SEVERAL: ClassVar[bool] = False
     MEASURES: ClassVar[Mapping[str, Measure]]
 
     def __init__(self, unit: str = "", metric: str = "") -> None:
@@ -104,8 +108,8 @@ class Task(ABC):
         return self.measure.metric(self.unit)
 
     @abstractmethod
-    def output_shape(self, classes: int | None) -> tuple[int, ...]:
-        """What a model must give for one example."""
+    def output_shape(self, spec: ExampleSpec) -> tuple[int, ...]:
+        """What a model must give for one example with these columns."""
 
     @abstractmethod
     def loss(self) -> keras.Loss:
@@ -121,7 +125,7 @@ class Task(ABC):
         """Of each example, float64 [n]; their mean is the metric on these examples.
 
         Args:
-            targets: [n].
+            targets: [n], or [n, labels] of several labels.
             outputs: [n, *output shape], finite.
 
         Raises:
@@ -160,10 +164,10 @@ class Classification(Task):
     CLASSIFIES = True
     MEASURES = _named(Accuracy(), F1(), LogLoss(), BrierScore(), CalibrationError())
 
-    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+    def output_shape(self, spec: ExampleSpec) -> tuple[int, ...]:
         """A probability for every class."""
-        assert classes is not None
-        return (classes,)
+        assert spec.classes is not None
+        return (spec.classes,)
 
     def loss(self) -> keras.Loss:
         """Cross-entropy of class numbers and probabilities."""
@@ -207,7 +211,7 @@ class BinaryClassification(Task):
     CLASSIFIES = True
     MEASURES = _named(Accuracy(), RocAuc(), F1(), LogLoss(), BrierScore(), CalibrationError())
 
-    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+    def output_shape(self, spec: ExampleSpec) -> tuple[int, ...]:
         """The probability of class 1."""
         return (1,)
 
@@ -231,13 +235,58 @@ class BinaryClassification(Task):
 
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that every output is a probability."""
-        if outputs.min() >= 0 and outputs.max() <= 1:
-            return
-        raise TwintrainError(
-            "The model does not end in a probability: in one batch its outputs lie between "
-            f"{outputs.min():.4g} and {outputs.max():.4g}. The loss takes them for probabilities.",
-            'End it in Dense(1, activation="sigmoid"), with dtype="float32" under mixed precision.',
-        )
+        _see_probabilities(outputs, "in a probability", "1")
+
+
+class MultiLabel(Task):
+    """Any of several labels, none or all, by the probability of each: binary cross-entropy, judged
+    by the share of labels that are told right at one half.
+    """
+
+    NAME = "multilabel"
+    TARGET_DTYPE = "int64"
+    CLASSIFIES = False
+    SEVERAL = True
+    MEASURES = _named(
+        MeanOverLabels(Accuracy(), "label_accuracy"),
+        ExactMatch(),
+        MeanOverLabels(RocAuc()),
+        MeanOverLabels(F1()),
+        MeanOverLabels(LogLoss()),
+        MeanOverLabels(BrierScore()),
+        MeanOverLabels(CalibrationError()),
+    )
+
+    def output_shape(self, spec: ExampleSpec) -> tuple[int, ...]:
+        """The probability of each label."""
+        return spec.target.shape
+
+    def loss(self) -> keras.Loss:
+        """Cross-entropy of 0 or 1 and a probability, the mean over labels."""
+        import keras
+
+        return keras.losses.BinaryCrossentropy()
+
+    def metrics(self) -> list[keras.Metric]:
+        """The share of labels that are told right at one half."""
+        import keras
+
+        return [keras.metrics.BinaryAccuracy(name="accuracy")]
+
+    def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
+        """See that every output is a probability."""
+        _see_probabilities(outputs, "in probabilities", "labels")
+
+
+def _see_probabilities(outputs: npt.NDArray[np.float32], wanted: str, units: str) -> None:
+    if outputs.min() >= 0 and outputs.max() <= 1:
+        return
+    raise TwintrainError(
+        f"The model does not end {wanted}: in one batch its outputs lie between "
+        f"{outputs.min():.4g} and {outputs.max():.4g}. The loss takes them for probabilities.",
+        f'End it in Dense({units}, activation="sigmoid"), with dtype="float32" under mixed '
+        "precision.",
+    )
 
 
 class _Numbers(Task):
@@ -246,7 +295,7 @@ class _Numbers(Task):
     TARGET_DTYPE = "float32"
     CLASSIFIES = False
 
-    def output_shape(self, classes: int | None) -> tuple[int, ...]:
+    def output_shape(self, spec: ExampleSpec) -> tuple[int, ...]:
         """The number."""
         return (1,)
 
@@ -310,7 +359,8 @@ class Counts(_Numbers):
 
 
 TASKS: dict[str, type[Task]] = {
-    task.NAME: task for task in (Classification, BinaryClassification, Regression, Counts)
+    task.NAME: task
+    for task in (Classification, BinaryClassification, MultiLabel, Regression, Counts)
 }
 
 

@@ -1,7 +1,7 @@
 """A problem of the user's own: one Python module that states it.
 
-    TASK = "binary"                    # classification, binary, regression or counts
-    LABEL = "late"                     # the column to predict
+    TASK = "binary"                    # classification, binary, multilabel, regression or counts
+    LABEL = "late"                     # the column to predict; of several labels, their columns
     CATEGORIES = ("month",)            # whole numbers that only name something; texts do anyway
     SLICES = (("carrier",), ("distance",))
 
@@ -25,7 +25,7 @@ from twintrain.data.example_spec import EXAMPLE_ID, TARGET, ExampleSpec
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.problems.problem import Problem
 from twintrain.problems.statement import Slices, Statement
-from twintrain.problems.task import task_named
+from twintrain.problems.task import Task, task_named
 from twintrain.problems.user_function import import_module
 from twintrain.recipe.recipe import Recipe
 
@@ -52,7 +52,7 @@ class Columns:
     """What a problem's module says of the columns of its data.
 
     Attributes:
-        label: to be predicted.
+        labels: to be predicted: one, or the columns of several labels.
         key: names each row; None where rows are told apart by what they hold.
         categories: whole numbers that only name something.
         text: texts that are taken word by word.
@@ -63,7 +63,7 @@ class Columns:
         weight: says how much each row counts in training; None where all count alike.
     """
 
-    label: str
+    labels: tuple[str, ...]
     key: str | None
     categories: tuple[str, ...]
     text: tuple[str, ...]
@@ -78,7 +78,7 @@ class Columns:
         """Every column that is named, each once."""
         sliced = (name for keys in self.slices for name in keys)
         single = [name for name in (self.key, self.weight) if name is not None]
-        names = (self.label, *single, *self.categories, *self.text, *sliced)
+        names = (*self.labels, *single, *self.categories, *self.text, *sliced)
         return tuple(dict.fromkeys(names))
 
 
@@ -123,11 +123,12 @@ def problem_in(module: ModuleType) -> ProblemModule:
     for name in ("TASK", "LABEL"):
         if name not in said:
             raise _wrong(module, f"does not say {name}", f"Add {name} = ...; see docs/problems.md.")
-    for name in ("TASK", "LABEL", "UNIT", "METRIC", "KEY", "WEIGHT"):
+    for name in ("TASK", "UNIT", "METRIC", "KEY", "WEIGHT"):
         if said.get(name) is not None and not isinstance(said[name], str):
             raise _wrong(module, f"says {name} = {said[name]!r}", "Write a text.")
+    task = task_named(said["TASK"], said.get("UNIT") or "", said.get("METRIC") or "")
     columns = Columns(
-        label=said["LABEL"],
+        labels=_labels(module, said["LABEL"], task),
         key=said.get("KEY"),
         categories=_names(module, said, "CATEGORIES"),
         text=_names(module, said, "TEXT"),
@@ -137,7 +138,7 @@ def problem_in(module: ModuleType) -> ProblemModule:
         length=_count(module, said, "LENGTH", _LENGTH),
         weight=said.get("WEIGHT"),
     )
-    beside = (columns.label, columns.key, *columns.categories, *columns.text)
+    beside = (*columns.labels, columns.key, *columns.categories, *columns.text)
     if columns.weight is not None and columns.weight in beside:
         raise _wrong(
             module,
@@ -151,11 +152,28 @@ def problem_in(module: ModuleType) -> ProblemModule:
     unused = [name for name in columns.ignore if name in columns.named]
     if unused:
         raise _wrong(module, f"ignores {unused[0]!r}, which it also uses", "Do one of the two.")
-    task = task_named(said["TASK"], said.get("UNIT") or "", said.get("METRIC") or "")
     keys = tuple(dict.fromkeys(name for part in columns.slices for name in part))
     raw = (*columns.named, EXAMPLE_ID)
-    statement = Statement(task, columns.label, TARGET, raw, keys, columns.slices, SLICE)
+    statement = Statement(task, columns.labels, TARGET, raw, keys, columns.slices, SLICE)
     return ProblemModule(module.__name__, statement, columns, functions)
+
+
+def _labels(module: ModuleType, said: Any, task: Task) -> tuple[str, ...]:
+    """The columns to predict, as many as the task has."""
+    if task.SEVERAL:
+        if _are_names(said) and len(said) > 1 and len(set(said)) == len(said):
+            return tuple(said)
+        raise _wrong(
+            module,
+            f"says LABEL = {said!r}, and the task {task.NAME} has several labels",
+            'Write LABEL = ("one", "other"), a column of 0 and 1 for each.',
+        )
+    if isinstance(said, str):
+        return (said,)
+    remedy = "Write a text."
+    if _are_names(said):
+        remedy = "TASK = 'multilabel' predicts several labels; otherwise write a text."
+    raise _wrong(module, f"says LABEL = {said!r}, and the task is {task.NAME}", remedy)
 
 
 def _wrong(module: ModuleType, what: str, remedy: str) -> TwintrainError:
@@ -246,7 +264,9 @@ class UserProblem(Problem):
     def slice_value_name(self, recipe: Recipe, key: str, value: int) -> str:
         """A class's name."""
         names = self.spec.class_names
-        return names[value] if key == self.statement.target and value < len(names) else str(value)
+        return (
+            names[value] if (key,) == self.statement.targets and value < len(names) else str(value)
+        )
 
     def suggest(self, hp: keras_tuner.HyperParameters, recipe: Recipe) -> dict[str, Any]:
         """The module's search space, or the usual one."""

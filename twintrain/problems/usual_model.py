@@ -17,6 +17,7 @@ _WIDEST = 16  # numbers that a category or a word becomes, at most
 _ACTIVATIONS = {
     "classification": "softmax",
     "binary": "sigmoid",
+    "multilabel": "sigmoid",
     "regression": None,
     "counts": "softplus",
 }

@@ -64,7 +64,7 @@ def test_a_table_becomes_a_problem_that_can_be_read(home: Path) -> None:
     assert "leak tells the same as late in every row" in done.output.replace("\n", " ")
     assert "twintrain run --quick --problem trains.py --data rows.csv" in done.output
     columns = read_module("trains").columns
-    assert (columns.label, columns.categories, columns.text) == ("late", ("month",), ("said",))
+    assert (columns.labels, columns.categories, columns.text) == (("late",), ("month",), ("said",))
     assert set(columns.ignore) == {"row", "when", "leak"}
     assert columns.slices == (("said",), ("town",))
     assert read_module("trains").statement.task.NAME == "binary"
@@ -93,6 +93,18 @@ def test_what_is_compared_can_be_chosen(home: Path) -> None:
         twintrain(*asked)
 
 
+def test_several_labels_become_one_task(home: Path) -> None:
+    rows = "".join(f"{n // 2},{n % 2},{int(n % 3 > 0)},{int(n % 3 > 0)}\n" for n in range(60))
+    (home / "visits.csv").write_text("age,wet,cold,chilly\n" + rows)
+    asked = ("--label", "wet", "--label", "cold")
+    done = twintrain("new", "visits", "--data", "visits.csv", *asked)
+    stated = read_module("visits")
+    assert (stated.statement.task.NAME, stated.columns.labels) == ("multilabel", ("wet", "cold"))
+    assert stated.columns.ignore == ("chilly",)
+    assert "chilly tells the same as cold in every row" in done.output.replace("\n", " ")
+    assert load_recipe(home / "visits.recipe.yaml").comparison.margin == 0.1
+
+
 def test_what_is_there_is_not_replaced(home: Path) -> None:
     write(home / "rows.csv")
     (home / "trains.py").write_text("mine")
@@ -110,6 +122,10 @@ def test_what_is_there_is_not_replaced(home: Path) -> None:
         (("--label", "size"), "10 of 60 rows have no 'size'"),
         (("--label", "late", "--task", "regression"), "holds text ('no')"),
         (("--label", "delay", "--task", "binary"), "numbers with fractions"),
+        (("--label", "late", "--label", "month"), "'month' holds 1, 2, 3"),
+        (("--label", "late", "--label", "late"), "a column twice"),
+        (("--label", "late", "--label", "month", "--task", "binary"), "names 2 columns, and the"),
+        (("--label", "late", "--task", "multilabel"), "names 1 column, and the task is multilabel"),
     ],
 )
 def test_what_cannot_be_is_said(arguments: tuple[str, ...], expected: str, home: Path) -> None:

@@ -123,3 +123,12 @@ def test_where_there_are_as_many_classes_as_examples_nothing_is_told() -> None:
     rng = np.random.default_rng(2)
     noise = rng.normal(size=150).astype(np.float32)
     assert names({"noise": noise}, rng.integers(0, 100, 150)) == []
+
+
+def test_of_several_labels_the_one_that_is_given_away_is_named() -> None:
+    has = np.stack([LATE, RNG.integers(0, 2, N)], axis=1)
+    columns = {"minutes": LATE.astype(np.float32), "noise": RNG.random(N).astype(np.float32)}
+    (leak,) = target_leaks(examples(columns, has), False, ("late", "cancelled"))
+    assert (leak.column, leak.label) == ("'minutes'", "late")
+    assert leak.text.startswith("Input 'minutes' alone tells 'late' of 100.0% of the training")
+    assert target_leaks(examples(columns, has), False) == []

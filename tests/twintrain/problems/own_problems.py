@@ -19,6 +19,8 @@ COLUMNS = (
     Column("words", (6,), "int64", 9),
 )
 
+LABELS = ("pain", "fever", "rash")  # of a task that has several
+
 
 def module(name: str = "stated", **said: object) -> ModuleType:
     """A module that says this."""
@@ -47,6 +49,8 @@ def without_training_flag(model: keras.Model, dataset: tf.data.Dataset, epochs: 
 def spec(task: str) -> ExampleSpec:
     """Four columns of all kinds, and a target for a task."""
     classes = {"classification": 3, "binary": 2}.get(task)
+    if task == "multilabel":
+        return ExampleSpec(COLUMNS, Column(TARGET, (len(LABELS),), "int64"))
     kind = "int64" if classes else "float32"
     return ExampleSpec(COLUMNS, Column(TARGET, (), kind, classes), classes)
 
@@ -63,6 +67,7 @@ def store(task: str, count: int, seed: int) -> ExampleStore:
     targets = {
         "classification": np.digitize(signal, [0.5, 1.8]),
         "binary": (signal > 1).astype(np.int64),
+        "multilabel": (signal[:, None] > [0.5, 1.0, 1.8]).astype(np.int64),
         "regression": signal.astype(np.float32),
         "counts": rng.poisson(np.exp(0.3 * signal)).astype(np.float32),
     }[task]

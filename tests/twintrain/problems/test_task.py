@@ -12,6 +12,7 @@ from twintrain.problems.task import TASKS, Task, task_at, task_named
 TARGETS = {
     "classification": np.array([0, 2, 1, 1]),
     "binary": np.array([0, 1, 1, 0]),
+    "multilabel": np.array([[0, 1], [1, 1], [0, 0], [1, 0]]),
     "regression": np.array([1.0, -2.0, 0.5, 3.0], np.float32),
     "counts": np.array([0.0, 3.0, 1.0, 2.0], np.float32),
 }
@@ -20,12 +21,14 @@ OUTPUTS = {
         [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32
     ),
     "binary": np.array([[0.2], [0.9], [0.5], [0.7]], np.float32),
+    "multilabel": np.array([[0.2, 0.9], [0.9, 0.5], [0.7, 0.6], [0.8, 0.1]], np.float32),
     "regression": np.array([[1.5], [-2.0], [0.0], [0.0]], np.float32),
     "counts": np.array([[0.5], [3.0], [0.5], [4.0]], np.float32),
 }
 SCORES = {
     "classification": [1, 1, 0, 1],
     "binary": [1, 1, 0, 0],
+    "multilabel": [1.0, 0.5, 0.0, 1.0],
     "regression": [0.5, 0.0, 0.5, 3.0],
     "counts": [
         1.0,
@@ -43,7 +46,7 @@ def test_scores_are_what_each_example_adds(name: str) -> None:
     np.testing.assert_allclose(found, SCORES[name], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["classification", "binary", "regression"])
+@pytest.mark.parametrize("name", ["classification", "binary", "multilabel", "regression"])
 def test_scores_average_to_keras_own_metric(name: str) -> None:
     task = task_named(name)
     metric = task.metrics()[0]
@@ -77,6 +80,7 @@ def test_a_task_survives_as_text(name: str) -> None:
     [
         (TASKS["classification"](), [[2.0, -1.0, 0.5]], "does not end in class probabilities"),
         (TASKS["binary"](), [[1.5]], "does not end in a probability"),
+        (TASKS["multilabel"](), [[0.5, -0.5]], "does not end in probabilities"),
         (TASKS["counts"](), [[-0.5]], "expected counts"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.odd_inputs import NEARLY_RIGHT, refusal
 from tests.turns import dealt_out
-from tests.twintrain.problems.own_problems import module, spec, store
+from tests.twintrain.problems.own_problems import LABELS, module, spec, store
 from twintrain.comparison.compare import compare
 from twintrain.data.arrays import columns_of, examples
 from twintrain.data.batches import BatchSource, Preparation
@@ -45,6 +45,7 @@ def recipe_for(made: ModuleType, *overrides: str) -> Recipe:
 @pytest.mark.parametrize("task", dealt_out(sorted(TASKS)))
 def test_both_twins_are_equal_bit_for_bit(stated: ModuleType, task: str) -> None:
     stated.TASK = task
+    stated.LABEL = LABELS if TASKS[task].SEVERAL else "height"
     recipe = recipe_for(stated, "comparison.margin=0.1", "data.validation_fraction=0.2")
     problem = find_problem(recipe, spec(task))
     train, test = store(task, 200, 1), store(task, 90, 2)
