@@ -7,7 +7,8 @@ Both twins see the same examples, and err by what an example has in common for b
 and by what is each training's own. `mae` and `rmse` are of normal residuals, `mae, skewed` of
 log-normal ones, of which a few examples make most of the mean; the counts have a mean of about 3;
 of the two classes the second has 30 % of the examples, or, `rare`, 5 %; an example has the first of
-three labels in half of the cases, the others in 30 and 15 %. Seeds shift a model's skill. The truth is the expectation over examples and seeds, from a large sample of its own.
+three labels in half of the cases, the others in 30 and 15 %. Seeds shift a model's skill. The truth
+is the expectation over examples and seeds, from a large sample of its own.
 """
 
 from __future__ import annotations

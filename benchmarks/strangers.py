@@ -1,8 +1,8 @@
 """Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
-`benchmarks/scripts` (or `scripts_2`) through the command, unchanged and from inside its folder, and
+`benchmarks/scripts` (`scripts_2`, `_3`) through the command, unchanged and from inside its folder, and
 holds what it says against what its author says.
 
-python benchmarks/strangers.py [--set 1|2] [--only NN ...] [--json FILE]
+python benchmarks/strangers.py [--set 1|2|3] [--only NN ...] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.keras_cache import mnist_cache
 
-FOLDERS = {"1": Path(__file__).parent / "scripts", "2": Path(__file__).parent / "scripts_2"}
+HERE = Path(__file__).parent
+FOLDERS = {"1": HERE / "scripts", "2": HERE / "scripts_2", "3": HERE / "scripts_3"}
 
 
 def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
 def main() -> None:
     """Print a line for each piece, and how many came out how."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", choices=FOLDERS, default="1", help="the first, or the second")
+    parser.add_argument("--set", choices=FOLDERS, default="1", help="which of the sets")
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

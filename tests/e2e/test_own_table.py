@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from twintrain.comparison.comparison import Comparison
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.in_turn(0)]
 COMMANDS = {"python": [sys.executable], "twintrain": [sys.executable, "-m", "pipelines.cli"]}
 
 
@@ -82,7 +82,6 @@ def test_what_was_written_is_what_is_shown(home: Path) -> None:
     }
 
 
-@pytest.mark.in_turn(2)
 def test_a_cell_of_another_type_is_said_with_its_line(home: Path) -> None:
     lines = (home / "visits.csv").read_text().splitlines()
     cells = lines[41].split(",")
@@ -108,7 +107,6 @@ def test_a_cell_of_another_type_is_said_with_its_line(home: Path) -> None:
     assert f"line 42, column '{name}': 'often' is not a number" in " ".join(done.stdout.split())
 
 
-@pytest.mark.in_turn(0)
 def test_compare_comes_to_the_figures_of_run(home: Path) -> None:
     """It takes what `run` has prepared, on the same root, and trains by itself."""
     page = home / "runs" / "default" / "report" / "comparison.json"

@@ -54,6 +54,7 @@ from twintrain.diagnosis.stages import (
 from twintrain.diagnosis.stages.accumulated import acquit_accumulation
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
+from twintrain.diagnosis.stages.late_parting import check_late_parting
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
 from twintrain.diagnosis.stages.validation_split import train_on_other_rows
@@ -285,6 +286,7 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
 def _compare_graphs(pair: Pair, runs: Long) -> None:
     """Compare the longer runs: each side with itself as plain Python, and the sides."""
     attempt(pair, check_graphs, runs.readings, runs.apart)
+    attempt(pair, check_late_parting, runs.graphs, runs.apart)
     if runs.apart is not None:
         pair.findings.apart = (
             f"run as they are on {len(runs.subject.train)} rows, {runs.apart.describe()}"

@@ -79,6 +79,7 @@ def asked(home: Path, *overrides: str) -> Asked:
 
 
 @pytest.mark.e2e
+@pytest.mark.in_turn(1)
 def test_steps_have_what_travelled_and_nothing_else(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -305,12 +305,18 @@ def _change(
     return ("random" if _varies(values, rows, epoch) else "fixed"), None
 
 
-def _simple_change(x: np.ndarray, y: np.ndarray) -> tuple[str, tuple[float, float] | str] | None:
-    """How rows x of the data became y, where they were rounded or scaled."""
+def _simple_change(
+    x: np.ndarray, y: np.ndarray
+) -> tuple[str, tuple[float, float] | str | None] | None:
+    """How rows x of the data became y, where they stayed, were rounded or scaled."""
+    if np.array_equal(x, y):
+        return "none", None
     for name in HALF:
         rounded = np.asarray(keras.ops.cast(keras.ops.cast(x, name), "float32"))
         if np.array_equal(rounded, y):
             return "rounded", name
+    if each_close(x, y, SAME_ROW):
+        return "none", None
     a, b = np.polyfit(x.ravel(), y.ravel(), 1) if x.std() > 0 else (1.0, 0.0)
     largest = max(float(np.abs(y).max()), TINY)
     if np.abs(a * x + b - y).max() < SCALED * largest:

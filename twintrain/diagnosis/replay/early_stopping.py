@@ -24,6 +24,8 @@ EPOCHS = 24
 PATIENCE = (*range(16), 20)
 MIN_DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
 MONITORS = ("val_loss", "val_accuracy")
+# How epochs without improvement are counted: as Keras does, and as loops do by mistake. In words.
+COUNTS = ("", "all of them, not those in a row", "against the epoch before, not the best one")
 
 # Per monitor, its value after each epoch.
 Series = dict[str, list[float]]
@@ -156,19 +158,33 @@ def rule_of(ending: Ending) -> str | None:
     """The first rule that stops a side where it stopped, on its own figures, in words."""
     if ending.epochs == ending.asked:
         return "no early stopping"
-    for delta, monitor, patience in itertools.product(MIN_DELTA, MONITORS, PATIENCE):
-        values = ending.series.get(monitor)
-        if not values:
-            continue
-        usual = monitor.endswith("accuracy")
-        for maximise in (usual, not usual):
-            if stop_epoch(values, patience, delta, maximise) == ending.epochs:
-                mode = "max" if maximise else "min"
-                return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
+    tried = [(counting, False) for counting in COUNTS] + [("", True)]
+    for counting, turned in tried:
+        for series in (ending.series, ending.own_series):
+            found = _rule_on(series, ending.epochs, counting, turned)
+            if found is not None:
+                return f"{found}, counting {counting}" if counting else found
     return None
 
 
-def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: bool) -> int | None:
+def _rule_on(series: Series, epochs: int, counting: str, turned: bool) -> str | None:
+    """The first rule that stops after as many epochs on these figures; `turned` takes less for
+    better where more is, and the other way round.
+    """
+    # What a mistake could explain by chance is not tried with every rule there is.
+    deltas = MIN_DELTA[:1] if counting else MIN_DELTA
+    for delta, monitor, patience in itertools.product(deltas, MONITORS, PATIENCE):
+        maximise = monitor.endswith("accuracy") != turned
+        values = series.get(monitor)
+        if values and stop_epoch(values, patience, delta, maximise, counting) == epochs:
+            mode = "max" if maximise else "min"
+            return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
+    return None
+
+
+def stop_epoch(
+    values: list[float], patience: int, min_delta: float, maximise: bool, counting: str = ""
+) -> int | None:
     """After how many epochs Keras's EarlyStopping stops on these figures; None if it does not.
 
     Args:
@@ -176,14 +192,16 @@ def stop_epoch(values: list[float], patience: int, min_delta: float, maximise: b
         patience: epochs without improvement that are borne.
         min_delta: smallest change that counts as an improvement, not negative.
         maximise: whether more is better.
+        counting: of `COUNTS`: how epochs without improvement are counted; '' as Keras does.
     """
     best = float("-inf") if maximise else float("inf")
     wait = 0
     for epoch, value in enumerate(values, start=1):
         improved = value - min_delta > best if maximise else value + min_delta < best
-        if improved:
+        if improved or counting == COUNTS[2]:
             best = value
-            wait = 0
+        if improved:
+            wait = wait if counting == COUNTS[1] else 0
             continue
         wait += 1
         if wait >= patience and epoch > 1:

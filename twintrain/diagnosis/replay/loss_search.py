@@ -22,6 +22,10 @@ from twintrain.diagnosis.replay.losses import (
 )
 from twintrain.diagnosis.replay.tolerances import LOSS_FLOOR, LOSSES_VARY, RATIO_FACTOR
 
+# Steps from which a share of the layers' losses is read, and how many times as large as the
+# tolerance these have to be.
+_FEWEST_OF_SHARE, _SHOWS = 3, 30
+
 
 def search(
     declared: Declared, batches: list[Batch], targets: list[float], rel: float
@@ -40,7 +44,28 @@ def search(
         reduced = _reduction(practice, *found, rest, np.array(targets), rel)
         if reduced is not None:
             return reduced
-    return _by_own_weights(declared, batches, np.array(targets), rel)
+    by_weights = _by_own_weights(declared, batches, np.array(targets), rel)
+    return by_weights or _by_own_share(declared, batches, np.array(targets), rel)
+
+
+def _by_own_share(
+    declared: Declared, batches: list[Batch], targets: np.ndarray, rel: float
+) -> LossPractice | None:
+    """The correct practice but for a share of the layers' losses: the one that gives all targets,
+    as a number of few digits.
+    """
+    added = np.array([float(batch.added) for batch in batches])
+    found = _means(declared, LossPractice(), batches)
+    if found is None or len(targets) < _FEWEST_OF_SHARE:
+        return None
+    floor = rel * np.maximum(np.abs(targets), LOSS_FLOOR)
+    if not (np.abs(added) > _SHOWS * floor).all():
+        return None  # any share would do
+    rest = targets - found[0]
+    share = float(f"{np.median(rest / added):.2g}")
+    if share <= 0 or not (np.abs(rest - share * added) <= floor).all():
+        return None
+    return LossPractice(regularized=share)
 
 
 def _by_own_weights(

@@ -35,7 +35,7 @@ class LossPractice:
             nothing is masked), 'weights' (their sum), 'positions' (all of them), 'rows', 'each
             row's own' (a mean per row, then over the rows).
         output_weights: the outputs' losses are weighted as declared, or not at all, or by these.
-        regularized: the losses of the layers are added.
+        regularized: the losses of the layers are added: all, nothing, or this share of them.
         reduction: 'mean', 'sum', 'constant' (mean times a constant), 'fixed size' (sum over a
             constant).
         factor: of the last two.
@@ -47,7 +47,7 @@ class LossPractice:
     weighted: bool = True
     divisor: str = "positions that count"
     output_weights: bool | tuple[float, ...] = True
-    regularized: bool = True
+    regularized: bool | float = True
     reduction: str = "mean"
     factor: float = 1.0
 
@@ -388,7 +388,7 @@ def total_loss(declared: Declared, practice: LossPractice, batch: Batch) -> tf.T
         "sum": count,
         "fixed size": count * practice.factor,
     }
-    return mean * scale[practice.reduction] + (batch.added if practice.regularized else 0.0)
+    return mean * scale[practice.reduction] + batch.added * float(practice.regularized)
 
 
 def batch_of(step: Step, y: Any, w: Any) -> Batch:

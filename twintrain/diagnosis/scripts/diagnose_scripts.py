@@ -9,6 +9,7 @@ from pathlib import Path
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.diagnose import diagnose_subject
 from twintrain.diagnosis.result import Diagnosis
+from twintrain.diagnosis.scripts.by_rows import counterpart
 from twintrain.diagnosis.scripts.known import as_seen_alone, tell_what_was_seen, without_chance
 from twintrain.diagnosis.scripts.lookout import Lookout, Seen
 from twintrain.diagnosis.scripts.made_fit import fit_for
@@ -128,7 +129,7 @@ def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -
     for number, side in enumerate(SIDES):
         program = programs[min(number, len(programs) - 1)]
         trainings = found[program.name]
-        chosen = choose(trainings, side, choice.of(side), program.name)
+        chosen = _taken(trainings, side, choice, program.name)
         if chosen is None:
             alone = len(programs) == 1 and bool(trainings) and seen[program.name].failure is None
             if alone:
@@ -137,6 +138,19 @@ def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -
         others = [training for training in trainings if training is not chosen]
         parts[side] = Part(program, chosen, others, seen[program.name])
     return parts
+
+
+def _taken(trainings: list[Training], side: str, choice: Choice, program: str) -> Training | None:
+    """The training of a side: the only one, the one that was chosen, or the `fit` that is given the
+    rows of the only loop.
+    """
+    line = choice.of(side)
+    if side == FIT and choice == Choice():
+        found = counterpart(trainings)
+        if found is not None:
+            found.chosen_by_rows = True
+            return found
+    return choose(trainings, side, line, program)
 
 
 def _lacking(

@@ -62,6 +62,12 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
         for training in trainings
         if training.again
     ]
+    notes += [
+        f"Of several calls of fit, the one at line {training.line} was taken: it alone is given "
+        "the rows that the loop trains on. --fit LINE chooses another."
+        for training in trainings
+        if training.chosen_by_rows
+    ]
 
 
 def _compare_trainings(pair: Pair, fit: Training, loop: Training) -> None:

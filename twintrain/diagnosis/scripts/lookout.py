@@ -32,6 +32,8 @@ BATCHES, EPOCHS = 3, 2
 # Seconds after which a first look ends with what it has seen: from the start, and from when a
 # training was seen last.
 LOOKING_SECONDS, NOTHING_NEW_SECONDS = 240.0, 45.0
+# Rows of a batch that it is recognised by.
+_KEPT_KEYS = 64
 # Arguments of `fit` and `evaluate` that may be arrays.
 _DATA = {"x", "y", "sample_weight", "validation_data"}
 
@@ -74,6 +76,7 @@ class StepSeen:
         feeds: where the rows pulled last had entered.
         rows: in the batch.
         digest: of the batch.
+        keys: what its first rows are recognised by.
     """
 
     place: Key
@@ -82,6 +85,7 @@ class StepSeen:
     feeds: frozenset[Entry]
     rows: int
     digest: bytes
+    keys: frozenset[bytes] = frozenset()
 
 
 @dataclass
@@ -263,7 +267,7 @@ class Lookout:
 
     def _note(self, models: list[keras.Model], inputs: Any) -> None:
         self._note_progress()
-        chain = self._loops.note_step()
+        chain, keys = self._loops.note_step(), keys_of(inputs)[:_KEPT_KEYS]
         self._seen.steps.append(
             StepSeen(
                 place_in(self._program.folder),
@@ -271,6 +275,7 @@ class Lookout:
                 [(run, run.items) for run in chain],
                 self._entries.pulled,
                 rows_in(inputs) if not isinstance(inputs, list) else rows_of(inputs) or 0,
-                b"".join(keys_of(inputs)[:64]),
+                b"".join(keys),
+                frozenset(keys),
             )
         )

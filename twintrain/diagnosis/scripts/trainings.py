@@ -54,8 +54,10 @@ class Training:
         feeds: where its rows entered; empty where that is not known.
         held_out: where its validation rows entered.
         batch: rows in its first batch.
+        keys: what the rows of its first step are recognised by; empty for `fit`.
         fit: its first call of `fit`, if it has one.
         again: how often the program comes there again, with other models.
+        chosen_by_rows: it was taken of several calls of `fit`, because it is given the loop's rows.
     """
 
     side: str
@@ -65,8 +67,10 @@ class Training:
     feeds: frozenset[Entry] = frozenset()
     held_out: frozenset[Entry] = frozenset()
     batch: int = 0
+    keys: frozenset[bytes] = frozenset()
     fit: FitSeen | None = None
     again: int = 0
+    chosen_by_rows: bool = False
     models: list[keras.Model] = field(default_factory=list)
 
     @property
@@ -140,7 +144,9 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int], most: int) -> T
     models = list({id(model): model for step in group for model in step.models}.values())
     lines = sorted({step.place for step in group})
     feeds = frozenset().union(*(step.feeds for step in group))
-    return Training(LOOP, models[0], [section], lines, feeds, batch=first.rows, models=models)
+    return Training(
+        LOOP, models[0], [section], lines, feeds, batch=first.rows, keys=first.keys, models=models
+    )
 
 
 def _around(

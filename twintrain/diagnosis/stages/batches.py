@@ -73,8 +73,15 @@ def check_count(pair: Pair) -> bool:
     at_fault = FIT if _MISSING[fit] > _MISSING[loop] else LOOP
     kind, found = (fit, fit_rows) if at_fault == FIT else (loop, loop_rows)
     missing = rows[at_fault] - max(found)
-    if pair.findings.has("targets_misaligned") and 0 < missing < _size(pair.side(at_fault)):
+    if pair.findings.has("targets_misaligned") and abs(missing) < _size(pair.side(at_fault)):
         return True  # a shift of the targets leaves the rows at an end without one
+    unknown = any((batch < 0).any() for batch in pair.side(at_fault).stream.rows)
+    if kind == "more" and unknown:
+        pair.findings.unexplained.append(
+            f"{at_fault} trains on {found} rows in the two epochs, where there are {rows[at_fault]}"
+            ", and some of them are none of these"
+        )
+        return True
     data = pair.subject.train
     of = f" of {data.amount}" if data.cut or rows[at_fault] < len(data) else ""
     pair.findings.name_cause(
@@ -119,6 +126,8 @@ def check_order(pair: Pair) -> bool:
         moved = "rows out of the order of the data, first epoch"
         pair.findings.name_cause("shuffle_missing", in_order, 0, by_reading(moved, 0, "nearly all"))
         return True
+    if fit == loop == "shuffled" and _repeats(pair.fit) != _repeats(pair.loop):
+        _name_repeated(pair, FIT if _repeats(pair.fit) else LOOP)
     at_fault = _smaller_buffer(orders)
     if at_fault is not None:
         _name_buffer(pair, at_fault, orders[at_fault][1], len(pair.subject.train))
@@ -131,6 +140,21 @@ def _repeats(side: Side) -> bool:
     """Whether both epochs have the same order."""
     end = side.first_epoch
     return np.array_equal(side.stream.part(0, end), side.stream.part(end, 2 * end))
+
+
+def _name_repeated(pair: Pair, at_fault: str) -> None:
+    """Name the side that shuffled once, and goes on in that order."""
+    evidence = by_reading(
+        "rows at another place in the second epoch than in the first", 0, "nearly all"
+    )
+    pair.findings.name_cause(
+        "shuffle_missing",
+        at_fault,
+        pair.side(at_fault).first_epoch,
+        evidence,
+        fix="Draw a new order in every epoch: shuffle() after cache(), not before it, with "
+        "reshuffle_each_iteration left at True, and no seed that is set anew in each epoch.",
+    )
 
 
 def _compare_buffers(pair: Pair) -> None:

@@ -26,6 +26,7 @@ from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.stages.validation_split import held_rows
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, Arrays, value_of
@@ -99,10 +100,12 @@ def check_ending(
     declared = None if reading is None else reading.declared
 
     own = functools.cache(pair.subject.own_test)
+    # Where nobody was given rows to evaluate on, a side may hold training rows back.
+    given = {side.name: test or held_rows(pair, side) for side in pair.sides}
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
-        fit = read_ending(runs[FIT], test, declared)
-        loop = read_ending(runs[LOOP], test, declared, own)
+        fit = read_ending(runs[FIT], given[FIT], declared)
+        loop = read_ending(runs[LOOP], given[LOOP], declared, own)
         return None if fit is None or loop is None else (fit, loop)
 
     found = endings(runs)
@@ -122,7 +125,7 @@ def check_ending(
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
     late = fit.asked > (runs[FIT].asked or EPOCHS)
-    if callback is not None and not explained and (late or loop.may_differ):
+    if callback is not None and not explained and (late or loop.may_differ or test is None):
         why = f"fit's own stop after {fit.epochs} epochs is not what its {callback.monitor} gives"
         pair.findings.not_compared("early stopping", why, open_=True)
     elif callback is not None or fit.epochs != loop.epochs:

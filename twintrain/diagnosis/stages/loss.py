@@ -320,6 +320,9 @@ def _name(
                 divisor(reading, number, right),
             )
         )
+    if name == "regularized":
+        what = "share of the layers' losses that is added"
+        evidence.append(by_reading(what, float(value), float(right)))
     if name == "output_weights":
         used = (
             ", ".join(f"{weight:g}" for weight in output_weights(one.declared, one.practice))

@@ -91,6 +91,12 @@ def fix_of(name: str, reading: LossReading, other: LossReading, side: str) -> st
             "tf.reduce_sum(mask * values) / tf.reduce_sum(mask), with the mask of the outputs "
             "or of the targets."
         )
+    if name == "regularized" and not isinstance(reading.practice.regularized, bool):
+        return (
+            f"Add the losses of the layers whole, as {side} does: loss += tf.add_n(model.losses). "
+            f"Here {reading.practice.regularized:g} times as much is added; tf.nn.l2_loss, say, is "
+            "half the sum of the squares."
+        )
     if name == "reduction":
         return _fix_of_reduction(reading, other, side)
     return None

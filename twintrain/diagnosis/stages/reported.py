@@ -19,7 +19,7 @@ from twintrain.diagnosis.replay.answered import (
 )
 from twintrain.diagnosis.replay.batch_matching import true_parts
 from twintrain.diagnosis.replay.definitions import Definition
-from twintrain.diagnosis.replay.figures import Explanation, Quantity, explanations
+from twintrain.diagnosis.replay.figures import BATCHES, RIGHT, Explanation, Quantity, explanations
 from twintrain.diagnosis.replay.logged_losses import losses_of
 from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.replay.metric_objects import of_metric
@@ -90,7 +90,28 @@ class Figures:
             found += explanations(reported.series, _chosen(pool, reported.means.figure))
         if not reported.means.held_out and not any(e.deviations == 0 for e in found):
             found += explanations(reported.series, _chosen(self.after, reported.means.figure))
+        found += [] if found else self._of_whole_data(reported)
         return sorted(found, key=lambda explanation: explanation.deviations)
+
+    def _of_whole_data(self, reported: Reported) -> list[Explanation]:
+        """What gives a series that was divided by the rows, or the batches, of all data, where it
+        was run on a part of them: a figure of all rows.
+        """
+        subject = self._pair.subject
+        rows = subject.test if reported.means.held_out else subject.train
+        if rows is None or not rows.cut or rows.total is None:
+            return []
+        pool = self.evaluation if reported.means.held_out else self.training
+        batches = [-(-count // rows.batch) for count in (rows.total, len(rows))]
+        factors = {RIGHT: rows.total / len(rows), BATCHES: batches[0] / batches[1]}
+        return [
+            found
+            for way, factor in factors.items()
+            for found in explanations(
+                [value * factor for value in reported.series], _chosen(pool, reported.means.figure)
+            )
+            if found.way == way and found.quantity.usual
+        ]
 
     def like(self, quantity: Quantity) -> Quantity | None:
         """This side's quantity of the same meaning."""

@@ -12,6 +12,7 @@ from twintrain.diagnosis.replay.tolerances import RECOGNISED, UNREPRESENTATIVE
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
 
 
@@ -103,6 +104,14 @@ def _training_rows(pair: Pair, evaluation: Evaluation) -> np.ndarray | None:
     """The training rows that were evaluated; None where they are others."""
     (rows,) = read_stream([evaluation], pair.subject.train, 1).rows
     return rows if (rows >= 0).mean() > RECOGNISED else None
+
+
+def held_rows(pair: Pair, side: Side) -> Rows | None:
+    """The training rows that a side evaluates after an epoch; None where it evaluates others."""
+    split = split_of(pair, side)
+    if split is None or split.on_test or not split.holds_back:
+        return None
+    return pair.subject.train.chosen(split.counter.places(split.evaluated))
 
 
 def rows_to_train_on(pair: Pair) -> dict[str, int]:

@@ -28,6 +28,9 @@ class Milestones:
         model: the one that was trained.
         states: all of its variables at the start and after each epoch.
         kept: what it ended with.
+        rates: learning rates of the optimizers after each of these states, in the order of their
+            first updates; where an epoch was seen to begin with it, as they were then.
+        begun: of each of these states, whether a pass over data was seen to begin with it.
         counts: updates the optimizer the model was compiled with had counted at each of these;
             empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
@@ -39,13 +42,18 @@ class Milestones:
         self.model = model
         self.states: list[Arrays] = []
         self.kept: Arrays = []
+        self.rates: list[tuple[float, ...]] = []
+        self.begun: list[bool] = []
         self.counts: list[int] = []
         self.calls = 0
         self.asked = 0
         self.stopped = False
         self._most = most
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
-        self._layers, self._functions = Nesting(), Nesting()
+        self._rates: dict[int, list[tuple[float, ...]]] = {}
+        self._begun: dict[int, list[bool]] = {}
+        self._optimizers: dict[int, keras.Optimizer] = {}
+        self._layers, self._functions, self._updates = Nesting(), Nesting(), Nesting()
         self._averaged = self._ended = False
         self._follow(model)
 
@@ -58,13 +66,16 @@ class Milestones:
             function = type(tf.function(lambda: None))
             stack.enter_context(wrapped(function, "__call__", self._function))
             for owner in family(keras.optimizers.Optimizer):
+                if "apply" in owner.__dict__:
+                    stack.enter_context(wrapped(owner, "apply", self._apply))
                 if "finalize_variable_values" in owner.__dict__:
                     stack.enter_context(wrapped(owner, "finalize_variable_values", self._finalize))
             yield
 
     def begin(self) -> None:
         """The training begins only now: what was seen before is none of it."""
-        self._seen.clear()
+        for kept in (self._seen, self._rates, self._begun, self._optimizers):
+            kept.clear()
         self.counts.clear()
 
     def adopt(self, model: keras.Model) -> None:
@@ -99,6 +110,7 @@ class Milestones:
         if not self._averaged and not self._ended:
             self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
+        self.rates, self.begun = self._rates[id(self.model)], self._begun[id(self.model)]
         self.kept = snapshot(returned or self.model)
 
     @property
@@ -111,11 +123,22 @@ class Milestones:
     def _follow(self, model: keras.Model) -> None:
         if id(model) not in self._seen and model.built and model.trainable_variables:
             self._seen[id(model)] = (model, [_values(model)])
+            self._rates[id(model)], self._begun[id(model)] = [()], [False]
 
     def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if not self._ended:
             self.end_epoch()
+            for begun in self._begun.values():
+                begun[-1] = True
         return original(*arguments, **named)
+
+    def _apply(
+        self, original: Callable[..., Any], optimizer: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        if self._updates.outermost:
+            self._optimizers.setdefault(id(optimizer), optimizer)
+        with self._updates:
+            return original(optimizer, *arguments, **named)
 
     def _call(self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any) -> Any:
         if self._layers.outermost and isinstance(layer, keras.Model):
@@ -137,17 +160,27 @@ class Milestones:
         return original(optimizer, variables)
 
     def _note(self) -> None:
-        for model, states in self._seen.values():
+        for key, (model, states) in self._seen.items():
             now = _values(model)
             if not any(_same(now, state, model) for state in states):
                 states.append(now)
+                self._rates[key].append(())
+                self._begun[key].append(False)
                 self._count(model)
+            # Whoever changes them does so between two epochs: the last look is the right one.
+            self._rates[key][-1] = self._rates_now()
 
     def _count(self, model: keras.Model) -> None:
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None and model is self.model:
             with tf.init_scope():
                 self.counts.append(int(value_of(optimizer.iterations)))
+
+    def _rates_now(self) -> tuple[float, ...]:
+        with tf.init_scope():
+            return tuple(
+                float(value_of(optimizer.learning_rate)) for optimizer in self._optimizers.values()
+            )
 
 
 def _values(model: keras.Model) -> Arrays:

@@ -96,6 +96,13 @@ class Rows:
             element, batch, self.fixed, self.keys[:count], inputs_at=inputs, targets_at=targets
         )
 
+    def chosen(self, places: np.ndarray) -> Rows:
+        """The rows at these places."""
+        element = keras.tree.map_structure(lambda a: a[places], self.element)
+        inputs, targets = (at[places] for at in self.places)
+        keys = [self.keys[i] for i in places]
+        return Rows(element, self.batch, self.fixed, keys, inputs_at=inputs, targets_at=targets)
+
     def reordered(self) -> tuple[Rows, np.ndarray]:
         """The same rows at other places, and which of these rows stands at each."""
         order = np.roll(np.arange(len(self)), self.batch + self.batch // 2 + 1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.twintrain.diagnosis.traces import data, small_model
 from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.early_stopping import (
+    COUNTS,
     EPOCHS,
     Ending,
     read_ending,
@@ -64,6 +65,23 @@ def test_a_rule_is_found_from_where_it_stopped() -> None:
     )
     assert rule_of(Ending(EPOCHS, 2, dict)) == "no early stopping"
     assert rule_of(Ending(5, 2, dict)) is None
+
+
+def test_a_count_that_loops_get_wrong_is_told() -> None:
+    total = [1.0, 1.1, 0.9, 0.95, 0.8, 0.85, 0.7]
+    assert rule_of(Ending(6, 5, lambda: {"val_loss": total})) == (
+        "monitor val_loss, mode min, patience 3, min_delta 0, counting all of them, not those in a "
+        "row"
+    )
+    # Each is better than the one before it, and none than the best.
+    since = [1.0, 0.5, 0.8, 0.7, 0.6, 0.55, 0.9, 0.95]
+    assert stop_epoch(since, 2, 0.0, False, COUNTS[2]) == 8
+    assert stop_epoch(since, 2, 0.0, False) == 4
+
+
+def test_figures_on_rows_of_its_own_explain_a_stop_too() -> None:
+    ending = Ending(5, 2, dict, judged_on_own=lambda: {"val_loss": [1.0, 0.8, 0.9, 0.95, 0.97]})
+    assert rule_of(ending) == "monitor val_loss, mode min, patience 3, min_delta 0"
 
 
 def test_an_ending_is_read_from_the_states_of_a_training() -> None:

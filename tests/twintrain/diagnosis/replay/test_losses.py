@@ -115,6 +115,23 @@ def test_weights_that_meet_other_outputs_are_read(
     assert (found.output_weights is True) == (used == (1.0, 0.05, 0.5))
 
 
+@pytest.mark.parametrize("share", [0.5, 2.0, 0.01])
+def test_a_share_of_the_layers_losses_is_read(share: float) -> None:
+    seen, loss = batches(4, weighted=False), declared(4)
+    wanted = LossPractice(regularized=share)
+    found = search(loss, seen, [float(total_loss(loss, wanted, b)) for b in seen], 2e-5)
+    assert found == wanted
+
+
+def test_no_share_is_made_up() -> None:
+    """Neither of what is added by no share of few digits, nor where the layers' losses vanish."""
+    seen, loss = batches(4, weighted=False), declared(4)
+    means = [float(total_loss(loss, LossPractice(regularized=False), batch)) for batch in seen]
+    assert search(loss, seen, [mean + 0.1 * k for k, mean in enumerate(means)], 2e-5) is None
+    tiny = [Batch(b.y, b.p, None, 1e-9, b.size) for b in seen]
+    assert search(loss, tiny, [mean + 0.01 for mean in means], 2e-5) is None
+
+
 def test_no_weights_are_made_up_for_what_is_no_sum_of_the_outputs_losses() -> None:
     loss, seen = heads((1.0, 0.05, 0.5))
     targets = [float(total_loss(loss, LossPractice(), batch)) ** 0.5 for batch in seen]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.twintrain.diagnosis.scripts.scripts_of_people import DATA, FIT, LOOP, program
+from twintrain.diagnosis.scripts.by_rows import counterpart
 from twintrain.diagnosis.scripts.lookout import Lookout
 from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of
 from twintrain.diagnosis.watch.trace import FIT as FIT_SIDE
@@ -101,3 +102,37 @@ def test_of_several_trainings_one_is_chosen_by_its_line(tmp_path: Path) -> None:
     assert choose(several, FIT_SIDE, several[1].line, "train.py") is several[1]
     with pytest.raises(TwintrainError, match="no such training at line 1"):
         choose(several, FIT_SIDE, 1, "train.py")
+
+
+OTHER_ROWS = """
+x_other = rng.normal(size=(90, 4)).astype("float32")
+other = make()
+other.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+other.fit(x_other, y_train[:90], epochs=2, verbose=0)
+"""
+
+
+def test_of_several_fits_the_one_with_the_loops_rows_is_its_counterpart(tmp_path: Path) -> None:
+    several = found(tmp_path, DATA, OTHER_ROWS, FIT, LOOP)
+    assert counterpart(several) is several[1]
+    assert counterpart(found(tmp_path, DATA, FIT, LOOP)) is None  # there is nothing to choose
+
+
+AGAIN = FIT.replace("model", "again")
+GENERATOR = "\nother.fit(((x_other, y_train[:90]) for _ in range(9)), steps_per_epoch=1)\n"
+SECOND_PHASE = "\nmodel.fit(x_train, y_train, epochs=1, verbose=0)\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (FIT, AGAIN),
+        (OTHER_ROWS.split("other.fit")[0], GENERATOR, FIT),
+        (OTHER_ROWS, FIT, SECOND_PHASE),
+    ],
+    ids=["two have its rows", "of one they are not known", "it goes on in a second phase"],
+)
+def test_where_nothing_tells_which_fit_is_meant_none_is_chosen(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    assert counterpart(found(tmp_path, DATA, *parts, LOOP)) is None

@@ -94,6 +94,24 @@ def test_the_side_that_does_not_shuffle_is_named(side: str) -> None:
     assert pair.findings.causes[0].first_visible is Stage.BATCH_CONTENTS
 
 
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_the_side_that_shuffles_once_and_keeps_that_order_is_named(side: str) -> None:
+    once = Practice(order=lambda epoch, rows: shuffled(0, rows))
+    pair = pair_of(fit=once) if side == "keras_fit" else pair_of(loop=once)
+    check_order(pair)
+    assert named(pair) == [("shuffle_missing", side, STEPS)]
+    fix = pair.findings.causes[0].fix
+    assert fix is not None
+    assert "after cache()" in fix
+
+
+def test_sides_that_both_keep_their_order_are_alike() -> None:
+    one, other = (Practice(order=lambda e, rows, k=k: shuffled(k, rows)) for k in (0, 1))
+    pair = pair_of(fit=one, loop=other)
+    check_order(pair)
+    assert nothing(pair)
+
+
 def neighbours(epoch: int, rows: int) -> np.ndarray:
     """Every two rows but the first change places, over the ends of batches: a buffer of two."""
     swapped = np.arange(1, rows - 1).reshape(-1, 2)[:, ::-1].ravel()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.twintrain.diagnosis.traces import (
+    ROWS,
     STEPS,
     Practice,
     cross_entropy,
@@ -155,6 +156,23 @@ def test_a_figure_that_nothing_explains_is_told_where_the_trainings_are_the_same
         f"accuracy of epoch 1 is {first:.6g} in keras_fit and 0.125 in custom_loop, and no way of "
         "computing it that was tried gives both"
     )
+
+
+@pytest.mark.parametrize("mistaken", [1.0, 0.9])
+def test_a_figure_divided_by_the_rows_of_data_that_was_cut_is_the_figure(mistaken: float) -> None:
+    """The code divides by the rows there are, of which only a part was given to it."""
+
+    def cut(fit: Trace, loop: Trace) -> None:
+        fit.log = usual(fit)
+        share = mistaken * ROWS / (3 * ROWS)
+        loop.log = usual(loop) | {"loss": [share * loss for loss in usual(loop)["loss"]]}
+
+    pair = pair_of(plant=cut)
+    pair.subject.train.cut, pair.subject.train.total = True, 3 * ROWS
+    check_losses(pair)
+    check_metrics(pair)
+    assert nothing(pair)
+    assert bool(pair.findings.differing) == (mistaken != 1)
 
 
 def test_other_batches_make_a_difference_no_news() -> None:

@@ -87,6 +87,21 @@ def test_losses_of_layers_that_are_not_added_are_named() -> None:
     assert float(evidence.correct) - float(evidence.observed) == pytest.approx(added, rel=1e-3)
 
 
+def test_half_of_the_layers_losses_is_named_with_its_share() -> None:
+    by_half = keras.regularizers.L2(0.025)
+    pair = pair_of(
+        Practice(build=regular), Practice(build=lambda: small_model(regularizer=by_half))
+    )
+    for step in pair.loop.steps:  # the model says what the loop, by tf.nn.l2_loss, adds half of
+        step.layer_losses *= 2
+    check_losses(pair)
+    assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]
+    (cause,) = pair.findings.causes
+    assert (cause.evidence[1].observed, cause.evidence[1].expected) == ("0.5", "1")
+    assert cause.fix is not None
+    assert "tf.nn.l2_loss" in cause.fix
+
+
 def test_a_loss_of_ones_own_is_not_explained() -> None:
     pair = pair_of(loop=Practice(loss=lambda y, p, w: tf.reduce_mean(tf.square(p))))
     check_losses(pair)
