@@ -1,6 +1,6 @@
 """Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
-`benchmarks/scripts` (`scripts_2`, `_3`) through the command, unchanged and from inside its folder, and
-holds what it says against what its author says.
+`benchmarks/scripts` (`scripts_2`, `scripts_3`) through the command, unchanged and from inside its
+folder, and holds what it says against what its author says.
 
 python benchmarks/strangers.py [--set 1|2|3] [--only NN ...] [--json FILE]
 """
@@ -54,7 +54,10 @@ def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
-    """'right', 'in part', 'unknown', 'wrong name', 'false identical', 'accused' or 'failed'."""
+    """'right', 'other side' (the right causes, told as the other side's: which of two is as it should
+    be, the code often does not say), 'in part', 'unknown', 'wrong name', 'false identical',
+    'accused' or 'failed'.
+    """
     named = [id_ for id_, _ in found["named"]]
     if found["told"] and found["verdict"] == "unknown" and not named and "open" not in found:
         return "failed"
@@ -66,9 +69,11 @@ def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
         return "unknown"
     fair = {*wanted["ids"], *wanted["also_fair"]}
     sides = {side for _, side in found["named"]}
-    if not set(named) <= fair or sides != {wanted["side"]}:
+    if not set(named) <= fair:
         return "wrong name"
-    return "right" if set(wanted["ids"]) <= set(named) else "in part"
+    if not set(wanted["ids"]) <= set(named):
+        return "in part"
+    return "right" if sides == {wanted["side"]} else "other side"
 
 
 def main() -> None:
