@@ -54,8 +54,8 @@ def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome(wanted: dict[str, Any], found: dict[str, Any]) -> str:
-    """'right', 'other side' (the right causes, told as the other side's: which of two is as it should
-    be, the code often does not say), 'in part', 'unknown', 'wrong name', 'false identical',
+    """'right', 'other side' (the right causes, told of the other side: the code often does not say
+    which of two is as it should be), 'in part', 'unknown', 'wrong name', 'false identical',
     'accused' or 'failed'.
     """
     named = [id_ for id_, _ in found["named"]]

@@ -54,6 +54,11 @@ def _see_label(path: Path, label: schema_pb2.Feature, statement: Statement) -> N
     """See that the schema takes a label for what the task does."""
     if statement == IMAGES:
         _see_numbered(path, label)
+    elif label.presence.min_fraction < 1:
+        raise TwintrainError(
+            f"The schema {path} says that {label.name}, which is predicted, may be missing.",
+            "Give it `presence { min_fraction: 1.0 min_count: 1 }`; leave out rows without it.",
+        )
     elif statement.task.SEVERAL:
         if label.type != schema_pb2.INT or class_values(label) != (0, 1):
             raise TwintrainError(

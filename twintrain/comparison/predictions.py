@@ -28,6 +28,8 @@ class PairedPredictions:
         targets: [examples, *target shape].
         scores: per twin, of each example; their mean is the metric. float64 [seeds, examples].
         choices: per twin and seed, the classes chosen; empty where none are.
+        leads: per twin and seed, how far each answer is from tipping over, [examples]; empty where
+            none does.
         judge: what the scores are by.
         outputs: per twin and seed; kept where some examples' scores do not tell their metric.
     """
@@ -37,6 +39,7 @@ class PairedPredictions:
     scores: dict[TwinName, npt.NDArray[np.float64]]
     choices: dict[TwinName, list[Choices]]
     judge: Task
+    leads: dict[TwinName, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
     outputs: dict[TwinName, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
 
     def scores_on(self, mask: npt.NDArray[np.bool_]) -> dict[TwinName, npt.NDArray[np.float64]]:
@@ -88,6 +91,7 @@ def load_predictions(recipe: Recipe, task: Task, folders: Folders) -> PairedPred
     outputs: dict[TwinName, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
     scores: dict[TwinName, list[npt.NDArray[np.float64]]] = {twin: [] for twin in TWINS}
     choices: dict[TwinName, list[Choices]] = {twin: [] for twin in TWINS}
+    leads: dict[TwinName, list[npt.NDArray[np.float32]]] = {twin: [] for twin in TWINS}
     first: Predictions | None = None
     for seed in recipe.seeds:
         for twin in TWINS:
@@ -99,9 +103,11 @@ def load_predictions(recipe: Recipe, task: Task, folders: Folders) -> PairedPred
                 outputs[twin].append(found.outputs)
             chosen = task.choices(found.outputs)
             choices[twin] += [chosen] if chosen is not None else []
+            lead = task.lead(found.outputs)
+            leads[twin] += [lead] if lead is not None else []
     assert first is not None  # a recipe has at least one seed
     stacked = {twin: np.stack(rows) for twin, rows in scores.items()}
-    return PairedPredictions(first.ids, first.targets, stacked, choices, task, outputs)
+    return PairedPredictions(first.ids, first.targets, stacked, choices, task, leads, outputs)
 
 
 def _checked(record: SeedRecord, first: Predictions | None) -> Predictions:

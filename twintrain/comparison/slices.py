@@ -238,8 +238,8 @@ def _rounding(
     # One example may tip over where serving computes in another batch size; of what a GPU has
     # predicted, any that is close to a tie.
     close = 0
-    if on_gpu and predictions.choices[twin]:
-        close = int((predictions.choices[twin][0].lead[mask] < CLOSE).sum())
+    if on_gpu and predictions.leads.get(twin):
+        close = int((predictions.leads[twin][0][mask] < CLOSE).sum())
     weight = 1.0
     if not measure.ADDITIVE:
         weight = float(np.abs(scores - scores.mean()).max())

@@ -87,18 +87,47 @@ def target_leaks(
     names = tuple(labels) or ("",)
     if targets.shape[1] != len(names):
         return []
-    found = (
-        _leak(column, targets[:, place], classes or bool(label), label)
-        for column in _features(train, places)
-        for place, label in enumerate(names)
-    )
-    return [leak for leak in found if leak is not None]
+    if classes or labels:
+        found = _telling(train, places, dict(zip(names, targets.T, strict=True)))
+    else:
+        found = _ranking(train, places, targets[:, 0])
+    return list(found)
+
+
+def _telling(
+    train: ExampleStore, places: npt.NDArray[np.int64], wanted: dict[str, npt.NDArray[Any]]
+) -> Iterator[TargetLeak]:
+    """Leaks of classes, or of each of several labels by its name."""
+    for name, values in _features(train, places):
+        grouped = np.unique(values, return_inverse=True, return_counts=True)
+        for label, targets in wanted.items():
+            figure = _told(values, grouped[1:], targets)
+            if figure is not None and figure >= TOLD:
+                yield TargetLeak(column=name, figure=round(figure, 6), classes=True, label=label)
+
+
+def _ranking(
+    train: ExampleStore, places: npt.NDArray[np.int64], wanted: npt.NDArray[Any]
+) -> Iterator[TargetLeak]:
+    """Leaks of numbers."""
+    for name, values in _features(train, places):
+        figure = _ranked(values, wanted)
+        if figure is not None and figure >= RANKED:
+            yield TargetLeak(column=name, figure=round(figure, 6), classes=False)
 
 
 def _features(
     train: ExampleStore, places: npt.NDArray[np.int64]
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Every single value that examples have, by name."""
+    """Every single value that examples have, by name, where all are numbers."""
+    for name, values in _single_values(train, places):
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            yield name, values
+
+
+def _single_values(
+    train: ExampleStore, places: npt.NDArray[np.int64]
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     for name, column in train.columns.items():
         if len(column.shape) == 0 or column.shape == (1,):
             yield repr(name), np.asarray(column.values(places)).reshape(-1)
@@ -110,25 +139,22 @@ def _features(
                     yield f"feature {place}{of}", values[:, place]
 
 
-def _leak(
-    column: tuple[str, npt.NDArray[Any]], wanted: npt.NDArray[Any], classes: bool, label: str
-) -> TargetLeak | None:
-    name, values = column
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        return None
-    figure = _told(values, wanted) if classes else _ranked(values, wanted)
-    if figure is None or figure < (TOLD if classes else RANKED):
-        return None
-    return TargetLeak(column=name, figure=round(figure, 6), classes=classes, label=label)
-
-
-def _told(values: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float | None:
+def _told(
+    values: npt.NDArray[Any],
+    grouped: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    wanted: npt.NDArray[Any],
+) -> float | None:
     """Share of the examples whose class a column tells; None where it does not tell classes.
+
+    Args:
+        values: of the column.
+        grouped: which of its different values each example has, and how many examples have each.
+        wanted: classes.
 
     What is told of a value is told by several examples of it. A value that few examples have tells
     nothing by itself: of these, only a few thresholds that part all of them count.
     """
-    _, value, examples = np.unique(values, return_inverse=True, return_counts=True)
+    value, examples = grouped
     _, label, sizes = np.unique(wanted, return_inverse=True, return_counts=True)
     count, kinds, outside = len(wanted), len(sizes), len(wanted) - int(sizes.max())
     if outside < _RARE or kinds * _PER_CLASS > count:

@@ -23,6 +23,7 @@ import numpy as np
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.longer_runs import (
     Long,
+    late_runs,
     only_on_little_data,
     read_graphs,
     run_further,
@@ -30,7 +31,7 @@ from twintrain.diagnosis.longer_runs import (
     run_on_other_rows,
     said_epochs,
 )
-from twintrain.diagnosis.result import Diagnosis, Look
+from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages import (
     batches,
     clipping,
@@ -58,7 +59,7 @@ from twintrain.diagnosis.stages.late_parting import check_late_parting
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
 from twintrain.diagnosis.stages.validation_split import train_on_other_rows
-from twintrain.diagnosis.verdict import conclude, repeat_of
+from twintrain.diagnosis.verdict import conclude, only_graphs, only_reports, repeat_of
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES, Trace
@@ -192,7 +193,7 @@ def diagnose_subject(
     except UserCodeError as error:
         if runs is None:
             raise
-        result = _only_graphs(error)
+        result = only_graphs(error)
     return result.model_copy(update={"seconds": budget.spent, "phases": dict(budget.phases)})
 
 
@@ -286,7 +287,6 @@ def _unshuffled(pair: Pair, once: dict[str, Trace], budget: Budget) -> Pair:
 def _compare_graphs(pair: Pair, runs: Long) -> None:
     """Compare the longer runs: each side with itself as plain Python, and the sides."""
     attempt(pair, check_graphs, runs.readings, runs.apart)
-    attempt(pair, check_late_parting, runs.graphs, runs.apart)
     if runs.apart is not None:
         pair.findings.apart = (
             f"run as they are on {len(runs.subject.train)} rows, {runs.apart.describe()}"
@@ -304,6 +304,9 @@ def _compare_graphs(pair: Pair, runs: Long) -> None:
 def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     """Compare when the longer runs stop, and which weights they keep."""
     findings = pair.findings
+    late = runs and late_runs(runs, pair.subject.train)
+    if late is not None and all(map(only_reports, findings.causes)):
+        attempt(pair, check_late_parting, late)
     if runs is None:
         why = "a side did not end a longer run in the time it was given"
         findings.not_compared("tf.function, end of run", why, open_=True)
@@ -320,7 +323,9 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
             longest = longer or longest
             return None if longer is None else longer.graphs
 
-        told_apart = attempt(pair, check_ending, runs.graphs, runs.test, again, further)
+        all_rows = len(runs.subject.train) == len(pair.subject.train)
+        asked = (runs.graphs, runs.test, again, further, all_rows)
+        told_apart = attempt(pair, check_ending, *asked)
         # Weights that are equal in the end were kept alike, also where no epoch was seen to end.
         if told_apart or not findings.apart:
             findings.compared("end of run", f"within {longest.epochs} epochs")
@@ -333,26 +338,6 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
             f"On {len(runs.subject.train)} rows the sides take other steps; on the rows they were "
             "watched on they do not."
         )
-
-
-def _only_graphs(error: UserCodeError) -> Diagnosis:
-    """The code runs in graphs, and cannot be watched as plain Python."""
-    last = error.text.strip().splitlines()[-1]
-    why = f"{error.where} runs in tf.function, and raises as plain Python: {last}"
-    return Diagnosis(
-        verdict="unknown",
-        causes=[],
-        first_divergence=None,
-        max_abs_difference=None,
-        steps=0,
-        tolerance=0.0,
-        unexplained=[],
-        ruled_out=[],
-        notes=[],
-        coverage=[Look(what="steps", compared=False, said=why, open=True)],
-        curve=[],
-        tables=[],
-    )
 
 
 def _watch(subject: Subject, budget: Budget) -> tuple[dict[str, Trace], dict[str, Trace]]:

@@ -16,6 +16,7 @@ from twintrain.diagnosis.replay.model_calls import compute_dtype
 from twintrain.diagnosis.replay.parting import Parting, compared_epochs, parting
 from twintrain.diagnosis.replay.tolerances import NUDGE_OF_FORWARD, forward_tolerance
 from twintrain.diagnosis.stages.graph_mode import GraphReading, read_graph
+from twintrain.diagnosis.stages.late_parting import LateRuns
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
@@ -178,6 +179,19 @@ def run_further(runs: Long, budget: Budget) -> Long | None:
         return _run(runs.subject, epochs, budget)
     except UserCodeError:
         return None
+
+
+def late_runs(runs: Long, data: Rows) -> LateRuns | None:
+    """What is read of the epoch the sides part in; None where they do not.
+
+    Args:
+        runs: of both sides.
+        data: what they were watched on.
+    """
+    if runs.apart is None:
+        return None
+    shortened = data.cut or len(runs.subject.train) < len(data)
+    return LateRuns(runs.graphs, runs.apart, runs.test, shortened)
 
 
 def run_on_other_rows(runs: Long, side: str, budget: Budget) -> Milestones | None:

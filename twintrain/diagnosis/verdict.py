@@ -13,7 +13,7 @@ from twintrain.diagnosis.replay.tolerances import (
     ROUNDING,
     UNSEEDED,
 )
-from twintrain.diagnosis.result import Cause, Diagnosis, Verdict
+from twintrain.diagnosis.result import Cause, Diagnosis, Look, Verdict
 from twintrain.diagnosis.stages.findings import Findings
 from twintrain.diagnosis.stages.lockstep_tables import (
     BATCH,
@@ -25,6 +25,7 @@ from twintrain.diagnosis.stages.lockstep_tables import (
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.places import place_of
 from twintrain.diagnosis.watch.trace import Trace
+from twintrain.diagnosis.watch.user_module import UserCodeError
 from twintrain.parity.divergence import Divergence
 
 
@@ -52,7 +53,7 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
     if silent and not _is_rounding(first, replayed):
         unexplained = ["the weights differ, and every stage that was replayed agrees"]
     unexplained += findings.differing
-    if findings.apart and all(_only_reports(cause) for cause in findings.causes):
+    if findings.apart and all(only_reports(cause) for cause in findings.causes):
         unexplained.append(findings.apart)
     causes = sorted(findings.causes, key=lambda cause: order(cause.id))
     named = {cause.id for cause in findings.causes}
@@ -74,6 +75,26 @@ def conclude(pair: Pair, repeat: float, replayed: bool) -> Diagnosis:
     )
 
 
+def only_graphs(error: UserCodeError) -> Diagnosis:
+    """The code runs in graphs, and cannot be watched as plain Python."""
+    last = error.text.strip().splitlines()[-1]
+    why = f"{error.where} runs in tf.function, and raises as plain Python: {last}"
+    return Diagnosis(
+        verdict="unknown",
+        causes=[],
+        first_divergence=None,
+        max_abs_difference=None,
+        steps=0,
+        tolerance=0.0,
+        unexplained=[],
+        ruled_out=[],
+        notes=[],
+        coverage=[Look(what="steps", compared=False, said=why, open=True)],
+        curve=[],
+        tables=[],
+    )
+
+
 def _placed(pair: Pair, cause: Cause) -> Cause:
     """A cause with its lines, its step counted from one, and the epoch that is of."""
     side, placed = pair.side(cause.side), cause
@@ -88,7 +109,7 @@ def _placed(pair: Pair, cause: Cause) -> Cause:
     return placed.model_copy(update={"step": cause.step + 1, "epoch": epoch})
 
 
-def _only_reports(cause: Cause) -> bool:
+def only_reports(cause: Cause) -> bool:
     """Whether a cause is in what is reported, and the training is the same with it."""
     evaluated = cause.id in ("evaluation_set_differs", "evaluation_training_mode")
     return evaluated or cause.first_visible in (Stage.METRIC, Stage.SECOND_METRIC)

@@ -144,6 +144,13 @@ class Task(ABC):
         """Which classes outputs stand for; None where a model chooses none."""
         return None
 
+    def lead(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        """How far each answer is from tipping over into another, float32 [n]; None where none does:
+        numbers do not.
+        """
+        chosen = self.choices(outputs)
+        return None if chosen is None else chosen.lead
+
     @abstractmethod
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that outputs are what the loss takes them for.
@@ -272,6 +279,11 @@ class MultiLabel(Task):
         import keras
 
         return [keras.metrics.BinaryAccuracy(name="accuracy")]
+
+    def lead(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Of the label that is nearest to one half."""
+        nearest: npt.NDArray[np.float32] = np.abs(2 * outputs - 1).min(axis=1)
+        return nearest
 
     def check_outputs(self, outputs: npt.NDArray[np.float32]) -> None:
         """See that every output is a probability."""

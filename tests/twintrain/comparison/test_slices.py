@@ -56,6 +56,7 @@ def predictions(fit: list[list[int]], loop: list[list[int]], lead: float = 1.0):
         scores=scores,
         choices={twin: [choice] * len(rows) for twin, rows in scores.items()},
         judge=Classification(),
+        leads={twin: [leads] * len(rows) for twin, rows in scores.items()},
     )
 
 

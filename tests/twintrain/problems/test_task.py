@@ -99,6 +99,15 @@ def test_choices_of_a_probability_are_the_surer_class() -> None:
     assert choices.lead.tolist() == pytest.approx([0.6, 0.8])
 
 
+def test_an_answer_of_several_labels_tips_by_the_nearest_to_one_half() -> None:
+    outputs = np.array([[0.2, 0.9], [0.51, 0.9]], np.float32)
+    assert TASKS["multilabel"]().lead(outputs).tolist() == pytest.approx([0.6, 0.02], abs=1e-6)
+    binary = TASKS["binary"]().lead(outputs[:, :1])
+    assert binary is not None
+    assert binary.tolist() == pytest.approx([0.6, 0.02], abs=1e-6)
+    assert TASKS["regression"]().lead(outputs[:, :1]) is None
+
+
 def test_a_task_that_is_not_there_is_said() -> None:
     with pytest.raises(TwintrainError, match="regresion") as raised:
         task_named("regresion")

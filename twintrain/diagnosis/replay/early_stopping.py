@@ -154,32 +154,57 @@ def _accuracy(labels: np.ndarray, p: np.ndarray) -> float:
     return float((labels == p.argmax(-1)).mean())
 
 
-def rule_of(ending: Ending) -> str | None:
-    """The first rule that stops a side where it stopped, on its own figures, in words."""
+def rule_of(ending: Ending, asked: keras.callbacks.EarlyStopping | None = None) -> str | None:
+    """The first rule that stops a side where it stopped, on its own figures, in words.
+
+    Args:
+        ending: of the side.
+        asked: what `fit` was given; the same rule is tried with its epochs miscounted.
+    """
     if ending.epochs == ending.asked:
         return "no early stopping"
-    tried = [(counting, False) for counting in COUNTS] + [("", True)]
-    for counting, turned in tried:
-        for series in (ending.series, ending.own_series):
-            found = _rule_on(series, ending.epochs, counting, turned)
+    figures = (ending.series, ending.own_series)
+    for series in figures if asked is not None else ():
+        found = _miscounted(series, ending.epochs, asked)
+        if found is not None:
+            return found
+    for turned in (False, True):
+        for series in figures:
+            found = _rule_on(series, ending.epochs, turned)
             if found is not None:
-                return f"{found}, counting {counting}" if counting else found
+                return found
     return None
 
 
-def _rule_on(series: Series, epochs: int, counting: str, turned: bool) -> str | None:
+def _rule_on(series: Series, epochs: int, turned: bool) -> str | None:
     """The first rule that stops after as many epochs on these figures; `turned` takes less for
     better where more is, and the other way round.
     """
-    # What a mistake could explain by chance is not tried with every rule there is.
-    deltas = MIN_DELTA[:1] if counting else MIN_DELTA
-    for delta, monitor, patience in itertools.product(deltas, MONITORS, PATIENCE):
+    for delta, monitor, patience in itertools.product(MIN_DELTA, MONITORS, PATIENCE):
         maximise = monitor.endswith("accuracy") != turned
         values = series.get(monitor)
-        if values and stop_epoch(values, patience, delta, maximise, counting) == epochs:
-            mode = "max" if maximise else "min"
-            return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
+        if values and stop_epoch(values, patience, delta, maximise) == epochs:
+            return _said(monitor, maximise, patience, delta)
     return None
+
+
+def _miscounted(
+    series: Series, epochs: int, asked: keras.callbacks.EarlyStopping | None
+) -> str | None:
+    """The rule that `fit` was given, where it stops after as many epochs by counting otherwise."""
+    assert asked is not None
+    monitor, delta = str(asked.monitor), abs(float(asked.min_delta))
+    values, maximise = series.get(monitor), monitor.endswith("accuracy")
+    for counting in COUNTS[1:] if values else ():
+        assert values
+        if stop_epoch(values, asked.patience, delta, maximise, counting) == epochs:
+            return f"{_said(monitor, maximise, asked.patience, delta)}, counting {counting}"
+    return None
+
+
+def _said(monitor: str, maximise: bool, patience: int, delta: float) -> str:
+    mode = "max" if maximise else "min"
+    return f"monitor {monitor}, mode {mode}, patience {patience}, min_delta {delta:g}"
 
 
 def stop_epoch(

@@ -59,8 +59,8 @@ def _by_own_share(
     if found is None or len(targets) < _FEWEST_OF_SHARE:
         return None
     floor = rel * np.maximum(np.abs(targets), LOSS_FLOOR)
-    if not (np.abs(added) > _SHOWS * floor).all():
-        return None  # any share would do
+    if not (np.abs(added) > _SHOWS * floor).all() or np.ptp(added) <= 2 * floor.max():
+        return None  # any share would do, or any constant
     rest = targets - found[0]
     share = float(f"{np.median(rest / added):.2g}")
     if share <= 0 or not (np.abs(rest - share * added) <= floor).all():

@@ -64,6 +64,8 @@ SAME_RATE = 1e-6
 
 # Equal rows went through the same few operations of preprocessing.
 SAME_ROW = Tolerance(1e-4, 1e-5)
+# Rows that nothing was done to went through casts at most.
+UNCHANGED = Tolerance(1e-6, 0.0)
 # A scale and an offset are fitted to float32 values.
 SAME_SCALE = Tolerance(1e-4, 1e-6)
 # Largest residual of that fit, as a share of the largest value.

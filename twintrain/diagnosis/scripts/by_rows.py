@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from twintrain.diagnosis.scripts.entries import rows_of
@@ -14,8 +15,8 @@ from twintrain.diagnosis.scripts.trainings import Training
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.trace import FIT
 
-# Rows of `fit` that are looked through; of more, nothing is told.
-_MOST_ROWS = 200_000
+# Of `fit`'s inputs; of more, nothing is told.
+_MOST_BYTES = 1 << 29
 
 
 def counterpart(trainings: Sequence[Training]) -> Training | None:
@@ -35,20 +36,24 @@ def counterpart(trainings: Sequence[Training]) -> Training | None:
     if len(possible) != 1 or not like[id(possible[0])]:
         return None
     (first,) = possible
-    single = len(first.sections) == len(loop.sections) == 1 and not loop.again
+    single = len(first.sections) == len(loop.sections) == 1 and not (first.again or loop.again)
     return first if single and _shapes(first) == _shapes(loop) else None
 
 
 def _is_like(fit: Training, loop: Training) -> bool | None:
     """Whether both are given the same rows; None where that is not known."""
-    if fit.feeds and loop.feeds:
-        return fit.feeds == loop.feeds
+    if fit.feeds and fit.feeds == loop.feeds:
+        return True
     given = None if fit.fit is None else fit.fit.given.get("x")
-    if given is None or not loop.keys or not (rows := rows_of(given)) or rows > _MOST_ROWS:
+    # Data sets made at different lines may be of the same arrays.
+    if fit.feeds or given is None or not loop.keys or not rows_of(given):
         return None
     try:
-        known = set(keys_of(_as_arrays(given)))
-    except (TypeError, ValueError):  # texts, ragged rows, objects of the user's
+        arrays = _as_arrays(given)
+        if sum(part.nbytes for part in keras.tree.flatten(arrays)) > _MOST_BYTES:
+            return None
+        known = set(keys_of(arrays))
+    except (AttributeError, TypeError, ValueError):  # texts, frames, objects of the user's
         return None
     return loop.keys <= known
 

@@ -126,10 +126,14 @@ def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -
         has_fit = [any(t.side == FIT for t in found[program.name]) for program in programs]
         programs = programs if has_fit[0] or not has_fit[1] else programs[::-1]
     parts: dict[str, Part] = {}
+    only = len(programs) == 1 and choice == Choice()
     for number, side in enumerate(SIDES):
         program = programs[min(number, len(programs) - 1)]
         trainings = found[program.name]
-        chosen = _taken(trainings, side, choice, program.name)
+        taken = counterpart(trainings) if only and side == FIT else None
+        chosen = taken or choose(trainings, side, choice.of(side), program.name)
+        if taken is not None:
+            taken.chosen_by_rows = True
         if chosen is None:
             alone = len(programs) == 1 and bool(trainings) and seen[program.name].failure is None
             if alone:
@@ -138,19 +142,6 @@ def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -
         others = [training for training in trainings if training is not chosen]
         parts[side] = Part(program, chosen, others, seen[program.name])
     return parts
-
-
-def _taken(trainings: list[Training], side: str, choice: Choice, program: str) -> Training | None:
-    """The training of a side: the only one, the one that was chosen, or the `fit` that is given the
-    rows of the only loop.
-    """
-    line = choice.of(side)
-    if side == FIT and choice == Choice():
-        found = counterpart(trainings)
-        if found is not None:
-            found.chosen_by_rows = True
-            return found
-    return choose(trainings, side, line, program)
 
 
 def _lacking(

@@ -25,6 +25,7 @@ from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.stages.repeated_order import compare_repeats, repeats
 from twintrain.diagnosis.stages.validation_split import rows_to_train_on
 from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Trace
@@ -119,42 +120,21 @@ def check_order(pair: Pair) -> bool:
         return False  # what was not held still would look like the only side that shuffles
     if "as given" in (fit, loop) and fit != loop:
         in_order = FIT if fit == "as given" else LOOP
-        if pair.findings.has("validation_split_differs") and _repeats(pair.other(in_order)):
+        if pair.findings.has("validation_split_differs") and repeats(pair.other(in_order)):
             return True  # its order is that in which it drew its part of the rows
         if _size(pair.side(in_order)) >= len(pair.subject.train):
             return True  # all rows are in one batch: there is no order
         moved = "rows out of the order of the data, first epoch"
         pair.findings.name_cause("shuffle_missing", in_order, 0, by_reading(moved, 0, "nearly all"))
         return True
-    if fit == loop == "shuffled" and _repeats(pair.fit) != _repeats(pair.loop):
-        _name_repeated(pair, FIT if _repeats(pair.fit) else LOOP)
+    if fit == loop == "shuffled":
+        compare_repeats(pair)
     at_fault = _smaller_buffer(orders)
     if at_fault is not None:
         _name_buffer(pair, at_fault, orders[at_fault][1], len(pair.subject.train))
     elif fit == loop == "shuffled":
         _compare_buffers(pair)
     return True
-
-
-def _repeats(side: Side) -> bool:
-    """Whether both epochs have the same order."""
-    end = side.first_epoch
-    return np.array_equal(side.stream.part(0, end), side.stream.part(end, 2 * end))
-
-
-def _name_repeated(pair: Pair, at_fault: str) -> None:
-    """Name the side that shuffled once, and goes on in that order."""
-    evidence = by_reading(
-        "rows at another place in the second epoch than in the first", 0, "nearly all"
-    )
-    pair.findings.name_cause(
-        "shuffle_missing",
-        at_fault,
-        pair.side(at_fault).first_epoch,
-        evidence,
-        fix="Draw a new order in every epoch: shuffle() after cache(), not before it, with "
-        "reshuffle_each_iteration left at True, and no seed that is set anew in each epoch.",
-    )
 
 
 def _compare_buffers(pair: Pair) -> None:

@@ -84,6 +84,7 @@ def check_ending(
     test: Rows | None,
     again: Callable[[str], Milestones | None],
     further: Callable[[], dict[str, Milestones] | None],
+    all_rows: bool = False,
 ) -> bool:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
 
@@ -95,13 +96,15 @@ def check_ending(
         again: runs a side for as long on other rows.
         further: runs both sides for more epochs; asked where the loop went on to the end, and
             fit's rule would have let it.
+        all_rows: it trained on the very rows that the sides were watched on.
     """
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
 
     own = functools.cache(pair.subject.own_test)
     # Where nobody was given rows to evaluate on, a side may hold training rows back.
-    given = {side.name: test or held_rows(pair, side) for side in pair.sides}
+    held = test is None and all_rows
+    given = {side.name: held_rows(pair, side) if held else test for side in pair.sides}
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
         fit = read_ending(runs[FIT], given[FIT], declared)
@@ -125,7 +128,7 @@ def check_ending(
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
     late = fit.asked > (runs[FIT].asked or EPOCHS)
-    if callback is not None and not explained and (late or loop.may_differ or test is None):
+    if callback is not None and not explained and (late or loop.may_differ or held):
         why = f"fit's own stop after {fit.epochs} epochs is not what its {callback.monitor} gives"
         pair.findings.not_compared("early stopping", why, open_=True)
     elif callback is not None or fit.epochs != loop.epochs:
@@ -211,7 +214,7 @@ def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     wanted = _wanted(callback, fit, loop)
     if loop.epochs in (wanted, _wanted_on_own(callback, fit, loop)):
         return
-    rule = rule_of(loop)
+    rule = rule_of(loop, callback)
     if rule is None:
         pair.findings.unexplained.append(
             f"the loop trains {loop.epochs} epochs, where fit's rule gives {wanted}, and no rule "

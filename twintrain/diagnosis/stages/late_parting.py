@@ -1,81 +1,177 @@
 """Stage 'update', in epochs that were run but not watched step by step: why the sides part late.
 
-Before the epoch they part in their weights were equal, and so was all that a rule can have gone by.
-What is read here is what one of them changed for this epoch and the other did not.
+Before the epoch they part in their weights were equal. What is read here is what one of them
+changed for this epoch and the other did not.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.compare import each_close, weight_positions
+from twintrain.diagnosis.replay.early_stopping import Ending, read_ending
 from twintrain.diagnosis.replay.parting import Parting
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
 from twintrain.diagnosis.stages.findings import by_reading, say
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.epoch_states import Milestones
+from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP
 
 Rates = list[tuple[float, ...]]
 # Epochs whose steps are watched: what differs there is told by these.
 _WATCHED = 2
 _MOST_NAMED = 3
-# Callbacks of Keras that change the rate.
-_CHANGES_RATE = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+
+
+@dataclass(frozen=True)
+class LateRuns:
+    """Longer runs of both sides that part.
+
+    Attributes:
+        runs: per side.
+        apart: where their weights part.
+        test: what they were given to evaluate on.
+        shortened: they trained on less data than there is: what counts steps comes late, or never.
+    """
+
+    runs: dict[str, Milestones]
+    apart: Parting
+    test: Rows | None
+    shortened: bool
+
+    @property
+    def place(self) -> int:
+        """Of the state the epoch begins with in which they part."""
+        return self.apart.epoch - 1
 
 
 @looks_for("learning_rate_schedule", "trainable_flags")
-def check_late_parting(pair: Pair, runs: dict[str, Milestones], apart: Parting | None) -> bool:
+def check_late_parting(pair: Pair, late: LateRuns) -> bool:
     """Name the learning rate, or the variables that move, where they are what the sides part by:
     the same in every epoch before, and other ones in this one.
 
     Args:
-        pair: findings go here.
-        runs: per side, a training of as many epochs.
-        apart: where their weights part.
+        pair: findings go here; nothing that changes the training was found in the watched epochs.
+        late: where they part.
     """
-    if apart is None or apart.epoch <= _WATCHED:
+    states = min(len(run.states) for run in late.runs.values())
+    if late.apart.epoch <= _WATCHED or states <= late.apart.epoch:
         return False
-    if any(len(run.states) <= apart.epoch for run in runs.values()):
-        return False
-    _compare_rates(pair, runs, apart.epoch)
-    _compare_moved(pair, runs, apart.epoch)
+    fit, loop = late.runs[FIT].rates, late.runs[LOOP].rates
+    if _rates_part(fit, loop, late.place):
+        if _is_cause(pair, late):
+            _name_rates(pair, late)
+        else:
+            pair.findings.unexplained.append(
+                f"in epoch {late.apart.epoch} the learning rate is {_said(fit[late.place])} in "
+                f"keras_fit and {_said(loop[late.place])} in custom_loop"
+            )
+    elif _alike(fit[late.place], loop[late.place]):
+        _compare_moved(pair, late)
     return True
 
 
-def _compare_rates(pair: Pair, runs: dict[str, Milestones], epoch: int) -> None:
-    fit, loop, place = runs[FIT].rates, runs[LOOP].rates, epoch - 1
-    if not all(_alike(fit[k], loop[k]) for k in range(1, place)) or _alike(fit[place], loop[place]):
-        return
-    if not fit[place] or not loop[place]:
-        return
-    if not all(run.begun[place] for run in runs.values()) and _may_be_late(fit, loop, place):
-        return
+def _rates_part(fit: Rates, loop: Rates, place: int) -> bool:
+    """Whether the rates are those of the same optimizers, alike in the epochs before this one and
+    other ones in it; and none may be the other's, looked at too early.
+    """
+    sizes = {len(rates[k]) for rates in (fit, loop) for k in (place, place + 1)}
+    if len(sizes) > 1 or 0 in sizes or _alike(fit[place], loop[place]):
+        return False  # an optimizer was made anew, or is not known
+    before = all(_alike(fit[k], loop[k]) for k in range(1, place))
+    return before and not _alike(fit[place], loop[place + 1])
+
+
+def _is_cause(pair: Pair, late: LateRuns) -> bool:
+    """Whether the other rate is a mistake, and not one that other figures or less data make."""
+    varies = {side: _varies(run.rates) for side, run in late.runs.items()}
+    by_steps = any(run.scheduled for run in late.runs.values()) or not all(varies.values())
+    if late.shortened and by_steps:
+        return False
+    callbacks = _callbacks(pair)
+    if any(not type(callback).__module__.startswith("keras.") for callback in callbacks):
+        return False
+    plateaus = [one for one in callbacks if isinstance(one, keras.callbacks.ReduceLROnPlateau)]
+    return all(_is_other_rule(pair, late, plateau) for plateau in plateaus)
+
+
+def _is_other_rule(pair: Pair, late: LateRuns, plateau: keras.callbacks.ReduceLROnPlateau) -> bool:
+    """Whether `fit`'s rule gives other rates than the loop's on all figures the loop may go by, and
+    fit's own on its own.
+    """
+    reading = pair.losses.get(FIT)
+    declared = None if reading is None else reading.declared
+    fit = read_ending(late.runs[FIT], late.test, declared)
+    loop = read_ending(late.runs[LOOP], late.test, declared, pair.subject.own_test)
+    if fit is None or loop is None:
+        return False
+
+    def explains(side: str, ending: Ending, own: bool = False) -> bool:
+        series = (ending.own_series if own else ending.series).get(str(plateau.monitor), [])
+        rates = [rate[0] if rate else float("nan") for rate in late.runs[side].rates]
+        wanted = _replayed(plateau, series[: late.place], rates[1])
+        found = rates[1 : late.place + 1]
+        return len(wanted) >= len(found) and each_close(found, wanted[: len(found)], LEARNING_RATE)
+
+    return explains(FIT, fit) and not explains(LOOP, loop) and not explains(LOOP, loop, own=True)
+
+
+def _replayed(
+    plateau: keras.callbacks.ReduceLROnPlateau, values: list[float], rate: float
+) -> list[float]:
+    """The rate after each epoch, by the rule of a callback on these figures."""
+    optimizer = SimpleNamespace(learning_rate=rate)
+    more = str(plateau.monitor).endswith(("acc", "accuracy", "auc"))
+    rule = keras.callbacks.ReduceLROnPlateau(
+        monitor=plateau.monitor,
+        factor=plateau.factor,
+        patience=plateau.patience,
+        mode=plateau.mode if plateau.mode in ("min", "max") else "max" if more else "min",
+        min_delta=abs(float(plateau.min_delta)),
+        cooldown=plateau.cooldown,
+        min_lr=plateau.min_lr,
+    )
+    rule.set_model(SimpleNamespace(optimizer=optimizer))
+    rule.on_train_begin()
+    found = []
+    for epoch, value in enumerate(values):
+        rule.on_epoch_end(epoch, {plateau.monitor: value})
+        found.append(float(optimizer.learning_rate))
+    return found
+
+
+def _callbacks(pair: Pair) -> list[Any]:
+    found: list[Any] = []
+    for call in pair.fit.trace.fits:
+        given = call.arguments.get("callbacks") or []
+        found += given if isinstance(given, (list, tuple)) else [given]
+    return found
+
+
+def _name_rates(pair: Pair, late: LateRuns) -> None:
+    fit, loop, place = late.runs[FIT].rates, late.runs[LOOP].rates, late.place
     at_fault = FIT if _varies(loop) and not _varies(fit) else LOOP
     observed, right = (fit, loop) if at_fault == FIT else (loop, fit)
+    other = pair.other(at_fault).name
+    kinds = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+    rules = [type(one).__name__ for one in _callbacks(pair) if isinstance(one, kinds)]
+    by = f", by its {' and '.join(rules)}," if rules and at_fault == LOOP else ""
+    now, before = (f"{_said(right[place])}", f"{_said(right[place - 1])}")
     pair.findings.name_cause(
         "learning_rate_schedule",
         at_fault,
         None,
-        by_reading(f"learning rate in epoch {epoch}", _said(observed[place]), _said(right[place])),
-        by_reading("in the epoch before", _said(observed[place - 1]), _said(right[place - 1])),
-        fix=_rule(pair, at_fault, epoch, _said(right[place])),
+        by_reading(f"learning rate in epoch {late.apart.epoch}", _said(observed[place]), now),
+        by_reading("in the epoch before", _said(observed[place - 1]), before),
+        fix=f"Change the rate when {other}{by} does: it is {now} in epoch {late.apart.epoch}.",
     )
-
-
-def _rule(pair: Pair, at_fault: str, epoch: int, rate: str) -> str:
-    """When the other side changes its rate."""
-    other = pair.other(at_fault)
-    given = [
-        type(callback).__name__
-        for call in other.trace.fits
-        for callback in np.atleast_1d(call.arguments.get("callbacks") or [])
-        if isinstance(callback, _CHANGES_RATE)
-    ]
-    by = f", by its {' and '.join(given)}" if given else ""
-    return f"Change the rate when {other.name} does{by}: it is {rate} in epoch {epoch}."
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -83,16 +179,8 @@ def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return bool(one) and len(one) == len(other) and bool(each_close(one, other, LEARNING_RATE))
 
 
-def _may_be_late(fit: Rates, loop: Rates, place: int) -> bool:
-    """Whether one side's rates may be those of the other, looked at an epoch too early: no pass
-    over data was seen to begin.
-    """
-    later = [rates[place + 1] if place + 1 < len(rates) else () for rates in (fit, loop)]
-    return not all(later) or _alike(fit[place], later[1]) or _alike(later[0], loop[place])
-
-
 def _varies(rates: Rates) -> bool:
-    known = np.array([rate for rate in rates if len(rate) == len(rates[-1])])
+    known = np.array([rate for rate in rates if rate and len(rate) == len(rates[-1])])
     return bool((np.ptp(known, axis=0) > RATE_VARIES * np.abs(known).max(axis=0)).any())
 
 
@@ -100,31 +188,26 @@ def _said(rates: tuple[float, ...]) -> str:
     return ", ".join(say(rate) for rate in rates)
 
 
-def _compare_moved(pair: Pair, runs: dict[str, Milestones], epoch: int) -> None:
-    named = {cause.id for cause in pair.findings.causes}
-    if "trainable_flags" in named or len({len(run.model.variables) for run in runs.values()}) > 1:
+def _compare_moved(pair: Pair, late: LateRuns) -> None:
+    """Name the loop where other variables move in this epoch than in `fit`, which it is held
+    against.
+    """
+    epoch, runs = late.apart.epoch, late.runs
+    if len({len(run.model.variables) for run in runs.values()}) > 1:
         return
     moved = {
         side: [_moved(run, number) for number in range(1, epoch + 1)] for side, run in runs.items()
     }
     if moved[FIT][:-1] != moved[LOOP][:-1] or moved[FIT][-1] == moved[LOOP][-1]:
         return
-    before, fit, loop = moved[FIT][-2], moved[FIT][-1], moved[LOOP][-1]
-    # Whoever changes nothing has forgotten to; where both change, fit is what the loop is held
-    # against.
-    at_fault = FIT if fit == before and loop != before else LOOP
-    observed, right = (fit, loop) if at_fault == FIT else (loop, fit)
-    model = runs[at_fault].model
+    fit, loop = moved[FIT][-1], moved[LOOP][-1]
+    model = runs[LOOP].model
     found = [
-        (f"move in epoch {epoch}, but stay on the other side", observed - right),
-        (f"stay in epoch {epoch}, but move on the other side", right - observed),
+        (f"move in epoch {epoch}, but stay on the other side", loop - fit),
+        (f"stay in epoch {epoch}, but move on the other side", fit - loop),
     ]
-    pair.findings.name_cause(
-        "trainable_flags",
-        at_fault,
-        None,
-        *(by_reading(what, _names(model, those), "none") for what, those in found if those),
-    )
+    evidence = [by_reading(what, _names(model, those), "none") for what, those in found if those]
+    pair.findings.name_cause("trainable_flags", LOOP, None, *evidence)
 
 
 def _moved(run: Milestones, epoch: int) -> frozenset[int]:

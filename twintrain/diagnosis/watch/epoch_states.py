@@ -16,6 +16,8 @@ from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, dataset_iterator, family, wrapped
 from twintrain.diagnosis.watch.trace import Arrays, snapshot, value_of
 
+_SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
+
 
 class Milestones:
     """Distinct states of the weights of the model that is trained, in order.
@@ -28,9 +30,10 @@ class Milestones:
         model: the one that was trained.
         states: all of its variables at the start and after each epoch.
         kept: what it ended with.
-        rates: learning rates of the optimizers after each of these states, in the order of their
-            first updates; where an epoch was seen to begin with it, as they were then.
-        begun: of each of these states, whether a pass over data was seen to begin with it.
+        rates: learning rates of the optimizers in the epoch after each of these states, in the
+            order of their first updates: of `fit` as they were when it began, of a loop as they
+            were looked at last, which may be before it changed them.
+        scheduled: one of the rates is a schedule over steps.
         counts: updates the optimizer the model was compiled with had counted at each of these;
             empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
@@ -43,15 +46,14 @@ class Milestones:
         self.states: list[Arrays] = []
         self.kept: Arrays = []
         self.rates: list[tuple[float, ...]] = []
-        self.begun: list[bool] = []
         self.counts: list[int] = []
+        self.scheduled = False
         self.calls = 0
         self.asked = 0
         self.stopped = False
         self._most = most
         self._seen: dict[int, tuple[keras.Model, list[Arrays]]] = {}
         self._rates: dict[int, list[tuple[float, ...]]] = {}
-        self._begun: dict[int, list[bool]] = {}
         self._optimizers: dict[int, keras.Optimizer] = {}
         self._layers, self._functions, self._updates = Nesting(), Nesting(), Nesting()
         self._averaged = self._ended = False
@@ -63,6 +65,8 @@ class Milestones:
         with ExitStack() as stack:
             stack.enter_context(wrapped(dataset_iterator(), "__init__", self._pass))
             stack.enter_context(wrapped(keras.layers.Layer, "__call__", self._call))
+            callbacks = keras.callbacks.CallbackList
+            stack.enter_context(wrapped(callbacks, "on_epoch_begin", self._epoch_begins))
             function = type(tf.function(lambda: None))
             stack.enter_context(wrapped(function, "__call__", self._function))
             for owner in family(keras.optimizers.Optimizer):
@@ -74,7 +78,7 @@ class Milestones:
 
     def begin(self) -> None:
         """The training begins only now: what was seen before is none of it."""
-        for kept in (self._seen, self._rates, self._begun, self._optimizers):
+        for kept in (self._seen, self._rates, self._optimizers):
             kept.clear()
         self.counts.clear()
 
@@ -110,7 +114,9 @@ class Milestones:
         if not self._averaged and not self._ended:
             self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
-        self.rates, self.begun = self._rates[id(self.model)], self._begun[id(self.model)]
+        self.rates = self._rates[id(self.model)]
+        rates = [getattr(one, "_learning_rate", None) for one in self._optimizers.values()]
+        self.scheduled = any(isinstance(rate, _SCHEDULE) for rate in rates)
         self.kept = snapshot(returned or self.model)
 
     @property
@@ -123,14 +129,20 @@ class Milestones:
     def _follow(self, model: keras.Model) -> None:
         if id(model) not in self._seen and model.built and model.trainable_variables:
             self._seen[id(model)] = (model, [_values(model)])
-            self._rates[id(model)], self._begun[id(model)] = [()], [False]
+            self._rates[id(model)] = [()]
 
     def _pass(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if not self._ended:
             self.end_epoch()
-            for begun in self._begun.values():
-                begun[-1] = True
         return original(*arguments, **named)
+
+    def _epoch_begins(
+        self, original: Callable[..., Any], callbacks: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        result = original(callbacks, *arguments, **named)
+        for rates in self._rates.values():
+            rates[-1] = self._rates_now()
+        return result
 
     def _apply(
         self, original: Callable[..., Any], optimizer: Any, *arguments: Any, **named: Any
@@ -165,7 +177,6 @@ class Milestones:
             if not any(_same(now, state, model) for state in states):
                 states.append(now)
                 self._rates[key].append(())
-                self._begun[key].append(False)
                 self._count(model)
             # Whoever changes them does so between two epochs: the last look is the right one.
             self._rates[key][-1] = self._rates_now()
@@ -177,10 +188,24 @@ class Milestones:
                 self.counts.append(int(value_of(optimizer.iterations)))
 
     def _rates_now(self) -> tuple[float, ...]:
-        with tf.init_scope():
-            return tuple(
-                float(value_of(optimizer.learning_rate)) for optimizer in self._optimizers.values()
-            )
+        """The rates; none where one of them is not to be read, or only by code of the user's."""
+        try:
+            with tf.init_scope():
+                return tuple(map(_rate_of, self._optimizers.values()))
+        except Exception:  # of an optimizer of the user's own
+            return ()
+
+
+def _rate_of(optimizer: keras.Optimizer) -> float:
+    """The learning rate.
+
+    Raises:
+        TypeError: it is a function of the user's, which may count its calls.
+    """
+    own = getattr(optimizer, "_learning_rate", None)
+    if callable(own) and not isinstance(own, (keras.Variable, _SCHEDULE)):
+        raise TypeError(own)
+    return float(value_of(optimizer.learning_rate))
 
 
 def _values(model: keras.Model) -> Arrays:

@@ -101,7 +101,7 @@ class Rows:
         element = keras.tree.map_structure(lambda a: a[places], self.element)
         inputs, targets = (at[places] for at in self.places)
         keys = [self.keys[i] for i in places]
-        return Rows(element, self.batch, self.fixed, keys, inputs_at=inputs, targets_at=targets)
+        return Rows(element, self.batch, False, keys, inputs_at=inputs, targets_at=targets)
 
     def reordered(self) -> tuple[Rows, np.ndarray]:
         """The same rows at other places, and which of these rows stands at each."""

@@ -69,10 +69,13 @@ def test_a_rule_is_found_from_where_it_stopped() -> None:
 
 def test_a_count_that_loops_get_wrong_is_told() -> None:
     total = [1.0, 1.1, 0.9, 0.95, 0.8, 0.85, 0.7]
-    assert rule_of(Ending(6, 5, lambda: {"val_loss": total})) == (
+    asked = keras.callbacks.EarlyStopping(patience=3)
+    assert rule_of(Ending(6, 5, lambda: {"val_loss": total}), asked) == (
         "monitor val_loss, mode min, patience 3, min_delta 0, counting all of them, not those in a "
         "row"
     )
+    other = keras.callbacks.EarlyStopping(patience=2)  # what it could explain by chance
+    assert "counting" not in str(rule_of(Ending(6, 5, lambda: {"val_loss": total}), other))
     # Each is better than the one before it, and none than the best.
     since = [1.0, 0.5, 0.8, 0.7, 0.6, 0.55, 0.9, 0.95]
     assert stop_epoch(since, 2, 0.0, False, COUNTS[2]) == 8

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.twintrain.diagnosis.traces import (
     BATCH,
@@ -99,10 +100,23 @@ def test_the_side_that_shuffles_once_and_keeps_that_order_is_named(side: str) ->
     once = Practice(order=lambda epoch, rows: shuffled(0, rows))
     pair = pair_of(fit=once) if side == "keras_fit" else pair_of(loop=once)
     check_order(pair)
+    # Without Dataset.shuffle() it is maybe drawn within a data set, and alike by its seed.
+    assert nothing(pair)
+    pair.side(side).trace.buffers = [ROWS]
+    pair.fit.trace.fits[0].arguments["x"] = tf.data.Dataset.range(ROWS)
+    check_order(pair)
     assert named(pair) == [("shuffle_missing", side, STEPS)]
     fix = pair.findings.causes[0].fix
     assert fix is not None
     assert "after cache()" in fix
+
+
+def test_one_order_is_not_told_of_an_epoch_that_was_not_seen_whole() -> None:
+    once = Practice(order=lambda epoch, rows: shuffled(0, rows))
+    pair = pair_of(loop=once)
+    pair.fit.trace.complete = False
+    check_order(pair)
+    assert nothing(pair)
 
 
 def test_sides_that_both_keep_their_order_are_alike() -> None:
