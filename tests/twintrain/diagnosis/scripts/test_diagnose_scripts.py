@@ -241,3 +241,45 @@ def test_two_batches_to_an_update_are_no_large_batch_of_one(tmp_path: Path) -> N
     told = diagnosed(tmp_path, DATA.replace("120", "1000"), fit, loop)
     assert told.verdict == "causes_found"
     assert "gradient_accumulation" in [id_ for id_, _ in named(told)]
+
+
+PLATEAU = """
+x_test = rng.normal(size=(60, 4)).astype("float32")
+y_test = (x_test.sum(1) > 0).astype("int64")
+train = tf.data.Dataset.from_tensor_slices((x_train, y_train)).batch(30)
+test = tf.data.Dataset.from_tensor_slices((x_test, y_test)).batch(30)
+loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model, net = make(), make()
+model.compile(keras.optimizers.SGD(0.5), loss_fn)
+plateau = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=2, min_delta=0.0)
+model.fit(train, validation_data=test, epochs=30, callbacks=[plateau], verbose=0)
+
+optimizer, best, wait = keras.optimizers.SGD(0.5), float("inf"), 0
+for epoch in range(30):
+    for x, y in train:
+        with tf.GradientTape() as tape:
+            loss = loss_fn(y, net(x, training=True))
+        gradients = tape.gradient(loss, net.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, net.trainable_variables))
+    losses = [(float(loss_fn(y, net(x, training=False))), len(y)) for x, y in test]
+    val_loss = sum(loss * rows for loss, rows in losses) / sum(rows for _, rows in losses)
+    if val_loss < best:
+        best, wait = val_loss, 0
+        continue
+    wait += 1
+    if wait >= 2:
+        optimizer.learning_rate.assign(optimizer.learning_rate * 0.5)
+        wait = 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("reset", "expected"),
+    dealt_out([("wait = 0", []), ("pass", [("learning_rate_schedule", "custom_loop")])]),
+)
+def test_a_rate_that_falls_by_another_rule_is_named_late(
+    tmp_path: Path, reset: str, expected: list[tuple[str, str]]
+) -> None:
+    script = PLATEAU.removesuffix("wait = 0\n") + f"{reset}\n"
+    found = diagnosed(tmp_path, DATA, script)
+    assert (found.verdict, named(found)) == ("causes_found" if expected else "identical", expected)

@@ -13,12 +13,14 @@ from tests.twintrain.diagnosis.traces import (
     ROWS,
     STEPS,
     Practice,
+    data,
     named,
     nothing,
     pair_of,
     shuffled,
 )
 from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.replay.batch_matching import read_stream
 from twintrain.diagnosis.stages.batches import (
     _is_sorted,
     check_change,
@@ -182,6 +184,32 @@ def test_changed_rows_are_named(change: object, id_: str, observed: str) -> None
     assert named(pair) == [(id_, "custom_loop", 0)]
     assert pair.findings.causes[0].first_visible is Stage.BATCH_CONTENTS
     assert observed in pair.findings.causes[0].evidence[0].observed
+
+
+def test_a_change_of_few_rows_is_named() -> None:
+    """The others are the data as it is."""
+    largest = np.sort(np.abs(data(ROWS, 0).element[0]).max(axis=1))[-3]
+    pair = pair_of(loop=Practice(change=lambda x, epoch, seed: np.clip(x, -largest, largest)))
+    check_change(pair)
+    assert named(pair) == [("preprocessing_differs", "custom_loop", 0)]
+
+
+def test_rows_on_top_of_the_data_are_no_change_but_told() -> None:
+    """All rows of the data are there, as they are."""
+    pair = pair_of()
+    stream, new = pair.loop.stream, np.full((1, 5), 7.0, np.float32)
+    steps = pair.loop.trace.steps
+    for last in (STEPS - 1, 2 * STEPS - 1):
+        steps[last].inputs = tf.concat([steps[last].inputs, new], axis=0)
+        steps[last].element = None
+    again = read_stream(steps, pair.subject.train, STEPS)
+    assert (again.change, sum(again.sizes)) == ("none", sum(stream.sizes) + 2)
+    pair.loop.stream = again
+    check_change(pair)
+    assert nothing(pair)
+    check_count(pair)
+    (said,) = pair.findings.unexplained
+    assert "some of them are none of these" in said
 
 
 def test_the_scale_that_is_farther_from_one_is_at_fault() -> None:
