@@ -83,10 +83,22 @@ class _Moment:
         return None if known is None else known[1]
 
     def metric_event(self, kind: str) -> MetricEvent | None:
-        """The first of its kind, of the metric whose name is nearest to what the evidence tells."""
+        """The first of its kind, of the metric whose name is nearest to what the evidence tells; of
+        several of one name, and not reset, the one that was not.
+        """
         events = [event for event in self.trace.metrics if event.kind == kind and event.at]
         said = " ".join(evidence.quantity for evidence in self.cause.evidence[:1])
-        return max(events, key=lambda event: _nearness(event, said), default=None)
+        reset = {
+            id(event.metric)
+            for event in self.trace.metrics
+            if event.kind == "reset_state" and event.position > 0
+        }
+        unlike = reset if self.cause.id == "metrics_not_reset" else set()
+
+        def nearness(event: MetricEvent) -> tuple[bool, ...]:
+            return id(event.metric) not in unlike, *_nearness(event, said)
+
+        return max(events, key=nearness, default=None)
 
 
 def spots_of(trace: Trace, cause: Cause) -> list[Spot]:

@@ -123,6 +123,15 @@ def test_the_metric_is_the_one_the_evidence_tells_of(quantity: str, where: str) 
     ]
 
 
+def test_of_two_metrics_of_one_name_the_one_that_is_not_reset_is_meant() -> None:
+    trace, other = trace_of(), type(MEAN)(name=MEAN.name)
+    trace.metrics += [
+        MetricEvent(1, MEAN, "reset_state", None, spot("mean reset")),
+        MetricEvent(1, other, "result", 0.0, spot("the other's result")),
+    ]
+    assert names(trace, "metrics_not_reset") == ["the other's result"]
+
+
 def test_an_evaluation_of_data_pulled_long_ago_is_in_its_call() -> None:
     trace = trace_of()
     trace.evaluations[0].source = trace.steps[0].source

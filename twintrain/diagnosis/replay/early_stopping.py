@@ -164,16 +164,10 @@ def rule_of(ending: Ending, asked: keras.callbacks.EarlyStopping | None = None) 
     if ending.epochs == ending.asked:
         return "no early stopping"
     figures = (ending.series, ending.own_series)
-    for series in figures if asked is not None else ():
-        found = _miscounted(series, ending.epochs, asked)
-        if found is not None:
-            return found
-    for turned in (False, True):
-        for series in figures:
-            found = _rule_on(series, ending.epochs, turned)
-            if found is not None:
-                return found
-    return None
+    found = [_miscounted(series, ending.epochs, asked) for series in figures if asked is not None]
+    found += [_rule_on(series, ending.epochs, False) for series in figures]
+    found += [_rule_on(series, ending.epochs, True) for series in figures]
+    return next((rule for rule in found if rule is not None), None)
 
 
 def _rule_on(series: Series, epochs: int, turned: bool) -> str | None:
@@ -188,15 +182,11 @@ def _rule_on(series: Series, epochs: int, turned: bool) -> str | None:
     return None
 
 
-def _miscounted(
-    series: Series, epochs: int, asked: keras.callbacks.EarlyStopping | None
-) -> str | None:
+def _miscounted(series: Series, epochs: int, asked: keras.callbacks.EarlyStopping) -> str | None:
     """The rule that `fit` was given, where it stops after as many epochs by counting otherwise."""
-    assert asked is not None
     monitor, delta = str(asked.monitor), abs(float(asked.min_delta))
-    values, maximise = series.get(monitor), monitor.endswith("accuracy")
-    for counting in COUNTS[1:] if values else ():
-        assert values
+    values, maximise = series.get(monitor, []), maximises(asked)
+    for counting in COUNTS[1:]:
         if stop_epoch(values, asked.patience, delta, maximise, counting) == epochs:
             return f"{_said(monitor, maximise, asked.patience, delta)}, counting {counting}"
     return None
@@ -234,6 +224,13 @@ def stop_epoch(
     return None
 
 
+def maximises(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback that monitors a figure takes more for better, as Keras decides it."""
+    if callback.mode in ("min", "max"):
+        return bool(callback.mode == "max")
+    return str(callback.monitor).endswith(("acc", "accuracy", "auc"))
+
+
 def stopped_by(callback: keras.callbacks.EarlyStopping, values: list[float]) -> int | None:
     """After how many epochs a callback's rule, as Keras has it, stops on these figures; None if it
     does not. What a class of the user's own makes of that rule is not asked.
@@ -242,12 +239,11 @@ def stopped_by(callback: keras.callbacks.EarlyStopping, values: list[float]) -> 
         callback: it is left as it is.
         values: the monitored figure, one per epoch.
     """
-    more = str(callback.monitor).endswith(("acc", "accuracy", "auc"))
     rule = keras.callbacks.EarlyStopping(
         monitor=callback.monitor,
         min_delta=abs(float(callback.min_delta)),
         patience=callback.patience,
-        mode=callback.mode if callback.mode in ("min", "max") else "max" if more else "min",
+        mode="max" if maximises(callback) else "min",
         baseline=callback.baseline,
         start_from_epoch=callback.start_from_epoch,
     )

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.compare import each_close, weight_positions
-from twintrain.diagnosis.replay.early_stopping import Ending, read_ending
+from twintrain.diagnosis.replay.early_stopping import Ending, maximises, read_ending
 from twintrain.diagnosis.replay.parting import Parting
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
 from twintrain.diagnosis.stages.findings import by_reading, say
@@ -128,12 +128,11 @@ def _replayed(
 ) -> list[float]:
     """The rate after each epoch, by the rule of a callback on these figures."""
     optimizer = SimpleNamespace(learning_rate=rate)
-    more = str(plateau.monitor).endswith(("acc", "accuracy", "auc"))
     rule = keras.callbacks.ReduceLROnPlateau(
         monitor=plateau.monitor,
         factor=plateau.factor,
         patience=plateau.patience,
-        mode=plateau.mode if plateau.mode in ("min", "max") else "max" if more else "min",
+        mode="max" if maximises(plateau) else "min",
         min_delta=abs(float(plateau.min_delta)),
         cooldown=plateau.cooldown,
         min_lr=plateau.min_lr,
