@@ -39,7 +39,7 @@ from twintrain.comparison.comparison import Counted
 from twintrain.comparison.push_decision import PushDecision
 from twintrain.comparison.slices import slice_name
 from twintrain.data.overlap import Overlap, with_overlap
-from twintrain.data.table_unreadable import shown
+from twintrain.data.table_unreadable import as_told
 from twintrain.data.target_leak import TargetLeak, with_target_leaks
 from twintrain.data.tfrecord_source import split_files
 from twintrain.parity.divergence import LockstepResult
@@ -153,10 +153,9 @@ def _with_unseen(data: dict[str, Any], files: tuple[str, ...], problem: Problem)
 
 def _with_left_out(data: dict[str, Any], examples: str) -> dict[str, Any]:
     """How many rows were left out because they cannot be read, and the first of them."""
-    rows = rows_left_out(examples)
-    if not rows:
+    told = as_told(rows_left_out(examples))
+    if told is None:
         return data
-    told = {"rows": len(rows), "first": shown(rows)}
     return data | {"train": data["train"] | {"unreadable": told}}
 
 

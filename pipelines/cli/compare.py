@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -151,9 +151,20 @@ def _compared(choice: Choice, span: int | None, root: Path, quick: bool, lock: i
             slice_values=sliced,
             report=shown.take,
         )
+        if prepared is not None and prepared.unreadable is not None:
+            found = _with_unreadable(found, prepared.unreadable)
         shown_examples = {example.example_id for example in found.disagreements}
         write_report(found, root / "report", pictures_of(test, shown_examples))
     return found
+
+
+def _with_unreadable(found: Comparison, told: dict[str, Any]) -> Comparison:
+    """With what the pipeline left out of the data, which the library has not seen."""
+    from twintrain.comparison.slices import unreadable_rows
+
+    train = found.data["train"] | {"unreadable": told}
+    notes = [unreadable_rows(told), *found.notes]
+    return found.model_copy(update={"data": found.data | {"train": train}, "notes": notes})
 
 
 class _Shown:

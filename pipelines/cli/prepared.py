@@ -8,7 +8,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -31,10 +31,12 @@ class Prepared:
     Attributes:
         examples: uri of the Examples artifact.
         transform_graph: uri of the TransformGraph artifact.
+        unreadable: what a report tells of rows that cannot be read; None where all can.
     """
 
     examples: str
     transform_graph: str
+    unreadable: dict[str, Any] | None = None
 
     def data(self, recipe: Recipe) -> TransformedData:
         """The examples. Imports TensorFlow."""
@@ -103,4 +105,4 @@ def prepare(choice: Choice, span: int | None, root: Path, lock: int, console: Co
         said = outcome.problem.splitlines()[:1] or [f"it ended with status {outcome.status}"]
         raise RuntimeError(f"preparing the data: {said[0]} (the log: {outcome.log})")
     made = json.loads((root / PREPARED).read_text(encoding="utf-8"))
-    return Prepared(made["examples"], made["transform_graph"])
+    return Prepared(made["examples"], made["transform_graph"], made["unreadable"])

@@ -56,7 +56,7 @@ def main(request: Path) -> int:
         runner = ProgressDagRunner()
         runner.run(create_pipeline(config))
         if config.only_data:
-            leave_prepared(runner.outputs["Transform"], config.root)
+            leave_prepared(runner.outputs, config.root)
             return 0
         (report,) = runner.outputs["Report"]["report"]
         publish(Path(report), config.report)
@@ -70,13 +70,17 @@ def main(request: Path) -> int:
     return 0
 
 
-def leave_prepared(made: dict[str, list[str]], root: Path) -> None:
-    """Say where the preprocessed examples are."""
+def leave_prepared(outputs: dict[str, dict[str, list[str]]], root: Path) -> None:
+    """Say where the preprocessed examples are, and what could not be read of the data."""
+    from components.table_example_gen import rows_left_out
+    from twintrain.data.table_unreadable import as_told
     from twintrain.processes.replacing import replace_text
 
+    made, (raw,) = outputs["Transform"], outputs["ExampleGen"]["examples"]
     places = {
         "examples": made["transformed_examples"][0],
         "transform_graph": made["transform_graph"][0],
+        "unreadable": as_told(rows_left_out(raw)),
     }
     replace_text(root / PREPARED, json.dumps(places, indent=1))
 

@@ -119,3 +119,17 @@ def test_compare_comes_to_the_figures_of_run(home: Path) -> None:
     assert found.slices == by_run.slices
     assert found.parity.seeds == by_run.parity.seeds
     assert found.sentence == by_run.sentence
+
+
+def test_rows_that_cannot_be_read_are_told_by_compare(home: Path) -> None:
+    lines = (home / "visits.csv").read_text().splitlines()
+    lines[41] = lines[41].replace(",", ",often,", 1)
+    (home / "longer.csv").write_text("\n".join(lines) + "\n")
+    small = ("--set", "data.limit=2000", "--set", "training.epochs=1", "--set", "seeds=[0]")
+    given = ("--problem", "visits.py", "--data", "longer.csv", "--schema", "visits.schema.pbtxt")
+    more = ("--recipe", "visits.recipe.yaml", "--set", "data.unreadable_rows=0.01")
+    typed(["twintrain", "compare", "--quick", *given, *more, *small, "--root", "runs/longer"], home)
+    page = home / "runs" / "longer" / "report" / "comparison.json"
+    found = Comparison.model_validate_json(page.read_text())
+    assert found.data["train"]["unreadable"]["rows"] == 1
+    assert "longer.csv, line 42" in found.notes[0]

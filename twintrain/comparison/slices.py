@@ -246,6 +246,14 @@ def _rounding(
     return (max(1, close) + 0.5) * weight / len(scores)
 
 
+def unreadable_rows(told: Mapping[str, Any]) -> str:
+    """A remark on rows that were left out, of what `table_unreadable.as_told` has."""
+    return (
+        f"{told['rows']:,} rows of the data cannot be read and were left out, of training or test: "
+        f"{told['first']}."
+    )
+
+
 def remarks(
     recipe: Recipe,
     problem: Problem,
@@ -271,12 +279,8 @@ def remarks(
     shared = Overlap.model_validate(data["eval"]["overlap"]) if "overlap" in data["eval"] else None
     if shared is not None and (shared.share or shared.rows_stand_out):
         yield shared.describe()
-    unread = data["train"].get("unreadable")
-    if unread:
-        yield (
-            f"{unread['rows']:,} rows of the data cannot be read and were left out, of training or "
-            f"test: {unread['first']}."
-        )
+    if "unreadable" in data["train"]:
+        yield unreadable_rows(data["train"]["unreadable"])
     for name, count in data["eval"].get("unseen", {}).items():
         yield (
             f"{count:,} of {data['eval']['examples']:,} test examples have a value of {name} that "

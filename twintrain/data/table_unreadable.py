@@ -57,6 +57,13 @@ class UnreadableRow:
         return f"{self.file}, line {self.line}{more}: {self.why}"
 
 
+def as_told(rows: Sequence[UnreadableRow]) -> dict[str, Any] | None:
+    """What a report has of rows that were left out: how many, and the first of them; None for no
+    row.
+    """
+    return {"rows": len(rows), "first": shown(rows)} if rows else None
+
+
 def shown(rows: Sequence[UnreadableRow]) -> str:
     """The first of some rows, for a sentence."""
     first = "; ".join(map(str, rows[:_SHOWN]))
