@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from twintrain.problems.measures import Measure, Scores
-from twintrain.problems.metric import Metric
+from twintrain.problems.metric import ACCURACY, Metric
 
 
 class MeanOverLabels(Measure):
@@ -60,15 +60,7 @@ class ExactMatch(Measure):
 
     def metric(self, unit: str) -> Metric:
         """The share of examples, told in percent."""
-        return Metric(
-            name="exact match",
-            unit="points",
-            score_unit="%",
-            scale=100.0,
-            logged="accuracy",
-            higher_is_better=True,
-            counts=True,
-        )
+        return ACCURACY.model_copy(update={"name": "exact match"})
 
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """1 for an example without a mistake, 0 for others."""
