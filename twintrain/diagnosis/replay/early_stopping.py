@@ -24,8 +24,9 @@ EPOCHS = 24
 PATIENCE = (*range(16), 20)
 MIN_DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
 MONITORS = ("val_loss", "val_accuracy")
-# How epochs without improvement are counted: as Keras does, and as loops do by mistake. In words.
-COUNTS = ("", "all of them, not those in a row", "against the epoch before, not the best one")
+# How loops count epochs without improvement by mistake, in words.
+ALL_OF_THEM = "all of them, not those in a row"
+AGAINST_THE_LAST = "against the epoch before, not the best one"
 
 # Per monitor, its value after each epoch.
 Series = dict[str, list[float]]
@@ -186,7 +187,7 @@ def _miscounted(series: Series, epochs: int, asked: keras.callbacks.EarlyStoppin
     """The rule that `fit` was given, where it stops after as many epochs by counting otherwise."""
     monitor, delta = str(asked.monitor), abs(float(asked.min_delta))
     values, maximise = series.get(monitor, []), maximises(asked)
-    for counting in COUNTS[1:]:
+    for counting in (ALL_OF_THEM, AGAINST_THE_LAST):
         if stop_epoch(values, asked.patience, delta, maximise, counting) == epochs:
             return f"{_said(monitor, maximise, asked.patience, delta)}, counting {counting}"
     return None
@@ -207,16 +208,16 @@ def stop_epoch(
         patience: epochs without improvement that are borne.
         min_delta: smallest change that counts as an improvement, not negative.
         maximise: whether more is better.
-        counting: of `COUNTS`: how epochs without improvement are counted; '' as Keras does.
+        counting: `ALL_OF_THEM` or `AGAINST_THE_LAST`; '' as Keras counts.
     """
     best = float("-inf") if maximise else float("inf")
     wait = 0
     for epoch, value in enumerate(values, start=1):
         improved = value - min_delta > best if maximise else value + min_delta < best
-        if improved or counting == COUNTS[2]:
+        if improved or counting == AGAINST_THE_LAST:
             best = value
         if improved:
-            wait = wait if counting == COUNTS[1] else 0
+            wait = wait if counting == ALL_OF_THEM else 0
             continue
         wait += 1
         if wait >= patience and epoch > 1:

@@ -178,7 +178,7 @@ class Milestones:
                 states.append(now)
                 self._rates[key].append(())
                 self._count(model)
-            # Whoever changes them does so between two epochs: the last look is the right one.
+            # Of a loop the last look before the next epoch ends is the nearest one there is.
             self._rates[key][-1] = self._rates_now()
 
     def _count(self, model: keras.Model) -> None:

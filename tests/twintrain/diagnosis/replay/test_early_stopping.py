@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.twintrain.diagnosis.traces import data, small_model
 from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.early_stopping import (
-    COUNTS,
+    AGAINST_THE_LAST,
     EPOCHS,
     Ending,
     read_ending,
@@ -78,7 +78,7 @@ def test_a_count_that_loops_get_wrong_is_told() -> None:
     assert "counting" not in str(rule_of(Ending(6, 5, lambda: {"val_loss": total}), other))
     # Each is better than the one before it, and none than the best.
     since = [1.0, 0.5, 0.8, 0.7, 0.6, 0.55, 0.9, 0.95]
-    assert stop_epoch(since, 2, 0.0, False, COUNTS[2]) == 8
+    assert stop_epoch(since, 2, 0.0, False, AGAINST_THE_LAST) == 8
     assert stop_epoch(since, 2, 0.0, False) == 4
 
 
