@@ -126,9 +126,17 @@ def _write_table(name: str, data: Path, seen: Survey, drafted: Draft, console: C
     from twintrain.processes.replacing import replace_text
 
     file, schema, recipe = Path(f"{name}.py"), beside(data, SCHEMA), beside(data, RECIPE)
+    before = file.read_text(encoding="utf-8") if file.exists() else None
     replace_text(file, problem_text(name, data, drafted))
-    _, module = importable("new", str(file))
-    made = schema_from(seen, read_module(module))
+    try:
+        _, module = importable("new", str(file))
+        made = schema_from(seen, read_module(module))
+    except TwintrainError:  # what cannot be run is not left behind
+        if before is None:
+            file.unlink()
+        else:
+            replace_text(file, before)
+        raise
     replace_text(schema, as_text(made, seen.rows))
     replace_text(recipe, recipe_text(name, drafted))
     console.print(schema_table(made, seen))

@@ -133,6 +133,7 @@ def test_what_cannot_be_is_said(arguments: tuple[str, ...], expected: str, home:
     with pytest.raises(TwintrainError) as error:
         twintrain("new", "odd", "--data", "rows.csv", *arguments)
     assert expected in str(error.value)
+    assert not (home / "odd.py").exists()
 
 
 def test_a_schema_is_compared_with_other_data(home: Path) -> None:
