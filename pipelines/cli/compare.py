@@ -1,11 +1,11 @@
-"""`twintrain compare`: both twins trained and compared in this process, images without TFX."""
+"""`twintrain compare`: both twins trained and compared by the library, images without TFX."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,6 +124,10 @@ def _compared(choice: Choice, span: int | None, root: Path, quick: bool, lock: i
 
         prepared = prepare(choice, span, root, lock, Console(stderr=True, highlight=False))
     with _progress(choice) as shown, quiet():
+        from twintrain.processes.isolated import expect_isolated
+
+        expect_isolated(["twintrain.comparison.at_once"])  # they import while this process does
+
         from twintrain.comparison.compare import STEPS
         from twintrain.comparison.compare import compare as run
         from twintrain.data.idx_source import IdxData
@@ -150,6 +154,7 @@ def _compared(choice: Choice, span: int | None, root: Path, quick: bool, lock: i
             steps=0 if quick and not recipe.twins.own else STEPS,
             slice_values=sliced,
             report=shown.take,
+            at_once=True,
         )
         if prepared is not None and prepared.unreadable is not None:
             found = _with_unreadable(found, prepared.unreadable)
@@ -186,14 +191,23 @@ class _Shown:
         self._bars.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._complete(self._tasks)
         self._bars.stop()
+
+    def _complete(self, whats: Iterable[str]) -> None:
+        for what in whats:
+            task = self._tasks[what]
+            self._bars.update(task, completed=self._bars.tasks[task].total)
 
     def take(self, what: str, done: int, total: int, text: str) -> None:
         """See `twintrain.comparison.compare.Report`."""
+        from twintrain.recipe.recipe import TWINS
+
         if what not in self._tasks:
-            for task in self._tasks.values():
-                self._bars.update(task, completed=self._bars.tasks[task].total)
+            # The twins may be trained at the same time.
+            self._complete(self._tasks.keys() - TWINS)
             self._tasks[what] = self._bars.add_task(_SPOKEN[what], total=total, text="")
         self._bars.update(self._tasks[what], completed=done, total=total, text=text)
         if not self._console.is_terminal:

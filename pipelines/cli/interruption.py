@@ -60,12 +60,16 @@ def run_interruptibly(command: Callable[[], object]) -> NoReturn:
     sys.unraisablehook = _state.ignored
     try:
         try:
+            from twintrain import garbage
+
+            garbage.collect_rarely()
             command()
         finally:
             # Nothing is left to take back: neither what follows nor what Python does at its end is
             # to be broken off.
             for sign in listened_to:
                 signal.signal(sign, signal.SIG_IGN)
+            garbage.keep_all()
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
             tell_interrupted()

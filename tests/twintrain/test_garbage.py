@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from twintrain import garbage
 from twintrain.garbage import only_new_objects
 
 
@@ -60,3 +61,22 @@ def test_it_ends_also_where_something_is_raised() -> None:
     with pytest.raises(ZeroDivisionError), only_new_objects():
         raise ZeroDivisionError
     assert gc.get_freeze_count() == 0
+
+
+def test_what_is_kept_is_not_looked_at_again() -> None:
+    kept = weakref.ref(Circle())
+    garbage.keep_all()
+    made_later = weakref.ref(Circle())
+    gc.collect()
+    assert kept() is not None
+    assert made_later() is None
+
+
+def test_rarely_is_not_never() -> None:
+    before = gc.get_threshold()
+    try:
+        garbage.collect_rarely()
+        assert before[0] < gc.get_threshold()[0]
+        assert gc.get_threshold()[1:] == before[1:]
+    finally:
+        gc.set_threshold(*before)

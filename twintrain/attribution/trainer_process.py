@@ -6,12 +6,8 @@ The process owns the GPU; the one that plans and computes does not import Tensor
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as NotYet
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,11 +17,7 @@ import numpy.typing as npt
 
 from twintrain.attribution.training_cache import Cache, Outcome, Training
 from twintrain.data.source import DataSource
-from twintrain.processes.endings import OutOfMemoryCount
-from twintrain.processes.isolated import gpus_as_before
-from twintrain.processes.progress import VARIABLE, last_text
-from twintrain.processes.scratch import prefix_of
-from twintrain.processes.spawned import killed, pool_of_one, process_of, status_of
+from twintrain.processes.background import Background
 from twintrain.recipe.recipe import Recipe, TwinName
 
 if TYPE_CHECKING:
@@ -70,24 +62,15 @@ class TrainerProcess:
     """
 
     def __init__(self, data: DataSource, log: Path, progress: Callable[[str], None]) -> None:
-        self._progress, self._log = progress, log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=prefix_of("progress"))
-        os.close(handle)
-        self._file = Path(name)
-        self._before = OutOfMemoryCount.now()
-        with gpus_as_before():
-            self._pool = pool_of_one(_begin, (data, name, log))
+        self._progress = progress
+        kept = f"Finished trainings are kept; what TensorFlow said last is in {log}."
+        self._process = Background(log, kept, _begin, (data,))
 
     def __enter__(self) -> TrainerProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if error[0] is not None:
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()  # there is no other way to stop a running call
-        self._pool.shutdown(cancel_futures=True)
-        self._file.unlink(missing_ok=True)
+        self._process.__exit__(*error)
 
     def call(self, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """Run a function of this module in the process.
@@ -95,27 +78,17 @@ class TrainerProcess:
         Raises:
             TwintrainError: the process was killed.
         """
-        with gpus_as_before():
-            future = self._pool.submit(function, *arguments)
-            process = process_of(self._pool)
-        while True:
-            try:
-                return future.result(timeout=0.5)
-            except NotYet:
-                self._progress(last_text(self._file))
-            except BrokenProcessPool as error:
-                kept = f"Finished trainings are kept; what TensorFlow said last is in {self._log}."
-                raise killed(status_of(process), self._before, kept) from error
+        self._process.begin(function, *arguments)
+        while not self._process.has_ended(0.5):
+            self._progress(self._process.last_text())
+        answer: Answer = self._process.outcome()
+        return answer
 
 
 _here: dict[str, Any] = {}
 
 
-def _begin(data: DataSource, progress_file: str, log: Path) -> None:
-    os.environ[VARIABLE] = progress_file
-    # TensorFlow's native code writes to the descriptor, past Python.
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
+def _begin(data: DataSource) -> None:
     _here["data"] = data
 
 

@@ -225,6 +225,7 @@ def _summary(inputs: Inputs, twin: TwinName, predictions: PairedPredictions) -> 
         images_per_second=[record.images_per_second for record in records],
         peak_memory_mb=max(record.peak_memory_mb for record in records),
         devices=records[0].devices,
+        at_once=any(record.at_once for record in records),
         trials=[{key: _finite([value])[0] for key, value in trial.items()} for trial in trials],
     )
 

@@ -1,4 +1,4 @@
-"""Both twins trained and compared in this process, without TFX.
+"""Both twins trained and compared, without TFX.
 
 comparison = compare(recipe, problem, train, test)
 comparison.verdict, comparison.gap
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from keras_tuner import HyperParameters
 
+from twintrain.comparison.at_once import can_train_at_once, train_at_once
 from twintrain.comparison.build import Inputs, build_comparison
 from twintrain.comparison.comparison import Comparison
 from twintrain.comparison.slices import SliceValues
@@ -23,7 +24,6 @@ from twintrain.data.example_spec import ExampleSpec
 from twintrain.data.example_store import ExampleStore
 from twintrain.data.overlap import check_overlap, overlap, with_overlap
 from twintrain.data.target_leak import target_leaks, with_target_leaks
-from twintrain.diagnosis.own_twin import explain_own_loop
 from twintrain.errors import TwintrainError
 from twintrain.parity.divergence import LockstepResult
 from twintrain.parity.lockstep import lockstep_to_the_end
@@ -68,6 +68,7 @@ def compare(
     steps: int = STEPS,
     slice_values: SliceValues | None = None,
     report: Report = say_nothing,
+    at_once: bool = False,
 ) -> Comparison:
     """Train both twins with every seed of a recipe, and compare them slice by slice.
 
@@ -90,6 +91,9 @@ def compare(
         slice_values: by slice key, a value per test example, in the order of `test.ids`.
         report: called with what is being done ('fit', 'loop', 'steps', 'tuning'), how much of it
             is done, of how much, and a text for a person.
+        at_once: train both twins at the same time, each in a process of its own, where that is
+            faster: several cores, no GPU, examples in memory. The script that asks for it must keep
+            what it does under `if __name__ == "__main__":`.
 
     Returns:
         verdict, slices, intervals, learning curves; see `twintrain.Comparison`.
@@ -105,7 +109,8 @@ def compare(
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
         found = _searches(recipe, _InMemory(problem.spec, train, test), home, report)
         splits = Splits.of(recipe, train, test)
-        records = _trainings(recipe, found, problem, splits, home, report)
+        training = _Training(problem, splits, home, report, at_once)
+        records = training.all({twin: _tuned(recipe, twin, found) for twin in TWINS})
         return build_comparison(
             Inputs(
                 recipe=recipe,
@@ -141,25 +146,13 @@ def _slice_values(
     return found
 
 
-def _trainings(
-    recipe: Recipe,
-    found: dict[TwinName, TuningResult],
-    problem: Problem,
-    splits: Splits,
-    home: Path,
-    report: Report,
-) -> dict[TwinName, Path]:
-    """Where the trainings of each twin are."""
-    return {
-        twin: _train(_tuned(recipe, twin, found), twin, problem, splits, home, report)
-        for twin in TWINS
-    }
-
-
 def _steps(
     recipe: Recipe, problem: Problem, train: ExampleStore, steps: int, report: Report
 ) -> LockstepResult:
     if recipe.twins.own:
+        # Not above: the diagnosis takes half a second to import.
+        from twintrain.diagnosis.own_twin import explain_own_loop
+
         report("steps", 0, 1, f"diagnosis of {recipe.twins.loop}")
         return explain_own_loop(recipe, problem, train)
     report("steps", 0, 1, f"{steps} steps side by side")
@@ -188,20 +181,57 @@ def _tuned(recipe: Recipe, twin: TwinName, found: dict[TwinName, TuningResult]) 
     return with_values(own, HyperParameters.from_config(found[twin].best).values)
 
 
-def _train(
-    own: Recipe, twin: TwinName, problem: Problem, splits: Splits, home: Path, report: Report
-) -> Path:
-    """Train what is missing of a twin's seeds; the folder of its records."""
-    decides = own.for_training().model_copy(update={"seeds": ()})
-    text = f"{decides.hash} {splits.trained_on} {splits.test.digest} {training_digest(own)}"
-    folder = home / f"{twin}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    there = [seed for seed in own.seeds if (SeedRecord.place(folder, seed) / FIGURES).exists()]
-    missing = tuple(seed for seed in own.seeds if seed not in there)
-    if missing:
-        job = SeedsJob(twin, own, folder, home / "state", missing)
-        train_seeds(job, problem, splits, lambda done, total, text: report(twin, done, total, text))
-        forget_state(job)
-    return folder
+@dataclass(frozen=True)
+class _Training:
+    """What the trainings of both twins have in common; see `compare`."""
+
+    problem: Problem
+    splits: Splits
+    home: Path
+    report: Report
+    at_once: bool
+
+    def all(self, recipes: dict[TwinName, Recipe]) -> dict[TwinName, Path]:
+        """Train what is missing of every twin's seeds.
+
+        Args:
+            recipes: as each twin obeys it.
+
+        Returns:
+            where the records of each twin are.
+        """
+        folders = {twin: self._folder(twin, own) for twin, own in recipes.items()}
+        jobs = [
+            SeedsJob(twin, own, folders[twin], self.home / "state", missing)
+            for twin, own in recipes.items()
+            if (missing := _missing(own, folders[twin]))
+        ]
+        if self.at_once and can_train_at_once(jobs, self.splits):
+            train_at_once(jobs, self.problem, self.splits, self.home, self.report)
+        else:
+            for job in jobs:
+                self._train(job)
+        for job in jobs:
+            forget_state(job)
+        return folders
+
+    def _folder(self, twin: TwinName, own: Recipe) -> Path:
+        """Where the records of just this training belong."""
+        decides = own.for_training().model_copy(update={"seeds": ()})
+        data = f"{self.splits.trained_on} {self.splits.test.digest}"
+        text = f"{decides.hash} {data} {training_digest(own)}"
+        return self.home / f"{twin}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def _train(self, job: SeedsJob) -> None:
+        def told(done: int, total: int, text: str) -> None:
+            self.report(job.twin, done, total, text)
+
+        train_seeds(job, self.problem, self.splits, told)
+
+
+def _missing(own: Recipe, folder: Path) -> tuple[int, ...]:
+    """The seeds without a record."""
+    return tuple(s for s in own.seeds if not (SeedRecord.place(folder, s) / FIGURES).exists())
 
 
 def _agreement(recipe: Recipe, records: dict[TwinName, Path]) -> list[SeedAgreement]:

@@ -82,6 +82,9 @@ class TwinSummary(_Part):
     images_per_second: list[float] = Field(description="over the epochs after the first")
     peak_memory_mb: float = Field(description="of the training process")
     devices: list[str]
+    at_once: bool = Field(
+        default=False, description="whether any seed was trained while the other twin was, too"
+    )
     trials: list[dict[str, Any]] = Field(description="every tuning trial")
 
 

@@ -9,7 +9,6 @@ operation. What they share is the order of sets of texts; NumPy's own random num
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import sys
@@ -22,6 +21,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from twintrain import garbage
 from twintrain.errors import TwintrainError
 from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
 
@@ -30,7 +30,8 @@ _ENDING = 5.0  # seconds that a process may take to be gone when its pipes are c
 # may have in all (sun_path of unix(7)).
 _SOCKET, _ADDRESS = len("/pymp-12345678/listener-12345678"), 107
 # What processes are forked with; further modules of ours only save what they take to import.
-multiprocessing.set_forkserver_preload(["keras"])
+_FORKED_WITH = "twintrain.processes.forked_with"
+multiprocessing.set_forkserver_preload([_FORKED_WITH])
 
 
 def _forks() -> bool:
@@ -49,7 +50,7 @@ def begin_ahead(modules: Sequence[str] = ()) -> None:
         modules: imported in it beside Keras; importing them must run nothing on a device.
     """
     if _forks():
-        multiprocessing.set_forkserver_preload(["keras", *modules])
+        multiprocessing.set_forkserver_preload([_FORKED_WITH, *modules])
         with suppress(OSError):  # whoever starts a process tries again, and says what is wrong
             forkserver.ensure_running()
 
@@ -86,7 +87,7 @@ def _take_over(environment: Mapping[str, str]) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
-    gc.freeze()  # what was there before this process began stays as long as it does
+    garbage.keep_all()  # what was there before this process began stays as long as it does
     if "numpy" in sys.modules:
         # Or what is drawn without a seed would be the same in each, and an accident look like
         # agreement.

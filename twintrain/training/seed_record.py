@@ -48,6 +48,7 @@ class Figures(BaseModel):
         images_per_second: examples per second over the epochs after the first.
         peak_memory_mb: of the training process.
         devices: kinds of devices it could see.
+        at_once: whether the other twin was trained at the same time on this machine.
     """
 
     # A training that diverged has figures that are no numbers.
@@ -63,6 +64,7 @@ class Figures(BaseModel):
     images_per_second: float
     peak_memory_mb: float
     devices: list[str]
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

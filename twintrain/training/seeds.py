@@ -73,6 +73,7 @@ class SeedsJob:
         folder: where each seed's record goes.
         state: folder for the state of unfinished trainings; None keeps none.
         share: the recipe's seeds this process trains; None for all.
+        at_once: whether the other twin is trained at the same time on this machine.
     """
 
     twin: TwinName
@@ -80,6 +81,7 @@ class SeedsJob:
     folder: Path
     state: Path | None = None
     share: tuple[int, ...] | None = None
+    at_once: bool = False
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -110,13 +112,15 @@ def train_seeds(
         shown = _Shown(problem.task.metric.logged, report or _node_progress(job.twin))
         hook = _hook(job, seed, folder, shown)
         training = TwinJob(job.recipe, problem, splits.train, splits.validation, seed, hook, state)
-        model = train_seed(job.twin, training, splits, folder)
+        model = train_seed(job.twin, training, splits, folder, job.at_once)
         first = first or model
     assert first is not None  # a recipe has at least one seed
     return first
 
 
-def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) -> keras.Model:
+def train_seed(
+    twin: TwinName, training: TwinJob, splits: Splits, folder: Path, at_once: bool = False
+) -> keras.Model:
     """Do one training and write its record.
 
     Args:
@@ -124,6 +128,7 @@ def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) 
         training: of this twin, with one seed.
         splits: the examples it is about.
         folder: of the record; it must be there.
+        at_once: whether the other twin is trained at the same time on this machine.
 
     Returns:
         the trained model.
@@ -139,14 +144,14 @@ def train_seed(twin: TwinName, training: TwinJob, splits: Splits, folder: Path) 
     outputs = predict(model, splits.test, training.recipe, training.problem)
     SeedRecord.write(
         folder,
-        _figures(twin, result, splits.trained_on),
+        _figures(twin, result, splits.trained_on, at_once),
         Arrays(result.weights, result.final_weights, result.fingerprints),
         Predictions(splits.test.ids, splits.test.targets, outputs),
     )
     return model
 
 
-def _figures(twin: TwinName, result: TwinResult, trained_on: str) -> Figures:
+def _figures(twin: TwinName, result: TwinResult, trained_on: str, at_once: bool) -> Figures:
     return Figures(
         twin=twin,
         seed=result.seed,
@@ -158,6 +163,7 @@ def _figures(twin: TwinName, result: TwinResult, trained_on: str) -> Figures:
         images_per_second=result.images_per_second,
         peak_memory_mb=_peak_memory_mb(),
         devices=[device.device_type for device in tf.config.list_logical_devices()],
+        at_once=at_once,
     )
 
 
