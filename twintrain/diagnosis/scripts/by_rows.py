@@ -37,7 +37,7 @@ def counterpart(trainings: Sequence[Training]) -> Training | None:
         return None
     (first,) = possible
     single = len(first.sections) == len(loop.sections) == 1 and not (first.again or loop.again)
-    return first if single and _shapes(first) == _shapes(loop) else None
+    return first if single and first.shapes == loop.shapes else None
 
 
 def _is_like(fit: Training, loop: Training) -> bool | None:
@@ -60,7 +60,3 @@ def _is_like(fit: Training, loop: Training) -> bool | None:
 
 def _as_arrays(given: Any) -> Any:
     return given if isinstance(given, (dict, list, tuple)) else np.asarray(given)
-
-
-def _shapes(training: Training) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in training.models[0].weights]

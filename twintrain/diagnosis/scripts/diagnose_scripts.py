@@ -10,11 +10,13 @@ from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.diagnose import diagnose_subject
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.scripts.by_rows import counterpart
+from twintrain.diagnosis.scripts.in_phases import in_phases, with_unseen
 from twintrain.diagnosis.scripts.known import as_seen_alone, tell_what_was_seen, without_chance
 from twintrain.diagnosis.scripts.lookout import Lookout, Seen
 from twintrain.diagnosis.scripts.made_fit import fit_for
 from twintrain.diagnosis.scripts.made_loop import loop_for
 from twintrain.diagnosis.scripts.made_side import MadeSide
+from twintrain.diagnosis.scripts.phases import Phases, phases_of
 from twintrain.diagnosis.scripts.program import Program
 from twintrain.diagnosis.scripts.script_rows import feed_of
 from twintrain.diagnosis.scripts.script_subject import (
@@ -69,12 +71,29 @@ def diagnose_scripts(
             with budget.phase(f"running {Path(program.name).name} for a first look"):
                 seen[program.name] = _look(program)
         report(READING)
-        parts = _parts(programs, seen, choice)
-        subject = subject_of_parts(parts, budget)
-        found = diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, subject))
-        if subject.not_handed:
-            found = without_chance(found)
-        return as_seen_alone(found, subject) if subject.made is not None else found
+        phases = _phases(programs, seen, choice)
+        found = in_phases(phases, lambda parts: _diagnose(parts, budget), report)
+        return found if len(phases) == 1 else with_unseen(found, _unseen(seen))
+
+
+def _unseen(seen: dict[str, Seen]) -> list[str]:
+    """Why there may be more phases than were seen."""
+    return [
+        f"{name} raised in the first look, where trainings are cut: {one.failure!r}"
+        if one.failure is not None
+        else f"the first look at {name} took too long"
+        for name, one in seen.items()
+        if one.failure is not None or one.timed_out
+    ]
+
+
+def _diagnose(parts: dict[str, Part], budget: Budget) -> Diagnosis:
+    """Diagnose two trainings, or one that stands alone."""
+    subject = subject_of_parts(parts, budget)
+    found = diagnose_subject(subject, budget, lambda pair: tell_what_was_seen(pair, subject))
+    if subject.not_handed:
+        found = without_chance(found)
+    return as_seen_alone(found, subject) if subject.made is not None else found
 
 
 def subject_of_parts(parts: dict[str, Part], budget: Budget) -> ScriptSubject:
@@ -117,31 +136,98 @@ def _look(program: Program) -> Seen:
     return seen
 
 
-def _parts(programs: Sequence[Program], seen: dict[str, Seen], choice: Choice) -> dict[str, Part]:
-    """The two trainings to compare, by side."""
+def _phases(
+    programs: Sequence[Program], seen: dict[str, Seen], choice: Choice
+) -> list[dict[str, Part]]:
+    """The trainings to compare, by side: one pair for each phase of them."""
     found = {program.name: trainings_of(seen[program.name]) for program in programs}
     with_a_fit([training for trainings in found.values() for training in trainings])
     if len(programs) == len(SIDES):
         # Named the other way round, they are meant all the same.
         has_fit = [any(t.side == FIT for t in found[program.name]) for program in programs]
         programs = programs if has_fit[0] or not has_fit[1] else programs[::-1]
-    parts: dict[str, Part] = {}
-    only = len(programs) == 1 and choice == Choice()
-    for number, side in enumerate(SIDES):
-        program = programs[min(number, len(programs) - 1)]
+    of = dict(zip(SIDES, (programs[0], programs[-1]), strict=True))
+    mine = {side: [t for t in found[of[side].name] if t.side == side] for side in SIDES}
+    clear = phases_of(mine[FIT], mine[LOOP]) if choice == Choice() else Phases()
+    if not clear.pairs:
+        chosen = _chosen(of, found, seen, choice)
+        clear = Phases(_phases_of_chosen(chosen, of))
+    return [
+        {
+            side: _part(
+                of[side],
+                training,
+                found,
+                seen,
+                earlier=[pair[side] for pair in clear.pairs[:number]],
+                left_out=clear.left_out.get(side, []),
+            )
+            for side, training in pair.items()
+        }
+        for number, pair in enumerate(clear.pairs)
+    ]
+
+
+def _phases_of_chosen(
+    chosen: dict[str, Training], of: dict[str, Program]
+) -> list[dict[str, Training]]:
+    """The phases of one training of each side, or of one side alone.
+
+    Raises:
+        TwintrainError: the sides train in phases that do not belong together.
+    """
+    if len(chosen) == 1:
+        ((side, training),) = chosen.items()
+        parts = [training] if training.goes_on else training.parts or [training]
+        return [{side: part} for part in parts]
+    if not any(training.parts for training in chosen.values()):
+        return [chosen]
+    pairs = phases_of([chosen[FIT]], [chosen[LOOP]]).pairs
+    if not pairs:
+        told = "; ".join(
+            f"{of[side].name}: {', '.join(one.describe() for one in training.parts or [training])}"
+            for side, training in chosen.items()
+        )
+        raise TwintrainError(
+            f"The sides train in several parts, and which belong together is not clear. {told}.",
+            "Choose one part of each: --fit LINE --loop LINE.",
+        )
+    return pairs
+
+
+def _part(
+    program: Program,
+    training: Training,
+    found: dict[str, list[Training]],
+    seen: dict[str, Seen],
+    earlier: list[Training],
+    left_out: list[Training],
+) -> Part:
+    """A training with the others of its program around it."""
+    all_ = [part for t in found[program.name] for part in (t.parts or [t])]
+    own = {(section.place, section.ordinal) for section in training.sections}
+    others = [t for t in all_ if not own & {(s.place, s.ordinal) for s in t.sections}]
+    return Part(program, training, others, seen[program.name], earlier, left_out)
+
+
+def _chosen(
+    of: dict[str, Program], found: dict[str, list[Training]], seen: dict[str, Seen], choice: Choice
+) -> dict[str, Training]:
+    """The training of each side; of one where the other has none."""
+    chosen: dict[str, Training] = {}
+    single = of[FIT] is of[LOOP]
+    for side, program in of.items():
         trainings = found[program.name]
-        taken = counterpart(trainings) if only and side == FIT else None
-        chosen = taken or choose(trainings, side, choice.of(side), program.name)
+        only = single and choice == Choice() and side == FIT
+        taken = counterpart(trainings) if only else None
+        training = taken or choose(trainings, side, choice.of(side), program.name)
         if taken is not None:
             taken.chosen_by_rows = True
-        if chosen is None:
-            alone = len(programs) == 1 and bool(trainings) and seen[program.name].failure is None
-            if alone:
-                continue  # it is made
+        if training is not None:
+            chosen[side] = training
+        elif not (single and trainings and seen[program.name].failure is None):
             raise TwintrainError(*_lacking(program, seen[program.name], trainings, side))
-        others = [training for training in trainings if training is not chosen]
-        parts[side] = Part(program, chosen, others, seen[program.name])
-    return parts
+    return chosen
 
 
 def _lacking(

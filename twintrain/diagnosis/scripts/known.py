@@ -39,6 +39,7 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
     notes = pair.findings.notes
     if len(trainings) == 2:
         _compare_trainings(pair, *trainings)
+        _compare_what_was_taken_over(pair, subject)
     if len(trainings) == 2 and not subject.not_handed:
         notes.append(
             "Both sides were given the same weights before their first step; which weights the "
@@ -68,6 +69,50 @@ def tell_what_was_seen(pair: Pair, subject: ScriptSubject) -> None:
         for training in trainings
         if training.chosen_by_rows
     ]
+    notes += [
+        f"Left out: {left.describe()}; the other side trains no model like it, or not in as many "
+        "parts. --fit LINE and --loop LINE choose another."
+        for part in subject.parts.values()
+        for left in part.left_out
+    ]
+
+
+def _compare_what_was_taken_over(pair: Pair, subject: ScriptSubject) -> None:
+    """Compare with what weights and what state of the optimizer a later phase begins."""
+    if len(subject.inherited) != 2 or not any(part.earlier for part in subject.parts.values()):
+        return
+    fit, loop = subject.inherited[FIT], subject.inherited[LOOP]
+    if fit.weights is None or loop.weights is None:
+        why = "with which weights it begins on a side was not seen"
+        pair.findings.not_compared("start of the phase", why, open_=True)
+    elif fit.weights != loop.weights:
+        at_fault = FIT if len(fit.weights) < len(loop.weights) else LOOP
+        count = len(subject.parts[FIT].training.shapes)
+        found = {FIT: len(fit.weights), LOOP: len(loop.weights)}
+        pair.findings.name_cause(
+            "different_initial_weights",
+            at_fault,
+            None,
+            by_reading(
+                "weights that the phases before have left, when this one begins",
+                f"{found[at_fault]} of {count}",
+                f"{found[pair.other(at_fault).name]} of {count}",
+            ),
+            fix="Let both sides begin this phase with what the one before has trained.",
+        )
+    if None not in (fit.optimizer, loop.optimizer) and fit.optimizer != loop.optimizer:
+        pair.findings.name_cause(
+            "optimizer_state_reset",
+            LOOP if fit.optimizer else FIT,
+            None,
+            by_reading(
+                "optimizer when this phase begins", "made anew", "goes on from the phase before"
+            ),
+            fix="Let both sides go on with their optimizer, or both begin with a new one.",
+        )
+    elif fit.optimizer != loop.optimizer:
+        why = "what a side that updates by hand keeps from the phase before was not seen"
+        pair.findings.not_compared("optimizer when the phase begins", why, open_=True)
 
 
 def _compare_trainings(pair: Pair, fit: Training, loop: Training) -> None:

@@ -131,7 +131,9 @@ class Lookout:
         self._loops = Loops(self._may_go_on)
         self._entries = Entries(program.folder, self._enter)
         self._layers, self._fits, self._on_batch = Nesting(), Nesting(), Nesting()
+        # Since a gradient was taken last; of a tape that persists there may be several.
         self._called: list[tuple[keras.Model, Any]] = []
+        self._taken = False
         self._counts: dict[Key, int] = {}
         self._timer = Timer(LOOKING_SECONDS)
 
@@ -236,6 +238,8 @@ class Lookout:
         if self._layers.outermost and self._fits.outermost and isinstance(layer, keras.Model):
             inputs = first_of(layer, arguments, named)
             if all(map(is_concrete, keras.tree.flatten(inputs))):
+                if self._taken:
+                    self._called, self._taken = [], False
                 self._called = [c for c in self._called if c[0] is not layer][-7:]
                 self._called.append((layer, inputs))
         with self._layers:
@@ -260,6 +264,7 @@ class Lookout:
             for model, inputs in self._called
             if any(identity(variable) in sources for variable in model.trainable_variables)
         ]
+        self._taken = True
         if asked:
             self._note([model for model, _ in asked], asked[0][1])
         else:

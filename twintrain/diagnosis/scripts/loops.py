@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import operator
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +11,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.scripts.loop_marks import Key
+from twintrain.diagnosis.watch.seams import dataset_iterator
 
 
 @dataclass(eq=False)
@@ -188,8 +192,23 @@ def holds_rows(item: Any) -> bool:
     return bool(tf.is_tensor(item)) and item.shape.rank != 0
 
 
+def _may_be_part(value: Any) -> bool:
+    return isinstance(value, (tuple, Iterator))
+
+
 def _length(items: Any) -> int | None:
+    if isinstance(items, (enumerate, zip)):
+        # They do not tell theirs; what they are made of may.
+        parts = keras.tree.flatten([one for one in gc.get_referents(items) if _may_be_part(one)])
+        lengths = [_length(part) for part in parts if isinstance(part, Iterator)]
+        known = [one for one in lengths if one is not None]
+        return min(known) if known and len(known) == len(lengths) else None
     try:
+        if isinstance(items, dataset_iterator()):
+            return len(getattr(items, "_dataset"))  # noqa: B009 - of a class that is not public
+        if isinstance(items, Iterator):
+            length = operator.length_hint(items, -1)
+            return None if length < 0 else length
         return len(items)
     except Exception:  # whatever a length of the user's own raises; it is not asked for by the loop
         return None

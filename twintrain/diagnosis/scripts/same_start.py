@@ -71,6 +71,12 @@ class SameStart:
             elif self._parts and isinstance(layer, keras.Model):
                 self._give_part(layer)
 
+    def take(self, model: keras.Model) -> None:
+        """Let a model that is known to be the one trained start from the weights given."""
+        if not self.handed_over:
+            self.start(model)
+            self._adopt(model)
+
     def _give_part(self, model: keras.Model) -> None:
         """Give a model the next of the weights that fit."""
         count = len(model.variables)

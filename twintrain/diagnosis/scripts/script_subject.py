@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.scripts.entries import as_arrays, taken
+from twintrain.diagnosis.scripts.inherited import Inherited, TakenOver
 from twintrain.diagnosis.scripts.lookout import Seen
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.scripts.program import Program
@@ -59,12 +60,16 @@ class Part:
         training: it.
         others: the other trainings of that program.
         seen: all that was seen of it at first.
+        earlier: of the others those that are earlier phases of this one.
+        left_out: of the others those of models that the other side has none like.
     """
 
     program: Program
     training: Training
     others: Sequence[Training]
     seen: Seen
+    earlier: Sequence[Training] = ()
+    left_out: Sequence[Training] = ()
 
     def study(
         self,
@@ -75,6 +80,7 @@ class Part:
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
         epoch_ended: Callable[[bool], None] = lambda last: None,
+        inherited: Inherited | None = None,
     ) -> Study:
         """A run of the program for the sake of this training."""
         feed, train, test = rows
@@ -90,6 +96,7 @@ class Part:
             in_place,
             look_after,
             epoch_ended,
+            inherited,
         )
 
 
@@ -102,13 +109,24 @@ class ScriptSubject(Subject):
         feed: how rows are replaced.
         made: the side that is in no script; None where both are.
         not_handed: sides whose models could not be given the same weights.
+        inherited: by side, what the training took over from those before it, when it was run last.
     """
 
     parts: dict[str, Part] = field(default_factory=dict)
     feed: Feed = field(default_factory=lambda: Feed({}, None, False))
     made: MadeSide | None = None
     not_handed: set[str] = field(default_factory=set)
+    inherited: dict[str, TakenOver] = field(default_factory=dict)
     _begun: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def unasked(self) -> frozenset[str]:
+        """Sides that go once through a loop whose end is its own."""
+        return frozenset(
+            side
+            for side, part in self.parts.items()
+            if any(section.repeats == "once" for section in part.training.sections)
+        )
 
     @property
     def cut(self) -> bool:
@@ -151,10 +169,21 @@ class ScriptSubject(Subject):
         rows = self.feed, self.train, self.test
         watching = self._watching
         ended = watching.end_epoch if isinstance(watching, Milestones) else lambda last: None
+        inherited = Inherited(
+            frozenset((s.place, s.ordinal) for t in part.earlier for s in t.sections),
+            part.training.shapes,
+        )
         study = part.study(
-            epochs, rows, start, begin, look_after=not self._validates, epoch_ended=ended
+            epochs,
+            rows,
+            start,
+            begin,
+            look_after=not self._validates,
+            epoch_ended=ended,
+            inherited=inherited,
         )
         study.run()
+        self.inherited[side] = inherited.closed()
         if not start.handed_over:
             self.not_handed.add(side)
         return study.log

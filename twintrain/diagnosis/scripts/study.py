@@ -18,6 +18,7 @@ import tensorflow as tf
 from twintrain.diagnosis.scripts.entries import Entries, Entry
 from twintrain.diagnosis.scripts.figures import figures_here
 from twintrain.diagnosis.scripts.frames import place_in
+from twintrain.diagnosis.scripts.inherited import Inherited
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
@@ -51,6 +52,7 @@ class Study:
         in_place: called where `fit` would be, and ends the run.
         look_after: what follows the training is looked at, too.
         epoch_ended: called after each epoch of a loop; told whether the training ends with it.
+        inherited: hears of what comes before the training.
 
     Attributes:
         done: the training came to its end.
@@ -70,7 +72,9 @@ class Study:
         in_place: InPlaceOfFit | None = None,
         look_after: bool = True,
         epoch_ended: Callable[[bool], None] = lambda last: None,
+        inherited: Inherited | None = None,
     ) -> None:
+        self._inherited = inherited or Inherited()
         self._program, self._training = program, training
         self._epochs, self._steps = epochs, steps
         self._served, self._start, self._began = served, start, began
@@ -84,6 +88,8 @@ class Study:
         self._loops = Loops(self._may_go_on, self._entered, self._left_loop)
         self._entries = Entries(program.folder, self._enter)
         self._layers, self._fits = Nesting(), Nesting()
+        self._trained: list[keras.Model] = []
+        self._flags: list[tuple[keras.layers.Layer, bool]] = []
         self._calls: Counter[Key] = Counter()
         self._begun = False
         self._ended: Timer | None = None
@@ -118,16 +124,21 @@ class Study:
         finally:
             self._looking_away.close()
             self._loops.close()
+            # Those of the phase; what the program sets for the next one is none of its own.
+            for layer, flag in self._flags:
+                if layer.trainable != flag:
+                    layer.trainable = flag
 
     @contextmanager
     def _on(self) -> Iterator[None]:
         model = keras.Model
-        seams = [
+        seams: list[tuple[type, str, Callable[..., Any]]] = [
             (owner_of(model, "fit"), "fit", self._fit),
             (owner_of(model, "evaluate"), "evaluate", self._evaluate),
             (owner_of(model, "predict"), "predict", self._predict),
             (keras.layers.Layer, "__call__", self._layer),
             (tf.GradientTape, "gradient", self._gradient),
+            (owner_of(keras.optimizers.Optimizer, "apply"), "apply", self._apply),
         ]
         with ExitStack() as stack:
             stack.enter_context(self._entries.on())
@@ -160,6 +171,11 @@ class Study:
             self._look_again()
             self._within = section
             self._begin()
+            # A graph that was traced in an earlier phase calls no layer any more.
+            for model in list(self._inherited.models):
+                self._inherited.begin(model)
+                if self._start is not None:
+                    self._start.take(model)
         elif self._within is None:
             self._begin_other()
             self._other = run
@@ -172,6 +188,8 @@ class Study:
             self.log = figures_here(self._program.folder, run.items)
             self._end()
         elif run is self._other:
+            if self._in_earlier:
+                self._inherited.end_phase()
             self._look_again()
 
     def _look_again(self) -> None:
@@ -196,10 +214,19 @@ class Study:
     def _end(self) -> None:
         """A part of the training is over."""
         self._within = None
+        self._flags = [
+            (layer, layer.trainable) for model in self._trained for layer in model._flatten_layers()
+        ]
         if self.done:
             self._ended = Timer(AFTER_SECONDS)
         if self.done and not self._look_after:
             self._looking_away.enter_context(suspended())
+
+    @property
+    def _in_earlier(self) -> bool:
+        """Whether the program is in a loop of an earlier phase."""
+        other = self._other
+        return other is not None and (other.key, other.ordinal) in self._inherited.earlier
 
     # Keras.
 
@@ -211,8 +238,15 @@ class Study:
         section = self._left.pop((place, self._calls[place]), None)
         if section is None and self._within is None:
             self._begin_other()
+            earlier = (place, self._calls[place]) in self._inherited.earlier
+            if earlier:
+                self._inherited.note(model)
             with suspended(), self._fits:
-                return tiny_fit(original, model, given)
+                history = tiny_fit(original, model, given)
+            if earlier:
+                self._inherited.note_optimizer(model.optimizer)
+                self._inherited.end_phase()
+            return history
         if section is not None:
             self._look_again()
             first = int(given.get("initial_epoch", 0) or 0)
@@ -225,6 +259,8 @@ class Study:
         if section is not None:
             self._within = section
             self._begin()
+        self._inherited.begin(model)
+        self._trained.append(model)
         if self._start is not None:
             inputs = None if has_all_weights(model) else first_inputs(given)
             self._start.start(model, inputs)
@@ -269,6 +305,13 @@ class Study:
         self, original: Callable[..., Any], layer: Any, *arguments: Any, **named: Any
     ) -> Any:
         trained = self._within is not None and isinstance(layer, keras.layers.Layer)
+        if isinstance(layer, keras.Model) and self._layers.outermost:
+            if self._in_earlier:
+                self._inherited.note(layer)
+            elif trained and self._fits.outermost:
+                self._inherited.begin(layer)
+            if trained and all(layer is not known for known in self._trained):
+                self._trained.append(layer)
         if self._start is not None and trained and self._layers.outermost:
             self._start.start(layer, first_of(layer, arguments, named))
         with self._layers:
@@ -278,6 +321,13 @@ class Study:
         if self._other is not None:
             self._loops.note_step()
         return original(*arguments, **named)
+
+    def _apply(
+        self, original: Callable[..., Any], optimizer: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        if self._in_earlier:
+            self._inherited.note_optimizer(optimizer)
+        return original(optimizer, *arguments, **named)
 
     def _enter(self, entry: Entry, arrays: Any) -> Any:
         return arrays if self._served is None else self._served.arrays(entry, arrays)

@@ -5,7 +5,7 @@ of its loops counts epochs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import keras
@@ -34,12 +34,15 @@ class Section:
             'steps': each item of the loop is a step; 'once': it is gone through once.
         own: epochs (steps, where these are repeated) in the program itself; None where that is not
             known beforehand.
+        passes: whole passes over the data that its own steps are, where these are repeated and that
+            is known.
     """
 
     place: Key
     ordinal: int
     repeats: Repeats
     own: int | None
+    passes: int | None = None
 
 
 @dataclass
@@ -58,6 +61,10 @@ class Training:
         fit: its first call of `fit`, if it has one.
         again: how often the program comes there again, with other models.
         chosen_by_rows: it was taken of several calls of `fit`, because it is given the loop's rows.
+        goes_on: it stands in a loop, beside the one over its own epochs, that may go on to more
+            trainings than were seen.
+        parts: where its model is trained several times, each of them by itself.
+        number: among all trainings of its side, in the program's order.
     """
 
     side: str
@@ -71,7 +78,10 @@ class Training:
     fit: FitSeen | None = None
     again: int = 0
     chosen_by_rows: bool = False
+    goes_on: bool = False
     models: list[keras.Model] = field(default_factory=list)
+    parts: list[Training] = field(default_factory=list)
+    number: int = 0
 
     @property
     def line(self) -> int:
@@ -79,9 +89,14 @@ class Training:
         return min(section.place[1] for section in self.sections)
 
     @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of all weights of its model."""
+        return [tuple(weight.shape) for weight in self.models[0].weights]
+
+    @property
     def own_epochs(self) -> int | None:
         """Epochs the program itself asks for, over all sections."""
-        found = [s.own if s.repeats in ("fit", "epochs") else None for s in self.sections]
+        found = [s.own if s.repeats in ("fit", "epochs") else s.passes for s in self.sections]
         known = [one for one in found if one is not None]
         return sum(known) if len(known) == len(found) else None
 
@@ -107,6 +122,7 @@ def _of_fits(seen: Seen) -> list[Training]:
         training = Training(side, call.model, [section], [call.place], call.feeds, call.held_out)
         training.fit, training.models = call, [call.model]
         training.batch = call.batch
+        training.goes_on = any(map(_may_go_on, _beside(call.chain, section)))
         found.append(training)
     return found
 
@@ -140,13 +156,26 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int], most: int) -> T
         section = Section(first.place, 1, "once", 1)
     else:
         run, repeats = around
-        section = Section(run.key, run.ordinal, repeats, run.own)
+        passes = _passes(run, first.rows, most) if repeats == "steps" else None
+        section = Section(run.key, run.ordinal, repeats, run.own, passes)
     models = list({id(model): model for step in group for model in step.models}.values())
     lines = sorted({step.place for step in group})
     feeds = frozenset().union(*(step.feeds for step in group))
-    return Training(
+    training = Training(
         LOOP, models[0], [section], lines, feeds, batch=first.rows, keys=first.keys, models=models
     )
+    training.goes_on = any(map(_may_go_on, _beside([run for run, _ in first.chain], section)))
+    return training
+
+
+def _beside(chain: Sequence[Pass], section: Section) -> list[Pass]:
+    """The loops around one over epochs."""
+    keys = [run.key for run in chain]
+    return list(chain[: keys.index(section.place)] if section.place in keys else chain)
+
+
+def _may_go_on(run: Pass) -> bool:
+    return not run.ended and (run.own is None or run.items < run.own)
 
 
 def _around(
@@ -167,12 +196,26 @@ def _around(
         return chain[-1], "epochs"
     over_data = next((i for i, run in enumerate(chain) if run.over_data), None)
     if over_data is not None:
-        return (_epochs(chain[:over_data]), "epochs") if over_data else (chain[0], "once")
+        if over_data:
+            return _epochs(chain[:over_data]), "epochs"
+        return chain[0], "steps" if (_passes(chain[0], step.rows, most) or 0) > 1 else "once"
     if _steps_in_an_item(step, steps) > 1:
         return chain[-1], "epochs"  # a comprehension or a function goes through the batches
     if len(chain) > 1:
         return _epochs(_beyond_updates(chain, step.rows, most)), "epochs"
     return chain[-1], "steps"
+
+
+def _passes(run: Pass, rows: int, most: int) -> int | None:
+    """Whole passes over all rows that the steps of a loop over batches are; None where that is not
+    known, they are none, or it depends on what becomes of the last batch.
+    """
+    if run.own is None or not run.over_data or not 0 < rows <= most:
+        return None
+    ways = {-(-most // rows), most // rows, most / rows}  # kept, dropped, filled from the next pass
+    found = {int(run.own // in_a_pass) for in_a_pass in ways if run.own % in_a_pass == 0}
+    whole = -(-most // rows)
+    return found.pop() if len(found) == 1 and run.own % whole == 0 else None
 
 
 def _beyond_updates(chain: list[Pass], rows: int, most: int) -> list[Pass]:
@@ -219,7 +262,8 @@ def _is_full(step: StepSeen, steps: Sequence[StepSeen], most: int) -> bool:
 def _merged(found: list[Training]) -> list[Training]:
     """Trainings of one model are one; at the same place with other models, one comes again."""
     by_model: list[Training] = []
-    for training in found:
+    for number, training in enumerate(found):
+        training.number = number
         same = next(
             (
                 other
@@ -231,6 +275,7 @@ def _merged(found: list[Training]) -> list[Training]:
         if same is None:
             by_model.append(training)
             continue
+        same.parts = [*(same.parts or [replace(same, sections=[*same.sections])]), training]
         same.sections += [s for s in training.sections if s not in same.sections]
         same.lines = sorted({*same.lines, *training.lines})
         same.feeds |= training.feeds
@@ -244,6 +289,7 @@ def _merged(found: list[Training]) -> list[Training]:
                 for other in kept
                 if other.side == training.side
                 and [section.place for section in other.sections] == places
+                and other.shapes == training.shapes
             ),
             None,
         )
@@ -260,7 +306,7 @@ def _share(one: Training, other: Training) -> bool:
 
 
 def choose(found: list[Training], side: str, line: int | None, name: str) -> Training | None:
-    """The training of a side; None where there is none.
+    """The training of a side, or one part of it; None where there is none.
 
     Args:
         found: all trainings of a program.
@@ -274,13 +320,18 @@ def choose(found: list[Training], side: str, line: int | None, name: str) -> Tra
     flag = "--fit" if side == FIT else "--loop"
     candidates = [training for training in found if training.side == side]
     if line is not None:
-        chosen = [t for t in candidates if line in {t.line, *(place[1] for place in t.lines)}]
-        if len(chosen) == 1:
-            return chosen[0]
+        parts = [part for t in candidates for part in t.parts]
+        for group in (parts, candidates):
+            chosen = [t for t in group if line in {t.line, *(place[1] for place in t.lines)}]
+            if len(chosen) == 1:
+                return chosen[0]
         known = ", ".join(training.describe() for training in candidates) or "none"
         raise TwintrainError(
             f"{name} has no such training at line {line}.", f"Choose {flag} from: {known}."
         )
+    if len(candidates) > 1 and len({tuple(training.lines) for training in candidates}) == 1:
+        # Models of several sizes, one after the other.
+        return replace(candidates[0], again=sum(t.again + 1 for t in candidates) - 1)
     if len(candidates) > 1:
         known = "; ".join(training.describe() for training in candidates)
         lines = " or ".join(f"{flag} {training.line}" for training in candidates)

@@ -18,6 +18,11 @@ def check_epochs(pair: Pair) -> bool:
     fit, loop = (_trained(side, len(pair.subject.train)) for side in pair.sides)
     if fit is None or loop is None or fit == loop:
         return True
+    for side, trained in ((FIT, fit), (LOOP, loop)):
+        if side in pair.subject.unasked and trained[0] == trained[1] > 1:
+            why = f"{side} passes over the data {trained[0]} times, whatever it is asked for"
+            pair.findings.not_compared("epochs", why, open_=True)
+            return False
     at_fault, observed, expected = (FIT, fit, loop) if loop == ASKED else (LOOP, loop, fit)
     name_epochs(pair, at_fault, ASKED, observed, expected)
     return True

@@ -92,6 +92,11 @@ class Subject:
     )
 
     @property
+    def unasked(self) -> frozenset[str]:
+        """Sides that train as long as they will, however many epochs they are asked for."""
+        return frozenset()
+
+    @property
     def cut(self) -> bool:
         """Whether not all of the data is used."""
         return self.train.cut or (self.test is not None and self.test.cut)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.twintrain.diagnosis.scripts.scripts_of_people import program
-from twintrain.diagnosis.scripts.loops import Loops, Pass, holds_rows
+from twintrain.diagnosis.scripts.loops import Loops, Pass, _length, holds_rows
 
 NESTED = """
 out = []
@@ -91,3 +93,26 @@ def test_batches_are_told_from_numbers() -> None:
     assert holds_rows((np.zeros((2, 3)), np.zeros(2)))
     assert holds_rows((0, {"x": np.zeros(3)}))
     assert not holds_rows((0, "train", 1.0, np.float32(2)))
+
+
+def batches(passes: int | None = 1) -> tf.data.Dataset:
+    return tf.data.Dataset.range(10).batch(4).repeat(passes)
+
+
+@pytest.mark.parametrize(
+    ("items", "length"),
+    [
+        (batches(), 3),
+        (enumerate(batches(2), 1), 6),
+        (zip(batches(), batches(2), strict=False), 3),
+        (enumerate(zip(range(2), batches(), strict=False)), 2),
+        (batches(None), None),
+        (enumerate(batches(None)), None),
+        (iter([1, 2]), 2),
+        ((i for i in range(3)), None),
+        (enumerate(i for i in range(3)), None),
+    ],
+    ids=str,
+)
+def test_how_many_items_a_loop_has(items: Any, length: int | None) -> None:
+    assert _length(items) == length

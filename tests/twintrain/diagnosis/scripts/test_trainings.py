@@ -59,7 +59,9 @@ LOOPS = {
     "again": ("for _ in range(2):\n  for e in range(4):\n    for x, y in ds:\n      step(x, y)", 8),
     "while": ("e = 0\nwhile e < 4:\n  e += 1\n  for x, y in ds:\n    step(x, y)", None),
     "all rows at once": ("for e in range(9):\n  step(x_train, y_train)", 9),
-    "one pass": ("for x, y in ds.repeat(4):\n  step(x, y)", None),
+    "one pass": ("for x, y in ds:\n  step(x, y)", None),
+    "repeated": ("for i, (x, y) in enumerate(ds.repeat(4)):\n  step(x, y)", 4),
+    "part of a pass": ("for i, (x, y) in zip(range(9), ds.repeat()):\n  step(x, y)", None),
 }
 
 

@@ -42,3 +42,15 @@ def test_a_part_of_an_epoch_is_another_matter() -> None:
     pair = pair_of(plant=plant)
     check_epochs(pair)
     assert nothing(pair)
+
+
+def test_a_loop_that_cannot_be_asked_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes over a data set that repeats itself, as long as that lasts."""
+    pair = pair_of()
+    pair.loop.alone = 2 * STEPS
+    monkeypatch.setattr(type(pair.subject), "unasked", frozenset({"custom_loop"}))
+    assert not check_epochs(pair)
+    assert nothing(pair)
+    (look,) = pair.findings.looks
+    assert look.open
+    assert "2 times, whatever it is asked for" in look.said

@@ -1,0 +1,158 @@
+"""What a phase of a training takes over from those before it: weights, and the optimizer's state.
+
+Each phase is looked at from a start that both sides are given. So it is noted first whether both
+had come to it in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.scripts.loop_marks import Key
+from twintrain.diagnosis.watch.trace import Arrays
+
+# Of the way that a phase has gone; weights made anew are much farther off.
+_ON_THE_WAY = 2.0
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """What a phase began with.
+
+    Attributes:
+        weights: places, among the weights of its model, of those that an earlier phase had left;
+            None where it was not seen to begin.
+        optimizer: whether it went on with an optimizer of an earlier one that had a state; None
+            where the earlier ones had none such.
+    """
+
+    weights: frozenset[int] | None
+    optimizer: bool | None
+
+
+@dataclass
+class Inherited:
+    """Notes it in a run of a program.
+
+    Attributes:
+        earlier: place and ordinal of what trains in the phases before.
+        shapes: of all weights of the model that is trained in this one.
+        models: that the earlier phases trained, and that may be it.
+    """
+
+    earlier: frozenset[tuple[Key, int]] = frozenset()
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    models: list[keras.Model] = field(default_factory=list)
+    _weights: frozenset[int] | None = None
+    _variables: dict[int, tuple[Any, np.ndarray]] = field(default_factory=dict)
+    _left: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _optimizers: list[keras.Optimizer] = field(default_factory=list)
+    _used: bool = False
+
+    def note(self, model: keras.Model) -> None:
+        """An earlier phase is about to call a model."""
+        with tf.init_scope():  # it may be traced just now
+            for variable in model.weights:
+                self._variables.setdefault(id(variable), (variable, _value(variable)))
+        if self._fits(model) and all(model is not other for other in self.models):
+            self.models.append(model)
+
+    def note_optimizer(self, optimizer: Any) -> None:
+        """An earlier phase updates with an optimizer."""
+        if isinstance(optimizer, keras.Optimizer) and all(
+            optimizer is not other for other in self._optimizers
+        ):
+            self._optimizers.append(optimizer)
+
+    def end_phase(self) -> None:
+        """An earlier phase is over: its weights are what it leaves."""
+        self._left = {key: (_value(one), before) for key, (one, before) in self._variables.items()}
+
+    def begin(self, model: keras.Model) -> None:
+        """The phase is about to call a model: if it can be the one that is trained, note what of it
+        is there already, and set the optimizers' states back to what they are before an update.
+        """
+        if not self.earlier or self._weights is not None or not self._fits(model):
+            return
+        with tf.init_scope():
+            known = {_key(left) for left, _ in self._left.values()}
+            values = [(id(weight), _value(weight)) for weight in model.weights]
+            self._weights = frozenset(
+                place
+                for place, (name, value) in enumerate(values)
+                if _key(value) in known or self._is_on_the_way(name, value)
+            )
+            self._optimizers = [one for one in self._optimizers if _updates(one)]
+            self._used = any(map(_has_state, self._optimizers))
+            for optimizer in self._optimizers:
+                _set_back(optimizer)
+
+    def closed(self) -> TakenOver:
+        """What was noted, when the phase is over; lets go of its models."""
+        again = any(map(_updates, filter(_has_state, self._optimizers))) if self._used else None
+        for noted in (self._variables, self._left, self._optimizers, self.models):
+            noted.clear()
+        return TakenOver(self._weights, again)
+
+    def _fits(self, model: keras.Model) -> bool:
+        return [tuple(weight.shape) for weight in model.weights] == self.shapes
+
+    def _is_on_the_way(self, name: int, value: np.ndarray) -> bool:
+        """Whether a weight is an average on the way that a phase has gone, as where one is written
+        back behind a loop; not where it is what it was before that phase.
+        """
+        if name not in self._left:
+            return False
+        left, before = self._left[name]
+        if _key(value) == _key(before) or value.dtype.kind != "f":
+            return False
+        way = float(np.linalg.norm(left.astype(np.float64) - before))
+        return float(np.linalg.norm(value.astype(np.float64) - left)) < _ON_THE_WAY * way
+
+
+def _value(variable: Any) -> np.ndarray:
+    return np.array(tf.convert_to_tensor(variable))
+
+
+def _key(value: np.ndarray) -> tuple[tuple[int, ...], str, bytes]:
+    return value.shape, value.dtype.str, value.tobytes()
+
+
+def _updates(optimizer: keras.Optimizer) -> int:
+    """So far, each batch counted where gradients are added up over several."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return int(_value(inner._iterations))
+
+
+def _has_state(optimizer: keras.Optimizer) -> bool:
+    """Whether an update depends on those before it."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    scheduled = isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    own = [one for one in inner.variables if one is not inner._learning_rate]
+    return scheduled or len(own) > 1  # beside the count of updates
+
+
+def _set_back(optimizer: keras.Optimizer) -> None:
+    kept = optimizer._learning_rate  # it may have been changed between the phases
+    for variable, value in zip(optimizer.variables, _fresh(optimizer), strict=True):
+        if variable is not kept:
+            variable.assign(value)
+
+
+def _fresh(optimizer: keras.Optimizer) -> Arrays:
+    """The state of an optimizer that was just made."""
+    now = [_value(variable) for variable in optimizer.variables]
+    try:
+        like = type(optimizer).from_config(optimizer.get_config())
+        like.build(optimizer._trainable_variables)
+        found = [_value(variable) for variable in like.variables]
+    except Exception:  # whatever an optimizer of the user's own raises
+        found = []
+    if [value.shape for value in found] == [value.shape for value in now]:
+        return found
+    return [np.zeros_like(value) for value in now]
