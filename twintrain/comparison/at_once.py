@@ -7,6 +7,7 @@ kernels this small, it computes little in parallel.
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,14 +18,14 @@ import tensorflow as tf
 from twintrain.problems.problem import Problem
 from twintrain.processes.background import Background
 from twintrain.recipe.recipe import TwinName
-from twintrain.training.seeds import SeedsJob, Splits, train_seeds
+from twintrain.training.seeds import SeedsJob, Splits, forget_state, train_seeds
 
 _POLL = 0.1  # seconds
 Report = Callable[[str, int, int, str], None]
 
 
-def can_train_at_once(jobs: Sequence[SeedsJob], splits: Splits) -> bool:
-    """Whether it is worth it, and the examples can be handed over.
+def can_train_at_once(jobs: Sequence[SeedsJob], problem: Problem, splits: Splits) -> bool:
+    """Whether it is worth it, and problem and examples can be handed over.
 
     Not on a GPU: the first process takes all of its memory. Not from disk: both would read.
     """
@@ -35,7 +36,17 @@ def can_train_at_once(jobs: Sequence[SeedsJob], splits: Splits) -> bool:
         and all(store.in_memory for store in stores)
         and all(job.recipe.execution.strategy == "none" for job in jobs)
         and not tf.config.list_physical_devices("GPU")
+        and _is_picklable(problem)
     )
+
+
+def _is_picklable(problem: Problem) -> bool:
+    """Whether a problem can be handed to a process; a function without a name of its own cannot."""
+    try:
+        pickle.dumps(problem)
+    except Exception:  # pickle raises what the objects within raise
+        return False
+    return True
 
 
 def cores() -> int:
@@ -48,7 +59,8 @@ def cores() -> int:
 def train_at_once(
     jobs: Sequence[SeedsJob], problem: Problem, splits: Splits, folder: Path, report: Report
 ) -> None:
-    """Do all jobs, each in a process of its own; where one fails, the others are ended.
+    """Do all jobs, each in a process of its own, and remove the state of those that have ended;
+    where one fails, the others are ended.
 
     Args:
         jobs: of different twins.
@@ -78,6 +90,7 @@ def train_at_once(
                     report(twin, *at[twin], event["text"])
                 if ended:
                     process.outcome()
+                    forget_state(next(job for job in jobs if job.twin == twin))
                     del running[twin]
 
 

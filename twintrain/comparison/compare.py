@@ -206,13 +206,11 @@ class _Training:
             for twin, own in recipes.items()
             if (missing := _missing(own, folders[twin]))
         ]
-        if self.at_once and can_train_at_once(jobs, self.splits):
+        if self.at_once and can_train_at_once(jobs, self.problem, self.splits):
             train_at_once(jobs, self.problem, self.splits, self.home, self.report)
         else:
             for job in jobs:
                 self._train(job)
-        for job in jobs:
-            forget_state(job)
         return folders
 
     def _folder(self, twin: TwinName, own: Recipe) -> Path:
@@ -227,6 +225,7 @@ class _Training:
             self.report(job.twin, done, total, text)
 
         train_seeds(job, self.problem, self.splits, told)
+        forget_state(job)
 
 
 def _missing(own: Recipe, folder: Path) -> tuple[int, ...]:

@@ -55,6 +55,7 @@ from twintrain.diagnosis.stages import (
 from twintrain.diagnosis.stages.accumulated import acquit_accumulation
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
+from twintrain.diagnosis.stages.late_constraints import check_late_constraints
 from twintrain.diagnosis.stages.late_parting import check_late_parting
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
@@ -306,7 +307,8 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     findings = pair.findings
     late = runs and late_runs(runs, pair.subject.train)
     if late is not None and all(map(only_reports, findings.causes)):
-        attempt(pair, check_late_parting, late)
+        for check in (check_late_constraints, check_late_parting):
+            attempt(pair, check, late)
     if runs is None:
         why = "a side did not end a longer run in the time it was given"
         findings.not_compared("tf.function, end of run", why, open_=True)

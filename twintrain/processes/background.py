@@ -119,6 +119,7 @@ def _begin(
     os.environ[VARIABLE] = progress_file
     # TensorFlow's native code writes to the descriptor, past Python.
     with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
+        for descriptor in (1, 2):  # what the user's code prints, too
+            os.dup2(file.fileno(), descriptor)
     if initializer is not None:
         initializer(*arguments)

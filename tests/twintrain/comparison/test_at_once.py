@@ -81,17 +81,21 @@ def test_one_that_diverges_ends_the_other(splits: Splits, tmp_path: Path) -> Non
 def test_it_is_not_done_where_it_cannot_be_or_is_not_worth_it(
     splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs = jobs_of(twintrain.load_recipe("standard", RECIPE), tmp_path)
+    recipe = twintrain.load_recipe("standard", RECIPE)
+    jobs, problem = jobs_of(recipe, tmp_path), twintrain.find_problem(recipe, SPEC)
     monkeypatch.setattr(at_once, "cores", lambda: 2)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    assert can_train_at_once(jobs, splits)
-    assert not can_train_at_once(jobs[:1], splits)
+    assert can_train_at_once(jobs, problem, splits)
+    assert not can_train_at_once(jobs[:1], problem, splits)
     on_disk = replace(splits.train, in_memory=False)
-    assert not can_train_at_once(jobs, replace(splits, train=on_disk))
+    assert not can_train_at_once(jobs, problem, replace(splits, train=on_disk))
     mirrored = twintrain.load_recipe("standard", ["execution.strategy=mirrored"])
-    assert not can_train_at_once(jobs_of(mirrored, tmp_path), splits)
+    assert not can_train_at_once(jobs_of(mirrored, tmp_path), problem, splits)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [SimpleNamespace()])
-    assert not can_train_at_once(jobs, splits)
+    assert not can_train_at_once(jobs, problem, splits)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+    nameless = twintrain.find_problem(recipe, SPEC)
+    nameless.loss = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    assert not can_train_at_once(jobs, nameless, splits)
     monkeypatch.setattr(at_once, "cores", lambda: 1)
-    assert not can_train_at_once(jobs, splits)
+    assert not can_train_at_once(jobs, problem, splits)

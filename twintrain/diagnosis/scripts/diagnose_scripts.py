@@ -71,20 +71,22 @@ def diagnose_scripts(
             with budget.phase(f"running {Path(program.name).name} for a first look"):
                 seen[program.name] = _look(program)
         report(READING)
-        phases = _phases(programs, seen, choice)
+        phases, unseen = _phases(programs, seen, choice)
         found = in_phases(phases, lambda parts: _diagnose(parts, budget), report)
-        return found if len(phases) == 1 else with_unseen(found, _unseen(seen))
+        return with_unseen(found, [*unseen, *_not_come_to(programs, seen)])
 
 
-def _unseen(seen: dict[str, Seen]) -> list[str]:
-    """Why there may be more phases than were seen."""
-    return [
-        f"{name} raised in the first look, where trainings are cut: {one.failure!r}"
-        if one.failure is not None
-        else f"the first look at {name} took too long"
-        for name, one in seen.items()
-        if one.failure is not None or one.timed_out
-    ]
+def _not_come_to(programs: Sequence[Program], seen: dict[str, Seen]) -> list[str]:
+    """Why there may be trainings that the first look did not come to."""
+    found = []
+    for program in programs:
+        one = seen[program.name]
+        if one.timed_out:
+            found.append(f"the first look at {program.name} took too long")
+        elif one.failure is not None and program.trains_behind(one.failure):
+            why = f"{program.name} raised in the first look, where trainings are cut"
+            found.append(f"{why}: {one.failure!r}")
+    return found
 
 
 def _diagnose(parts: dict[str, Part], budget: Budget) -> Diagnosis:
@@ -138,8 +140,10 @@ def _look(program: Program) -> Seen:
 
 def _phases(
     programs: Sequence[Program], seen: dict[str, Seen], choice: Choice
-) -> list[dict[str, Part]]:
-    """The trainings to compare, by side: one pair for each phase of them."""
+) -> tuple[list[dict[str, Part]], list[str]]:
+    """The trainings to compare, by side: one pair for each phase of them; and why there may be
+    more.
+    """
     found = {program.name: trainings_of(seen[program.name]) for program in programs}
     with_a_fit([training for trainings in found.values() for training in trainings])
     if len(programs) == len(SIDES):
@@ -151,8 +155,8 @@ def _phases(
     clear = phases_of(mine[FIT], mine[LOOP]) if choice == Choice() else Phases()
     if not clear.pairs:
         chosen = _chosen(of, found, seen, choice)
-        clear = Phases(_phases_of_chosen(chosen, of))
-    return [
+        clear = _phases_of_chosen(chosen, of)
+    phases = [
         {
             side: _part(
                 of[side],
@@ -166,24 +170,22 @@ def _phases(
         }
         for number, pair in enumerate(clear.pairs)
     ]
+    return phases, clear.unseen
 
 
-def _phases_of_chosen(
-    chosen: dict[str, Training], of: dict[str, Program]
-) -> list[dict[str, Training]]:
-    """The phases of one training of each side, or of one side alone.
+def _phases_of_chosen(chosen: dict[str, Training], of: dict[str, Program]) -> Phases:
+    """The phases of one training of each side; one side alone is taken as it is.
 
     Raises:
         TwintrainError: the sides train in phases that do not belong together.
     """
-    if len(chosen) == 1:
-        ((side, training),) = chosen.items()
-        parts = [training] if training.goes_on else training.parts or [training]
-        return [{side: part} for part in parts]
-    if not any(training.parts for training in chosen.values()):
-        return [chosen]
-    pairs = phases_of([chosen[FIT]], [chosen[LOOP]]).pairs
-    if not pairs:
+    if len(chosen) == 1 or not any(training.parts for training in chosen.values()):
+        return Phases([chosen])
+    found = phases_of([chosen[FIT]], [chosen[LOOP]])
+    if not found.pairs and all(map(_comes_again, chosen.values())):
+        first = {side: training.parts[0] for side, training in chosen.items()}
+        return Phases([first], unseen=["both sides train again and again; the first was taken"])
+    if not found.pairs:
         told = "; ".join(
             f"{of[side].name}: {', '.join(one.describe() for one in training.parts or [training])}"
             for side, training in chosen.items()
@@ -192,7 +194,12 @@ def _phases_of_chosen(
             f"The sides train in several parts, and which belong together is not clear. {told}.",
             "Choose one part of each: --fit LINE --loop LINE.",
         )
-    return pairs
+    return found
+
+
+def _comes_again(training: Training) -> bool:
+    """Whether its parts are all at the same place of the program."""
+    return len({section.place for part in training.parts for section in part.sections}) == 1
 
 
 def _part(

@@ -27,12 +27,12 @@ class TakenOver:
     Attributes:
         weights: places, among the weights of its model, of those that an earlier phase had left;
             None where it was not seen to begin.
-        optimizer: whether it went on with an optimizer of an earlier one that had a state; None
-            where the earlier ones had none such.
+        optimizers: of the earlier phases, that had a state: how many there were, and with how many
+            of them it went on.
     """
 
     weights: frozenset[int] | None
-    optimizer: bool | None
+    optimizers: tuple[int, int]
 
 
 @dataclass
@@ -42,25 +42,33 @@ class Inherited:
     Attributes:
         earlier: place and ordinal of what trains in the phases before.
         shapes: of all weights of the model that is trained in this one.
-        models: that the earlier phases trained, and that may be it.
     """
 
     earlier: frozenset[tuple[Key, int]] = frozenset()
     shapes: list[tuple[int, ...]] = field(default_factory=list)
-    models: list[keras.Model] = field(default_factory=list)
+    _models: list[keras.Model] = field(default_factory=list)
+    _begun: bool = False
     _weights: frozenset[int] | None = None
     _variables: dict[int, tuple[Any, np.ndarray]] = field(default_factory=dict)
     _left: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     _optimizers: list[keras.Optimizer] = field(default_factory=list)
-    _used: bool = False
+    _used: int = 0
+    _steps: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[keras.Model]:
+        """Those that the earlier phases trained, and that may be the one of this phase."""
+        updated = {id(v) for one in self._optimizers for v in one._trainable_variables}
+        found = [model for model in self._models if not updated.isdisjoint(map(id, model.weights))]
+        return found if self._optimizers or len(self._models) > 1 else [*self._models]
 
     def note(self, model: keras.Model) -> None:
-        """An earlier phase is about to call a model."""
+        """An earlier phase calls a model; also to be called when it has made its weights."""
         with tf.init_scope():  # it may be traced just now
             for variable in model.weights:
                 self._variables.setdefault(id(variable), (variable, _value(variable)))
-        if self._fits(model) and all(model is not other for other in self.models):
-            self.models.append(model)
+        if self._fits(model) and all(model is not other for other in self._models):
+            self._models.append(model)
 
     def note_optimizer(self, optimizer: Any) -> None:
         """An earlier phase updates with an optimizer."""
@@ -75,29 +83,41 @@ class Inherited:
 
     def begin(self, model: keras.Model) -> None:
         """The phase is about to call a model: if it can be the one that is trained, note what of it
-        is there already, and set the optimizers' states back to what they are before an update.
+        is there already, and set the optimizers' states back to what they are before an update. The
+        count of updates stays: the code may have one of its own, and each side has made one.
         """
-        if not self.earlier or self._weights is not None or not self._fits(model):
+        if not self.earlier or self._begun or not self._fits(model):
             return
+        self._begun = True
         with tf.init_scope():
-            known = {_key(left) for left, _ in self._left.values()}
-            values = [(id(weight), _value(weight)) for weight in model.weights]
-            self._weights = frozenset(
-                place
-                for place, (name, value) in enumerate(values)
-                if _key(value) in known or self._is_on_the_way(name, value)
-            )
+            self._weights = self._known_in(model)
             self._optimizers = [one for one in self._optimizers if _updates(one)]
-            self._used = any(map(_has_state, self._optimizers))
+            self._used = sum(map(_has_state, self._optimizers))
+            self._steps = {id(one): _updates(one) for one in self._optimizers}
             for optimizer in self._optimizers:
                 _set_back(optimizer)
 
+    def _known_in(self, model: keras.Model) -> frozenset[int] | None:
+        """Places of the weights that an earlier phase left; None where none has moved anything, by
+        which that could be known.
+        """
+        if all(_key(left) == _key(before) for left, before in self._left.values()):
+            return None
+        known = {_key(left) for left, _ in self._left.values()}
+        values = [(id(weight), _value(weight)) for weight in model.weights]
+        return frozenset(
+            place
+            for place, (name, value) in enumerate(values)
+            if _key(value) in known or self._is_on_the_way(name, value)
+        )
+
     def closed(self) -> TakenOver:
         """What was noted, when the phase is over; lets go of its models."""
-        again = any(map(_updates, filter(_has_state, self._optimizers))) if self._used else None
-        for noted in (self._variables, self._left, self._optimizers, self.models):
+        stateful = [one for one in self._optimizers if _has_state(one)] if self._used else []
+        again = sum(_updates(one) > self._steps[id(one)] for one in stateful)
+        for noted in (self._variables, self._left, self._optimizers, self._models):
             noted.clear()
-        return TakenOver(self._weights, again)
+        return TakenOver(self._weights, (self._used, again))
 
     def _fits(self, model: keras.Model) -> bool:
         return [tuple(weight.shape) for weight in model.weights] == self.shapes
@@ -138,9 +158,10 @@ def _has_state(optimizer: keras.Optimizer) -> bool:
 
 
 def _set_back(optimizer: keras.Optimizer) -> None:
-    kept = optimizer._learning_rate  # it may have been changed between the phases
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    kept = {id(inner._learning_rate), id(inner._iterations)}  # a rate may have been changed since
     for variable, value in zip(optimizer.variables, _fresh(optimizer), strict=True):
-        if variable is not kept:
+        if id(variable) not in kept:
             variable.assign(value)
 
 

@@ -100,18 +100,23 @@ def _compare_what_was_taken_over(pair: Pair, subject: ScriptSubject) -> None:
             ),
             fix="Let both sides begin this phase with what the one before has trained.",
         )
-    if None not in (fit.optimizer, loop.optimizer) and fit.optimizer != loop.optimizer:
+    _compare_optimizers(pair, fit.optimizers, loop.optimizers)
+
+
+def _compare_optimizers(pair: Pair, fit: tuple[int, int], loop: tuple[int, int]) -> None:
+    """Of each side: how many optimizers with a state the earlier phases had, and how many go on."""
+    if fit[0] and loop[0] and bool(fit[1]) != bool(loop[1]):
         pair.findings.name_cause(
             "optimizer_state_reset",
-            LOOP if fit.optimizer else FIT,
+            LOOP if fit[1] else FIT,
             None,
             by_reading(
                 "optimizer when this phase begins", "made anew", "goes on from the phase before"
             ),
             fix="Let both sides go on with their optimizer, or both begin with a new one.",
         )
-    elif fit.optimizer != loop.optimizer:
-        why = "what a side that updates by hand keeps from the phase before was not seen"
+    elif fit != loop:
+        why = "what a side that updates by hand, or by several, goes on with was not seen"
         pair.findings.not_compared("optimizer when the phase begins", why, open_=True)
 
 

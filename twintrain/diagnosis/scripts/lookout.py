@@ -264,8 +264,8 @@ class Lookout:
             for model, inputs in self._called
             if any(identity(variable) in sources for variable in model.trainable_variables)
         ]
-        self._taken = True
         if asked:
+            self._taken = True
             self._note([model for model, _ in asked], asked[0][1])
         else:
             self._seen.untracked += 1

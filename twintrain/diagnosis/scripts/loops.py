@@ -29,6 +29,8 @@ class Pass:
         items: begun so far.
         own: how many items it has, where that is known beforehand.
         over_data: its items hold batches or rows.
+        passes: how often a data set that it goes over repeats itself; None where it is none, or
+            that has no end.
         steps: training steps taken within it, also within loops inside.
         direct: steps of which it is the innermost loop.
         trained: items in which a step was taken.
@@ -40,6 +42,7 @@ class Pass:
     items: int = 0
     own: int | None = None
     over_data: bool = False
+    passes: int | None = None
     steps: int = 0
     direct: int = 0
     trained: int = 0
@@ -88,6 +91,7 @@ class Loops:
 
     def _each(self, key: Key, items: Iterable[Any], frame_id: int) -> Iterator[Any]:
         run = Pass(key, self._next(key), own=_length(items), frame_id=frame_id)
+        run.passes = _repeats(items)
         self._begin(run)
         try:
             iterator = iter(items)
@@ -190,6 +194,24 @@ def holds_rows(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim > 1 or (item.ndim == 1 and item.dtype.kind == "f")
     return bool(tf.is_tensor(item)) and item.shape.rank != 0
+
+
+def _repeats(items: Any) -> int | None:
+    """How often the only data set behind the items of a loop repeats itself."""
+    if isinstance(items, (enumerate, zip)):
+        parts = keras.tree.flatten([one for one in gc.get_referents(items) if _may_be_part(one)])
+        known = [found for part in parts if (found := _repeats(part)) is not None]
+        return known[0] if len(known) == 1 else None
+    if isinstance(items, dataset_iterator()):
+        items = getattr(items, "_dataset", None)
+    if not isinstance(items, tf.data.Dataset):
+        return None
+    times, node = 1, items
+    while node is not None:
+        if type(node).__name__ == "_RepeatDataset":
+            times *= int(node._count)
+        node = getattr(node, "_input_dataset", None)
+    return times if times > 0 else None
 
 
 def _may_be_part(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,8 @@ class MadeSide:
             if data is not None:
                 scope |= {name: data.part(number) for number, name in enumerate(known)}
         file = folder / FILE
-        if not file.exists():
+        if not file.exists() or file.read_text(encoding="utf-8") != self.code:
             file.write_text(self.code, encoding="utf-8")  # AutoGraph reads it
+            linecache.checkcache(str(file))
         exec(compile(self.code, str(file), "exec"), scope)  # noqa: S102 - made here
         return scope.get("history")

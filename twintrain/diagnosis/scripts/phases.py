@@ -21,10 +21,12 @@ class Phases:
         pairs: by side, in the order in which both sides go through them; empty where it is not
             clear.
         left_out: by side, trainings of models that the other side has none like.
+        unseen: why there may be more to compare than these; empty where there is not.
     """
 
     pairs: list[dict[str, Training]] = field(default_factory=list)
     left_out: dict[str, list[Training]] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
 
 
 def phases_of(fits: Sequence[Training], loops: Sequence[Training]) -> Phases:

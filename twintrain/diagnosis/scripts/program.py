@@ -13,6 +13,7 @@ import importlib.util
 import io
 import linecache
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,9 @@ from twintrain.diagnosis.scripts.source import Source, read
 
 # Bytes of an array from which on it is not kept beyond a run.
 LARGE_BYTES = 4_000_000
+
+
+_TRAINS = re.compile(r"\.fit\(|GradientTape|train_on_batch|\btrain\w*\(")
 
 
 class Finished(BaseException):
@@ -70,6 +74,15 @@ class Program:
             tree = marked(read(path).tree, name)
             self._code[name] = compile(tree, name, "exec", dont_inherit=True)
         return self._code[name]
+
+    def trains_behind(self, error: Exception) -> bool:
+        """Whether what stands behind the line that raised may train; by what is written there."""
+        trace, line = error.__traceback__, None
+        while trace is not None and line is None:
+            line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(self.path) else None
+            trace = trace.tb_next
+        behind = self.path.read_text(encoding="utf-8").splitlines()[line:] if line else []
+        return bool(_TRAINS.search("\n".join(behind)))
 
     def run(self, loops: Loops) -> dict[str, Any]:
         """Run it from its start to its end, or until `Finished` is raised.

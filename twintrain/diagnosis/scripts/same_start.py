@@ -75,7 +75,8 @@ class SameStart:
         """Let a model that is known to be the one trained start from the weights given."""
         if not self.handed_over:
             self.start(model)
-            self._adopt(model)
+            if self.handed_over:
+                self._adopt(model)
 
     def _give_part(self, model: keras.Model) -> None:
         """Give a model the next of the weights that fit."""

@@ -242,8 +242,9 @@ class Study:
             if earlier:
                 self._inherited.note(model)
             with suspended(), self._fits:
-                history = tiny_fit(original, model, given)
+                history = tiny_fit(original, model, given, one_step=earlier)
             if earlier:
+                self._inherited.note(model)
                 self._inherited.note_optimizer(model.optimizer)
                 self._inherited.end_phase()
             return history
@@ -315,7 +316,10 @@ class Study:
         if self._start is not None and trained and self._layers.outermost:
             self._start.start(layer, first_of(layer, arguments, named))
         with self._layers:
-            return original(layer, *arguments, **named)
+            outputs = original(layer, *arguments, **named)
+        if isinstance(layer, keras.Model) and self._layers.outermost and self._in_earlier:
+            self._inherited.note(layer)  # it may have made its weights only now
+        return outputs
 
     def _gradient(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if self._other is not None:

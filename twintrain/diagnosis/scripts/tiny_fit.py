@@ -46,13 +46,17 @@ def given_to(
     return given
 
 
-def tiny_fit(original: Callable[..., Any], model: keras.Model, given: dict[str, Any]) -> Any:
+def tiny_fit(
+    original: Callable[..., Any], model: keras.Model, given: dict[str, Any], one_step: bool = False
+) -> Any:
     """Train for one batch.
 
     Args:
         original: `Model.fit`.
         model: to be trained.
         given: what it was to be called with, by name.
+        one_step: also of arrays, of which more than a batch is taken lest a validation split leave
+            none.
 
     Returns:
         The History, each figure repeated for all epochs that were asked for.
@@ -60,6 +64,8 @@ def tiny_fit(original: Callable[..., Any], model: keras.Model, given: dict[str, 
     first = int(given.get("initial_epoch", 0) or 0)
     epochs = int(given.get("epochs", 1))
     short = first_batch(given) | {"epochs": first + 1, "verbose": 0}
+    if one_step and not isinstance(short["x"], keras.utils.PyDataset):
+        short["steps_per_epoch"] = 1
     history = original(model, **short)
     times = max(1, epochs - first)
     for name, values in history.history.items():

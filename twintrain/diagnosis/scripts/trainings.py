@@ -156,7 +156,7 @@ def _of_group(group: list[StepSeen], seen: Seen, full: set[int], most: int) -> T
         section = Section(first.place, 1, "once", 1)
     else:
         run, repeats = around
-        passes = _passes(run, first.rows, most) if repeats == "steps" else None
+        passes = run.passes if repeats == "steps" and run.over_data else None
         section = Section(run.key, run.ordinal, repeats, run.own, passes)
     models = list({id(model): model for step in group for model in step.models}.values())
     lines = sorted({step.place for step in group})
@@ -198,24 +198,12 @@ def _around(
     if over_data is not None:
         if over_data:
             return _epochs(chain[:over_data]), "epochs"
-        return chain[0], "steps" if (_passes(chain[0], step.rows, most) or 0) > 1 else "once"
+        return chain[0], "steps" if (chain[0].passes or 0) > 1 else "once"
     if _steps_in_an_item(step, steps) > 1:
         return chain[-1], "epochs"  # a comprehension or a function goes through the batches
     if len(chain) > 1:
         return _epochs(_beyond_updates(chain, step.rows, most)), "epochs"
     return chain[-1], "steps"
-
-
-def _passes(run: Pass, rows: int, most: int) -> int | None:
-    """Whole passes over all rows that the steps of a loop over batches are; None where that is not
-    known, they are none, or it depends on what becomes of the last batch.
-    """
-    if run.own is None or not run.over_data or not 0 < rows <= most:
-        return None
-    ways = {-(-most // rows), most // rows, most / rows}  # kept, dropped, filled from the next pass
-    found = {int(run.own // in_a_pass) for in_a_pass in ways if run.own % in_a_pass == 0}
-    whole = -(-most // rows)
-    return found.pop() if len(found) == 1 and run.own % whole == 0 else None
 
 
 def _beyond_updates(chain: list[Pass], rows: int, most: int) -> list[Pass]:
@@ -275,8 +263,10 @@ def _merged(found: list[Training]) -> list[Training]:
         if same is None:
             by_model.append(training)
             continue
-        same.parts = [*(same.parts or [replace(same, sections=[*same.sections])]), training]
-        same.sections += [s for s in training.sections if s not in same.sections]
+        new = [section for section in training.sections if section not in same.sections]
+        if new:  # not `fit` again in a loop that is its epochs
+            same.parts = [*(same.parts or [replace(same, sections=[*same.sections])]), training]
+        same.sections += new
         same.lines = sorted({*same.lines, *training.lines})
         same.feeds |= training.feeds
         same.held_out |= training.held_out

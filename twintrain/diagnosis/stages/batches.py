@@ -11,6 +11,7 @@ import numpy as np
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.batch_matching import Stream, read_stream
 from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.padding import only_padded
 from twintrain.diagnosis.replay.tolerances import (
     OTHER_BUFFER,
     OTHER_MAGNITUDE,
@@ -244,9 +245,19 @@ def check_change(pair: Pair) -> bool:
         why = "one side trains a part of the other's model, whose inputs are no rows of the data"
         pair.findings.not_compared("inputs", why, open_=True)
         return False
+    elif any(map(_pads_otherwise, pair.sides, reversed(pair.sides))):
+        why = "the sides pad to different lengths; the model gives the same for both"
+        pair.findings.not_compared("inputs", why, open_=True)
+        return False
     else:
         _name_preprocessing(pair, _farther_scale(pair))
     return True
+
+
+def _pads_otherwise(side: Side, other: Side) -> bool:
+    """Whether what tells the inputs of two sides apart is padding that the model masks."""
+    values = other.stream.values
+    return bool(side.close and values) and only_padded(side.close[0], values, values[0].shape[1])
 
 
 def _one_trains_a_part(pair: Pair) -> bool:

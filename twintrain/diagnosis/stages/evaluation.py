@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 
 from twintrain.diagnosis.catalogue import Stage
@@ -21,6 +22,7 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import hold_the_same_back
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
+from twintrain.diagnosis.watch.trained_model import shares_variables
 
 # Share of rows that stand in the data just so, from which on nothing was made of them before they
 # were evaluated.
@@ -30,8 +32,23 @@ Counts = dict[str, np.ndarray]
 
 
 def blocks_of(side: Side) -> list[list[Evaluation]]:
-    """The evaluations right after the first and after the second epoch."""
-    return [[e for e in side.trace.evaluations if e.position == end] for end in side.ends]
+    """The evaluations right after the first and after the second epoch, of the model that is
+    trained, a part or a copy of it.
+    """
+    trained = [e for e in side.trace.evaluations if _is_of_trained(e.model, side)]
+    return [[e for e in trained if e.position == end] for end in side.ends]
+
+
+def _is_of_trained(model: keras.Model, side: Side) -> bool:
+    """Whether a model can hold what was trained: it shares weights with the one trained, or has as
+    many of the same shapes and may be a copy. Others in the same script are called there as well.
+    """
+    trained = side.trace.steps[-1].model
+    return shares_variables(model, trained) or _shapes(model) == _shapes(trained)
+
+
+def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in model.variables]
 
 
 def held_out(pair: Pair, evaluations: list[Evaluation]) -> list[Evaluation]:
@@ -46,6 +63,11 @@ def check_evaluations(pair: Pair) -> bool:
     """Compare rows, content and training flag of the evaluations, where both sides evaluate."""
     blocks = {side.name: [e for block in blocks_of(side) for e in block] for side in pair.sides}
     if not pair.complete or not all(blocks.values()):
+        return False
+    strange = [name for name, found in blocks.items() if not _on_known_rows(pair, found)]
+    if pair.subject.test is None and strange:
+        why = f"{' and '.join(strange)} evaluates on rows of which nothing is known"
+        pair.findings.not_compared("evaluation", why, open_=True)
         return False
     _check_content(pair, blocks)
     _check_rows(pair, blocks)
@@ -71,14 +93,27 @@ def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
     )
 
 
+def _as_they_are(pair: Pair, evaluations: list[Evaluation]) -> float:
+    """Share of the rows evaluated that stand in the data just so, of whichever split."""
+    known = {key for rows in (pair.subject.train, pair.subject.test) if rows for key in rows.keys}
+    fed = [key for evaluation in evaluations for key in keys_of(evaluation.inputs)]
+    return sum(key in known for key in fed) / max(1, len(fed))
+
+
+def _on_known_rows(pair: Pair, evaluations: list[Evaluation]) -> bool:
+    """Whether most rows evaluated are rows of the data, as they are or changed."""
+    if _as_they_are(pair, evaluations) > AS_THEY_ARE:
+        return True
+    _, rows = pair.evaluated(evaluations)
+    return float((np.concatenate(rows) >= 0).mean()) > AS_THEY_ARE
+
+
 def _change(pair: Pair, side: Side, evaluations: list[Evaluation]) -> str:
     chosen = held_out(pair, evaluations)
     data, _ = pair.evaluated(chosen)
     first = sum(e.position == side.first_epoch for e in chosen)
-    known = {key for rows in (pair.subject.train, pair.subject.test) if rows for key in rows.keys}
-    fed = [key for evaluation in chosen for key in keys_of(evaluation.inputs)]
-    if sum(key in known for key in fed) > AS_THEY_ARE * len(fed):
-        return "none"  # they are rows of the data, though maybe not of that split
+    if _as_they_are(pair, chosen) > AS_THEY_ARE:
+        return "none"
     return read_stream(chosen, data, first or len(chosen)).change
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 from twintrain.diagnosis.replay.compare import close_to, each_close
+from twintrain.diagnosis.replay.constraints import brought_inside
 from twintrain.diagnosis.replay.tolerances import (
-    CONSTRAINT,
     DESCENT,
     DESCENT_RATE,
     MEDIAN_RATE,
@@ -192,7 +191,8 @@ def _check_constraints(pair: Pair, side: Side, rate: float | None) -> None:
     step, position = found
     variable = step.model.variables[position]
     observed = step.after[position]
-    inside = np.array(variable.constraint(tf.constant(observed)))
+    inside = brought_inside(variable, observed)
+    assert inside is not None
     index = np.unravel_index(int(np.abs(inside - observed).argmax()), observed.shape)
     where = ", ".join(str(int(i)) for i in index)
     replayed = observed if rate is None else _descended(step, rate)[position]
@@ -214,11 +214,7 @@ def _outside(steps: list[CompleteStep]) -> tuple[CompleteStep, int] | None:
     """The first step after which a weight is outside of its constraint, and the weight."""
     for step in steps:
         for position, variable in enumerate(step.model.variables):
-            constraint = getattr(variable, "constraint", None)
-            if constraint is None:
-                continue
-            value = step.after[position]
-            if not close_to(np.array(constraint(tf.constant(value))), value, CONSTRAINT):
+            if brought_inside(variable, step.after[position]) is not None:
                 return step, position
     return None
 

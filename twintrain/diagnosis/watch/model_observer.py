@@ -66,8 +66,11 @@ class ModelObserver:
             return outputs  # nothing to train came to light
         flag = _flag(layer, arguments, named)
         call = Call(layer, arguments, named, flag, outputs, user_spot())
-        if not known and len(before) != len(owner.variables):
+        made = not known and len(before) != len(owner.variables)
+        if made:
             before = snapshot(owner)  # its weights were made by this very call
+        if made and not recording.tapes:
+            return outputs  # of weights that nothing has trained: it is called to make them
         if recording.tapes:
             self._seen(owner, call, before, states)
         else:

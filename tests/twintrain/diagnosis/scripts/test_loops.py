@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.twintrain.diagnosis.scripts.scripts_of_people import program
-from twintrain.diagnosis.scripts.loops import Loops, Pass, _length, holds_rows
+from twintrain.diagnosis.scripts.loops import Loops, Pass, _length, _repeats, holds_rows
 
 NESTED = """
 out = []
@@ -99,20 +100,28 @@ def batches(passes: int | None = 1) -> tf.data.Dataset:
     return tf.data.Dataset.range(10).batch(4).repeat(passes)
 
 
-@pytest.mark.parametrize(
-    ("items", "length"),
-    [
-        (batches(), 3),
-        (enumerate(batches(2), 1), 6),
-        (zip(batches(), batches(2), strict=False), 3),
-        (enumerate(zip(range(2), batches(), strict=False)), 2),
-        (batches(None), None),
-        (enumerate(batches(None)), None),
-        (iter([1, 2]), 2),
-        ((i for i in range(3)), None),
-        (enumerate(i for i in range(3)), None),
-    ],
-    ids=str,
-)
-def test_how_many_items_a_loop_has(items: Any, length: int | None) -> None:
-    assert _length(items) == length
+LENGTHS: dict[str, tuple[Callable[[], Any], int | None]] = {
+    "batches": (lambda: batches(), 3),
+    "numbered": (lambda: enumerate(batches(2), 1), 6),
+    "the shorter": (lambda: zip(batches(), batches(2), strict=False), 3),
+    "numbered pairs": (lambda: enumerate(zip(range(2), batches(), strict=False)), 2),
+    "for ever": (lambda: batches(None), None),
+    "for ever, numbered": (lambda: enumerate(batches(None)), None),
+    "iterator": (lambda: iter([1, 2]), 2),
+    "generator": (lambda: (i for i in range(3)), None),
+    "generator, numbered": (lambda: enumerate(i for i in range(3)), None),
+}
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_how_many_items_a_loop_has(kind: str) -> None:
+    made, length = LENGTHS[kind]
+    assert _length(made()) == length
+
+
+@pytest.mark.parametrize(("passes", "known"), [(1, 1), (3, 3), (None, None)])
+def test_how_often_a_data_set_repeats_itself(passes: int | None, known: int | None) -> None:
+    assert _repeats(batches(passes).prefetch(1)) == known
+    assert _repeats(enumerate(batches(passes))) == known
+    assert _repeats(iter(batches(passes))) == known
+    assert _repeats(range(3)) is None

@@ -272,7 +272,7 @@ def test_weights_are_known_by_their_values_wherever_they_are() -> None:
     inherited.begin(after)
     found = inherited.closed()
     assert found.weights == {0, 1}
-    assert found.optimizer is None
+    assert found.optimizers == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -324,25 +324,73 @@ def test_an_optimizer_that_goes_on_is_set_back_and_known(name: str, given: dict[
     fresh, optimizer = (getattr(keras.optimizers, name)(0.1, **given) for _ in range(2))
     model = layers(2)
     inherited = noting(model)
+    inherited.note(model)
     update(model, optimizer)
+    inherited.end_phase()
     fresh.build(model.trainable_variables)
     optimizer.learning_rate = 0.01
     inherited.note_optimizer(optimizer)
     inherited.begin(model)
     assert float(optimizer.learning_rate.numpy()) == pytest.approx(0.01)
     for one, other in zip(optimizer.variables, fresh.variables, strict=True):
-        if one is not optimizer._learning_rate:
+        if one is optimizer._iterations:
+            assert one.numpy() == 1  # the code may count by itself
+        elif one is not optimizer._learning_rate:
             assert np.array_equal(one.numpy(), other.numpy())
     update(model, optimizer)
-    assert inherited.closed().optimizer is True
+    assert inherited.closed().optimizers == (1, 1)
 
 
-@pytest.mark.parametrize(("made", "known"), [("Adam", False), ("SGD", None)])
-def test_an_optimizer_that_is_left_is_no_inheritance(made: str, known: bool | None) -> None:
+@pytest.mark.parametrize(("made", "known"), [("Adam", (1, 0)), ("SGD", (0, 0))])
+def test_an_optimizer_that_is_left_is_no_inheritance(made: str, known: tuple[int, int]) -> None:
     """And one without a state has nothing to leave."""
     optimizer, model = getattr(keras.optimizers, made)(), layers(2)
     inherited = noting(model)
+    inherited.note(model)
     update(model, optimizer)
+    inherited.end_phase()
     inherited.note_optimizer(optimizer)
     inherited.begin(model)
-    assert inherited.closed().optimizer is known
+    assert inherited.closed().optimizers == known
+
+
+def test_where_nothing_has_moved_nothing_is_known() -> None:
+    model = layers(2)
+    inherited = noting(model)
+    inherited.note(model)
+    inherited.end_phase()
+    inherited.begin(model)
+    assert inherited.closed().weights is None
+
+
+def test_weights_that_are_made_by_the_first_call_are_noted_behind_it() -> None:
+    model = keras.Sequential([keras.layers.Dense(2)])
+    inherited = Inherited(EARLIER, [(2, 2), (2,)])
+    inherited.note(model)
+    model(np.ones((1, 2), "float32"))
+    inherited.note(model)
+    update(model, keras.optimizers.SGD(0.1))
+    inherited.end_phase()
+    inherited.begin(model)
+    assert inherited.closed().weights == {0, 1}
+
+
+def test_fit_epoch_by_epoch_is_no_phases(tmp_path: Path) -> None:
+    by_epoch = FIT.replace(
+        "history = model.fit(x_train, y_train, epochs=3, verbose=0)",
+        "for _ in range(3):\n    model.fit(x_train, y_train, verbose=0)",
+    )
+    assert epochs_of(pairs(tmp_path, DATA, by_epoch, LOOP)) == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("behind", "may"),
+    [("print(history)\n", False), ("model.fit(x, y)\n", True), ("trainer.train(3)\n", True)],
+)
+def test_what_stands_behind_a_line_that_raised_may_train(
+    tmp_path: Path, behind: str, may: bool
+) -> None:
+    raises = program(tmp_path, "def broken():\n    raise ValueError\n\nbroken()\n", behind)
+    failure = Lookout(raises).look().failure
+    assert isinstance(failure, ValueError)
+    assert raises.trains_behind(failure) == may

@@ -61,6 +61,7 @@ LOOPS = {
     "all rows at once": ("for e in range(9):\n  step(x_train, y_train)", 9),
     "one pass": ("for x, y in ds:\n  step(x, y)", None),
     "repeated": ("for i, (x, y) in enumerate(ds.repeat(4)):\n  step(x, y)", 4),
+    "of a part": ("for x, y in ds.skip(1).repeat(4).prefetch(1):\n  step(x, y)", 4),
     "part of a pass": ("for i, (x, y) in zip(range(9), ds.repeat()):\n  step(x, y)", None),
 }
 

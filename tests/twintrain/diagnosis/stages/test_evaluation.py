@@ -80,3 +80,26 @@ def test_evaluations_on_training_rows_are_set_aside() -> None:
     on_train = Evaluation(STEPS, step.model, step.inputs, False, step.outputs, step.element, None)
     assert held_out(pair, [on_train, *first]) == first
     assert held_out(pair, [on_train]) == [on_train]
+
+
+def test_another_model_that_is_called_in_between_is_not_evaluated() -> None:
+    """That of the other side may stand in the same script."""
+    pair = pair_of(loop=Practice(evaluated=0))
+    step = pair.loop.steps[0]
+    other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    copy = keras.models.clone_model(step.model)
+    for model in (other, copy):
+        called = Evaluation(STEPS, model, step.inputs, False, step.outputs, step.element, None)
+        pair.loop.trace.evaluations.append(called)
+    first, _ = blocks_of(pair.loop)
+    assert [evaluation.model for evaluation in first] == [copy]
+
+
+def test_rows_of_which_nothing_is_known_are_told_as_that() -> None:
+    pair = pair_of(loop=Practice(evaluation_change=lambda x: np.cos(99 * x).astype(np.float32)))
+    pair.subject.test = None
+    assert not check_evaluations(pair)
+    assert nothing(pair)
+    (look,) = pair.findings.looks
+    assert look.open
+    assert look.said.endswith("evaluates on rows of which nothing is known")
