@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +108,11 @@ def compare(
         home = folder or stack.enter_context(scratch("compare"))
         side_by_side = _steps(recipe, problem, train, steps, report) if steps else None
         found = _searches(recipe, _InMemory(problem.spec, train, test), home, report)
-        splits = Splits.of(recipe, train, test)
-        training = _Training(problem, splits, home, report, at_once)
+        training = _Training(problem, Splits.of(recipe, train, test), home, report, at_once)
         records = training.all({twin: _tuned(recipe, twin, found) for twin in TWINS})
-        return build_comparison(
-            Inputs(
-                recipe=recipe,
-                problem=problem,
-                records=records,
-                agreement=_agreement(recipe, records),
-                slice_values=sliced,
-                data=data,
-                trials={twin: result.trials for twin, result in found.items()},
-                lockstep=side_by_side,
-            )
-        )
+        inputs = Inputs(recipe, problem, records, _agreement(recipe, records), sliced, data)
+        trials = {twin: result.trials for twin, result in found.items()}
+        return build_comparison(replace(inputs, trials=trials, lockstep=side_by_side))
 
 
 def _slice_values(

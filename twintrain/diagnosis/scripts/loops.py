@@ -199,8 +199,7 @@ def holds_rows(item: Any) -> bool:
 def _repeats(items: Any) -> int | None:
     """How often the only data set behind the items of a loop repeats itself."""
     if isinstance(items, (enumerate, zip)):
-        parts = keras.tree.flatten([one for one in gc.get_referents(items) if _may_be_part(one)])
-        known = [found for part in parts if (found := _repeats(part)) is not None]
+        known = [found for part in _made_of(items) if (found := _repeats(part)) is not None]
         return known[0] if len(known) == 1 else None
     if isinstance(items, dataset_iterator()):
         items = getattr(items, "_dataset", None)
@@ -214,15 +213,15 @@ def _repeats(items: Any) -> int | None:
     return times if times > 0 else None
 
 
-def _may_be_part(value: Any) -> bool:
-    return isinstance(value, (tuple, Iterator))
+def _made_of(items: Any) -> list[Iterator[Any]]:
+    """What an `enumerate` or a `zip` goes through; they tell nothing of it themselves."""
+    parts = [one for one in gc.get_referents(items) if isinstance(one, (tuple, Iterator))]
+    return [part for part in keras.tree.flatten(parts) if isinstance(part, Iterator)]
 
 
 def _length(items: Any) -> int | None:
     if isinstance(items, (enumerate, zip)):
-        # They do not tell theirs; what they are made of may.
-        parts = keras.tree.flatten([one for one in gc.get_referents(items) if _may_be_part(one)])
-        lengths = [_length(part) for part in parts if isinstance(part, Iterator)]
+        lengths = [_length(part) for part in _made_of(items)]
         known = [one for one in lengths if one is not None]
         return min(known) if known and len(known) == len(lengths) else None
     try:
