@@ -88,6 +88,7 @@ class Practice:
         training: flag of the forward pass.
         loss: of targets, outputs and weights.
         regularized: the losses of the layers are added.
+        penalty: is added to the loss by hand, of the model.
         optimizer: makes it; None for updates by hand.
         anew: the steps (from 0) before which it is made once more.
         by_hand: updates a variable by a gradient, where there is no optimizer.
@@ -105,6 +106,7 @@ class Practice:
     training: bool | None = True
     loss: Callable[[Any, Any, Any], tf.Tensor] = cross_entropy
     regularized: bool = True
+    penalty: Callable[[keras.Model], Any] = lambda model: 0.0
     optimizer: Callable[[], keras.Optimizer] | None = lambda: keras.optimizers.Adam(0.01)
     anew: frozenset[int] = frozenset()
     by_hand: Callable[[keras.Variable, Any], None] = lambda variable, gradient: None
@@ -171,6 +173,7 @@ def step(
         outputs = model(inputs, training=practice.training)
         added = tf.add_n(model.losses) if model.losses else 0.0
         total = practice.loss(y, outputs, w) + (added if practice.regularized else 0.0)
+        total += practice.penalty(model)
     gradients = tape.gradient(total, model.trainable_variables)
     kept = {id(v) for v in model.trainable_variables}
     sources = [i for i, v in enumerate(model.variables) if id(v) in kept]

@@ -10,6 +10,7 @@ import numpy as np
 
 from twintrain.diagnosis.replay.tolerances import FORWARD, Tolerance
 from twintrain.diagnosis.watch.trace import Arrays
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 def largest(a: Arrays, b: Arrays) -> float | None:
@@ -64,15 +65,15 @@ def peak(arrays: Arrays) -> float:
 
 
 def trainable_positions(model: keras.Model) -> list[int]:
-    """Positions in `model.variables` of its trainable variables."""
+    """Positions among a model's weights of its trainable variables."""
     kept = {id(variable) for variable in model.trainable_variables}
-    return [index for index, variable in enumerate(model.variables) if id(variable) in kept]
+    return [index for index, variable in enumerate(counted_weights(model)) if id(variable) in kept]
 
 
 def weight_positions(model: keras.Model) -> list[int]:
-    """Positions in `model.variables` of everything but the states of random seeds."""
+    """Positions among a model's weights of everything but the states of random seeds."""
     return [
         i
-        for i, v in enumerate(model.variables)
+        for i, v in enumerate(counted_weights(model))
         if "seed_generator" not in v.path and "seed" not in v.name
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.penalties import Penalties
 from twintrain.diagnosis.replay.tolerances import EPSILON, TINY
 from twintrain.diagnosis.watch.trace import Step, Trace
 
@@ -103,12 +104,14 @@ class LossReading:
         batches: what it was read from, by number of the step.
         factors: by number of the step, what undoes the factor that this side puts into its loss
             and takes out of the gradients again; empty where it does not.
+        lent: penalties that its model does not declare, and its loss may have all the same.
     """
 
     declared: Declared
     practice: LossPractice
     batches: dict[int, Batch]
     factors: dict[int, float] = field(default_factory=dict)
+    lent: Penalties = field(default_factory=Penalties)
 
     def replay(self, number: int, practice: LossPractice | None = None) -> float:
         """The loss of a step, by this or another practice."""
@@ -184,6 +187,8 @@ def _values(loss: Any) -> Values:
         y = tf.convert_to_tensor(y)
         if y.dtype != p.dtype and _kind(loss) != "sparse":
             y = tf.cast(y, p.dtype)
+        if p.shape.rank == 1:  # of a value per row, the loss would be one for all rows
+            y, p = tf.reshape(y, (-1, 1)), tf.reshape(p, (-1, 1))
         found: tf.Tensor = loss.call(y, p)
         return found
 

@@ -21,6 +21,7 @@ from twintrain.diagnosis.watch.trace import (
     state_variables,
     value_of,
 )
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 def forward(step: CompleteStep, training: bool | None, states: Arrays | None = None) -> list[Any]:
@@ -51,7 +52,7 @@ def in_both_modes(step: CompleteStep) -> list[BothModes]:
     """
     found = []
     tolerance = forward_tolerance(compute_dtype(step.model))
-    variables = [*step.model.variables, *state_variables(step.model)]
+    variables = [*counted_weights(step.model), *state_variables(step.model)]
     with weights_of(step.model, step.before, step.states):
         for call in calls_of(step):
             before = [value_of(variable) for variable in variables]
@@ -171,18 +172,18 @@ def _fixed_rows(model: keras.layers.Layer) -> int | None:
 
 @contextmanager
 def weights_of(model: keras.Model, weights: Arrays, states: Arrays | None = None) -> Iterator[None]:
-    """Put weights in for a while, one per `model.variables`, and what recurrent layers carry over;
+    """Put weights in for a while, one per weight, and what recurrent layers carry over;
     in the end both are as before.
     """
-    before = [value_of(variable) for variable in model.variables]
+    before = [value_of(variable) for variable in counted_weights(model)]
     carried = [value_of(state) for state in state_variables(model)]
-    _assign(model.variables, weights)
+    _assign(counted_weights(model), weights)
     if states:
         _assign(state_variables(model), states)
     try:
         yield
     finally:
-        _assign(model.variables, before)
+        _assign(counted_weights(model), before)
         _assign(state_variables(model), carried)
 
 

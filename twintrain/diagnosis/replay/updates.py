@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.replay.clipping import ARGUMENTS
 from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, Step, value_of
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Not part of what an optimizer is: its name, and what has a reading of its own (rate, clipping,
 # averaging, scaling).
@@ -91,7 +92,7 @@ def _twin_of(original: keras.Optimizer, step: Step, positions: list[int], clips:
     Raises:
         ValueError, TypeError: it cannot be made again.
     """
-    variables = [step.model.variables[position] for position in positions]
+    variables = [counted_weights(step.model)[position] for position in positions]
     key = (clips, *((v.name, tuple(v.shape), str(v.dtype)) for v in variables))
     known = _TWINS.setdefault(original, {})
     if key not in known:
@@ -116,7 +117,7 @@ def replay_update(
     rate: float | None = None,
     clips: bool = True,
 ) -> Arrays | None:
-    """All of `model.variables` after the update of a step, from the weights, state and gradients
+    """All of the model's weights after the update of a step, from the weights, state and gradients
     before it; None where no optimizer was seen, or its state was not.
 
     Variables no optimizer touches keep what they were before the step.
@@ -187,7 +188,7 @@ def fresh_state(step: Step) -> Arrays | None:
 
 
 class Update(NamedTuple):
-    """Gradients, and the variables they are of (positions in `model.variables`)."""
+    """Gradients, and the variables they are of (positions among the model's weights)."""
 
     step: Step
     positions: list[int]
@@ -219,7 +220,7 @@ def replay_from_start(
     clips: bool = True,
 ) -> Iterator[tuple[Step, Arrays]]:
     """Updates by a fresh optimizer that is given all gradients in turn: after each step that kept
-    its weights, that step, and all of `model.variables` as they would be.
+    its weights, that step, and all of the model's weights as they would be.
 
     The weights are those of the step each time, so only the state of the optimizer is carried on.
 
@@ -299,7 +300,7 @@ def constants(gradients: Gradients) -> list[Any]:
 def _copies(step: Step, positions: list[int], constrained: bool = True) -> list[keras.Variable]:
     copies = []
     for position in positions:
-        original = step.model.variables[position]
+        original = counted_weights(step.model)[position]
         before = step.before[position] if step.before else value_of(original)
         copy = keras.Variable(before, dtype=original.dtype, name=original.name)
         copy.constraint = getattr(original, "constraint", None) if constrained else None

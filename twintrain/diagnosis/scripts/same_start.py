@@ -12,12 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.scripts.layer_matching import is_clear, made_up_like, order_like
 from twintrain.diagnosis.watch.seams import suspended
 from twintrain.diagnosis.watch.trace import Arrays, state_variables
 from twintrain.diagnosis.watch.trained_model import variables_of
-
-# Rows with which a model is built whose batch size is not known.
-_ROWS = 2
+from twintrain.diagnosis.watch.weight_order import count_in_order, counted_weights
 
 
 class SameStart:
@@ -36,8 +35,8 @@ class SameStart:
         parts: bool,
         adopt: Callable[[keras.Model], None] = lambda model: None,
     ) -> None:
-        self._adopt = adopt
-        self._values: Arrays = [np.array(tf.convert_to_tensor(v)) for v in given.variables]
+        self._adopt, self._given = adopt, given
+        self._values: Arrays = [np.array(tf.convert_to_tensor(v)) for v in counted_weights(given)]
         self._parts = parts
         self._next = 0
         self._known: list[keras.layers.Layer] = []
@@ -46,6 +45,12 @@ class SameStart:
     def handed_over(self) -> bool:
         """Whether all of the weights were given away."""
         return self._next >= len(self._values)
+
+    def needs_inputs(self, model: keras.Model) -> bool:
+        """Whether the weights of a model can be given only if it is known what it is called
+        with.
+        """
+        return not has_all_weights(model) or not is_clear(self._given, model)
 
     def start(self, layer: keras.layers.Layer, inputs: Any = None) -> None:
         """Let a model start from the weights given, as a whole, by way of a part of it, or part by
@@ -61,13 +66,11 @@ class SameStart:
         with tf.init_scope():
             if isinstance(layer, keras.Model):
                 _build(layer, inputs)
-                if self._give(layer, self._values):
-                    self._next = len(self._values)
+                if self._give_all(layer, inputs):
                     return
             whole = None if self._next else self._whole_of(layer)
-            if whole is not None and self._give(whole, self._values):
+            if whole is not None and self._give_all(whole, None):
                 self._adopt(whole)
-                self._next = len(self._values)
             elif self._parts and isinstance(layer, keras.Model):
                 self._give_part(layer)
 
@@ -78,36 +81,45 @@ class SameStart:
             if self.handed_over:
                 self._adopt(model)
 
+    def _give_all(self, model: keras.Model, inputs: Any) -> bool:
+        """Give a model all of the weights; whether it has the same layers."""
+        order = order_like(self._given, model, inputs) if model.variables else None
+        if order is None:
+            return False
+        count_in_order(model, order)
+        self._assign(model, self._values)
+        self._next = len(self._values)
+        return True
+
     def _give_part(self, model: keras.Model) -> None:
         """Give a model the next of the weights that fit."""
         count = len(model.variables)
         for start in range(self._next, len(self._values) - count + 1):
-            if count and self._give(model, self._values[start : start + count]):
+            values = self._values[start : start + count]
+            shapes = [tuple(variable.shape) for variable in model.variables]
+            if shapes and [value.shape for value in values] == shapes:
+                self._assign(model, values)
                 self._next = start + count
                 return
 
-    def _give(self, model: keras.Model, values: Arrays) -> bool:
-        """Assign values where they have the shapes of a model's variables; whether they have."""
-        shapes = [tuple(variable.shape) for variable in model.variables]
-        if not shapes or [value.shape for value in values] != shapes:
-            return False
-        for variable, value in zip(model.variables, values, strict=True):
+    @staticmethod
+    def _assign(model: keras.Model, values: Arrays) -> None:
+        for variable, value in zip(counted_weights(model), values, strict=True):
             variable.assign(value)
         for state in state_variables(model):
             state.assign(keras.ops.zeros_like(state))
-        return True
 
     def _whole_of(self, part: keras.layers.Layer) -> keras.Model | None:
         """The program's own model like the one given, that another is a part of: it stands in a
         variable where the part is called.
         """
-        shapes = [value.shape for value in self._values]
+        shapes = sorted(value.shape for value in self._values)
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
                 if not isinstance(value, keras.Model) or value is part or not value.built:
                     continue
-                same = [tuple(variable.shape) for variable in value.variables] == shapes
+                same = sorted(tuple(variable.shape) for variable in value.variables) == shapes
                 if same and variables_of(value) > variables_of(part):
                     return value
             frame = frame.f_back
@@ -126,13 +138,7 @@ def _build(model: keras.Model, inputs: Any) -> None:
     """Make the weights of a model that makes them when it is called first."""
     if inputs is None or has_all_weights(model):
         return
-
-    def like(tensor: Any) -> Any:
-        shape = [size or _ROWS for size in tf.TensorShape(tensor.shape).as_list()]
-        dtype = tf.as_dtype(tensor.dtype)
-        return tf.fill(shape, "") if dtype == tf.string else tf.zeros(shape, dtype)
-
     # No step of the training: under the tape that is open where the program calls its model, this
     # call would be seen as the first half of a forward pass. What fails here fails again there.
     with suspended(), contextlib.suppress(Exception):
-        model(keras.tree.map_structure(like, inputs), training=False)
+        model(made_up_like(inputs), training=False)

@@ -90,8 +90,10 @@ class Training:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Of all weights of its model."""
-        return [tuple(weight.shape) for weight in self.models[0].weights]
+        """Of all weights of its model, sorted: two people make their layers in orders of their
+        own.
+        """
+        return sorted(tuple(weight.shape) for weight in self.models[0].weights)
 
     @property
     def own_epochs(self) -> int | None:

@@ -9,6 +9,7 @@ from twintrain.diagnosis.replay.tolerances import CHANGE, CHANGE_OF_SIZE, UPDATE
 from twintrain.diagnosis.result import Replay
 from twintrain.diagnosis.stages.findings import by_replay
 from twintrain.diagnosis.watch.trace import Arrays, CompleteStep, Step
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 def differs(step: Step, replayed: Arrays, correct: Arrays) -> bool:
@@ -39,7 +40,7 @@ def change_of_weight(
     Args:
         number: of the step, from 0.
         step: one that kept its weights.
-        replayed: all of `model.variables` after the step, with the mistake.
+        replayed: all of the model's weights after the step, with the mistake.
         correct: the same without it.
     """
     if replayed is None or correct is None or step.before is None or step.after is None:
@@ -57,7 +58,7 @@ def change_of_weight(
     observed, again, right = (
         float(after[position][index]) - float(before) for after in (step.after, replayed, correct)
     )
-    name = step.model.variables[position].path
+    name = counted_weights(step.model)[position].path
     return [by_replay(f"change of {name}{where} in step {number + 1}", observed, again, right)]
 
 

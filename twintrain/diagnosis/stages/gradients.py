@@ -27,6 +27,7 @@ from twintrain.diagnosis.stages.handed import handed
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep, Step, value_of
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Steps whose gradients are replayed.
 _TRIED = 2
@@ -113,7 +114,7 @@ def _check_gradient(pair: Pair, side: Side, reading: LossReading) -> None:
         expected = gradient_of(step, reading, again)
         position = _wrong_gradient(step, observed, expected)
         if position is not None:
-            name = step.model.variables[position].path
+            name = counted_weights(step.model)[position].path
             pair.findings.unexplained.append(
                 f"{side.name}: the gradient of {name} is not that of its loss (step "
                 f"{step.number + 1}: norm {norm(observed[position]):.6g}, by the loss "
@@ -149,16 +150,16 @@ def gradient_of(
         reading: how its side computes the loss.
         outputs: computes the outputs of the step again.
     """
-    batch = reading.batches[step.number]
+    batch, variables = reading.batches[step.number], counted_weights(step.model)
     with weights_of(step.model, step.before, step.states):
         with tf.GradientTape() as tape:
             again = batch_of(step, batch.y, batch.w)
             again.p = outputs()
             added = [tf.cast(loss, tf.float32) for loss in step.model.losses]
-            again.added = tf.add_n(added) if added else 0.0
+            again.added = tf.add_n([*added, reading.lent.of(variables)])
             loss = total_loss(reading.declared, reading.practice, again)
         positions = [p for p in step.sources if p >= 0]
-        found = tape.gradient(loss, [step.model.variables[p] for p in positions])
+        found = tape.gradient(loss, [variables[p] for p in positions])
     return {
         p: None if g is None else np.array(tf.convert_to_tensor(g), np.float32)
         for p, g in zip(positions, found, strict=True)

@@ -13,6 +13,7 @@ from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.trace import FIT, LOOP
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 @looks_for("constraints_not_applied")
@@ -39,14 +40,14 @@ def _outside(run: Milestones, epoch: int) -> dict[int, np.ndarray]:
     """By position, what the constraints would make of the weights after an epoch, where these are
     not as they want them.
     """
-    values = zip(run.model.variables, run.states[epoch], strict=True)
+    values = zip(counted_weights(run.model), run.states[epoch], strict=True)
     found = {k: brought_inside(variable, value) for k, (variable, value) in enumerate(values)}
     return {position: inside for position, inside in found.items() if inside is not None}
 
 
 def _name(pair: Pair, side: str, late: LateRuns, position: int, inside: np.ndarray) -> None:
     run, epoch = late.runs[side], late.apart.epoch
-    variable, observed = run.model.variables[position], run.states[epoch][position]
+    variable, observed = counted_weights(run.model)[position], run.states[epoch][position]
     index = np.unravel_index(int(np.abs(inside - observed).argmax()), observed.shape)
     where = ", ".join(str(int(i)) for i in index)
     kind = type(variable.constraint).__name__

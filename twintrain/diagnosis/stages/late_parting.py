@@ -23,6 +23,7 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 Rates = list[tuple[float, ...]]
 # Epochs whose steps are watched: what differs there is told by these.
@@ -218,12 +219,12 @@ def _moved(run: Milestones, epoch: int) -> frozenset[int]:
     return frozenset(
         position
         for position in weight_positions(run.model)
-        if id(run.model.variables[position]) in kept
+        if id(counted_weights(run.model)[position]) in kept
         and not np.array_equal(before[position], after[position])
     )
 
 
 def _names(model: keras.Model, positions: frozenset[int]) -> str:
-    names = [model.variables[position].path for position in sorted(positions)]
+    names = [counted_weights(model)[position].path for position in sorted(positions)]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(names[:_MOST_NAMED]) + more

@@ -11,6 +11,7 @@ from twintrain.diagnosis.replay.tolerances import SAME_ROW
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, CompleteStep
+from twintrain.diagnosis.watch.weight_order import counted_weights
 from twintrain.parity.divergence import Difference, Divergence
 from twintrain.parity.lockstep import Observation, compare
 
@@ -103,7 +104,7 @@ def _moving(step: CompleteStep) -> list[int]:
 
 def _observe(step: CompleteStep, moving: list[int], factor: float) -> Observation:
     """The tensors of a step on one side; loss and gradients times a factor."""
-    variables = step.model.variables
+    variables = counted_weights(step.model)
     rest = [i for i in range(len(variables)) if i not in moving]
     outputs = {f"predictions[{i}]": p for i, p in enumerate(outputs_of(step.outputs))}
     return {
@@ -119,7 +120,8 @@ def _observe(step: CompleteStep, moving: list[int], factor: float) -> Observatio
 def _gradients(step: CompleteStep, moving: list[int], factor: float) -> dict[str, np.ndarray]:
     """Gradients by the path of their variable, times a factor; empty where there is none."""
     taken = dict(zip(step.sources, times(factor, step.gradients), strict=False))
-    found = {step.model.variables[p].path: taken.get(p) for p in moving}
+    variables = counted_weights(step.model)
+    found = {variables[p].path: taken.get(p) for p in moving}
     if -1 in taken:
         found["another variable"] = taken[-1]
     return {

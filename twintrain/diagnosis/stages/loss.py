@@ -24,6 +24,7 @@ from twintrain.diagnosis.replay.losses import (
     output_weights,
 )
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
+from twintrain.diagnosis.replay.penalties import Penalties, lent
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, forward_tolerance
 from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
@@ -146,13 +147,23 @@ def _target(side: Side, number: int) -> float:
 def _batches(pair: Pair, side: Side) -> dict[int, Batch]:
     """What the loss is read from, by number of the step; empty where targets are not known."""
     found = {}
+    penalties = _lent(pair, side)
     for number in _chosen(side):
         step = side.steps[number]
+        if penalties.regularizers and step.before is None:
+            continue  # from which weights they are is not known
         y, w = true_parts(step, side.stream.rows[number], pair.subject.train)
         if y is None:
             return {}
         found[number] = batch_of(step, y, _weights(pair, side, number, y, w))
+        if step.before is not None:
+            found[number].added += float(penalties.of(step.before))
     return found
+
+
+def _lent(pair: Pair, side: Side) -> Penalties:
+    """What a side may add to its loss by hand: the other's model declares it on its layers."""
+    return lent(side.steps[0].model, pair.other(side.name).steps[0].model)
 
 
 def _chosen(side: Side) -> list[int]:
@@ -218,7 +229,7 @@ def _read(
             continue
         if all(batch.w is None for batch in option.values()):
             practice = replace(practice, weighted=False)
-        return LossReading(declared, practice, option, undone)
+        return LossReading(declared, practice, option, undone, _lent(pair, side))
     return None
 
 

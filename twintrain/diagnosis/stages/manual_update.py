@@ -20,6 +20,7 @@ from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.optimizer_wording import written
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.watch.trace import LOOP, Applied, Arrays, CompleteStep
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Steps over which a rule that starts fresh is replayed, and those from which plain descent is read.
 _MOST, _TRIED = 100, 4
@@ -169,7 +170,7 @@ def _replayed(side: Side, rate: float, applied: list[Applied]) -> list[Replay]:
 
 
 def _descended(step: CompleteStep, rate: float) -> Arrays:
-    """All of `model.variables` after plain descent, without constraints."""
+    """All of the model's weights after plain descent, without constraints."""
     after = [value.copy() for value in step.before]
     for position, gradient in zip(step.sources, step.gradients, strict=True):
         if position >= 0 and gradient is not None:
@@ -189,7 +190,7 @@ def _check_constraints(pair: Pair, side: Side, rate: float | None) -> None:
     if found is None:
         return
     step, position = found
-    variable = step.model.variables[position]
+    variable = counted_weights(step.model)[position]
     observed = step.after[position]
     inside = brought_inside(variable, observed)
     assert inside is not None
@@ -213,7 +214,7 @@ def _check_constraints(pair: Pair, side: Side, rate: float | None) -> None:
 def _outside(steps: list[CompleteStep]) -> tuple[CompleteStep, int] | None:
     """The first step after which a weight is outside of its constraint, and the weight."""
     for step in steps:
-        for position, variable in enumerate(step.model.variables):
+        for position, variable in enumerate(counted_weights(step.model)):
             if brought_inside(variable, step.after[position]) is not None:
                 return step, position
     return None

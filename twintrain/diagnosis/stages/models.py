@@ -6,12 +6,11 @@ from typing import Any
 
 import keras
 
-from twintrain.diagnosis.catalogue import Stage
-from twintrain.diagnosis.replay.tolerances import SAME_RATE
-from twintrain.diagnosis.stages.findings import by_reading
-from twintrain.diagnosis.stages.pair import Pair
+from twintrain.diagnosis.stages.layer_settings import LAYERS, tell
+from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP
+from twintrain.diagnosis.watch.weight_order import counted_layers
 
 Settings = dict[str, Any]
 # Names, what random numbers are drawn from, what only says how a layer was built, and what a stage
@@ -26,19 +25,24 @@ _ASIDE = {
     "output_layers",
     "stateful",
 }
-
-# Characters of a setting that are shown.
-_LONGEST = 80
+# What a setting does that is not seen in one step: it sets what may change, and how, what is drawn
+# at random, or what acts only when a weight comes to its limit. Those end in these words.
+_NOT_SEEN = ("trainable", "dtype", "rate", "dropout", "stddev", "_constraint")
 
 
 @looks_for("dropout_rate_inverted", "precision_differs")
 def check_models(pair: Pair) -> bool:
-    """Compare the settings of the two trained models, layer by layer."""
+    """Compare the settings of the two trained models, layer by layer.
+
+    One side may set on a layer what the other does by hand (a penalty in its loss, an activation
+    behind the layer): where the replayed steps show whether it does, that is left to them.
+    """
     notes: list[str] = []
     fit, loop = (_settings_of(side.steps[0].model, notes) for side in pair.sides)
     pair.findings.notes += [n for n in dict.fromkeys(notes) if n not in pair.findings.notes]
     if [kind for kind, _ in fit] != [kind for kind, _ in loop]:
-        pair.findings.unexplained.append("the two sides train models of different layers")
+        kinds = (", ".join(kind for kind, _ in settings) for settings in (loop, fit))
+        pair.settings.append(LayerSetting("layers", LAYERS, LOOP, *kinds))
         return True
     built = _settings_of(pair.subject.functions["build_model"](), [])
     for number, ((kind, ours), (_, theirs)) in enumerate(zip(fit, loop, strict=True)):
@@ -48,64 +52,29 @@ def check_models(pair: Pair) -> bool:
 
 
 def _compare(pair: Pair, kind: str, fit: Settings, loop: Settings, built: Settings) -> None:
-    """Name what differs in one layer; the side that is not as `build_model` made it departs."""
+    """Tell what differs in one layer; the side that is not as `build_model` made it departs."""
     for key in sorted(set(fit) | set(loop)):
         ours, theirs = fit.get(key), loop.get(key)
         if ours == theirs:
             continue
         # Freezing is no mistake by itself: the loop is held against fit.
         if theirs == built.get(key) and key != "trainable":
-            _name_setting(pair, f"{kind}.{key}", key, FIT, ours, theirs)
+            setting = LayerSetting(f"{kind}.{key}", key, FIT, ours, theirs)
         else:
-            _name_setting(pair, f"{kind}.{key}", key, LOOP, theirs, ours)
-
-
-def _name_setting(
-    pair: Pair, where: str, key: str, at_fault: str, observed: Any, correct: Any
-) -> None:
-    id_ = _pitfall_of(key, observed, correct)
-    if id_ is None:
-        pair.findings.unexplained.append(
-            f"{where} is {_short(observed)} in {at_fault} and {_short(correct)} on the other side"
-        )
-        return
-    # A mask acts in the layers before it acts in the loss.
-    stage = Stage.FORWARD if id_ == "mask_ignored" else None
-    pair.findings.name_cause(id_, at_fault, 0, by_reading(where, observed, correct), stage=stage)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:
-    """The pitfall that another value of a setting is; None where it is none."""
-    by_key = {
-        "dtype": "precision_differs",
-        "mask_zero": "mask_ignored",
-        "trainable": "trainable_flags",
-    }
-    if key in by_key:
-        return by_key[key]
-    if key.endswith("_regularizer"):
-        return "regularization_losses_missing"
-    if key.endswith("_constraint"):
-        return "constraints_not_applied"
-    rates = isinstance(observed, float) and isinstance(correct, float)
-    if key == "rate" and rates and abs(observed + correct - 1) < SAME_RATE:
-        return "dropout_rate_inverted"
-    return None
+            setting = LayerSetting(f"{kind}.{key}", key, LOOP, theirs, ours)
+        if key.endswith(_NOT_SEEN):
+            tell(pair, setting)
+        else:
+            pair.settings.append(setting)
 
 
 def _settings_of(model: keras.Model, notes: list[str]) -> list[tuple[str, Settings]]:
     """Kind and settings of every layer that has weights or a rate; what fails in a layer's own
     description of itself is noted.
     """
-    layers = model._flatten_layers(include_self=False)
     return [
         (type(layer).__name__, _settings(layer, notes))
-        for layer in layers
+        for layer in counted_layers(model)
         if layer.weights or hasattr(layer, "rate")
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,24 @@ def read_side(trace: Trace, first_epoch: int, subject: Subject, alone: int | Non
     return Side(trace, first_epoch, stream, close, first_epoch if alone is None else alone)
 
 
+@dataclass(frozen=True)
+class LayerSetting:
+    """A setting of a layer that the two models have otherwise.
+
+    Attributes:
+        where: kind of the layer and name of the setting.
+        key: that name.
+        at_fault: the side that departs.
+        observed, correct: the values, of that side and of the other.
+    """
+
+    where: str
+    key: str
+    at_fault: str
+    observed: Any
+    correct: Any
+
+
 @dataclass
 class Pair:
     """Both sides.
@@ -80,6 +99,7 @@ class Pair:
         losses: per side, how it computes its loss; empty until that was read, or where it could not
             be.
         unshuffled: the sides were watched with nothing shuffled.
+        settings: of layers, that differ and whose effect is left to the replayed steps.
     """
 
     fit: Side
@@ -88,6 +108,7 @@ class Pair:
     findings: Findings = field(default_factory=Findings)
     losses: dict[str, LossReading] = field(default_factory=dict)
     unshuffled: bool = False
+    settings: list[LayerSetting] = field(default_factory=list)
 
     @property
     def sides(self) -> tuple[Side, Side]:

@@ -24,6 +24,7 @@ from twintrain.diagnosis.stages.optimizer_wording import written
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, CompleteStep
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Steps in which two optimizers must part, if their settings matter.
 _TRIED = 12
@@ -67,7 +68,7 @@ def _who_leaves_out(pair: Pair, sets: dict[str, set[int]]) -> str:
 
 
 def _named(pair: Pair, positions: set[int]) -> str:
-    variables = pair.loop.close[0].model.variables
+    variables = counted_weights(pair.loop.close[0].model)
     return ", ".join(str(variables[p].path) for p in sorted(positions) if 0 <= p < len(variables))
 
 
@@ -121,7 +122,7 @@ def _check_replay(pair: Pair, side: Side) -> None:
         found = _not_by_optimizer(step)
         if found is not None:
             position, gap = found
-            name = step.model.variables[position].path
+            name = counted_weights(step.model)[position].path
             pair.findings.unexplained.append(
                 f"{side.name}: {name} is changed by more than the optimizer (step "
                 f"{step.number + 1}: by up to {gap:.3g} more)"

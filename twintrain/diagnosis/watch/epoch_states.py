@@ -15,6 +15,7 @@ import tensorflow as tf
 from twintrain.diagnosis.watch.recording import Enough
 from twintrain.diagnosis.watch.seams import Nesting, dataset_iterator, family, wrapped
 from twintrain.diagnosis.watch.trace import Arrays, snapshot, value_of
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 _SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
 
@@ -216,7 +217,7 @@ def _values(model: keras.Model) -> Arrays:
 def _same(a: Arrays, b: Arrays, model: keras.Model) -> bool:
     """Whether the trainable variables are equal."""
     kept = {id(variable) for variable in model.trainable_variables}
-    chosen = [i for i, variable in enumerate(model.variables) if id(variable) in kept]
+    chosen = [i for i, variable in enumerate(counted_weights(model)) if id(variable) in kept]
     return len(a) == len(b) and all(
         np.array_equal(a[i], b[i], equal_nan=a[i].dtype.kind == "f") for i in chosen
     )

@@ -21,6 +21,7 @@ from twintrain.diagnosis.watch.trace import (
     value_of,
 )
 from twintrain.diagnosis.watch.trained_model import TrainedModel, shares_variables
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 class Enough(BaseException):
@@ -216,5 +217,5 @@ def states_of(model: keras.Model) -> Arrays:
 
 
 def positions_of(model: keras.Model) -> dict[int, int]:
-    """Position in `model.variables` by identity of the variable."""
-    return {identity(variable): index for index, variable in enumerate(model.variables)}
+    """Position among the model's weights by identity of the variable."""
+    return {identity(variable): index for index, variable in enumerate(counted_weights(model))}

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from twintrain.diagnosis.watch.places import Source, Spot
 from twintrain.diagnosis.watch.shared_arrays import shared
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 Arrays = list[np.ndarray]
 FIT, LOOP = "keras_fit", "custom_loop"
@@ -62,10 +63,10 @@ class Applied:
         optimizer: the object; its settings do not change while it trains, its learning rate may.
         learning_rate: before the update.
         gradients: as passed to it, None where a variable has none.
-        variables: positions in `model.variables`; -1 for a variable that is not the model's.
+        variables: positions among the model's weights; -1 for a variable that is not the model's.
         state: the optimizer's own variables before the update.
         iterations: updates made before this one.
-        after: `model.variables` right after the update.
+        after: the model's weights right after the update.
         parts: where several optimizers update a step, or one does in several calls, each of these
             calls; the gradients and variables above are then those of all of them, the rest is that
             of the first.
@@ -119,11 +120,11 @@ class Step:
         outputs: of the last call (nest of tensors), masks still attached.
         element: the data-set element pulled last before the call.
         layer_losses: `model.losses` right after the last call.
-        before, after: all of `model.variables`; kept for the steps that are looked at closely and
+        before, after: all of the model's weights; kept for the steps that are looked at closely and
             at boundaries.
         target: what the tape differentiated, summed where it was not a scalar; None when nothing
             was.
-        gradients: per source of the tape; `sources` are positions in `model.variables`.
+        gradients: per source of the tape; `sources` are positions among the model's weights.
         scale: the factor `optimizer.scale_loss` put in; None where it was not called.
         losses: calls of Keras loss objects, in order.
         applied: the first update of each variable by an optimizer; None where none was seen.
@@ -179,7 +180,7 @@ class CompleteStep(Step):
 
     Attributes:
         number: place among the steps of its training, from 0.
-        before, after: all of `model.variables`.
+        before, after: all of the model's weights.
         target: what the tape differentiated.
     """
 
@@ -288,7 +289,7 @@ class Trace:
 
 def snapshot(model: keras.Model) -> Arrays:
     """All variables of a model, copied."""
-    return [value_of(variable) for variable in model.variables]
+    return [value_of(variable) for variable in counted_weights(model)]
 
 
 def state_variables(model: keras.Model) -> list[keras.Variable]:

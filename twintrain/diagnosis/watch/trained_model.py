@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from twintrain.diagnosis.watch.seams import identity
+from twintrain.diagnosis.watch.weight_order import count_like
 
 
 class TrainedModel:
@@ -53,6 +54,7 @@ class TrainedModel:
         if not self.settled or (model is self._given and model is not self.model):
             self.model, self.settled, self.all = model, True, [model]
         elif self.model is not self._given and _shapes(model) == _shapes(self.model):
+            count_like(model, self.model)
             self.model = model  # made anew, in every epoch say
             self.all.append(model)
         return model is self.model

@@ -9,6 +9,7 @@ import pytest
 
 from tests.twintrain.diagnosis.traces import Practice, named, nothing, pair_of, small_model
 from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.stages.layer_settings import check_settings
 from twintrain.diagnosis.stages.models import check_models
 
 
@@ -60,6 +61,7 @@ def test_a_setting_that_differs_is_named(
 ) -> None:
     pair = pair_of(fit=Practice(build=right), loop=Practice(build=wrong))
     check_models(pair)
+    check_settings(pair)
     assert named(pair) == [(id_, "custom_loop", 0)]
     assert pair.findings.causes[0].first_visible is stage
     assert pair.findings.causes[0].evidence[0].observed == observed
@@ -82,6 +84,7 @@ def test_other_rates_and_other_layers_are_not_explained() -> None:
     ]
     pair = pair_of(fit=fit)
     check_models(pair)
+    check_settings(pair)
     assert pair.findings.unexplained == ["the two sides train models of different layers"]
 
 

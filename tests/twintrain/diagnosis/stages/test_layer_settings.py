@@ -1,0 +1,121 @@
+"""Settings of layers that one side leaves to its own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.twintrain.diagnosis.traces import (
+    CLASSES,
+    Practice,
+    cross_entropy,
+    named,
+    nothing,
+    pair_of,
+    small_model,
+)
+from twintrain.diagnosis.stages.gradients import check_gradients
+from twintrain.diagnosis.stages.layer_settings import check_settings
+from twintrain.diagnosis.stages.loss import check_losses
+from twintrain.diagnosis.stages.models import check_models
+from twintrain.diagnosis.stages.pair import Pair
+
+STRENGTH = 0.01
+
+
+def looked_at(fit: Practice, loop: Practice) -> Pair:
+    pair = pair_of(fit, loop)
+    for check in (check_models, check_losses, check_settings, check_gradients):
+        check(pair)
+    return pair
+
+
+class ByHand(keras.Model):
+    """The small model with the activation of its hidden layer written into `call`."""
+
+    def __init__(self, activation: Callable[[object], object]) -> None:
+        super().__init__()
+        keras.utils.set_random_seed(1)
+        self.hidden = keras.layers.Dense(4)
+        self.out = keras.layers.Dense(CLASSES, "softmax")
+        self.activation = activation
+        self(tf.zeros((1, 5)))
+
+    def call(self, x: object, training: bool | None = None) -> object:
+        return self.out(self.activation(self.hidden(x)))
+
+
+def test_an_activation_by_hand_is_the_same_model() -> None:
+    assert nothing(looked_at(Practice(), Practice(build=lambda: ByHand(tf.nn.relu))))
+
+
+def test_another_activation_by_hand_is_told() -> None:
+    pair = looked_at(Practice(), Practice(build=lambda: ByHand(tf.nn.tanh)))
+    assert pair.findings.unexplained == [
+        "Dense.activation is linear in custom_loop and relu on the other side"
+    ]
+
+
+class Affine(keras.layers.Layer):
+    """A dense layer that somebody wrote."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], self.size))
+        self.bias = self.add_weight(shape=(self.size,), initializer="zeros")
+
+    def call(self, x: object) -> object:
+        return tf.nn.relu(tf.matmul(x, self.kernel) + self.bias)
+
+
+def with_own_layer() -> keras.Model:
+    model = small_model()
+    inputs = keras.Input((5,))
+    own = keras.Model(inputs, keras.layers.Dense(CLASSES, "softmax")(Affine(4)(inputs)))
+    own.set_weights(model.get_weights())
+    return own
+
+
+def test_a_layer_of_the_users_own_is_the_same_where_it_gives_the_same() -> None:
+    assert nothing(looked_at(Practice(), Practice(build=with_own_layer)))
+
+
+def regularized() -> Practice:
+    return Practice(build=lambda: small_model(regularizer=keras.regularizers.L2(STRENGTH)))
+
+
+def by_hand(share: float) -> Practice:
+    def penalty(model: keras.Model) -> object:
+        return share * STRENGTH * tf.reduce_sum(tf.square(model.layers[1].kernel))
+
+    return Practice(penalty=penalty)
+
+
+def test_a_penalty_in_the_loss_is_a_regularizer() -> None:
+    assert nothing(looked_at(regularized(), by_hand(1.0)))
+    assert nothing(looked_at(by_hand(1.0), regularized()))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_no_penalty_or_a_share_of_it_is_named_by_replay(share: float) -> None:
+    pair = looked_at(regularized(), by_hand(share))
+    assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]
+    assert pair.findings.causes[0].evidence[0].kind == "replay"
+
+
+def test_where_the_losses_are_not_read_the_setting_is_told() -> None:
+    loop = Practice(loss=lambda y, p, w: tf.reduce_sum(p[:, 0] ** 3))
+    pair = looked_at(regularized(), loop)
+    assert "regularization_losses_missing" in [id_ for id_, *_ in named(pair)]
+
+
+def test_a_penalty_too_small_to_be_seen_in_the_loss_is_told_by_its_setting() -> None:
+    faint = Practice(build=lambda: small_model(regularizer=keras.regularizers.L2(1e-9)))
+    pair = looked_at(faint, Practice(loss=cross_entropy))
+    assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]

@@ -1,0 +1,120 @@
+"""Settings of layers that the two sides set otherwise, and whether the steps show it: one side may
+do by hand what the other has a layer do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from twintrain.diagnosis.catalogue import Stage
+from twintrain.diagnosis.replay.compare import all_close_to, each_close
+from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
+from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, forward_tolerance
+from twintrain.diagnosis.stages.findings import by_reading
+from twintrain.diagnosis.stages.lockstep_tables import compared_steps, same_batches
+from twintrain.diagnosis.stages.pair import LayerSetting, Pair
+from twintrain.diagnosis.stages.registry import looks_for
+
+# Stands for the name of a setting where the layers themselves are of other kinds.
+LAYERS = "layers"
+# Characters of a setting that are shown.
+_LONGEST = 80
+
+
+@looks_for()
+def check_settings(pair: Pair) -> bool:
+    """Tell the settings whose effect shows in the steps; to be called when these are replayed."""
+    if not pair.settings:
+        return True
+    if pair.complete and not pair.unshuffled and not same_batches(pair):
+        return False  # they are looked at again with nothing shuffled
+    same = _same_outputs(pair)
+    for setting in pair.settings:
+        if setting.key.endswith("_regularizer"):
+            if not _penalties_were_read(pair):
+                tell(pair, setting)
+        elif not same:
+            tell(pair, setting)
+    return True
+
+
+def _same_outputs(pair: Pair) -> bool:
+    """Whether the same rows and weights gave the same outputs in all steps that have these on both
+    sides; outputs may be built otherwise.
+    """
+    found = 0
+    for fit, loop in compared_steps(pair):
+        tolerance = forward_tolerance(compute_dtype(fit.model))
+        if not all_close_to(fit.before, loop.before, tolerance):
+            continue
+        ours, theirs = ([np.ravel(p) for p in outputs_of(s.outputs)] for s in (fit, loop))
+        if not all_close_to(ours, theirs, tolerance):
+            return False
+        found += 1
+    return found > 0 and same_batches(pair)
+
+
+def _penalties_were_read(pair: Pair) -> bool:
+    """Whether the losses of both sides show what of the layers' losses each of them adds; then that
+    is compared with them.
+    """
+    if len(pair.losses) < len(pair.sides):
+        return False
+    return all(
+        any(
+            not each_close(reading.replay(n, without), reading.replay(n), FORWARD)
+            for n in reading.batches
+        )
+        for reading in pair.losses.values()
+        for without in [replace(reading.practice, regularized=not reading.practice.regularized)]
+    )
+
+
+def tell(pair: Pair, setting: LayerSetting) -> None:
+    """Name the pitfall that a setting is, or note that it differs."""
+    where, observed, correct = setting.where, setting.observed, setting.correct
+    if setting.key == LAYERS:
+        pair.findings.unexplained.append("the two sides train models of different layers")
+        return
+    id_ = _pitfall_of(setting.key, observed, correct)
+    if id_ is None:
+        pair.findings.unexplained.append(
+            f"{where} is {_short(observed)} in {setting.at_fault} and {_short(correct)} on the "
+            "other side"
+        )
+        return
+    # A mask acts in the layers before it acts in the loss.
+    stage = Stage.FORWARD if id_ == "mask_ignored" else None
+    pair.findings.name_cause(
+        id_, setting.at_fault, 0, by_reading(where, observed, correct), stage=stage
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _pitfall_of(key: str, observed: Any, correct: Any) -> str | None:
+    """The pitfall that another value of a setting is; None where it is none."""
+    by_key = {
+        "dtype": "precision_differs",
+        "mask_zero": "mask_ignored",
+        "trainable": "trainable_flags",
+    }
+    if key in by_key:
+        return by_key[key]
+    if key.endswith("_regularizer"):
+        return "regularization_losses_missing"
+    if key.endswith("_constraint"):
+        return "constraints_not_applied"
+    rates = isinstance(observed, float) and isinstance(correct, float)
+    if key == "rate" and rates and abs(observed + correct - 1) < SAME_RATE:
+        return "dropout_rate_inverted"
+    return None
+
+
+CHECKS = (check_settings,)
