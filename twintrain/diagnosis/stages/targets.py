@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,14 +76,14 @@ def check_targets(pair: Pair) -> bool:
             _compare_epochs(pair)
         wrong = {name: pairing for name, pairing in found.items() if pairing.is_wrong}
         for name, pairing in wrong.items():
-            _hand_on(pair.subject.train, pair.side(name), pairing)
+            hand_on(pair.subject.train, pair.side(name), pairing)
         if len(wrong) == len(pair.sides):
             pair.findings.notes.append(
                 f"Both sides train inputs with the {_called(part)} of other rows."
             )
         elif wrong:
             ((name, pairing),) = wrong.items()
-            _name(pair, name, pairing, found.get(pair.other(name).name))
+            name_pairing(pair, name, pairing, found.get(pair.other(name).name))
     return looked
 
 
@@ -91,7 +91,15 @@ def _called(part: int) -> str:
     return "targets" if part == TARGETS else "sample weights"
 
 
-def _name(pair: Pair, name: str, pairing: Pairing, other: Pairing | None) -> None:
+def name_pairing(pair: Pair, name: str, pairing: Pairing, other: Pairing | None) -> None:
+    """Name targets (or weights) of other rows.
+
+    Args:
+        pair: findings go here.
+        name: of the side that has them.
+        pairing: what it trains on.
+        other: the same of the other side; None where that was not seen.
+    """
     evidence = by_reading(
         f"inputs that came with the {_called(pairing.part)[:-1]} of another row",
         f"{pairing.wrong:,} of {pairing.count:,}: {_examples(pair.subject.train, pairing)}",
@@ -126,17 +134,30 @@ def _pairing(data: Rows, side: Side, part: int) -> Pairing | None:
     """Whose targets (or weights) a side's inputs came with; None where that cannot be told."""
     if data.part(part) is None:
         return None
+    return next(pairings(data, side, part, _fed), None)
+
+
+def pairings(
+    data: Rows, side: Side, part: int, read: Callable[[list[Step], int], Iterable[np.ndarray]]
+) -> Iterator[Pairing]:
+    """Whose targets (or weights) a side's inputs came with, by each way to read what it was fed.
+
+    Args:
+        data: that has these.
+        side: whose steps they are.
+        part: targets or weights.
+        read: gives, of some steps and a part, what may be it, a row per input.
+    """
     known = as_rows(data.part(part))
     steps = [number for number, rows in enumerate(side.stream.rows) if (rows >= 0).all()]
     rows = [side.stream.rows[number] for number in steps]
     if not steps:
-        return None
-    for fed in _fed([side.steps[number] for number in steps], part):
+        return
+    for fed in read([side.steps[number] for number in steps], part):
         sources = sources_of(np.concatenate(rows), fed, known)
         if sources is not None:
             ends = np.cumsum([len(batch) for batch in rows])[:-1]
-            return Pairing(part, steps, rows, np.split(sources, ends))
-    return None
+            yield Pairing(part, steps, rows, np.split(sources, ends))
 
 
 def _compare_epochs(pair: Pair) -> None:
@@ -201,7 +222,7 @@ def _matrix(parts: list[Any], size: int) -> np.ndarray | None:
     return as_rows([array.reshape(size, -1) for array in arrays])
 
 
-def _hand_on(data: Rows, side: Side, pairing: Pairing) -> None:
+def hand_on(data: Rows, side: Side, pairing: Pairing) -> None:
     """Let the stages that replay losses and figures use the targets that the steps were fed."""
 
     def pick(part: Any, rows: np.ndarray) -> Any:

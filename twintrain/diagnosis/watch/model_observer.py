@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from twintrain.diagnosis.watch.beside import arrays_beside
 from twintrain.diagnosis.watch.places import user_spot
 from twintrain.diagnosis.watch.recording import Recording, states_of
 from twintrain.diagnosis.watch.seams import Nesting, Seam, is_concrete
@@ -101,7 +102,7 @@ class ModelObserver:
             step = Step(owner, chain[0].inputs, None, None, recording.element, 0.0, before)
             step.states, step.calls = states, chain[:-1]
             step.partly = not is_whole(chain[0].layer, owner)
-            step.source = recording.source
+            step.source, step.beside = recording.source, arrays_beside(step.size)
             step.note("call", call.at)
             recording.add(step)
         step.outputs = call.outputs

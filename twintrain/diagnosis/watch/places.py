@@ -121,6 +121,18 @@ def user_spot() -> Spot | None:
     return None
 
 
+def user_variables() -> Iterator[tuple[str, Any]]:
+    """The variables of the user's functions that are under way, the innermost first, each with the
+    name of its function.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and id(frame.f_code) not in _outermost:
+        if is_users(frame.f_code.co_filename):
+            for name, value in list(frame.f_locals.items()):
+                yield f"{frame.f_code.co_name}: {name}", value
+        frame = frame.f_back
+
+
 @functools.cache
 def is_users(file: str) -> bool:
     """Whether a file (as in `co_filename`) is neither ours nor that of a library or of Python."""

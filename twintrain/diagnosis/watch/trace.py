@@ -130,6 +130,8 @@ class Step:
         applied: the first update of each variable by an optimizer; None where none was seen.
         optimizer_after: the optimizer's own variables right after its update, kept as `after` is.
         boundary: a data-set iteration began right after this step.
+        beside: what variables of the user's functions held when the model was called, with a row
+            for each input, by name.
         fed: targets and weights as the data has them, where they are those of other rows than the
             inputs; None where each row came with its own.
         calls: in order; kept as `before` is.
@@ -156,6 +158,7 @@ class Step:
     applied: Applied | None = None
     optimizer_after: Arrays | None = None
     boundary: bool = False
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
     fed: tuple[Any, Any] | None = None
     calls: list[Call] = field(default_factory=list)
     states: Arrays = field(default_factory=list)

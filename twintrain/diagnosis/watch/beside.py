@@ -1,0 +1,41 @@
+"""What stands beside the inputs of a model in the user's own variables: among it the targets, also
+where no Keras loss and no data set hands them over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from twintrain.diagnosis.watch.places import user_variables
+from twintrain.diagnosis.watch.seams import is_concrete
+from twintrain.diagnosis.watch.shared_arrays import shared
+
+# Values of an array that is kept; targets are narrow, and every step keeps its own.
+_MOST_VALUES = 4096
+
+
+def arrays_beside(rows: int) -> dict[str, np.ndarray]:
+    """The variables of the user's functions that are numbers with a row per input, copied.
+
+    Args:
+        rows: inputs of the step.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, value in user_variables():
+        if name not in found and _may_be(value, rows):
+            found[name] = shared(np.array(value))
+    return found
+
+
+def _may_be(value: Any, rows: int) -> bool:
+    if not isinstance(value, (np.ndarray, tf.Tensor)) or not is_concrete(value):
+        return False
+    shape, kind = tuple(value.shape), np.dtype(_dtype(value)).kind
+    return bool(shape and shape[0] == rows and kind in "biuf" and np.prod(shape) <= _MOST_VALUES)
+
+
+def _dtype(value: Any) -> Any:
+    return value.dtype.as_numpy_dtype if isinstance(value, tf.Tensor) else value.dtype
