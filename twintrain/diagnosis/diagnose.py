@@ -23,6 +23,7 @@ import numpy as np
 from twintrain.diagnosis.budget import DEADLINE, READING, Budget, Report
 from twintrain.diagnosis.longer_runs import (
     Long,
+    epochs_alike,
     late_runs,
     only_on_little_data,
     read_graphs,
@@ -54,6 +55,7 @@ from twintrain.diagnosis.stages import (
     validation_split,
 )
 from twintrain.diagnosis.stages.accumulated import acquit_accumulation
+from twintrain.diagnosis.stages.contradicted import acquit_steps
 from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.stages.late_constraints import check_late_constraints
@@ -221,6 +223,7 @@ def _compare(
             once, twice = again
             pair = _pair_of(once, twice, whole)
     known(pair)
+    kept = frozenset(cause.id for cause in pair.findings.causes)
     if runs is not None:
         _compare_graphs(pair, runs)
     with budget.phase("replaying the steps"):
@@ -234,6 +237,7 @@ def _compare(
         pair.findings.notes.append("A loss is not a number from the first step on.")
     _compare_endings(pair, runs, budget)
     acquit_accumulation(pair, runs is None or runs.apart is not None)
+    acquit_steps(pair, epochs_alike(runs) if runs else 0, kept)
     return conclude(pair, repeat, replayed)
 
 

@@ -214,5 +214,10 @@ def said_epochs(runs: Long) -> str:
     return f"the end of {runs.epochs} epochs" if found == 1 else f"{runs.epochs} epochs"
 
 
+def epochs_alike(runs: Long) -> int:
+    """After how many epochs the weights of the two sides are the same; 0 where they part."""
+    return 0 if runs.apart else compared_epochs(runs.graphs[FIT], runs.graphs[LOOP])
+
+
 def _nudge(model: keras.Model) -> float:
     return NUDGE_OF_FORWARD * forward_tolerance(compute_dtype(model)).rel

@@ -21,6 +21,7 @@ from twintrain.diagnosis.scripts.program import Finished, Program
 from twintrain.diagnosis.scripts.put_aside import Aside
 from twintrain.diagnosis.scripts.tiny_fit import batch_of, first_batch, given_to, tiny_fit
 from twintrain.diagnosis.stopwatch import Timer
+from twintrain.diagnosis.watch.eager_functions import functions_as_python
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.process_state import alarm
 from twintrain.diagnosis.watch.recording import Enough
@@ -29,6 +30,8 @@ from twintrain.diagnosis.watch.trace import first_of, rows_in
 
 # Items of a loop that trains: enough to tell a loop over epochs from one over batches.
 BATCHES, EPOCHS = 3, 2
+# Items of a loop that trains for several epochs in each: it is gone through, if it has no more.
+MOST_PHASES = 6
 # Seconds after which a first look ends with what it has seen: from the start, and from when a
 # training was seen last.
 LOOKING_SECONDS, NOTHING_NEW_SECONDS = 240.0, 45.0
@@ -128,7 +131,7 @@ class Lookout:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._seen = Seen()
-        self._loops = Loops(self._may_go_on)
+        self._loops = Loops(self._may_go_on, left=self._left_loop)
         self._entries = Entries(program.folder, self._enter)
         self._layers, self._fits, self._on_batch = Nesting(), Nesting(), Nesting()
         # Since a gradient was taken last; of a tape that persists there may be several.
@@ -143,18 +146,15 @@ class Lookout:
         What the program raises is kept in `failure`: after its trainings it may be because these
         were cut short.
         """
-        eager = tf.config.functions_run_eagerly()
         try:
             # A loop that is not marked, or none, may not come back either.
-            with self._on(), alarm(LOOKING_SECONDS):
-                tf.config.run_functions_eagerly(True)
+            with self._on(), functions_as_python(), alarm(LOOKING_SECONDS):
                 self._program.run(self._loops)
         except Enough:
             self._seen.timed_out = True
         except Exception as error:
             self._seen.failure = error
         finally:
-            tf.config.run_functions_eagerly(eager)
             self._loops.close()
         self._seen.put_aside()
         return self._seen
@@ -181,7 +181,15 @@ class Lookout:
         if self._timer.over:
             self._seen.timed_out = True
             raise Finished
+        if run.phases and run.own is not None and run.own <= MOST_PHASES:
+            return True
         return run.trained_so_far < (BATCHES if run.direct else EPOCHS)
+
+    def _left_loop(self, run: Pass) -> None:
+        """A loop over epochs came to its end, or was ended, within another loop."""
+        around = [other for other in self._loops.chain if other is not run]
+        if around and run.trained > 1 and not run.direct:
+            around[-1].phases = True
 
     def _note_progress(self) -> None:
         """Another training was seen."""
@@ -195,13 +203,16 @@ class Lookout:
         given = given_to(original, model, arguments, named)
         place = place_in(self._program.folder)
         self._counts[place] = self._counts.get(place, 0) + 1
+        chain = self._loops.note_step()
+        if chain and int(given.get("epochs", 1)) > 1:
+            chain[-1].phases = True
         seen = FitSeen(
             place,
             self._counts[place],
             model,
             given,
             type(model).train_step is not keras.Model.train_step,
-            self._loops.note_step(),
+            chain,
             self._behind(given.get("x")),
             self._behind(given.get("validation_data")),
             batch_of(given),

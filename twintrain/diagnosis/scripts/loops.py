@@ -34,6 +34,7 @@ class Pass:
         steps: training steps taken within it, also within loops inside.
         direct: steps of which it is the innermost loop.
         trained: items in which a step was taken.
+        phases: an item of it is a whole training of several epochs, and not one epoch.
         ended: it came to its own end.
     """
 
@@ -46,6 +47,7 @@ class Pass:
     steps: int = 0
     direct: int = 0
     trained: int = 0
+    phases: bool = False
     ended: bool = False
     frame: FrameType | None = field(default=None, repr=False)
     frame_id: int = 0

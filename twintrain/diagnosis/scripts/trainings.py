@@ -196,7 +196,7 @@ def _around(
         return None
     if full:
         return chain[-1], "epochs"
-    over_data = next((i for i, run in enumerate(chain) if run.over_data), None)
+    over_data = next((i for i, r in enumerate(chain) if r.over_data and not r.phases), None)
     if over_data is not None:
         if over_data:
             return _epochs(chain[:over_data]), "epochs"

@@ -30,7 +30,7 @@ def acquit_accumulation(pair: Pair, parted: bool) -> None:
     if "gradient_accumulation" not in named or not named <= _OF_SMALL_BATCHES or len(sides) > 1:
         return
     # Of one update in an epoch, all rows are in it, whatever the size.
-    if parted or not pair.complete or pair.fit.first_epoch < 2 or not _end_alike(pair):
+    if parted or not pair.complete or pair.fit.first_epoch < 2 or not end_alike(pair):
         return
     (side,) = sides
     findings.causes.clear()
@@ -43,7 +43,7 @@ def acquit_accumulation(pair: Pair, parted: bool) -> None:
     )
 
 
-def _end_alike(pair: Pair) -> bool:
+def end_alike(pair: Pair) -> bool:
     """Whether both end with the same trainable weights, but for what rounding makes."""
     start = pair.fit.steps[0].before
     positions = [trainable_positions(side.steps[0].model) for side in pair.sides]

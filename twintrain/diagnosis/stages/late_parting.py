@@ -74,8 +74,37 @@ def check_late_parting(pair: Pair, late: LateRuns) -> bool:
                 f"in epoch {late.apart.epoch} the learning rate is {_said(fit[late.place])} in "
                 f"keras_fit and {_said(loop[late.place])} in custom_loop"
             )
-    elif _alike(fit[late.place], loop[late.place]):
+    elif not _compare_schedules(pair, late) and _alike(fit[late.place], loop[late.place]):
         _compare_moved(pair, late)
+    return True
+
+
+def _compare_schedules(pair: Pair, late: LateRuns) -> bool:
+    """Name schedules over steps whose first other rate is in this epoch; whether they are named. On
+    less data than there is, numbers of steps are others.
+    """
+    fit, loop = late.runs[FIT], late.runs[LOOP]
+    if late.shortened or fit.schedule is None or loop.schedule is None:
+        return False
+    if not fit.updates or fit.updates != loop.updates or fit.updates % loop.epochs:
+        return False
+    for step in range(fit.updates):
+        right, observed = float(fit.schedule(step)), float(loop.schedule(step))
+        if not each_close(observed, right, LEARNING_RATE):
+            break
+    else:
+        return False
+    if step // (fit.updates // loop.epochs) != late.place:
+        return False
+    pair.findings.name_cause(
+        "learning_rate_schedule",
+        LOOP,
+        None,
+        by_reading(f"learning rate of update {step + 1:,} of {fit.updates:,}", observed, right),
+        fix=f"Give the schedule keras_fit's boundaries: they part at update {step + 1:,}, in epoch "
+        f"{late.apart.epoch}. An epoch has {fit.updates // loop.epochs:,} updates, its last batch, "
+        "however small, among them.",
+    )
     return True
 
 
@@ -87,7 +116,13 @@ def _rates_part(fit: Rates, loop: Rates, place: int) -> bool:
     if len(sizes) > 1 or 0 in sizes or _alike(fit[place], loop[place]):
         return False  # an optimizer was made anew, or is not known
     before = all(_alike(fit[k], loop[k]) for k in range(1, place))
-    return before and not _alike(fit[place], loop[place + 1])
+    return before and not _looked_at_too_early(fit, loop, place)
+
+
+def _looked_at_too_early(fit: Rates, loop: Rates, place: int) -> bool:
+    """Whether the loop's rates may be `fit`'s, one epoch late: in this epoch and in the next."""
+    pairs = list(zip(fit[place:], loop[place + 1 :], strict=False))[:2]
+    return all(_alike(one, other) for one, other in pairs)
 
 
 def _is_cause(pair: Pair, late: LateRuns) -> bool:

@@ -35,6 +35,8 @@ class Milestones:
             order of their first updates: of `fit` as they were when it began, of a loop as they
             were looked at last, which may be before it changed them.
         scheduled: one of the rates is a schedule over steps.
+        schedule: the one of the only optimizer; None where it has none, or where there are several.
+        updates: that the only optimizer counted; 0 where there are several, or none.
         counts: updates the optimizer the model was compiled with had counted at each of these;
             empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
@@ -49,6 +51,8 @@ class Milestones:
         self.rates: list[tuple[float, ...]] = []
         self.counts: list[int] = []
         self.scheduled = False
+        self.schedule: Callable[[int], Any] | None = None
+        self.updates = 0
         self.calls = 0
         self.asked = 0
         self.stopped = False
@@ -118,6 +122,10 @@ class Milestones:
         self.rates = self._rates[id(self.model)]
         rates = [getattr(one, "_learning_rate", None) for one in self._optimizers.values()]
         self.scheduled = any(isinstance(rate, _SCHEDULE) for rate in rates)
+        if len(rates) == 1:
+            (optimizer,) = self._optimizers.values()
+            self.schedule = rates[0] if self.scheduled else None
+            self.updates = int(value_of(optimizer.iterations))
         self.kept = snapshot(returned or self.model)
 
     @property

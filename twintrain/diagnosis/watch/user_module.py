@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from twintrain.diagnosis.stopwatch import Stopwatch, Timer
+from twintrain.diagnosis.watch.eager_functions import functions_as_python
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import MOST_ROWS, Rows, hold
 from twintrain.diagnosis.watch.logs import read_log
@@ -189,7 +189,7 @@ class Subject:
             self._prepare(stack, unshuffled=True)
             stack.enter_context(milestones.on())
             if manner.eager:
-                tf.config.run_functions_eagerly(True)
+                stack.enter_context(functions_as_python())
             if manner.freezing is not None:
                 stack.enter_context(manner.freezing.on())
             try:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import keras
-import tensorflow as tf
 
 from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.data_observer import DataObserver
+from twintrain.diagnosis.watch.eager_functions import functions_as_python
 from twintrain.diagnosis.watch.fit_observer import FitObserver
 from twintrain.diagnosis.watch.line_observer import LineObserver
 from twintrain.diagnosis.watch.model_observer import ModelObserver
@@ -56,11 +56,9 @@ class Watch:
     def on(self) -> Iterator[None]:
         """Watch within this context."""
         with ExitStack() as stack:
-            eager = tf.config.functions_run_eagerly()
-            stack.callback(tf.config.run_functions_eagerly, eager)
             for owner, method, seam in self._seams():
                 stack.enter_context(wrapped(owner, method, seam))
-            tf.config.run_functions_eagerly(True)
+            stack.enter_context(functions_as_python())
             try:
                 yield
             finally:

@@ -103,6 +103,39 @@ def test_a_rate_that_may_have_been_read_too_early_is_not_named(pair: Pair) -> No
     assert nothing(pair)
 
 
+def test_a_rate_that_only_once_is_the_others_of_the_epoch_before_is_named(pair: Pair) -> None:
+    """A rate that falls by a power that grows comes by the other's."""
+    fit = [0.1, 0.1, 0.1, 0.1, 0.05, 0.01]
+    assert look(pair, run(fit), run([0.1] * 4 + [0.07, 0.05])) != []
+
+
+def scheduled(boundaries: list[int], updates: int = 10 * EPOCHS) -> Milestones:
+    """Ten updates in an epoch; the rates at the beginning of each do not show the boundaries."""
+    made = run(STEADY)
+    made.schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [0.1, 0.01])
+    made.scheduled, made.updates = True, updates
+    return made
+
+
+def test_schedules_that_part_within_the_epoch_are_named(pair: Pair) -> None:
+    """From update 46 on; update 47 is the first with a lower rate by the other's."""
+    assert look(pair, scheduled([45]), scheduled([44])) == [("learning_rate_schedule", LOOP, None)]
+    (cause,) = pair.findings.causes
+    assert cause.evidence[0].quantity == "learning rate of update 46 of 60"
+    assert cause.evidence[0].observed == "0.01"
+
+
+@pytest.mark.parametrize(
+    ("loop", "shortened"),
+    [(scheduled([44]), True), (scheduled([30]), False), (scheduled([44], 59), False)],
+    ids=["less data", "in an epoch before", "other updates"],
+)
+def test_schedules_that_do_not_explain_it_are_not_named(
+    loop: Milestones, shortened: bool, pair: Pair
+) -> None:
+    assert look(pair, scheduled([45]), loop, shortened) == []
+
+
 def test_an_optimizer_that_is_made_anew_is_no_schedule(pair: Pair) -> None:
     anew = [(0.1,)] * 5 + [(0.1, 0.05)]
     look(pair, run(FALLS), run(anew))
