@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.replay.clipping import ARGUMENTS
+from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, Step, value_of
 from twintrain.diagnosis.watch.weight_order import counted_weights
 
@@ -43,7 +44,7 @@ def settings(optimizer: keras.Optimizer) -> dict[str, Any]:
     """Class and hyperparameters, without those that are read apart."""
     core = inner(optimizer)
     return {"class": type(core).__name__} | {
-        k: v for k, v in core.get_config().items() if k not in _ASIDE
+        k: v for k, v in config_of(core).items() if k not in _ASIDE
     }
 
 
@@ -63,7 +64,7 @@ def copy_of(
         variables: it will update.
         clips: keep its own clipping.
     """
-    config = optimizer.get_config()
+    config = config_of(optimizer)
     if not clips:
         config |= {name: None for name in ARGUMENTS.values() if name in config}
     twin: keras.Optimizer = type(optimizer).from_config(config)

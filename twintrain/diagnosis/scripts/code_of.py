@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.replay.optimizer_config import config_of
+
 # Fields of a configuration that say nothing, or that Keras fills in by itself.
 _SILENT = {"name", "dtype", "fn", "jit_compile", "is_legacy_optimizer", "loss_scale_factor"}
 
@@ -27,7 +29,7 @@ def code_of(thing: Any, learning_rate: float | None = None) -> str | None:
     if not kind.__module__.startswith("keras.") or home is None:
         return None
     try:
-        config = thing.get_config()
+        config = config_of(thing) if isinstance(thing, keras.Optimizer) else thing.get_config()
     except Exception:  # whatever an object raises that cannot describe itself
         return None
     if "learning_rate" in config:

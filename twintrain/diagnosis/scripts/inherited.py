@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.watch.trace import Arrays
 
@@ -169,7 +170,7 @@ def _fresh(optimizer: keras.Optimizer) -> Arrays:
     """The state of an optimizer that was just made."""
     now = [_value(variable) for variable in optimizer.variables]
     try:
-        like = type(optimizer).from_config(optimizer.get_config())
+        like = type(optimizer).from_config(config_of(optimizer))
         like.build(optimizer._trainable_variables)
         found = [_value(variable) for variable in like.variables]
     except Exception:  # whatever an optimizer of the user's own raises

@@ -14,6 +14,7 @@ from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
 from twintrain.diagnosis.replay.losses import batch_of, declare
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
+from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.replay.tolerances import forward_tolerance
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.made_side import MadeSide
@@ -90,7 +91,7 @@ def _validation(test: Rows | None) -> str:
 def _again(optimizer: keras.Optimizer) -> keras.Optimizer:
     """An optimizer like another one, made anew."""
     try:
-        return type(optimizer).from_config(optimizer.get_config())
+        return type(optimizer).from_config(config_of(optimizer))
     except Exception as error:  # whatever a class of the user's own raises
         raise TwintrainError(
             f"The loop's optimizer {type(optimizer).__name__} does not describe itself: {error}.",

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.lookout import FitSeen
 from twintrain.diagnosis.scripts.made_side import MadeSide
@@ -35,7 +36,7 @@ def loop_for(call: FitSeen, rows: Rows, test: Rows | None) -> MadeSide:
     optimizer = code_of(model.optimizer)
     values: dict[str, Any] = {}
     if optimizer is None:
-        config = model.optimizer.get_config()
+        config = config_of(model.optimizer)
         kind = type(model.optimizer)
         values["optimizer_like_fits"] = lambda: kind.from_config(config)
         optimizer = "optimizer_like_fits"

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.replay.updates import has_schedule, inner
 from twintrain.diagnosis.stages.findings import say
 from twintrain.diagnosis.watch.trace import Applied
@@ -20,7 +21,7 @@ def written(applied: Applied, differing: Iterable[str] = ()) -> str:
         differing: names of settings.
     """
     core = inner(applied.optimizer)
-    config = core.get_config()
+    config = config_of(core)
     given = {"learning_rate": rate_written(applied)}
     given |= {name: _literal(config[name]) for name in differing if name in config}
     arguments = ", ".join(f"{name}={value}" for name, value in given.items())

@@ -143,7 +143,8 @@ def _not_by_optimizer(step: CompleteStep) -> tuple[int, float] | None:
 
 
 def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[Applied]]) -> bool:
-    """Name `optimizer_differs` where class or hyperparameters do.
+    """Name `optimizer_differs` where class or hyperparameters do; whether nothing more is to be
+    told of them.
 
     Args:
         pair: findings go here.
@@ -169,6 +170,8 @@ def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[A
     alike = found | {"class": ""} == right | {"class": ""}
     if alike and not replayed and _is_derived(first, other):
         return False  # a class of one's own that updates as the one it is made of
+    if number == 0 and _does_by_hand(pair.loop, right_ones):
+        return True
     pair.findings.name_cause(
         "optimizer_differs",
         LOOP,
@@ -199,6 +202,23 @@ def _by_the_other(side: Side, right: list[Applied]) -> list[Replay]:
         if close is not None and replayed is not None and changes_differ(close, replayed, correct):
             return change_of_weight(close.number, close, replayed, correct)
     return []
+
+
+def _does_by_hand(side: Side, right: list[Applied]) -> bool:
+    """Whether a side does by hand what its optimizer lacks beside the other's (it decays its
+    weights, say): its steps are those of the other's, and not of its own alone.
+    """
+    close = {id(step.after): step for step in side.close}
+    found = 0
+    for step, correct in replay_from_start(updates_of(side.steps[:_TRIED]), right):
+        seen = close.get(id(step.after))
+        replayed = None if seen is None else replay_update(seen)
+        if seen is None or replayed is None:
+            continue
+        if changes_differ(seen, seen.after, correct):
+            return False
+        found += changes_differ(seen, replayed, correct)
+    return found > 0
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

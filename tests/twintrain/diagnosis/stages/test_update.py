@@ -175,3 +175,37 @@ def test_a_class_of_ones_own_is_told_by_what_it_does(
     expected = [] if times == 1.0 else [("optimizer_differs", "custom_loop", 0)]
     assert named(pair) == expected
     assert not pair.findings.unexplained
+
+
+RATE, DECAY = 0.01, 0.02
+
+
+def decayed_by_hand(share: float) -> Practice:
+    """Takes a share of every weight before its optimizer updates."""
+
+    def handed(gradients: Any) -> Any:
+        for variable in models[-1].trainable_variables:
+            variable.assign(variable * (1 - share))
+        return gradients
+
+    def build() -> keras.Model:
+        models.append(small_model())
+        return models[-1]
+
+    models: list[keras.Model] = []
+    return Practice(build=build, handed=handed)
+
+
+def test_a_decay_by_hand_is_the_other_sides_optimizer() -> None:
+    fit = Practice(optimizer=lambda: keras.optimizers.AdamW(RATE, weight_decay=DECAY))
+    pair = pair_of(fit, decayed_by_hand(RATE * DECAY))
+    check_optimizer(pair)
+    assert not named(pair)
+    assert "changed by more than the optimizer" in pair.findings.unexplained[0]
+
+
+def test_another_decay_by_hand_is_not() -> None:
+    fit = Practice(optimizer=lambda: keras.optimizers.AdamW(RATE, weight_decay=DECAY))
+    pair = pair_of(fit, decayed_by_hand(2 * RATE * DECAY))
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
