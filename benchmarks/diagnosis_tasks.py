@@ -25,7 +25,7 @@ TRAITS = {
     "cnn": _CLASSIFIER | {Trait.SCALE},
     "regression": frozenset({Trait.SCALE, Trait.ONE_OUTPUT}),
     "batch_norm": _CLASSIFIER | {Trait.SCALE},
-    "text": _CLASSIFIER | {Trait.PADDING},
+    "text": _CLASSIFIER | {Trait.PADDING, Trait.LOOKUPS},
 }
 
 

@@ -23,6 +23,7 @@ class Trait(Enum):
     SCALE = "token numbers have no scale"
     ONE_OUTPUT = "needs one output per row"
     PADDING = "nothing is padded"
+    LOOKUPS = "nothing is looked up in an embedding"
 
 
 @dataclass(frozen=True)

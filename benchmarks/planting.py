@@ -72,6 +72,10 @@ PLANTINGS = {
     "clip_per_variable_vs_global": Planting(
         not_beside=frozenset({"gradients_rescaled"}), optimizer={"global_clipnorm": 0.05}
     ),
+    "embedding_gradients_dense": Planting(
+        Trait.LOOKUPS,
+        frozenset({"gradients_rescaled", "gradient_accumulation", "constraints_not_applied"}),
+    ),
     "optimizer_differs": Planting(
         not_beside=frozenset({"clip_per_variable_vs_global", "clipping_missing"})
     ),
@@ -298,6 +302,8 @@ class _Loop:
     ) -> None:
         if self.has("gradients_rescaled"):
             gradients = [0.1 * tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self.has("embedding_gradients_dense"):
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.has("gradient_accumulation"):
             self._accumulate(number, gradients, variables)
         elif self.has("constraints_not_applied"):

@@ -36,6 +36,7 @@ from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages import (
     batches,
     clipping,
+    dense_embeddings,
     end_of_run,
     epochs,
     evaluation,
@@ -92,6 +93,7 @@ STAGES = (
     gradients,
     left_over,
     clipping,
+    dense_embeddings,
     update,
     optimizer_state,
     learning_rate,
