@@ -4,6 +4,10 @@ batches, of which no single step is the other side's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import keras
+
 from twintrain.diagnosis.replay.compare import largest, trainable_positions
 from twintrain.diagnosis.replay.tolerances import PARTED, PARTED_FLOOR
 from twintrain.diagnosis.stages.pair import Pair
@@ -43,10 +47,12 @@ def acquit_accumulation(pair: Pair, parted: bool) -> None:
     )
 
 
-def end_alike(pair: Pair) -> bool:
-    """Whether both end with the same trainable weights, but for what rounding makes."""
+def end_alike(pair: Pair, chosen: Callable[[keras.Model], list[int]] = trainable_positions) -> bool:
+    """Whether both end with the same weights, those chosen of each model, but for what rounding
+    makes.
+    """
     start = pair.fit.steps[0].before
-    positions = [trainable_positions(side.steps[0].model) for side in pair.sides]
+    positions = [chosen(side.steps[0].model) for side in pair.sides]
     ends = [side.trace.kept for side in pair.sides]
     if start is None or any(end is None for end in ends) or positions[0] != positions[1]:
         return False

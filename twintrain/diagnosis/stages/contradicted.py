@@ -5,6 +5,7 @@ what they look like beside each other tells nothing.
 
 from __future__ import annotations
 
+from twintrain.diagnosis.replay.compare import weight_positions
 from twintrain.diagnosis.stages.accumulated import end_alike
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair
@@ -45,12 +46,12 @@ def acquit_steps(pair: Pair, epochs: int, kept: frozenset[str]) -> None:
     named = {cause.id for cause in findings.causes} - kept
     if not named or not named <= _IN_EVERY_EPOCH or epochs < _FEWEST or same_batches(pair):
         return
-    if not pair.complete or not end_alike(pair):
+    if not pair.complete or not end_alike(pair, weight_positions):
         return
     findings.causes[:] = [cause for cause in findings.causes if cause.id not in named]
     findings.ruled_out |= named
     findings.notes.append(
         "Single steps of the two sides do not belong together, and what they look like beside each "
         f"other ({', '.join(sorted(named))}) is no cause: from the same start both end each of "
-        f"{epochs} epochs with the same weights."
+        f"{epochs} epochs with the same weights of the {pair.fit.steps[0].model.name}."
     )
