@@ -196,11 +196,8 @@ def _values(loss: Any) -> Values:
 
 
 def _kind(loss: Any) -> str:
-    name = (
-        type(loss).__name__.lower()
-        + " "
-        + str(getattr(getattr(loss, "fn", None), "__name__", "")).lower()
-    )
+    function = getattr(getattr(loss, "fn", None), "__name__", "")
+    name = f"{type(loss).__name__} {function}".lower()
     if "sparse" in name:
         return "sparse"
     if "binary" in name:

@@ -8,16 +8,15 @@ import keras
 
 
 def config_of(optimizer: keras.Optimizer) -> dict[str, Any]:
-    """`optimizer.get_config()`, in which a schedule or a function of the user's own stands as it
-    is: few of these have a `get_config`, and Keras finds none of them by its name.
+    """`optimizer.get_config()`, in which a schedule of the user's own stands as it is: few of these
+    have a `get_config`, and Keras finds none of them by its name.
 
     Raises:
         Exception: what the `get_config` of an optimizer of the user's own raises.
     """
     rate = getattr(optimizer, "_learning_rate", None)
-    kind = type(rate)
-    own = callable(rate) and not kind.__module__.startswith("keras.")
-    if not own or isinstance(rate, keras.Variable):
+    schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    if not schedule or type(rate).__module__.startswith("keras."):
         found: dict[str, Any] = optimizer.get_config()
         return found
     # Not by the optimizer's own __setattr__, which would track it.

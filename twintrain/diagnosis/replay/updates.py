@@ -63,8 +63,14 @@ def copy_of(
         optimizer: is left as it is.
         variables: it will update.
         clips: keep its own clipping.
+
+    Raises:
+        ValueError: it does not describe itself, or what is in it does not.
     """
-    config = config_of(optimizer)
+    try:
+        config = config_of(optimizer)
+    except NotImplementedError as error:
+        raise ValueError(str(error)) from error
     if not clips:
         config |= {name: None for name in ARGUMENTS.values() if name in config}
     twin: keras.Optimizer = type(optimizer).from_config(config)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.watch.trace import Arrays
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Of the way that a phase has gone; weights made anew are much farther off.
 _ON_THE_WAY = 2.0
@@ -26,7 +27,7 @@ class TakenOver:
     """What a phase began with.
 
     Attributes:
-        weights: places, among the weights of its model, of those that an earlier phase had left;
+        weights: places, among the counted weights of its model, of those an earlier phase left;
             None where it was not seen to begin.
         optimizers: of the earlier phases, that had a state: how many there were, and with how many
             of them it went on.
@@ -49,6 +50,7 @@ class Inherited:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     _models: list[keras.Model] = field(default_factory=list)
     _begun: bool = False
+    _model: keras.Model | None = None
     _weights: frozenset[int] | None = None
     _variables: dict[int, tuple[Any, np.ndarray]] = field(default_factory=dict)
     _left: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class Inherited:
         """
         if not self.earlier or self._begun or not self._fits(model):
             return
-        self._begun = True
+        self._begun, self._model = True, model
         with tf.init_scope():
             self._weights = self._known_in(model)
             self._optimizers = [one for one in self._optimizers if _updates(one)]
@@ -116,9 +118,13 @@ class Inherited:
         """What was noted, when the phase is over; lets go of its models."""
         stateful = [one for one in self._optimizers if _has_state(one)] if self._used else []
         again = sum(_updates(one) > self._steps[id(one)] for one in stateful)
+        weights = self._weights
+        if weights is not None and self._model is not None:
+            weights = _as_counted(self._model, weights)
+        self._model = None
         for noted in (self._variables, self._left, self._optimizers, self._models):
             noted.clear()
-        return TakenOver(self._weights, (self._used, again))
+        return TakenOver(weights, (self._used, again))
 
     def _fits(self, model: keras.Model) -> bool:
         return sorted(tuple(weight.shape) for weight in model.weights) == self.shapes
@@ -134,6 +140,18 @@ class Inherited:
             return False
         way = float(np.linalg.norm(left.astype(np.float64) - before))
         return float(np.linalg.norm(value.astype(np.float64) - left)) < _ON_THE_WAY * way
+
+
+def _as_counted(model: keras.Model, places: frozenset[int]) -> frozenset[int]:
+    """Places in `model.weights` as places among its weights in the order in which these are
+    counted: two models have one order only by then.
+    """
+    weights = model.weights
+    known = {id(weight) for weight in weights}
+    counted = [id(one) for one in counted_weights(model) if id(one) in known]
+    if len(counted) != len(weights):
+        return places
+    return frozenset(counted.index(id(weights[place])) for place in places)
 
 
 def _value(variable: Any) -> np.ndarray:

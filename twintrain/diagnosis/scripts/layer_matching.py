@@ -50,9 +50,10 @@ def order_like(given: keras.Model, model: keras.Model, inputs: Any) -> list[int]
     """
     ours = _own_weights(given, counted_weights(given))
     theirs = _own_weights(model, model.variables)
-    in_place = _flat(ours) == _flat(theirs)
-    if sorted(own.shapes for own in ours) != sorted(own.shapes for own in theirs):
-        return list(range(len(model.variables))) if in_place else None
+    whole = all(_has_all(owns, m) for owns, m in ((ours, given), (theirs, model)))
+    if not whole or sorted(own.shapes for own in ours) != sorted(own.shapes for own in theirs):
+        shapes = [[v.shape for v in counted_weights(given)], [v.shape for v in model.variables]]
+        return list(range(len(shapes[0]))) if shapes[0] and shapes[0] == shapes[1] else None
     if _told_apart(ours):
         by_shapes = {own.shapes: own for own in theirs}
         return _places(ours, [by_shapes[own.shapes] for own in ours])
@@ -60,19 +61,12 @@ def order_like(given: keras.Model, model: keras.Model, inputs: Any) -> list[int]
     if inputs is None or (made is not None and _written_alike(given, model)):
         return made
     values = _values_like(inputs)
+    if values is None:
+        return made
     called = _places(_as_called(given, ours, values), _as_called(model, theirs, values))
     if made is None or called is None or made == called:
         return made or called
     return called if _same_outputs(given, model, called, values) else made
-
-
-def is_clear(given: keras.Model, model: keras.Model) -> bool:
-    """Whether `order_like` can do without inputs."""
-    ours = _own_weights(given, counted_weights(given))
-    theirs = _own_weights(model, model.variables)
-    if _told_apart(ours):
-        return True
-    return _places(ours, theirs) is not None and _written_alike(given, model)
 
 
 def _own_weights(model: keras.Model, variables: list[keras.Variable]) -> list[_Own]:
@@ -89,8 +83,9 @@ def _own_weights(model: keras.Model, variables: list[keras.Variable]) -> list[_O
     return sorted(found, key=lambda own: own.places)
 
 
-def _flat(owns: list[_Own]) -> list[tuple[int, ...]]:
-    return [shape for own in owns for shape in own.shapes]
+def _has_all(owns: list[_Own], model: keras.Model) -> bool:
+    """Whether these are all weights of a model; a seed that several layers share stands twice."""
+    return sum(len(own.places) for own in owns) == len(model.variables)
 
 
 def _told_apart(owns: list[_Own]) -> bool:
@@ -151,8 +146,9 @@ def _same_outputs(given: keras.Model, model: keras.Model, order: list[int], valu
 
 @contextmanager
 def _unnoticed(*models: keras.Model) -> Iterator[None]:
-    """Call models without anything to show for it: no seam sees it, and in the end they, and what
-    random numbers are drawn from, are as before.
+    """Call models without anything to show for it: no seam sees it, and in the end their weights
+    and states, and what random numbers are drawn from, are as before. What code of the user's own
+    counts in a call, it has counted.
     """
     from tensorflow.python.eager import context  # the one place where operations draw their seeds
 
@@ -174,8 +170,14 @@ def _unnoticed(*models: keras.Model) -> Iterator[None]:
 
 
 def _values_like(inputs: Any) -> Any:
-    """The inputs themselves where they are there to be read; else some that can stand for them."""
-    return inputs if all(map(is_concrete, keras.tree.flatten(inputs))) else made_up_like(inputs)
+    """The inputs themselves where they are there to be read, else some that can stand for them;
+    None where their shapes are not known either.
+    """
+    try:
+        there = all(map(is_concrete, keras.tree.flatten(inputs)))
+        return inputs if there else made_up_like(inputs)
+    except Exception:  # of what is no tensor: a frame of columns, a part that is missing
+        return None
 
 
 def made_up_like(inputs: Any) -> Any:

@@ -186,10 +186,12 @@ class Lookout:
         return run.trained_so_far < (BATCHES if run.direct else EPOCHS)
 
     def _left_loop(self, run: Pass) -> None:
-        """A loop over epochs came to its end, or was ended, within another loop."""
+        """A loop over epochs came to its end, or was ended, within another one. Of more loops
+        around each other, the outer one goes through epochs.
+        """
         around = [other for other in self._loops.chain if other is not run]
-        if around and run.trained > 1 and not run.direct:
-            around[-1].phases = True
+        if len(around) == 1 and run.trained > 1 and not run.direct:
+            around[0].phases = True
 
     def _note_progress(self) -> None:
         """Another training was seen."""
@@ -204,8 +206,8 @@ class Lookout:
         place = place_in(self._program.folder)
         self._counts[place] = self._counts.get(place, 0) + 1
         chain = self._loops.note_step()
-        if chain and int(given.get("epochs", 1)) > 1:
-            chain[-1].phases = True
+        if len(chain) == 1 and int(given.get("epochs", 1)) > 1:
+            chain[0].phases = True
         seen = FitSeen(
             place,
             self._counts[place],

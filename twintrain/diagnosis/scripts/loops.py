@@ -182,6 +182,8 @@ class Loops:
             if run.frame is None:
                 continue
             line = lines.get(id(run.frame))
+            if run not in self._active:
+                continue  # what heard of another one has looked here too
             if line is None or not run.key[1] <= line <= run.last_line:
                 self._active.remove(run)
                 self._left(run)

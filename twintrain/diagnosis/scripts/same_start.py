@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from twintrain.diagnosis.scripts.layer_matching import is_clear, made_up_like, order_like
+from twintrain.diagnosis.scripts.layer_matching import made_up_like, order_like
 from twintrain.diagnosis.watch.seams import suspended
 from twintrain.diagnosis.watch.trace import Arrays, state_variables
 from twintrain.diagnosis.watch.trained_model import variables_of
@@ -46,12 +46,6 @@ class SameStart:
         """Whether all of the weights were given away."""
         return self._next >= len(self._values)
 
-    def needs_inputs(self, model: keras.Model) -> bool:
-        """Whether the weights of a model can be given only if it is known what it is called
-        with.
-        """
-        return not has_all_weights(model) or not is_clear(self._given, model)
-
     def start(self, layer: keras.layers.Layer, inputs: Any = None) -> None:
         """Let a model start from the weights given, as a whole, by way of a part of it, or part by
         part; once for each layer.
@@ -80,10 +74,12 @@ class SameStart:
             self.start(model)
             if self.handed_over:
                 self._adopt(model)
+            else:  # what it is called with may tell
+                self._known = [layer for layer in self._known if layer is not model]
 
     def _give_all(self, model: keras.Model, inputs: Any) -> bool:
         """Give a model all of the weights; whether it has the same layers."""
-        order = order_like(self._given, model, inputs) if model.variables else None
+        order = order_like(self._given, model, inputs)
         if order is None:
             return False
         count_in_order(model, order)

@@ -22,9 +22,15 @@ from twintrain.diagnosis.scripts.inherited import Inherited
 from twintrain.diagnosis.scripts.loop_marks import Key
 from twintrain.diagnosis.scripts.loops import Loops, Pass
 from twintrain.diagnosis.scripts.program import Finished, Program
-from twintrain.diagnosis.scripts.same_start import SameStart
+from twintrain.diagnosis.scripts.same_start import SameStart, has_all_weights
 from twintrain.diagnosis.scripts.served import Served
-from twintrain.diagnosis.scripts.tiny_fit import first_batch, first_inputs, given_to, tiny_fit
+from twintrain.diagnosis.scripts.tiny_fit import (
+    first_batch,
+    first_inputs,
+    given_to,
+    inputs_like,
+    tiny_fit,
+)
 from twintrain.diagnosis.scripts.trainings import Section, Training
 from twintrain.diagnosis.stopwatch import Timer
 from twintrain.diagnosis.watch.recording import Enough
@@ -263,7 +269,7 @@ class Study:
         self._inherited.begin(model)
         self._trained.append(model)
         if self._start is not None:
-            inputs = first_inputs(given) if self._start.needs_inputs(model) else None
+            inputs = inputs_like(given) if has_all_weights(model) else first_inputs(given)
             self._start.start(model, inputs)
         with self._fits:
             history = original(model, **given)

@@ -121,6 +121,19 @@ def first_inputs(given: dict[str, Any]) -> Any:
     return data[0] if isinstance(data, tuple) else data
 
 
+def inputs_like(given: dict[str, Any]) -> Any:
+    """What says of which shape the inputs are that `fit` is given, without taking a batch of a data
+    set, which may draw random numbers: arrays, or a specification; None where there is neither.
+    """
+    data = given.get("x")
+    if isinstance(data, tf.data.Dataset):
+        data = data.element_spec
+        return data[0] if isinstance(data, tuple) else data
+    arrays = keras.tree.flatten(data)
+    known = all(isinstance(part, (np.ndarray, tf.Tensor)) for part in arrays)
+    return first_batch(given).get("x") if arrays and known else None
+
+
 def batch_of(given: dict[str, Any]) -> int:
     """Rows in a batch of what `fit` is given."""
     data = given.get("x")

@@ -10,7 +10,8 @@ from twintrain.diagnosis.stages.accumulated import end_alike
 from twintrain.diagnosis.stages.lockstep_tables import same_batches
 from twintrain.diagnosis.stages.pair import Pair
 
-# What acts in every epoch: with any of these, other weights come of it soon.
+# What acts in every epoch, also with nothing shuffled: with any of these, other weights come of it
+# soon.
 _IN_EVERY_EPOCH = frozenset(
     {
         "augmentation_one_sided",
@@ -23,8 +24,6 @@ _IN_EVERY_EPOCH = frozenset(
         "last_batch_dropped",
         "loss_reduction",
         "preprocessing_differs",
-        "shuffle_buffer_too_small",
-        "shuffle_missing",
         "targets_misaligned",
         "trainable_flags",
     }

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
-from twintrain.diagnosis.replay.compare import largest, trainable_positions
+from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
 from twintrain.diagnosis.replay.early_stopping import (
     EPOCHS,
+    MONITORS,
     Ending,
     Series,
     best_is_last,
@@ -20,7 +22,7 @@ from twintrain.diagnosis.replay.early_stopping import (
     rule_of,
     stopped_by,
 )
-from twintrain.diagnosis.replay.tolerances import AVERAGE_APART
+from twintrain.diagnosis.replay.tolerances import AVERAGE_APART, FIGURE
 from twintrain.diagnosis.replay.updates import inner
 from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
@@ -29,7 +31,9 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import held_rows
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
+from twintrain.diagnosis.watch.seams import identity
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, Arrays, value_of
+from twintrain.diagnosis.watch.weight_order import counted_weights
 
 
 @looks_for("ema_not_finalized")
@@ -69,12 +73,20 @@ def _last_and_average(side: Side, applied: Applied) -> tuple[Arrays, Arrays] | N
     """The trainable weights after the last update, and their moving averages; None where these are
     not of the weights that were kept.
     """
-    averages = [value_of(v) for v in inner(applied.optimizer)._model_variables_moving_average]
-    positions = trainable_positions(side.steps[0].model)
+    core, model = inner(applied.optimizer), side.steps[0].model
+    averaged = {
+        identity(variable): value_of(average)
+        for variable, average in zip(
+            core._trainable_variables, core._model_variables_moving_average, strict=False
+        )
+    }
+    positions, counted = trainable_positions(model), counted_weights(model)
+    averages = [averaged.get(identity(counted[p])) for p in positions]
+    known = [average for average in averages if average is not None]
     last, kept = applied.after, side.trace.kept
-    if not last or kept is None or len(averages) != len(positions) or len(kept) != len(last):
+    if not last or kept is None or len(known) != len(averaged) or len(kept) != len(last):
         return None
-    return [last[p] for p in positions], averages
+    return ([last[p] for p in positions], known) if len(known) == len(positions) else None
 
 
 @looks_for("early_stopping_rule", "best_weights_not_restored", "epochs_differ")
@@ -178,7 +190,10 @@ def _check_epochs(
 
 def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     """Compare the epochs whose weights are kept."""
-    if fit.keeps_last == loop.keeps_last or not fit.kept or not loop.kept:
+    if not fit.kept or not loop.kept:
+        return
+    if fit.keeps_last == loop.keeps_last:
+        _check_best(pair, fit, loop)
         return
     at_fault, bad, good = (FIT, fit, loop) if fit.keeps_last else (LOOP, loop, fit)
     last = {best_is_last(series) for series in _figures_of(callback, fit, loop, bad)}
@@ -194,6 +209,38 @@ def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
         f"of epoch {good.kept} of {good.epochs}",
     )
     pair.findings.name_cause("best_weights_not_restored", at_fault, None, evidence)
+
+
+def _check_best(pair: Pair, fit: Ending, loop: Ending) -> None:
+    """Both keep an epoch's weights other than the last's: is it the best by the same figure?"""
+    if fit.kept == loop.kept or fit.keeps_last or fit.epochs != loop.epochs:
+        return
+    monitor = next((name for name in MONITORS if fit.kept == _best(fit.series, name)), None)
+    if monitor is None or loop.kept in (_best(s, monitor) for s in (loop.series, loop.own_series)):
+        return
+    at, best = (loop.series[monitor][kept - 1] for kept in (loop.kept, fit.kept))
+    if each_close(at, best, FIGURE):
+        return  # which of the two is better is rounding
+    pair.findings.name_cause(
+        "early_stopping_rule",
+        LOOP,
+        None,
+        by_reading(
+            "weights kept",
+            f"of epoch {loop.kept} of {loop.epochs}, where {monitor} is {at:.6g}",
+            f"of epoch {fit.kept}, the best by {monitor}: {best:.6g}",
+        ),
+        fix=f"Let both go by one figure: fit keeps the epoch with the best {monitor} (`monitor` of "
+        "its callback), the loop another one.",
+    )
+
+
+def _best(series: Series, monitor: str) -> int | None:
+    """The first epoch (from 1) that was best by a figure; None where that is not known."""
+    values = series.get(monitor)
+    if not values:
+        return None
+    return 1 + int(np.argmin(values) if monitor == "val_loss" else np.argmax(values))
 
 
 def _figures_of(callback: Any, fit: Ending, loop: Ending, bad: Ending) -> list[Series]:

@@ -23,7 +23,6 @@ from twintrain.diagnosis.stages.validation_split import hold_the_same_back
 from twintrain.diagnosis.watch.frozen_rows import keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
 from twintrain.diagnosis.watch.trained_model import shares_variables
-from twintrain.diagnosis.watch.weight_order import counted_weights
 
 # Share of rows that stand in the data just so, from which on nothing was made of them before they
 # were evaluated.
@@ -49,7 +48,7 @@ def _is_of_trained(model: keras.Model, side: Side) -> bool:
 
 
 def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
-    return [tuple(variable.shape) for variable in counted_weights(model)]
+    return sorted(tuple(variable.shape) for variable in model.variables)
 
 
 def held_out(pair: Pair, evaluations: list[Evaluation]) -> list[Evaluation]:

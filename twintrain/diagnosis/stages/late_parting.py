@@ -6,12 +6,14 @@ changed for this epoch and the other did not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from twintrain.diagnosis.replay.compare import each_close, weight_positions
 from twintrain.diagnosis.replay.early_stopping import Ending, maximises, read_ending
@@ -88,24 +90,37 @@ def _compare_schedules(pair: Pair, late: LateRuns) -> bool:
         return False
     if not fit.updates or fit.updates != loop.updates or fit.updates % loop.epochs:
         return False
-    for step in range(fit.updates):
-        right, observed = float(fit.schedule(step)), float(loop.schedule(step))
+    in_epoch = fit.updates // loop.epochs
+    first = late.place * in_epoch
+    for step in range(first - 1, first + in_epoch):
+        rates = _rates_at(step, fit.schedule, loop.schedule)
+        if rates is None:
+            return False
+        right, observed = rates
         if not each_close(observed, right, LEARNING_RATE):
             break
     else:
         return False
-    if step // (fit.updates // loop.epochs) != late.place:
-        return False
+    if step < first:
+        return False  # they would have parted before
     pair.findings.name_cause(
         "learning_rate_schedule",
         LOOP,
         None,
         by_reading(f"learning rate of update {step + 1:,} of {fit.updates:,}", observed, right),
         fix=f"Give the schedule keras_fit's boundaries: they part at update {step + 1:,}, in epoch "
-        f"{late.apart.epoch}. An epoch has {fit.updates // loop.epochs:,} updates, its last batch, "
+        f"{late.apart.epoch}. An epoch has {in_epoch:,} updates, its last batch, "
         "however small, among them.",
     )
     return True
+
+
+def _rates_at(step: int, *schedules: Callable[[Any], Any]) -> list[float] | None:
+    """What schedules say of a step; None where one raises, which may be the user's own."""
+    try:
+        return [float(schedule(tf.constant(step, tf.int64))) for schedule in schedules]
+    except Exception:
+        return None
 
 
 def _rates_part(fit: Rates, loop: Rates, place: int) -> bool:

@@ -11,13 +11,18 @@ import numpy as np
 
 from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.compare import all_close_to, each_close
+from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
-from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, forward_tolerance
+from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.lockstep_tables import compared_steps, same_batches
+from twintrain.diagnosis.stages.loss_wording import masks
 from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 from twintrain.diagnosis.stages.registry import looks_for
+from twintrain.diagnosis.watch.trace import CompleteStep
 
+# Sums over weights, however small beside the loss.
+_PENALTIES = Tolerance(FORWARD.rel, 0.0)
 # Stands for the name of a setting where the layers themselves are of other kinds.
 LAYERS = "layers"
 # Characters of a setting that are shown.
@@ -31,45 +36,71 @@ def check_settings(pair: Pair) -> bool:
         return True
     if pair.complete and not pair.unshuffled and not same_batches(pair):
         return False  # they are looked at again with nothing shuffled
-    same = _same_outputs(pair)
+    same, penalties = _same_outputs(pair), _same_penalties(pair)
     for setting in pair.settings:
-        if setting.key.endswith("_regularizer"):
-            if not _penalties_were_read(pair):
-                tell(pair, setting)
-        elif not same:
+        seen = same or setting.key.endswith("_regularizer")
+        if setting.key == "mask_zero":
+            seen = same and _same_masks(pair)
+        if not (seen and penalties):
             tell(pair, setting)
     return True
+
+
+def _steps_from_one_state(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]:
+    """The steps that both sides took on the same rows and from the same weights."""
+    if not same_batches(pair):
+        return []
+    return [
+        (fit, loop)
+        for fit, loop in compared_steps(pair)
+        if all_close_to(fit.before, loop.before, forward_tolerance(compute_dtype(fit.model)))
+    ]
 
 
 def _same_outputs(pair: Pair) -> bool:
     """Whether the same rows and weights gave the same outputs in all steps that have these on both
     sides; outputs may be built otherwise.
     """
-    found = 0
-    for fit, loop in compared_steps(pair):
-        tolerance = forward_tolerance(compute_dtype(fit.model))
-        if not all_close_to(fit.before, loop.before, tolerance):
-            continue
+    steps = _steps_from_one_state(pair)
+    for fit, loop in steps:
         ours, theirs = ([np.ravel(p) for p in outputs_of(s.outputs)] for s in (fit, loop))
-        if not all_close_to(ours, theirs, tolerance):
+        if not all_close_to(ours, theirs, forward_tolerance(compute_dtype(fit.model))):
             return False
-        found += 1
-    return found > 0 and same_batches(pair)
+    return bool(steps)
 
 
-def _penalties_were_read(pair: Pair) -> bool:
-    """Whether the losses of both sides show what of the layers' losses each of them adds; then that
-    is compared with them.
+def _same_penalties(pair: Pair) -> bool:
+    """Whether both losses have the same beside those of the outputs: the losses of the layers, or
+    the same by hand, where it is large enough to be seen.
     """
+    steps = [(fit.layer_losses, loop.layer_losses) for fit, loop in _steps_from_one_state(pair)]
+    if steps and all(each_close(ours, theirs, _PENALTIES) for ours, theirs in steps):
+        return True
     if len(pair.losses) < len(pair.sides):
         return False
-    return all(
-        any(
-            not each_close(reading.replay(n, without), reading.replay(n), FORWARD)
-            for n in reading.batches
-        )
-        for reading in pair.losses.values()
-        for without in [replace(reading.practice, regularized=not reading.practice.regularized)]
+    fit, loop = (pair.losses[side.name].batches for side in pair.sides)
+    numbers = [step.number for step, _ in _steps_from_one_state(pair)]
+    known = [number for number in numbers if number in fit and number in loop]
+    ours, theirs = ([batches[n].added for n in known] for batches in (fit, loop))
+    return (
+        bool(known)
+        and each_close(ours, theirs, _PENALTIES)
+        and all(map(_shows, pair.losses.values()))
+    )
+
+
+def _same_masks(pair: Pair) -> bool:
+    """Whether both sides leave positions out of their losses, or neither does."""
+    readings = pair.losses.values()
+    return len(readings) == len(pair.sides) and len({masks(one) for one in readings}) == 1
+
+
+def _shows(reading: LossReading) -> bool:
+    """Whether a loss without its penalties, or with them, would have been another one."""
+    other = replace(reading.practice, regularized=not reading.practice.regularized)
+    return any(
+        not each_close(reading.replay(number, other), reading.replay(number), FORWARD)
+        for number in reading.batches
     )
 
 

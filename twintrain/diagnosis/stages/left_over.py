@@ -75,7 +75,7 @@ def _becomes(side: Side, period: int) -> str | None:
     if over is None:
         return None
     if over.passes == period:
-        return CARRIED
+        return CARRIED if _is_sum_of(side, over, period, period) else None
     if _is_sum_of(side, over, period, period):
         return DROPPED
     return PILED if _is_sum_of(side, over, over.passes, period) else None

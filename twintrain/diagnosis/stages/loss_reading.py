@@ -38,7 +38,8 @@ def read_losses(pair: Pair) -> dict[str, LossReading] | None:
     Returns:
         By side; None where the targets of a side are not known.
     """
-    batches = {side.name: _batches(pair, side) for side in pair.sides}
+    penalties = {side.name: _lent(pair, side) for side in pair.sides}
+    batches = {side.name: _batches(pair, side, penalties[side.name]) for side in pair.sides}
     if not all(batches.values()):
         return None
     factors = {side.name: _undone(side) for side in pair.sides}
@@ -54,7 +55,7 @@ def read_losses(pair: Pair) -> dict[str, LossReading] | None:
             best = found
         if len(best) == 2:
             break
-    return best
+    return {name: replace(reading, lent=penalties[name]) for name, reading in best.items()}
 
 
 def _undone(side: Side) -> dict[int, float]:
@@ -78,10 +79,9 @@ def target_of(side: Side, number: int) -> float:
     return side.steps[number].target or 0.0
 
 
-def _batches(pair: Pair, side: Side) -> dict[int, Batch]:
+def _batches(pair: Pair, side: Side, penalties: Penalties) -> dict[int, Batch]:
     """What the loss is read from, by number of the step; empty where targets are not known."""
     found = {}
-    penalties = _lent(pair, side)
     for number in _chosen(side):
         step = side.steps[number]
         if penalties.regularizers and step.before is None:
@@ -163,7 +163,7 @@ def _read(
             continue
         if all(batch.w is None for batch in option.values()):
             practice = replace(practice, weighted=False)
-        return LossReading(declared, practice, option, undone, _lent(pair, side))
+        return LossReading(declared, practice, option, undone)
     return None
 
 

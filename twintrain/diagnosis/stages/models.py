@@ -25,9 +25,12 @@ _ASIDE = {
     "output_layers",
     "stateful",
 }
-# What a setting does that is not seen in one step: it sets what may change, and how, what is drawn
-# at random, or what acts only when a weight comes to its limit. Those end in these words.
-_NOT_SEEN = ("trainable", "dtype", "rate", "dropout", "stddev", "_constraint")
+# Settings of which a step does not show enough: what may change, and how, what is drawn at random,
+# what is small beside the outputs, or acts only when a weight comes to its limit.
+_NOT_SEEN = {
+    *("trainable", "dtype", "momentum", "epsilon"),
+    *("rate", "dropout", "recurrent_dropout", "stddev"),
+}
 
 
 @looks_for("dropout_rate_inverted", "precision_differs")
@@ -40,14 +43,16 @@ def check_models(pair: Pair) -> bool:
     notes: list[str] = []
     fit, loop = (_settings_of(side.steps[0].model, notes) for side in pair.sides)
     pair.findings.notes += [n for n in dict.fromkeys(notes) if n not in pair.findings.notes]
-    if [kind for kind, _ in fit] != [kind for kind, _ in loop]:
-        kinds = (", ".join(kind for kind, _ in settings) for settings in (loop, fit))
+    kinds = [", ".join(kind for kind, _ in settings) for settings in (loop, fit)]
+    if kinds[0] != kinds[1]:
         pair.settings.append(LayerSetting("layers", LAYERS, LOOP, *kinds))
+    if len(fit) != len(loop):
         return True
     built = _settings_of(pair.subject.functions["build_model"](), [])
-    for number, ((kind, ours), (_, theirs)) in enumerate(zip(fit, loop, strict=True)):
+    for number, ((kind, ours), (other, theirs)) in enumerate(zip(fit, loop, strict=True)):
         known = number < len(built) and built[number][0] == kind
-        _compare(pair, kind, ours, theirs, built[number][1] if known else {})
+        if kind == other:
+            _compare(pair, kind, ours, theirs, built[number][1] if known else {})
     return True
 
 
@@ -62,7 +67,7 @@ def _compare(pair: Pair, kind: str, fit: Settings, loop: Settings, built: Settin
             setting = LayerSetting(f"{kind}.{key}", key, FIT, ours, theirs)
         else:
             setting = LayerSetting(f"{kind}.{key}", key, LOOP, theirs, ours)
-        if key.endswith(_NOT_SEEN):
+        if key in _NOT_SEEN or key.endswith("_constraint"):
             tell(pair, setting)
         else:
             pair.settings.append(setting)

@@ -154,6 +154,8 @@ def pairings(
     if not steps:
         return
     for fed in read([side.steps[number] for number in steps], part):
+        if len(fed) != sum(map(len, rows)):
+            continue
         sources = sources_of(np.concatenate(rows), fed, known)
         if sources is not None:
             ends = np.cumsum([len(batch) for batch in rows])[:-1]

@@ -30,13 +30,18 @@ def read_by_variables(pair: Pair, side: Side) -> dict[str, LossReading] | None:
     for pairing in pairings(data, side, TARGETS, _variables):
         if not pairing.is_wrong:
             continue
-        hand_on(data, side, pairing)
-        found = read_losses(pair) or {}
-        if side.name in found:
+        found: dict[str, LossReading] = {}
+        wanted = {*pair.losses, side.name}
+        try:
+            hand_on(data, side, pairing)
+            found = read_losses(pair) or {}
+        finally:
+            if not wanted <= set(found):
+                for step, fed in zip(side.steps, before, strict=True):
+                    step.fed = fed
+        if wanted <= set(found):
             name_pairing(pair, side.name, pairing, None)
             return found
-        for step, fed in zip(side.steps, before, strict=True):
-            step.fed = fed
     return None
 
 

@@ -13,8 +13,8 @@ from twintrain.diagnosis.watch.places import user_variables
 from twintrain.diagnosis.watch.seams import is_concrete
 from twintrain.diagnosis.watch.shared_arrays import shared
 
-# Values of an array that is kept; targets are narrow, and every step keeps its own.
-_MOST_VALUES = 4096
+# Values of an array that is kept, and of a row of it: targets are narrow.
+_MOST_VALUES, _WIDEST = 2048, 32
 
 
 def arrays_beside(rows: int) -> dict[str, np.ndarray]:
@@ -34,7 +34,9 @@ def _may_be(value: Any, rows: int) -> bool:
     if not isinstance(value, (np.ndarray, tf.Tensor)) or not is_concrete(value):
         return False
     shape, kind = tuple(value.shape), np.dtype(_dtype(value)).kind
-    return bool(shape and shape[0] == rows and kind in "biuf" and np.prod(shape) <= _MOST_VALUES)
+    if not shape or shape[0] != rows or kind not in "biuf":
+        return False
+    return bool(np.prod(shape) <= min(_MOST_VALUES, _WIDEST * rows))
 
 
 def _dtype(value: Any) -> Any:

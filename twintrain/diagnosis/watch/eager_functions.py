@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,15 +37,28 @@ def _kind_of_functions() -> type:
     return found
 
 
-def _called(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def _called(original: Callable[..., Any], function: Any, *arguments: Any, **named: Any) -> Any:
     if not tf.config.functions_run_eagerly():
-        return original(*arguments, **named)
-    return original(
-        *tf.nest.map_structure(_as_handed, arguments), **tf.nest.map_structure(_as_handed, named)
-    )
+        return original(function, *arguments, **named)
+    # As they are, where they are of a structure that TensorFlow does not look into either.
+    with contextlib.suppress(TypeError, ValueError):
+        arguments, named = _handed(function, arguments, named)
+    return original(function, *arguments, **named)
 
 
-def _as_handed(value: Any) -> Any:
-    """NumPy's strings are handed on as they are, by TensorFlow too."""
+def _handed(function: Any, arguments: Any, named: Any) -> tuple[Any, Any]:
+    signature = getattr(function, "input_signature", None)
+    declared = tf.nest.flatten(signature) if signature else []
+    flat = tf.nest.flatten(arguments)
+    if len(declared) != len(flat):
+        declared = [None] * len(flat)
+    handed = [_as_handed(value, spec) for value, spec in zip(flat, declared, strict=True)]
+    return tf.nest.pack_sequence_as(arguments, handed), tf.nest.map_structure(_as_handed, named)
+
+
+def _as_handed(value: Any, spec: Any = None) -> Any:
+    """A number or an array of them as a tensor, of the type that was declared for it; strings of
+    NumPy's are handed on as they are by TensorFlow too.
+    """
     number = isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc"
-    return tf.convert_to_tensor(value) if number else value
+    return tf.convert_to_tensor(value, getattr(spec, "dtype", None)) if number else value

@@ -36,7 +36,8 @@ class Milestones:
             were looked at last, which may be before it changed them.
         scheduled: one of the rates is a schedule over steps.
         schedule: the one of the only optimizer; None where it has none, or where there are several.
-        updates: that the only optimizer counted; 0 where there are several, or none.
+        updates: that the only optimizer counted; 0 where there is none, or several, or one that
+            takes several batches for each.
         counts: updates the optimizer the model was compiled with had counted at each of these;
             empty where it was not compiled.
         calls: of `tf.function`s, each in another one left out.
@@ -125,7 +126,8 @@ class Milestones:
         if len(rates) == 1:
             (optimizer,) = self._optimizers.values()
             self.schedule = rates[0] if self.scheduled else None
-            self.updates = int(value_of(optimizer.iterations))
+            several = getattr(optimizer, "gradient_accumulation_steps", None)
+            self.updates = 0 if several else int(value_of(optimizer.iterations))
         self.kept = snapshot(returned or self.model)
 
     @property

@@ -45,16 +45,16 @@ class TrainedModel:
                 if self._extends(layer, root):
                     self.model = layer
                 return self.model if root is self.model else root
-        if not isinstance(layer, keras.Model):
+        if not isinstance(layer, keras.Model) or not layer.trainable_variables:
             return None
-        return layer if layer.trainable_variables else None
+        count_like(layer, self.model)
+        return layer
 
     def settle(self, model: keras.Model) -> bool:
         """Take note that a model gets gradients; whether it is the one that is trained."""
         if not self.settled or (model is self._given and model is not self.model):
             self.model, self.settled, self.all = model, True, [model]
         elif self.model is not self._given and _shapes(model) == _shapes(self.model):
-            count_like(model, self.model)
             self.model = model  # made anew, in every epoch say
             self.all.append(model)
         return model is self.model

@@ -44,8 +44,6 @@ def counted_layers(model: keras.Model) -> list[keras.layers.Layer]:
     without weights, where they stand among `model.layers`.
     """
     layers: list[keras.layers.Layer] = model._flatten_layers(include_self=False)
-    if model not in _ORDERS:
-        return layers
     place = {id(variable): number for number, variable in enumerate(counted_weights(model))}
     counted = [layer for layer in layers if layer.variables]
     sorted_ = iter(sorted(counted, key=lambda layer: min(place[id(v)] for v in layer.variables)))
@@ -53,6 +51,10 @@ def counted_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def count_like(model: keras.Model, other: keras.Model) -> None:
-    """Have the weights of a copy of a model counted as those of the model are."""
-    if other in _ORDERS and len(model.variables) == len(_ORDERS[other]):
+    """Have the weights of a copy of a model, one that was made anew say, counted as those of the
+    model are.
+    """
+    if other not in _ORDERS or model in _ORDERS:
+        return
+    if [v.shape for v in model.variables] == [v.shape for v in other.variables]:
         _ORDERS[model] = _ORDERS[other]

@@ -27,7 +27,7 @@ class Described(Warm):
         return {}
 
 
-@pytest.mark.parametrize("made", [Warm, Described, lambda: lambda: 0.1], ids=["w", "d", "f"])
+@pytest.mark.parametrize("made", [Warm, Described])
 def test_a_schedule_of_the_users_own_goes_over_to_a_copy(made: Callable[[], Any]) -> None:
     rate = made()
     optimizer = keras.optimizers.Adam(rate, beta_1=0.8)

@@ -207,3 +207,15 @@ def test_last_weights_where_the_other_side_keeps_the_best_are_named(side: str) -
 def test_where_the_last_epoch_is_the_best_both_are_the_same() -> None:
     pair = ended(run(BEST, BEST - 1), run(BEST, BEST))
     assert nothing(pair)
+
+
+def test_weights_kept_by_another_figure_are_named() -> None:
+    pair = ended(run(24, kept=BEST), run(24, kept=BEST + 3))
+    assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
+    (evidence,) = pair.findings.causes[0].evidence
+    assert evidence.observed.startswith("of epoch 9 of 24, where val_loss is ")
+
+
+def test_weights_kept_by_a_figure_that_is_not_known_are_not() -> None:
+    assert nothing(ended(run(24, kept=BEST + 3), run(24, kept=BEST + 5)))
+    assert nothing(ended(run(24, kept=BEST), run(24, kept=BEST)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras
 import pytest
@@ -21,7 +22,7 @@ from twintrain.diagnosis.stages.gradients import check_gradients
 from twintrain.diagnosis.stages.layer_settings import check_settings
 from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.stages.models import check_models
-from twintrain.diagnosis.stages.pair import Pair
+from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 
 STRENGTH = 0.01
 
@@ -119,3 +120,49 @@ def test_a_penalty_too_small_to_be_seen_in_the_loss_is_told_by_its_setting() -> 
     faint = Practice(build=lambda: small_model(regularizer=keras.regularizers.L2(1e-9)))
     pair = looked_at(faint, Practice(loss=cross_entropy))
     assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]
+
+
+def test_another_strength_of_a_regularizer_is_told() -> None:
+    other = Practice(build=lambda: small_model(regularizer=keras.regularizers.L2(STRENGTH / 10)))
+    pair = looked_at(regularized(), other)
+    assert named(pair) == [("regularization_losses_missing", "custom_loop", 0)]
+
+
+def normalized(momentum: float) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((5,))
+    x = keras.layers.BatchNormalization(momentum=momentum)(keras.layers.Dense(4)(inputs))
+    return keras.Model(inputs, keras.layers.Dense(CLASSES, "softmax")(x))
+
+
+def test_a_momentum_that_outputs_of_training_do_not_show_is_told() -> None:
+    fit, loop = (Practice(build=lambda m=m: normalized(m)) for m in (0.99, 0.9))
+    assert looked_at(fit, loop).findings.unexplained == [
+        "BatchNormalization.momentum is 0.9 in custom_loop and 0.99 on the other side"
+    ]
+
+
+def test_settings_beside_a_layer_of_another_kind_are_compared() -> None:
+    def build(rate: float) -> keras.Model:
+        own = with_own_layer()
+        inputs = keras.Input((5,))
+        return keras.Model(inputs, keras.layers.Dropout(rate, seed=3)(own(inputs)))
+
+    def usual() -> keras.Model:
+        inputs = keras.Input((5,))
+        return keras.Model(inputs, keras.layers.Dropout(0.2, seed=3)(small_model()(inputs)))
+
+    pair = looked_at(Practice(build=usual), Practice(build=lambda: build(0.8)))
+    assert ("dropout_rate_inverted", "custom_loop", 0) in named(pair)
+
+
+def test_a_mask_that_shows_in_the_loss_alone_is_told() -> None:
+    pair = looked_at(Practice(), Practice())
+    setting = LayerSetting("Embedding.mask_zero", "mask_zero", "custom_loop", False, True)
+    pair.settings.append(setting)
+    check_settings(pair)
+    assert nothing(pair)  # neither side leaves anything out
+    reading = pair.losses["keras_fit"]
+    reading.practice = replace(reading.practice, mask="targets not 0")
+    check_settings(pair)
+    assert named(pair) == [("mask_ignored", "custom_loop", 0)]

@@ -43,3 +43,17 @@ def test_what_was_set_before_is_set_again() -> None:
     assert not tf.config.functions_run_eagerly()
     noting(np.ones(2))
     assert SEEN == []
+
+
+@tf.function(input_signature=[tf.TensorSpec((None,), tf.float32)])
+def declared(x: Any) -> Any:
+    if tf.executing_eagerly():
+        SEEN.append(x)
+    return x
+
+
+def test_arrays_are_of_the_type_that_was_declared() -> None:
+    SEEN.clear()
+    with functions_as_python():
+        declared(np.ones(2))
+    assert SEEN[0].dtype == tf.float32

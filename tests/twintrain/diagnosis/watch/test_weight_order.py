@@ -44,3 +44,12 @@ def test_a_copy_is_counted_like_the_model() -> None:
 def test_an_order_has_each_weight_once(order: list[int]) -> None:
     with pytest.raises(ValueError, match="once each"):
         count_in_order(made(), order)
+
+
+def test_layers_of_a_part_stand_in_the_order_of_their_weights() -> None:
+    part = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(4)])
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(part(inputs)))
+    kernels = [layer.kernel for layer in counted_layers(model) if hasattr(layer, "kernel")]
+    wanted = [variable for variable in model.variables if len(variable.shape) > 1]
+    assert all(a is b for a, b in zip(kernels, wanted, strict=True))
