@@ -43,7 +43,7 @@ class Inherited:
 
     Attributes:
         earlier: place and ordinal of what trains in the phases before.
-        shapes: of all weights of the model that is trained in this one, sorted.
+        shapes: of all weights of the model that is trained in this one, in any order.
     """
 
     earlier: frozenset[tuple[Key, int]] = frozenset()
@@ -127,7 +127,7 @@ class Inherited:
         return TakenOver(weights, (self._used, again))
 
     def _fits(self, model: keras.Model) -> bool:
-        return sorted(tuple(weight.shape) for weight in model.weights) == self.shapes
+        return sorted(tuple(w.shape) for w in model.weights) == sorted(self.shapes)
 
     def _is_on_the_way(self, name: int, value: np.ndarray) -> bool:
         """Whether a weight is an average on the way that a phase has gone, as where one is written
