@@ -75,7 +75,7 @@ from twintrain.diagnosis.watch.user_module import (
     load_module,
     subject_of,
 )
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
 
 # In the order in which things happen in a step, an epoch and a training.
 STAGES = (
@@ -271,7 +271,7 @@ def attempt(pair: Pair, check: Callable[..., bool], *arguments: Any) -> bool:
         return check(pair, *arguments)
     except Exception as error:
         name = check.__name__.removeprefix("check_").replace("_", " ")
-        pair.findings.failures.append(f"{name} could not be read: {error!r}")
+        pair.findings.failures.append(f"{name} could not be read: {shortened(repr(error))}")
         traceback.print_exc(file=sys.stderr)
         return False
 

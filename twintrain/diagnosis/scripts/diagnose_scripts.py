@@ -30,7 +30,7 @@ from twintrain.diagnosis.scripts.trainings import Training, choose, trainings_of
 from twintrain.diagnosis.watch.process_state import as_found
 from twintrain.diagnosis.watch.trace import FIT, LOOP, SIDES
 from twintrain.diagnosis.watch.user_module import UserCodeError, seed_all, user_traceback
-from twintrain.errors import TwintrainError
+from twintrain.errors import TwintrainError, shortened
 from twintrain.garbage import only_new_objects
 
 
@@ -85,7 +85,7 @@ def _not_come_to(programs: Sequence[Program], seen: dict[str, Seen]) -> list[str
             found.append(f"the first look at {program.name} took too long")
         elif one.failure is not None and program.trains_behind(one.failure):
             why = f"{program.name} raised in the first look, where trainings are cut"
-            found.append(f"{why}: {one.failure!r}")
+            found.append(f"{why}: {shortened(repr(one.failure))}")
     return found
 
 
@@ -244,8 +244,9 @@ def _lacking(
     what = "no call of fit" if side == FIT else "no loop of its own"
     known = "; ".join(training.describe() for training in trainings) or "nothing that trains"
     if seen.failure is not None:
+        raised = shortened(repr(seen.failure))
         return (
-            f"{program.name} raised before all of its trainings were seen: {seen.failure!r}.",
+            f"{program.name} raised before all of its trainings were seen: {raised}.",
             "Mend it, or leave out what raises.",
         )
     if seen.untracked and (side == LOOP or not trainings):

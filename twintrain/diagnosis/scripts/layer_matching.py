@@ -34,8 +34,8 @@ class _Own:
 def order_like(given: keras.Model, model: keras.Model, inputs: Any) -> list[int] | None:
     """Find in which order the weights of a model are those of another.
 
-    Layers are matched in the order in which they were made, in that in which they are called, or by
-    the shapes of their weights where these tell them apart. Of several orders that is taken in
+    Layers are matched by the shapes of their weights where these tell them apart; else in the order
+    in which they are called, in that in which they were made, or by their names: that is taken in
     which both models give the same.
 
     Args:
@@ -57,16 +57,19 @@ def order_like(given: keras.Model, model: keras.Model, inputs: Any) -> list[int]
     if _told_apart(ours):
         by_shapes = {own.shapes: own for own in theirs}
         return _places(ours, [by_shapes[own.shapes] for own in ours])
-    made = _places(ours, theirs)
+    made, named = _places(ours, theirs), _by_names(ours, theirs)
     if inputs is None or (made is not None and _written_alike(given, model)):
-        return made
+        return named or made
     values = _values_like(inputs)
     if values is None:
-        return made
+        return named or made
     called = _places(_as_called(given, ours, values), _as_called(model, theirs, values))
-    if made is None or called is None or made == called:
-        return made or called
-    return called if _same_outputs(given, model, called, values) else made
+    found = [order for order in (called, made, named) if order is not None]
+    if all(order == found[0] for order in found):
+        return found[0] if found else None
+    same = (order for order in found if _same_outputs(given, model, order, values))
+    # Where no order gives the same (one side has an activation in its loss, say), names count.
+    return next(same, named or made or called)
 
 
 def _own_weights(model: keras.Model, variables: list[keras.Variable]) -> list[_Own]:
@@ -103,6 +106,17 @@ def _places(ours: list[_Own], theirs: list[_Own]) -> list[int] | None:
         for place, other in zip(own.places, matched.places, strict=True)
     }
     return [known[place] for place in sorted(known)]
+
+
+def _by_names(ours: list[_Own], theirs: list[_Own]) -> list[int] | None:
+    """By the names of layers, where both models have the same; those that Keras gives have numbers
+    that go on from model to model.
+    """
+    by_name = {own.layer.name: own for own in theirs}
+    names = [own.layer.name for own in ours]
+    if len(by_name) != len(theirs) or set(names) != set(by_name):
+        return None
+    return _places(ours, [by_name[name] for name in names])
 
 
 def _written_alike(given: keras.Model, model: keras.Model) -> bool:

@@ -126,3 +126,19 @@ def test_inputs_that_are_no_tensors_leave_it_at_how_the_layers_were_made() -> No
     for inputs in ({"a": None}, "rows", object()):
         assert order_like(given, own, inputs) is None  # its dropout was made first
         assert order_like(given, functional((5, 5)), inputs) == list(range(5))
+
+
+def heads(made: tuple[str, ...], activation: str | None) -> keras.Model:
+    """Two heads on one body, by name, made in some order."""
+    inputs = keras.Input((5,))
+    found = {name: keras.layers.Dense(3, activation, name=name)(inputs) for name in made}
+    return keras.Model(inputs, [found["price"], found["kind"]])
+
+
+def test_names_count_where_no_order_gives_the_same() -> None:
+    """One side has the activation in its loss."""
+    given, own = heads(("price", "kind"), "softmax"), heads(("kind", "price"), None)
+    SameStart(given, parts=False).start(own, X)
+    for name in ("price", "kind"):
+        one, other = (model.get_layer(name).kernel for model in (given, own))
+        np.testing.assert_array_equal(one, other)
