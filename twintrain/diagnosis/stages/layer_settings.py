@@ -15,7 +15,7 @@ from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading
-from twintrain.diagnosis.stages.lockstep_tables import compared_steps, same_batches
+from twintrain.diagnosis.stages.lockstep_tables import acts_alike, compared_steps, same_batches
 from twintrain.diagnosis.stages.loss_wording import masks
 from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 from twintrain.diagnosis.stages.registry import looks_for
@@ -58,13 +58,14 @@ def _steps_from_one_state(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]
 
 
 def _same_outputs(pair: Pair) -> bool:
-    """Whether the same rows and weights gave the same outputs in all steps that have these on both
-    sides; outputs may be built otherwise.
+    """Whether the same rows and weights gave the same outputs, or the same loss and gradients, in
+    all steps that have these on both sides; outputs may be built otherwise.
     """
     steps = _steps_from_one_state(pair)
     for fit, loop in steps:
         ours, theirs = ([np.ravel(p) for p in outputs_of(s.outputs)] for s in (fit, loop))
-        if not all_close_to(ours, theirs, forward_tolerance(compute_dtype(fit.model))):
+        same = all_close_to(ours, theirs, forward_tolerance(compute_dtype(fit.model)))
+        if not (same or acts_alike(fit, loop)):
             return False
     return bool(steps)
 

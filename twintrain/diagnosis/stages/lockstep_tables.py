@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from twintrain.diagnosis.replay.clipping import times
-from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
-from twintrain.diagnosis.replay.model_calls import outputs_of
-from twintrain.diagnosis.replay.tolerances import SAME_ROW
+from twintrain.diagnosis.replay.compare import close_to, each_close, largest, trainable_positions
+from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
+from twintrain.diagnosis.replay.tolerances import (
+    SAME_ROW,
+    Tolerance,
+    forward_tolerance,
+    gradient_rel,
+)
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.frozen_rows import as_rows
 from twintrain.diagnosis.watch.trace import FIT, LOOP, CompleteStep
@@ -50,6 +57,28 @@ def lockstep_tables(pair: Pair) -> list[list[Difference]]:
     ]
 
 
+def acts_alike(fit: CompleteStep, loop: CompleteStep) -> bool:
+    """Whether loss and gradients of two steps are the same, whatever the outputs look like: one
+    side may have an activation in its loss that the other has in its model.
+    """
+    if not each_close(fit.target, loop.target, forward_tolerance(compute_dtype(fit.model))):
+        return False
+    ours, theirs = (dict(zip(s.sources, s.gradients, strict=False)) for s in (fit, loop))
+    if set(ours) != set(theirs) or -1 in ours:
+        return False
+    sizes = [float(np.abs(g).max()) for g in ours.values() if g is not None and g.size]
+    rel = gradient_rel(compute_dtype(fit.model))
+    tolerance = Tolerance(rel, rel * max(sizes, default=0.0))
+    for position, gradient in ours.items():
+        other = theirs[position]
+        if gradient is None or other is None:
+            if gradient is not other:
+                return False
+        elif gradient.shape != other.shape or not each_close(gradient, other, tolerance):
+            return False
+    return bool(sizes)
+
+
 def aligned(fit: CompleteStep, loop: CompleteStep) -> bool:
     """Whether variables of the two models at one position are the same variable, as far as shapes
     tell.
@@ -75,7 +104,17 @@ def _observe_both(
         if same and not _alike(ours[stage], theirs[stage]) and _same_rows(pair, fit, loop):
             ours[stage], theirs[stage] = {}, {}
             _note_once(pair, what)
+    differ = same and _differ(ours["forward output"], theirs["forward output"], fit)
+    if differ and _same_rows(pair, fit, loop) and acts_alike(fit, loop):
+        ours["forward output"], theirs["forward output"] = {}, {}
+        _note_once(pair, "forward output", "outputs are of other forms")
     return ours, theirs
+
+
+def _differ(ours: dict[str, Any], theirs: dict[str, Any], step: CompleteStep) -> bool:
+    tolerance = forward_tolerance(compute_dtype(step.model))
+    pairs = zip(ours.values(), theirs.values(), strict=True)
+    return any(not close_to(a, b, tolerance) for a, b in pairs)
 
 
 def _undone(pair: Pair, side: str, step: CompleteStep) -> float:
@@ -90,11 +129,11 @@ def _alike(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> bool:
     return [a.shape for a in ours.values()] == [b.shape for b in theirs.values()]
 
 
-def _note_once(pair: Pair, what: str) -> None:
+def _note_once(pair: Pair, what: str, why: str = "the two call other parts of the model") -> None:
     if not any(look.what == what for look in pair.findings.looks):
-        # Equal losses, gradients and weights come of equal outputs.
-        why = "the two call other parts of the model; loss, gradients and weights were compared"
-        pair.findings.not_compared(what, why, open_=False)
+        # Equal losses, gradients and weights come of outputs that say the same.
+        said = f"{why}; loss, gradients and weights were compared"
+        pair.findings.not_compared(what, said, open_=False)
 
 
 def _moving(step: CompleteStep) -> list[int]:

@@ -20,6 +20,7 @@ from tests.twintrain.diagnosis.traces import (
 )
 from twintrain.diagnosis.stages.gradients import check_gradients
 from twintrain.diagnosis.stages.layer_settings import check_settings
+from twintrain.diagnosis.stages.lockstep_tables import first_divergence, lockstep_tables
 from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.stages.models import check_models
 from twintrain.diagnosis.stages.pair import LayerSetting, Pair
@@ -166,3 +167,27 @@ def test_a_mask_that_shows_in_the_loss_alone_is_told() -> None:
     reading.practice = replace(reading.practice, mask="targets not 0")
     check_settings(pair)
     assert named(pair) == [("mask_ignored", "custom_loop", 0)]
+
+
+def by_logits(y: object, p: object, w: object) -> tf.Tensor:
+    return tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, p, from_logits=True))
+
+
+def without_softmax() -> keras.Model:
+    model = small_model()
+    model.layers[-1].activation = keras.activations.linear
+    return model
+
+
+def test_an_activation_that_is_in_the_loss_is_the_same_training() -> None:
+    pair = looked_at(Practice(), Practice(build=without_softmax, loss=by_logits))
+    assert not any("activation" in line for line in pair.findings.unexplained)
+    assert first_divergence(lockstep_tables(pair), 1e-5) is None
+
+
+def test_one_that_is_in_neither_is_told() -> None:
+    pair = looked_at(Practice(), Practice(build=without_softmax, loss=cross_entropy))
+    assert any("activation" in line for line in pair.findings.unexplained)
+    found = first_divergence(lockstep_tables(pair), 1e-5)
+    assert found is not None
+    assert found.stage == "forward output"
