@@ -95,3 +95,14 @@ def test_a_variable_that_one_side_leaves_out_is_the_one_that_differs() -> None:
         ("gradient", variables[0].path),
         ("gradient", variables[1].path),
     ]
+
+
+def test_other_rows_and_outputs_that_are_not_built_alike_are_another_batch() -> None:
+    def plant(fit: Trace, loop: Trace) -> None:
+        for step in loop.steps:
+            step.outputs = [step.outputs, step.outputs]
+
+    other = Practice(order=lambda epoch, rows: np.arange(rows))
+    found = first_divergence(lockstep_tables(pair_of(loop=other, plant=plant)), 1e-6)
+    assert found is not None
+    assert found.stage == "batch"
