@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,14 +110,20 @@ def _places(ours: list[_Own], theirs: list[_Own]) -> list[int] | None:
 
 
 def _by_names(ours: list[_Own], theirs: list[_Own]) -> list[int] | None:
-    """By the names of layers, where both models have the same; those that Keras gives have numbers
-    that go on from model to model.
-    """
+    """By the names of layers, where both models have the same, and people gave them."""
+    if any(_is_automatic(own.layer) for own in (*ours, *theirs)):
+        return None
     by_name = {own.layer.name: own for own in theirs}
     names = [own.layer.name for own in ours]
     if len(by_name) != len(theirs) or set(names) != set(by_name):
         return None
     return _places(ours, [by_name[name] for name in names])
+
+
+def _is_automatic(layer: keras.layers.Layer) -> bool:
+    """Whether Keras named a layer: after its class, and with a number."""
+    usual = keras.src.utils.naming.to_snake_case(type(layer).__name__)
+    return bool(re.fullmatch(rf"{re.escape(usual)}(_\d+)?", layer.name))
 
 
 def _written_alike(given: keras.Model, model: keras.Model) -> bool:

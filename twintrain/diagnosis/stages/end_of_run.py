@@ -110,8 +110,10 @@ def check_ending(
             fit's rule would have let it.
         all_rows: it trained on the very rows that the sides were watched on.
     """
-    reading = pair.losses.get(FIT)
+    reading, loops = pair.losses.get(FIT), pair.losses.get(LOOP)
     declared = None if reading is None else reading.declared
+    # Outputs of another form (logits, say) would be judged by a loss that is not theirs.
+    other = reading and loops and reading.practice.form != loops.practice.form
 
     own = functools.cache(pair.subject.own_test)
     # Where nobody was given rows to evaluate on, a side may hold training rows back.
@@ -120,7 +122,7 @@ def check_ending(
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
         fit = read_ending(runs[FIT], given[FIT], declared)
-        loop = read_ending(runs[LOOP], given[LOOP], declared, own)
+        loop = read_ending(runs[LOOP], given[LOOP], None if other else declared, own)
         return None if fit is None or loop is None else (fit, loop)
 
     found = endings(runs)
@@ -212,13 +214,18 @@ def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
 
 
 def _check_best(pair: Pair, fit: Ending, loop: Ending) -> None:
-    """Both keep an epoch's weights other than the last's: is it the best by the same figure?"""
+    """Both keep an epoch's weights other than the last's: is it the best by the figure that fit's
+    callback was told?
+    """
     if fit.kept == loop.kept or fit.keeps_last or fit.epochs != loop.epochs:
         return
-    monitor = next((name for name in MONITORS if fit.kept == _best(fit.series, name)), None)
-    if monitor is None or loop.kept in (_best(s, monitor) for s in (loop.series, loop.own_series)):
+    monitor = _monitor_of_best(pair.fit)
+    if monitor is None or fit.kept != _best(fit.series, monitor):
         return
-    at, best = (loop.series[monitor][kept - 1] for kept in (loop.kept, fit.kept))
+    values = loop.series.get(monitor)
+    if not values or loop.kept in (_best(s, monitor) for s in (loop.series, loop.own_series)):
+        return
+    at, best = (values[kept - 1] for kept in (loop.kept, fit.kept))
     if each_close(at, best, FIGURE):
         return  # which of the two is better is rounding
     pair.findings.name_cause(
@@ -230,9 +237,26 @@ def _check_best(pair: Pair, fit: Ending, loop: Ending) -> None:
             f"of epoch {loop.kept} of {loop.epochs}, where {monitor} is {at:.6g}",
             f"of epoch {fit.kept}, the best by {monitor}: {best:.6g}",
         ),
-        fix=f"Let both go by one figure: fit keeps the epoch with the best {monitor} (`monitor` of "
-        "its callback), the loop another one.",
+        fix=f"Let both go by one figure: fit's callback keeps the epoch with the best {monitor} "
+        "(its `monitor`), the loop another one.",
     )
+
+
+def _monitor_of_best(side: Side) -> str | None:
+    """The figure by which `fit` keeps the best epoch, and nothing but that; None where it does not,
+    or by another figure or rule.
+    """
+    for call in side.trace.fits:
+        given = call.arguments.get("callbacks") or []
+        for one in given if isinstance(given, (list, tuple)) else [given]:
+            if isinstance(one, keras.callbacks.ModelCheckpoint):
+                plain = one.save_best_only
+            elif isinstance(one, keras.callbacks.EarlyStopping):
+                plain = one.restore_best_weights and not (one.min_delta or one.start_from_epoch)
+            else:
+                continue
+            return str(one.monitor) if plain and one.monitor in MONITORS else None
+    return None
 
 
 def _best(series: Series, monitor: str) -> int | None:

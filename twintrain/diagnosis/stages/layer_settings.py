@@ -13,13 +13,13 @@ from twintrain.diagnosis.catalogue import Stage
 from twintrain.diagnosis.replay.compare import all_close_to, each_close
 from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
+from twintrain.diagnosis.replay.penalties import penalties_of
 from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading
-from twintrain.diagnosis.stages.lockstep_tables import acts_alike, compared_steps, same_batches
+from twintrain.diagnosis.stages.lockstep_tables import act_alike, same_batches, steps_from_one_state
 from twintrain.diagnosis.stages.loss_wording import masks
 from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 from twintrain.diagnosis.stages.registry import looks_for
-from twintrain.diagnosis.watch.trace import CompleteStep
 
 # Sums over weights, however small beside the loss.
 _PENALTIES = Tolerance(FORWARD.rel, 0.0)
@@ -36,58 +36,55 @@ def check_settings(pair: Pair) -> bool:
         return True
     if pair.complete and not pair.unshuffled and not same_batches(pair):
         return False  # they are looked at again with nothing shuffled
-    same, penalties = _same_outputs(pair), _same_penalties(pair)
+    alike, outputs = act_alike(pair), _same_outputs(pair)
     for setting in pair.settings:
-        seen = same or setting.key.endswith("_regularizer")
         if setting.key == "mask_zero":
-            seen = same and _same_masks(pair)
-        if not (seen and penalties):
-            tell(pair, setting)
+            seen = alike or (outputs and _same_masks(pair))
+            tell_ = None if seen else len(pair.losses) == len(pair.sides)
+        elif setting.key.endswith("_regularizer"):
+            tell_ = _penalties_differ(pair)
+        else:
+            tell_ = None if (outputs or alike) and _penalties_differ(pair) is None else True
+        if tell_ is not None:
+            tell(pair, setting, sure=tell_)
     return True
 
 
-def _steps_from_one_state(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]:
-    """The steps that both sides took on the same rows and from the same weights."""
-    if not same_batches(pair):
-        return []
-    return [
-        (fit, loop)
-        for fit, loop in compared_steps(pair)
-        if all_close_to(fit.before, loop.before, forward_tolerance(compute_dtype(fit.model)))
-    ]
-
-
 def _same_outputs(pair: Pair) -> bool:
-    """Whether the same rows and weights gave the same outputs, or the same loss and gradients, in
-    all steps that have these on both sides; outputs may be built otherwise.
+    """Whether the same rows and weights gave the same outputs in all steps that have these on both
+    sides; outputs may be built otherwise.
     """
-    steps = _steps_from_one_state(pair)
+    steps = steps_from_one_state(pair)
     for fit, loop in steps:
         ours, theirs = ([np.ravel(p) for p in outputs_of(s.outputs)] for s in (fit, loop))
-        same = all_close_to(ours, theirs, forward_tolerance(compute_dtype(fit.model)))
-        if not (same or acts_alike(fit, loop)):
+        if not all_close_to(ours, theirs, forward_tolerance(compute_dtype(fit.model))):
             return False
     return bool(steps)
 
 
-def _same_penalties(pair: Pair) -> bool:
-    """Whether both losses have the same beside those of the outputs: the losses of the layers, or
-    the same by hand, where it is large enough to be seen.
+def _penalties_differ(pair: Pair) -> bool | None:
+    """Whether the two losses have other terms beside those of the outputs: the losses of the
+    layers, or the same by hand.
+
+    Returns:
+        None where they have the same; True where they have others; False where these are too small
+        to be seen in the losses of both, or could not be read.
     """
-    steps = [(fit.layer_losses, loop.layer_losses) for fit, loop in _steps_from_one_state(pair)]
-    if steps and all(each_close(ours, theirs, _PENALTIES) for ours, theirs in steps):
+    first = [(fit.layer_losses, loop.layer_losses) for fit, loop in steps_from_one_state(pair)[:1]]
+    if first and each_close(first[0][0], first[0][1], _PENALTIES):
+        return None
+    steps = [side.close[0] for side in pair.sides if side.close]
+    if len(pair.losses) < len(pair.sides) or len(steps) < len(pair.sides):
         return True
-    if len(pair.losses) < len(pair.sides):
-        return False
-    fit, loop = (pair.losses[side.name].batches for side in pair.sides)
-    numbers = [step.number for step, _ in _steps_from_one_state(pair)]
-    known = [number for number in numbers if number in fit and number in loop]
-    ours, theirs = ([batches[n].added for n in known] for batches in (fit, loop))
-    return (
-        bool(known)
-        and each_close(ours, theirs, _PENALTIES)
-        and all(map(_shows, pair.losses.values()))
-    )
+    totals = []
+    for side, step in zip(pair.sides, steps, strict=True):
+        own, reading = penalties_of(step.model), pair.losses[side.name]
+        if not each_close(step.layer_losses, float(own.of(step.before)), FORWARD):
+            return True  # of outputs, or of a layer of the user's own
+        totals.append(float((own if own.regularizers else reading.lent).of(steps[0].before)))
+    if not each_close(totals[0], totals[1], _PENALTIES):
+        return True
+    return None if all(map(_shows, pair.losses.values())) else False
 
 
 def _same_masks(pair: Pair) -> bool:
@@ -105,14 +102,14 @@ def _shows(reading: LossReading) -> bool:
     )
 
 
-def tell(pair: Pair, setting: LayerSetting) -> None:
-    """Name the pitfall that a setting is, or note that it differs."""
+def tell(pair: Pair, setting: LayerSetting, sure: bool = True) -> None:
+    """Name the pitfall that a setting is where that is `sure`, or note that it differs."""
     where, observed, correct = setting.where, setting.observed, setting.correct
     if setting.key == LAYERS:
         pair.findings.unexplained.append("the two sides train models of different layers")
         return
     id_ = _pitfall_of(setting.key, observed, correct)
-    if id_ is None:
+    if id_ is None or not sure:
         pair.findings.unexplained.append(
             f"{where} is {_short(observed)} in {setting.at_fault} and {_short(correct)} on the "
             "other side"

@@ -31,7 +31,11 @@ def check_left_over(pair: Pair) -> bool:
         return True
     periods = {_period(side) for side in pair.sides}
     ends = {side.first_epoch for side in pair.sides}
-    if len(periods) > 1 or len(ends) > 1 or min(periods) < 2 or not min(ends) % min(periods):
+    if max(periods) < 2:
+        return True
+    if len(periods) > 1 or len(ends) > 1:
+        return False
+    if not min(ends) % min(periods):
         return True
     (period,), (end,) = periods, ends
     found = {side.name: _becomes(side, period) for side in pair.sides}
@@ -78,7 +82,7 @@ def _becomes(side: Side, period: int) -> str | None:
         return CARRIED if _is_sum_of(side, over, period, period) else None
     if _is_sum_of(side, over, period, period):
         return DROPPED
-    return PILED if _is_sum_of(side, over, over.passes, period) else None
+    return PILED if over.passes > period and _is_sum_of(side, over, over.passes, period) else None
 
 
 def _is_sum_of(side: Side, update: Handed, last: int, period: int) -> bool:

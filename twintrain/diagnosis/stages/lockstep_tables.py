@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from twintrain.diagnosis.replay.clipping import times
-from twintrain.diagnosis.replay.compare import close_to, each_close, largest, trainable_positions
+from twintrain.diagnosis.replay.compare import (
+    all_close_to,
+    close_to,
+    each_close,
+    largest,
+    trainable_positions,
+)
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.tolerances import (
     SAME_ROW,
@@ -55,6 +61,23 @@ def lockstep_tables(pair: Pair) -> list[list[Difference]]:
         compare(*_observe_both(pair, fit, loop, aligned(fit, loop)))
         for fit, loop in compared_steps(pair)
     ]
+
+
+def steps_from_one_state(pair: Pair) -> list[tuple[CompleteStep, CompleteStep]]:
+    """The compared steps that both sides took on the same rows and from the same weights."""
+    if not same_batches(pair):
+        return []
+    return [
+        (fit, loop)
+        for fit, loop in compared_steps(pair)
+        if all_close_to(fit.before, loop.before, forward_tolerance(compute_dtype(fit.model)))
+    ]
+
+
+def act_alike(pair: Pair) -> bool:
+    """Whether `acts_alike` holds in all of them, of which there are some."""
+    steps = steps_from_one_state(pair)
+    return bool(steps) and all(acts_alike(fit, loop) for fit, loop in steps)
 
 
 def acts_alike(fit: CompleteStep, loop: CompleteStep) -> bool:

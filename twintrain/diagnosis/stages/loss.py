@@ -18,7 +18,7 @@ from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, forward_tolerance
 from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.handed import handed, hides
-from twintrain.diagnosis.stages.lockstep_tables import compared_steps
+from twintrain.diagnosis.stages.lockstep_tables import act_alike, compared_steps
 from twintrain.diagnosis.stages.loss_reading import read_losses, target_of
 from twintrain.diagnosis.stages.loss_wording import divisor, fix_of, masks
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -102,6 +102,8 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
             continue
         if name == "divisor" and _same_divisor(fit, loop):
             continue
+        if name == "form" and act_alike(pair):
+            continue  # one side has in its loss what the other has in its model
         if name == "mask" and masks(fit) and masks(loop):
             pair.findings.unexplained.append(
                 f"keras_fit and custom_loop leave other positions out of the loss: {_kept(fit)} of "

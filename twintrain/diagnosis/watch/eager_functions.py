@@ -1,4 +1,6 @@
-"""Runs what `tf.function` decorates as plain Python, with the arguments that it would get."""
+"""Runs what `tf.function` decorates as plain Python, with tensors where a graph gets tensors of
+NumPy's arrays.
+"""
 
 from __future__ import annotations
 

@@ -121,10 +121,11 @@ class Milestones:
             self._note()
         self.model, self.states = max(self._seen.values(), key=lambda found: len(found[1]))
         self.rates = self._rates[id(self.model)]
-        rates = [getattr(one, "_learning_rate", None) for one in self._optimizers.values()]
+        own = [getattr(one, "inner_optimizer", one) for one in self._optimizers.values()]
+        rates = [getattr(one, "_learning_rate", None) for one in own]
         self.scheduled = any(isinstance(rate, _SCHEDULE) for rate in rates)
         if len(rates) == 1:
-            (optimizer,) = self._optimizers.values()
+            (optimizer,) = own
             self.schedule = rates[0] if self.scheduled else None
             several = getattr(optimizer, "gradient_accumulation_steps", None)
             self.updates = 0 if several else int(value_of(optimizer.iterations))

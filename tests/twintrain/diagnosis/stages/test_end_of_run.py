@@ -209,13 +209,45 @@ def test_where_the_last_epoch_is_the_best_both_are_the_same() -> None:
     assert nothing(pair)
 
 
-def test_weights_kept_by_another_figure_are_named() -> None:
-    pair = ended(run(24, kept=BEST), run(24, kept=BEST + 3))
+def checkpoint(**settings: Any) -> keras.callbacks.ModelCheckpoint:
+    given = {"monitor": "val_loss", "save_best_only": True} | settings
+    return keras.callbacks.ModelCheckpoint("best.keras", **given)
+
+
+def kept(fit: int, loop: int, callback: Any) -> Pair:
+    """Both train for 24 epochs, keep the weights of these, and fit was given this."""
+    pair = pair_of()
+    check_losses(pair)
+    pair.losses["keras_fit"].declared = next(common_losses())
+    pair.fit.trace.fits[0].arguments["callbacks"] = [callback]
+    test = data(12, 1)
+    test.element = (test.element[0], np.ones(12, "int32"))
+    runs = {"keras_fit": run(24, kept=fit), "custom_loop": run(24, kept=loop)}
+    assert check_ending(pair, runs, test, lambda side: None, lambda: None)
+    return pair
+
+
+def test_weights_kept_by_another_figure_than_fits_are_named() -> None:
+    pair = kept(BEST, BEST + 3, checkpoint())
     assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
     (evidence,) = pair.findings.causes[0].evidence
     assert evidence.observed.startswith("of epoch 9 of 24, where val_loss is ")
 
 
-def test_weights_kept_by_a_figure_that_is_not_known_are_not() -> None:
-    assert nothing(ended(run(24, kept=BEST + 3), run(24, kept=BEST + 5)))
-    assert nothing(ended(run(24, kept=BEST), run(24, kept=BEST)))
+@pytest.mark.parametrize(
+    ("fit", "loop", "callback"),
+    [
+        (BEST, BEST, checkpoint()),
+        (BEST + 3, BEST + 5, checkpoint()),
+        (BEST, BEST + 3, checkpoint(monitor="val_auc", mode="max")),
+        (BEST, BEST + 3, checkpoint(save_best_only=False)),
+        (
+            BEST,
+            BEST + 3,
+            keras.callbacks.EarlyStopping(patience=30, min_delta=0.1, restore_best_weights=True),
+        ),
+    ],
+    ids=["the same", "fit not by it", "a figure not known", "not the best", "a least change"],
+)
+def test_weights_kept_by_what_is_not_known_are_not(fit: int, loop: int, callback: Any) -> None:
+    assert not named(kept(fit, loop, callback))
