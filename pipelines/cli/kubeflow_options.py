@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pipelines.cli.own_loop import override_for
 from pipelines.cli.quiet import quiet
 from pipelines.cli.user_file import importable
 from twintrain.errors import TwintrainError
+from twintrain.processes.scratch import scratch
 
 if TYPE_CHECKING:
     from pipelines.config import RunConfig
@@ -197,7 +197,7 @@ def compile_to(asked: Asked, cluster: Cluster, output: Path) -> int:
 @contextmanager
 def compiled_package(asked: Asked, cluster: Cluster) -> Iterator[Path]:
     """The compiled pipeline as a file, for a while."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "pipeline.yaml"
+    with scratch("package") as folder:
+        package = folder / "pipeline.yaml"
         compile_to(asked, cluster, package)
         yield package

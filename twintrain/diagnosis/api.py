@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.console import Console
 from twintrain.diagnosis.budget import DEADLINE, Report
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.show import show
+from twintrain.processes.scratch import scratch
 
 WIDTH = 100
 
@@ -110,7 +110,7 @@ def diagnose_cells(cells: Sequence[str], report: Report = lambda line: None) -> 
     """
     from twintrain.diagnosis.scripts.notebook import without_magics
 
-    with tempfile.TemporaryDirectory(prefix="twintrain-cells-") as folder:
-        file = Path(folder) / "cells.py"
+    with scratch("cells") as folder:
+        file = folder / "cells.py"
         file.write_text("\n".join(map(without_magics, cells)) + "\n", encoding="utf-8")
         return diagnose(file, report=report)

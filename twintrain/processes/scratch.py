@@ -4,6 +4,7 @@ away by the next one.
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import re
 import shutil
@@ -56,6 +57,18 @@ def scratch(kind: str) -> Iterator[Path]:
     folder = tempfile.TemporaryDirectory(prefix=prefix_of(kind), ignore_cleanup_errors=True)
     with folder as place:
         yield Path(place)
+
+
+def own_temporary_directory() -> None:
+    """Have what this process and its children write to the temporary directory in a folder that
+    goes when it ends: functions registered with atexit, by which TensorFlow removes the code that
+    it has written, do not run in a process that multiprocessing has started.
+    """
+    tempfile.tempdir = None  # what this one was forked off may have looked where it was told to
+    with suppress(OSError):  # whoever needs one says that there is none
+        folder = tempfile.mkdtemp(prefix=prefix_of("process"))
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        multiprocessing.util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
 
 
 def remove_abandoned() -> list[Path]:

@@ -24,6 +24,7 @@ from typing import Any
 from twintrain import garbage
 from twintrain.errors import TwintrainError
 from twintrain.processes.endings import LESS_MEMORY, OutOfMemoryCount, how_it_ended
+from twintrain.processes.scratch import own_temporary_directory, remove_abandoned
 
 _ENDING = 5.0  # seconds that a process may take to be gone when its pipes are closed
 # Characters that the address of the forkserver's socket has beyond the temporary directory's, and
@@ -87,6 +88,7 @@ def _take_over(environment: Mapping[str, str]) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
+    own_temporary_directory()
     garbage.keep_all()  # what was there before this process began stays as long as it does
     if "numpy" in sys.modules:
         # Or what is drawn without a seed would be the same in each, and an accident look like
@@ -127,6 +129,7 @@ def end(processes: Iterable[BaseProcess]) -> None:
     for process in processes:
         process.kill()
         process.join()
+    remove_abandoned()
 
 
 def end_with_parent() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from twintrain.errors import TwintrainError
 from twintrain.processes import isolated
+from twintrain.processes.scratch import scratch
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,35 @@ def test_the_devices_hidden_from_the_caller_are_seen_by_each_new_process() -> No
 def test_a_killed_process_is_told_with_its_signal() -> None:
     with pytest.raises(TwintrainError, match="The training process was killed by SIGKILL"):
         isolated.run_isolated(die)
+
+
+def written() -> tuple[str, str]:
+    """A file that the process leaves in its temporary directory, and one of its child's."""
+    left = tempfile.mkstemp()[1]
+    code = "import tempfile; print(tempfile.NamedTemporaryFile(delete=False).name)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return left, child.stdout.strip()
+
+
+def write_and_die() -> None:
+    written()
+    die()
+
+
+def test_what_it_leaves_in_its_temporary_directory_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in isolated.run_isolated(written):
+        assert Path(name).parent.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TwintrainError, match="SIGKILL"):
+        isolated.run_isolated(write_and_die)
+    assert len(list(tmp_path.iterdir())) == 1
+    with scratch("test"):
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def drawn() -> float:
