@@ -77,8 +77,15 @@ def plan_of(stated: ProblemModule, schema: str) -> TablePlan:
     rules = text_format.Parse(schema, schema_pb2.Schema())
     types, columns = types_of(rules), stated.columns
     known = {feature.name for feature in rules.feature}
+    left = known - {*types, EXAMPLE_ID}
     for name in (*columns.named, *columns.ignore):
-        if name not in (known if name in columns.ignore else types):
+        if name in left and name not in columns.unread:
+            raise TwintrainError(
+                f"The problem {stated.name} names the column {name!r}, which the schema does not "
+                "read (DEPRECATED).",
+                "Make the schema anew (twintrain schema infer --force), or take that line out.",
+            )
+        if name not in known:
             raise TwintrainError(
                 f"The problem {stated.name} names the column {name!r}, which the schema lacks.",
                 did_you_mean(name, known),

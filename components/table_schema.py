@@ -35,7 +35,7 @@ def schema_from(survey: Survey, stated: ProblemModule) -> schema_pb2.Schema:
     schema = schema_pb2.Schema()
     for name, column in survey.columns.items():
         feature = schema.feature.add(name=name, type=_TYPES[column.kind])
-        if name in columns.ignore:
+        if name in columns.unread:
             feature.lifecycle_stage = schema_pb2.DEPRECATED
             continue
         feature.value_count.min = feature.value_count.max = 1

@@ -32,9 +32,18 @@ class Background(enum.Enum):
 _SPLITS = {"train": "training images", "eval": "test images"}
 
 
-@app.command(epilog="Example:  twintrain data fetch fashion-mnist --to data/fashion")
+@app.command(
+    epilog="Examples:  twintrain data fetch fashion-mnist --to data/fashion  |  "
+    "twintrain data fetch flights"
+)
 def fetch(
-    name: Annotated[str, typer.Argument(help="mnist or fashion-mnist")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="mnist, fashion-mnist; tables with a problem: flights, flights-by-month, "
+            "opinions (texts), visits."
+        ),
+    ],
     to: Annotated[
         Path | None, typer.Option(help="Target directory.", show_default="data/NAME")
     ] = None,
@@ -43,11 +52,13 @@ def fetch(
         typer.Option("--from", help="Take the files from this directory instead of the internet."),
     ] = None,
 ) -> None:
-    """Download a data set with its checksums, or check and take over files you already have."""
+    """Download a public data set and verify it, or check and take over files you already have."""
     from twintrain.data.download import fetch_dataset
+    from twintrain.data.public_tables import TABLES, fetch_table
 
     target = to or Path("data") / name
-    for line in fetch_dataset(name, target, source, Console(stderr=True, highlight=False)):
+    fetch = fetch_table if name in TABLES else fetch_dataset
+    for line in fetch(name, target, source, Console(stderr=True, highlight=False)):
         typer.echo(line)
 
 

@@ -124,7 +124,7 @@ def run(
     own = [*override_for(loop), *(overrides or [])]
     choice = chosen(data, recipe, own, quick, schema, problem)
     look(choice.recipe, choice.data, choice.schema_file, [*module_places(), *sys.path])
-    if problem is not None:
+    if choice.recipe.problem.module is not None:
         see_schema(choice, Console(highlight=False))
     config = RunConfig(
         recipe=choice.recipe,

@@ -21,7 +21,10 @@ SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 # the trainings use what was found.
 QUICK = ("data.limit=6000", "seeds=[0,1]")
 _QUICK_SEARCH = ("tuning.examples=1000", "tuning.trials=2")
-_RECIPE_HELP = "A built-in recipe (standard, textbook, bare, augmented) or a YAML file."
+_RECIPE_HELP = (
+    "A built-in recipe (standard, textbook, bare, augmented; flights, opinions, visits, fashion) or a "
+    "YAML file."
+)
 
 RecipeOption = Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)]
 RecipeOfDataOption = Annotated[
@@ -133,11 +136,18 @@ def chosen(
     if quick:
         applied = load_recipe(source, overrides or []).tuning.apply
         quickly = (*QUICK, *(_QUICK_SEARCH if applied else ("tuning.trials=0",)))
+    found = load_recipe(source, [*quickly, *(overrides or [])])
+    own_problem = found.problem.module is not None
+    if own_problem and data is None:
+        raise TwintrainError(
+            f"The recipe {source} is for tables, and --data names none.",
+            f"`twintrain data fetch {found.name}` gets a reference problem's.",
+        )
     return Choice(
-        recipe=load_recipe(source, [*quickly, *(overrides or [])]),
+        recipe=found,
         recipe_source=str(source),
         data=folder.resolve(),
-        schema_file=_schema_file(schema, folder, problem is not None).resolve(),
+        schema_file=_schema_file(schema, folder, own_problem).resolve(),
     )
 
 

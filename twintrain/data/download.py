@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from twintrain.data.idx import CHECKSUMS, sha256_of
+from twintrain.data.public_tables import TABLES
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.processes.locked import locked
 from twintrain.processes.replacing import put_in_place, replace_text
@@ -73,7 +74,9 @@ def fetch_dataset(name: str, target: Path, source: Path | None, console: Console
             published one; or another process fetches into the same directory.
     """
     if name not in DATASETS:
-        raise TwintrainError(f"No data set called {name!r}.", did_you_mean(name, DATASETS))
+        raise TwintrainError(
+            f"No data set called {name!r}.", did_you_mean(name, [*DATASETS, *TABLES])
+        )
     dataset = DATASETS[name]
     try:
         target.mkdir(parents=True, exist_ok=True)

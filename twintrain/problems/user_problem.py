@@ -56,7 +56,7 @@ class Columns:
         key: names each row; None where rows are told apart by what they hold.
         categories: whole numbers that only name something.
         text: texts that are taken word by word.
-        ignore: left out.
+        ignore: what the model is not given; such a column may still be sliced by.
         slices: by which test examples are sliced.
         words: how many words of texts are known, the most frequent ones.
         length: words of a text that count.
@@ -76,10 +76,19 @@ class Columns:
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that is named, each once."""
-        sliced = (name for keys in self.slices for name in keys)
         single = [name for name in (self.key, self.weight) if name is not None]
-        names = (*self.labels, *single, *self.categories, *self.text, *sliced)
+        names = (*self.labels, *single, *self.categories, *self.text, *self.sliced)
         return tuple(dict.fromkeys(names))
+
+    @property
+    def sliced(self) -> tuple[str, ...]:
+        """Every column that test examples are sliced by, each once."""
+        return tuple(dict.fromkeys(name for keys in self.slices for name in keys))
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The columns that nothing is done with."""
+        return tuple(name for name in self.ignore if name not in self.sliced)
 
 
 @dataclass(frozen=True)
@@ -149,12 +158,13 @@ def problem_in(module: ModuleType) -> ProblemModule:
     for name, function in functions.items():
         if not callable(function):
             raise _wrong(module, f"has a {name} that is no function", "Write `def`.")
-    unused = [name for name in columns.ignore if name in columns.named]
+    needed = (*columns.labels, columns.key, columns.weight)
+    unused = [name for name in columns.unread if name in columns.named]
+    unused += [name for name in columns.ignore if name in needed]
     if unused:
         raise _wrong(module, f"ignores {unused[0]!r}, which it also uses", "Do one of the two.")
-    keys = tuple(dict.fromkeys(name for part in columns.slices for name in part))
     raw = (*columns.named, EXAMPLE_ID)
-    statement = Statement(task, columns.labels, TARGET, raw, keys, columns.slices, SLICE)
+    statement = Statement(task, columns.labels, TARGET, raw, columns.sliced, columns.slices, SLICE)
     return ProblemModule(module.__name__, statement, columns, functions)
 
 

@@ -181,6 +181,10 @@ def test_what_only_images_can_be_given_is_refused(stated: ModuleType) -> None:
         ({"TASK": "binary", "LABEL": "x", "SLICES": ("a", "b")}, "says SLICES ="),
         ({"TASK": "binary", "LABEL": "x", "WORDS": 0}, "says WORDS = 0"),
         ({"TASK": "binary", "LABEL": "x", "IGNORE": ("x",)}, "ignores 'x', which it also uses"),
+        (
+            {"TASK": "binary", "LABEL": "x", "IGNORE": ("x",), "SLICES": (("x",),)},
+            "ignores 'x', which it also uses",
+        ),
         ({"TASK": "binary", "LABEL": "x", "WEIGHT": 2}, "says WEIGHT = 2"),
         ({"TASK": "binary", "LABEL": "x", "WEIGHT": "x"}, "weighs rows by 'x'"),
         ({"TASK": "binary", "LABEL": "x", "KEY": "k", "WEIGHT": "k"}, "weighs rows by 'k'"),
