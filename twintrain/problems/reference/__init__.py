@@ -1,3 +1,3 @@
-"""Problems with public data, stated as a user's own are (`twintrain data fetch NAME` gets the data).
-To begin one of yours, copy the one that is most like it.
+"""Problems with public data, stated as a user states one; `twintrain data fetch NAME` brings data.
+To begin one of your own, copy the one that is most like it.
 """

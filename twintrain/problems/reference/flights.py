@@ -1,4 +1,4 @@
-"""flights: will a flight from New York be more than 15 minutes late, or never arrive? A quarter is."""
+"""flights: will a flight from New York arrive more than 15 minutes late, or never? A quarter do."""
 
 TASK = "binary"
 LABEL = "late"
