@@ -96,7 +96,7 @@ def Report(  # noqa: N802 - TFX names components like classes
             trials={"fit": _trials(fit_trials.uri), "loop": _trials(loop_trials.uri)},
             lockstep=LockstepResult.model_validate(read_json(parity)),
             pipeline=FromPipeline(
-                evaluator=_evaluator_counts(evaluation.uri, wanted, problem),
+                evaluator=evaluator_counts(evaluation.uri, wanted, problem),
                 metrics=_evaluator_metrics(evaluation.uri, problem),
                 blessed=(Path(blessing.uri) / "BLESSED").exists(),
                 push=PushDecision.model_validate_json(
@@ -159,7 +159,7 @@ def _with_left_out(data: dict[str, Any], examples: str) -> dict[str, Any]:
     return data | {"train": data["train"] | {"unreadable": told}}
 
 
-def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:
+def evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, Counted]:
     """Per slice, what TFMA's paired metric counted."""
     found = {}
     for key, outputs in tfma.load_eval_result(uri).slicing_metrics:
@@ -170,7 +170,7 @@ def _evaluator_counts(uri: str, recipe: Recipe, problem: Problem) -> dict[str, C
             for name, value in metrics.items()
             if name.startswith(PREFIX)
         )
-        values = {name: value["doubleValue"] for name, value in figures}
+        values = {name: _number(value) for name, value in figures}
         of = counted(values)
         if not math.isnan(of.fit_score):  # of some examples there is no such figure
             found[slice_name(recipe, problem, _slice_key(key, problem))] = Counted(**of._asdict())
@@ -193,7 +193,14 @@ def _evaluator_metrics(uri: str, problem: Problem) -> dict[str, tuple[float, flo
         for model in (BASELINE, CANDIDATE)
     )
     names = [metric.name for metric in problem.metrics()]
-    return {name: (fit[name]["doubleValue"], loop[name]["doubleValue"]) for name in names}
+    return {name: (_number(fit[name]), _number(loop[name])) for name in names}
+
+
+def _number(value: dict[str, Any]) -> float:
+    """A figure as TFMA loads it: by the JSON form of its protocol buffer, in which NaN and infinity
+    are texts.
+    """
+    return float(value["doubleValue"])
 
 
 def _images(

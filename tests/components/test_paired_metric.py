@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from components.evaluator import CANDIDATE, eval_config
 from components.paired_metric import COUNTED, FIGURES, PREFIX, counted
+from components.report import evaluator_counts
 from tests.components.tfma_runs import evaluate
+from twintrain.data.example_spec import Column, ExampleSpec
 from twintrain.problems.statement import IMAGES, Statement
 from twintrain.problems.task import BinaryClassification, MultiLabel, Regression
+from twintrain.problems.user_problem import UserProblem, problem_in
 from twintrain.recipe.files import load_recipe
 from twintrain.statistics.paired import paired_estimate, paired_table
 
@@ -109,6 +113,16 @@ def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
         assert of_pair["score"] == pytest.approx(scores[1].mean())
         found = [of_pair[f"{PREFIX}{name}"] for name in ("difference", "low", "high")]
         assert found == pytest.approx([ours.difference, ours.low, ours.high])
+    # A report leaves out the slices that have no such figure.
+    columns = (Column("place", (), "int64", 3),)
+    spec = ExampleSpec(inputs=columns, target=Column("late", (), "int64"), classes=2)
+    module = ModuleType("late")
+    said = {"TASK": "binary", "LABEL": "late", "METRIC": "auc", "SLICES": (("place",),)}
+    vars(module).update(said)
+    problem = UserProblem(problem_in(module), spec)
+    told = evaluator_counts(str(tmp_path / "tfma"), recipe, problem)
+    assert set(told) == {"overall", "place=0", "place=1"}
+    assert told["overall"].n == 90
 
 
 @pytest.mark.parametrize("metric", ["label_accuracy", "exact_match", "auc"])

@@ -51,7 +51,7 @@ def evaluate(
         features: what slices are made by, each int64 [n].
         fit: float32 [n, classes].
         loop: float32 [n, classes].
-        folder: for Beam's output.
+        folder: for Beam's output; `tfma` in it is what the Evaluator leaves.
     """
     config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=True)
     rows = [
@@ -69,6 +69,7 @@ def evaluate(
         _keep(made["metrics"] | "ToLine" >> beam.Map(_as_line), folder / "figures")
         answers = made["validations"] | beam.Map(lambda one: json.dumps(one.validation_ok))
         _keep(answers, folder / "validations")
+        made | tfma.WriteResults(tfma.default_writers(str(folder / "tfma"), eval_config=config))
     figures = {
         tuple(map(tuple, key)): {(model, name): value for model, name, value in found}
         for key, found in _kept(folder, "figures")
