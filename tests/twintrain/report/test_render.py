@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from tests.conftest import REPOSITORY
 from tests.twintrain.comparison.records import inputs
@@ -74,6 +75,17 @@ def test_of_two_phases_the_page_says_which_was_taken_step_by_step(tmp_path: Path
     assert "first phase" not in render_html(
         build_comparison(inputs(tmp_path / "one", load_recipe("standard")))
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [(None, ""), ("late", " --problem late.py --data …"), ("package.late", " --data …")],
+)
+def test_the_page_says_how_to_get_it_again(tmp_path: Path, module: str | None, said: str) -> None:
+    made = build_comparison(inputs(tmp_path, load_recipe("standard")))
+    recipe = made.recipe | {"problem": {"module": module}}
+    page = render_html(made.model_copy(update={"recipe": recipe}))
+    assert f"--recipe recipe.yaml{said}</code>" in page
 
 
 def test_the_page_says_that_nothing_was_searched(tmp_path: Path) -> None:
