@@ -74,10 +74,12 @@ class Ending:
         return bool(self.own_series)
 
 
-def best_is_last(series: Series) -> bool:
-    """Whether the validation loss was best in the last epoch, whose weights are the best then."""
+def best_is_last(series: Series) -> bool | None:
+    """Whether the validation loss was best in the last epoch, whose weights are the best then; None
+    where it is not known.
+    """
     losses = series.get("val_loss")
-    return losses is not None and int(np.argmin(losses)) == len(losses) - 1
+    return int(np.argmin(losses)) == len(losses) - 1 if losses else None
 
 
 def read_ending(
@@ -85,6 +87,7 @@ def read_ending(
     test: Rows | None,
     declared: Declared | None,
     own: Callable[[], Rows | None] = lambda: None,
+    form: str = "as declared",
 ) -> Ending | None:
     """Read a longer training; None when its epochs could not be told apart.
 
@@ -94,6 +97,7 @@ def read_ending(
         declared: its loss; without rows and loss there are no series.
         own: reads rows that it may have evaluated on instead; asked only where they decide
             something, as it may run code of the user's.
+        form: how the loss takes the outputs of its model; see `LossPractice`.
     """
     if run.epochs < 2:
         return None
@@ -101,7 +105,7 @@ def read_ending(
     def judged(rows: Rows | None) -> Series:
         if rows is None or declared is None:
             return {}
-        found = [_judge(run.model, state, rows, declared) for state in run.states[1:]]
+        found = [_judge(run.model, state, rows, declared, form) for state in run.states[1:]]
         series = dict(zip(MONITORS, map(list, zip(*found, strict=True)), strict=True))
         return {name: values for name, values in series.items() if np.isfinite(values).all()}
 
@@ -127,7 +131,7 @@ def _kept_epoch(run: Milestones) -> int:
 
 
 def _judge(
-    model: keras.Model, state: Arrays, test: Rows, declared: Declared
+    model: keras.Model, state: Arrays, test: Rows, declared: Declared, form: str
 ) -> tuple[float, float]:
     """Loss (with regularization) and accuracy of a state on the test rows, or else NaN."""
     y = test.part(1)
@@ -140,17 +144,18 @@ def _judge(
         added = float(sum(float(loss) for loss in model.losses))
     outputs = keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *batches)
     batch = Batch(y, outputs, None, 0.0, len(test))
-    found = mean_loss(declared, LossPractice(weighted=False), batch)
+    found = mean_loss(declared, LossPractice(form=form, weighted=False), batch)
     loss = float("nan") if found is None else float(found[0]) + added
     flat, labels = keras.tree.flatten(outputs), keras.tree.flatten(y)
     if len(flat) != 1 or len(labels) != 1:
         return loss, float("nan")
-    return loss, _accuracy(np.asarray(y), np.asarray(keras.ops.cast(flat[0], "float32")))
+    p = np.asarray(keras.ops.cast(flat[0], "float32"))
+    return loss, _accuracy(np.asarray(y), p, 0.0 if form == "logits" else 0.5)
 
 
-def _accuracy(labels: np.ndarray, p: np.ndarray) -> float:
+def _accuracy(labels: np.ndarray, p: np.ndarray, cut: float) -> float:
     if p.shape[-1] == 1:
-        return float(((p.reshape(-1) > 0.5) == (labels.reshape(-1) > 0.5)).mean())
+        return float(((p.reshape(-1) > cut) == (labels.reshape(-1) > 0.5)).mean())
     labels = labels.argmax(-1) if labels.shape == p.shape else labels.reshape(p.shape[:-1])
     return float((labels == p.argmax(-1)).mean())
 

@@ -200,10 +200,22 @@ def _order(stream: Stream, epoch: int) -> tuple[str, int]:
         order = stream.part(epoch, 2 * epoch)
         if not len(order) or (order < 0).any() or _is_sorted(order):
             return "as given", 1
+    found = _shuffled(order, stream.rows[:epoch])
+    if found[0] == "small buffer":
+        # Rows that were shuffled before they came here leave their order in the second epoch.
+        later = stream.part(epoch, 2 * epoch)
+        if len(later) and (later >= 0).all():
+            both = (found, _shuffled(later, stream.rows[epoch : 2 * epoch]))
+            found = max(both, key=lambda one: (one[0] == "shuffled", one[1]))
+    return found
+
+
+def _shuffled(order: np.ndarray, batches: list[np.ndarray]) -> tuple[str, int]:
+    """Whether an epoch's rows are 'shuffled' or drawn from a 'small buffer', and the buffer."""
     trained, places = np.unique(order, return_inverse=True)
     # tf.data's shuffle(b) cannot yield at position p a row from beyond p + b - 1.
     ahead = int((places - np.arange(len(order))).max()) + 1
-    if _shuffles_batches(stream, epoch):
+    if _shuffles_batches(batches):
         return "small buffer", ahead
     return ("small buffer" if ahead < SMALL_BUFFER * len(trained) else "shuffled"), ahead
 
@@ -219,12 +231,12 @@ def _is_sorted(order: np.ndarray) -> bool:
     )
 
 
-def _shuffles_batches(stream: Stream, epoch: int) -> bool:
+def _shuffles_batches(batches: list[np.ndarray]) -> bool:
     """Whether whole batches of neighbours were shuffled, and not rows."""
-    size = max(stream.sizes)
-    if size <= 1 or epoch <= 2:
+    size = max(map(len, batches))
+    if size <= 1 or len(batches) <= 2:
         return False
-    return all((batch // size == batch[0] // size).all() for batch in stream.rows[:epoch])
+    return all((batch // size == batch[0] // size).all() for batch in batches)
 
 
 @looks_for("preprocessing_differs", "augmentation_one_sided", "precision_differs")

@@ -11,7 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from twintrain.diagnosis.replay.compare import each_close, largest, trainable_positions
+from twintrain.diagnosis.replay.compare import (
+    all_close_to,
+    each_close,
+    largest,
+    trainable_positions,
+)
 from twintrain.diagnosis.replay.early_stopping import (
     EPOCHS,
     MONITORS,
@@ -22,10 +27,11 @@ from twintrain.diagnosis.replay.early_stopping import (
     rule_of,
     stopped_by,
 )
-from twintrain.diagnosis.replay.tolerances import AVERAGE_APART, FIGURE
+from twintrain.diagnosis.replay.tolerances import AVERAGE_APART, COURSE, FIGURE
 from twintrain.diagnosis.replay.updates import inner
 from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
+from twintrain.diagnosis.stages.loss_heads import form_of_figures
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import held_rows
@@ -110,11 +116,8 @@ def check_ending(
             fit's rule would have let it.
         all_rows: it trained on the very rows that the sides were watched on.
     """
-    reading, loops = pair.losses.get(FIT), pair.losses.get(LOOP)
+    reading, form = pair.losses.get(FIT), form_of_figures(pair)
     declared = None if reading is None else reading.declared
-    # Outputs of another form (logits, say) would be judged by a loss that is not theirs.
-    other = reading and loops and reading.practice.form != loops.practice.form
-
     own = functools.cache(pair.subject.own_test)
     # Where nobody was given rows to evaluate on, a side may hold training rows back.
     held = test is None and all_rows
@@ -122,7 +125,8 @@ def check_ending(
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
         fit = read_ending(runs[FIT], given[FIT], declared)
-        loop = read_ending(runs[LOOP], given[LOOP], None if other else declared, own)
+        ours = None if form is None else declared
+        loop = read_ending(runs[LOOP], given[LOOP], ours, own, form or "")
         return None if fit is None or loop is None else (fit, loop)
 
     found = endings(runs)
@@ -135,20 +139,36 @@ def check_ending(
         more = None if longer is None else endings(longer)
         # Late in a training rounding decides which of two epochs was the better one.
         explained = explained and (more is None or _explains(callback, more[0]))
-        found = more or found
+        if longer is not None and more is not None:
+            runs, found = longer, more
         if not _shows(pair, callback, *found):
             _tell_unseen(pair, *found)
     fit, loop = found
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
+    alike = _alike(runs, min(fit.epochs, loop.epochs))
     late = fit.asked > (runs[FIT].asked or EPOCHS)
     if callback is not None and not explained and (late or loop.may_differ or held):
         why = f"fit's own stop after {fit.epochs} epochs is not what its {callback.monitor} gives"
         pair.findings.not_compared("early stopping", why, open_=True)
     elif callback is not None or fit.epochs != loop.epochs:
-        _check_rule(pair, callback, fit, loop)
-    _check_kept(pair, callback, fit, loop)
+        _check_rule(pair, callback, fit, loop, alike)
+    _check_kept(pair, callback, fit, loop, alike)
     return True
+
+
+def _alike(runs: dict[str, Milestones], epochs: int) -> bool:
+    """Whether the weights of both sides are the same after each of so many epochs, and so is what
+    is measured of them.
+    """
+    fit, loop = runs[FIT], runs[LOOP]
+    positions = trainable_positions(fit.model)
+    states = list(zip(fit.states[1 : epochs + 1], loop.states[1 : epochs + 1], strict=False))
+    return len(states) == epochs and all(
+        len(ours) == len(theirs)
+        and all_close_to([ours[p] for p in positions], [theirs[p] for p in positions], COURSE)
+        for ours, theirs in states
+    )
 
 
 def _explains(callback: keras.callbacks.EarlyStopping, fit: Ending) -> bool:
@@ -190,8 +210,10 @@ def _check_epochs(
     return True
 
 
-def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
-    """Compare the epochs whose weights are kept."""
+def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending, alike: bool) -> None:
+    """Compare the epochs whose weights are kept; where both had the same weights until one of them
+    stopped (`alike`), what is the best for one is so for the other.
+    """
     if not fit.kept or not loop.kept:
         return
     if fit.keeps_last == loop.keeps_last:
@@ -200,6 +222,10 @@ def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
     at_fault, bad, good = (FIT, fit, loop) if fit.keeps_last else (LOOP, loop, fit)
     last = {best_is_last(series) for series in _figures_of(callback, fit, loop, bad)}
     if last == {True}:
+        return
+    if last == {None} and not alike:
+        why = f"whether the last epoch of {at_fault} was its best is not known"
+        pair.findings.not_compared("weights kept", why, open_=True)
         return
     if len(last) > 1:
         why = f"whether the last epoch of {at_fault} was its best depends on the rows it evaluates"
@@ -280,10 +306,20 @@ def _figures_of(callback: Any, fit: Ending, loop: Ending, bad: Ending) -> list[S
     return [loop.series if served else loop.own_series]
 
 
-def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending) -> None:
-    """Does fit's rule, applied to the loop's own figures, stop where the loop stopped?"""
+def _check_rule(pair: Pair, callback: Any, fit: Ending, loop: Ending, alike: bool) -> None:
+    """Does fit's rule, applied to the loop's own figures, stop where the loop stopped?
+
+    Where these are not known, the loop should stop where fit did if both had the same weights
+    (`alike`) until then.
+    """
     wanted = _wanted(callback, fit, loop)
     if loop.epochs in (wanted, _wanted_on_own(callback, fit, loop)):
+        return
+    if not alike and not _knows(callback, fit, loop):
+        what = "the figure it goes by" if callback is None else f"its {callback.monitor}"
+        ends = f"fit stops after {fit.epochs} epochs, the loop after {loop.epochs}"
+        why = f"{ends}, and {what} is not known"
+        pair.findings.not_compared("early stopping", why, open_=True)
         return
     rule = rule_of(loop, callback)
     if rule is None:
@@ -305,6 +341,13 @@ def _wanted(callback: Any, fit: Ending, loop: Ending) -> int:
         return fit.epochs
     replayed = _stops(callback, loop, loop.series)
     return fit.epochs if replayed is None else replayed
+
+
+def _knows(callback: Any, fit: Ending, loop: Ending) -> bool:
+    """Whether fit's rule, and what it says to the loop's own figures, is known."""
+    if callback is None or not _explains(callback, fit):
+        return False
+    return _stops(callback, loop, loop.series) is not None
 
 
 def _wanted_on_own(callback: Any, fit: Ending, loop: Ending) -> int | None:

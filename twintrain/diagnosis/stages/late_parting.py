@@ -20,6 +20,7 @@ from twintrain.diagnosis.replay.early_stopping import Ending, maximises, read_en
 from twintrain.diagnosis.replay.parting import Parting
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
 from twintrain.diagnosis.stages.findings import by_reading, say
+from twintrain.diagnosis.stages.loss_heads import form_of_figures
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.watch.epoch_states import Milestones
@@ -160,7 +161,10 @@ def _is_other_rule(pair: Pair, late: LateRuns, plateau: keras.callbacks.ReduceLR
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
     fit = read_ending(late.runs[FIT], late.test, declared)
-    loop = read_ending(late.runs[LOOP], late.test, declared, pair.subject.own_test)
+    form = form_of_figures(pair)
+    if form is None:
+        return False
+    loop = read_ending(late.runs[LOOP], late.test, declared, pair.subject.own_test, form)
     if fit is None or loop is None:
         return False
 

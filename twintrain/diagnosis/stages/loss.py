@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from twintrain.diagnosis.replay.compare import all_close_to, each_close
-from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.losses import (
     LossPractice,
     LossReading,
@@ -19,6 +18,7 @@ from twintrain.diagnosis.result import Evidence
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.handed import handed, hides
 from twintrain.diagnosis.stages.lockstep_tables import act_alike, compared_steps
+from twintrain.diagnosis.stages.loss_heads import each_as_it_ends, probabilities_given
 from twintrain.diagnosis.stages.loss_reading import read_losses, target_of
 from twintrain.diagnosis.stages.loss_wording import divisor, fix_of, masks
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -102,7 +102,7 @@ def _compare(pair: Pair, fit: LossReading, loop: LossReading) -> None:
             continue
         if name == "divisor" and _same_divisor(fit, loop):
             continue
-        if name == "form" and act_alike(pair):
+        if name == "form" and (each_as_it_ends(pair, fit, loop) or act_alike(pair)):
             continue  # one side has in its loss what the other has in its model
         if name == "mask" and masks(fit) and masks(loop):
             pair.findings.unexplained.append(
@@ -222,9 +222,7 @@ def _at_fault(pair: Pair, name: str, fit: LossReading, loop: LossReading) -> str
         return LOOP if masks(fit) else FIT
     if name == "form" and "class number" not in (ours, theirs):
         # Declared wrongly, fit computes as declared; the outputs say what they are.
-        outputs = [part for batch in fit.batches.values() for part in outputs_of(batch.p)]
-        probable = gives_probabilities(pair.fit.steps[0].model, outputs)
-        wrong = "probabilities" if probable is False else "logits"
+        wrong = "probabilities" if probabilities_given(pair.fit, fit) is False else "logits"
         return LOOP if theirs == wrong else FIT
     right = getattr(LossPractice(), name)
     return FIT if ours != right and theirs == right else LOOP

@@ -154,6 +154,13 @@ def test_batches_that_were_shuffled_instead_of_rows_are_a_small_buffer() -> None
     assert named(pair) == [("shuffle_buffer_too_small", "custom_loop", 0)]
 
 
+def test_rows_that_were_shuffled_before_they_came_are_shuffled_in_the_second_epoch() -> None:
+    mixed = lambda epoch, rows: (shuffled if epoch else whole_batches)(epoch, rows)  # noqa: E731
+    pair = pair_of(loop=Practice(order=mixed))
+    check_order(pair)
+    assert nothing(pair)
+
+
 def noise(x: np.ndarray, epoch: int, seed: int) -> np.ndarray:
     return x + np.random.default_rng(epoch).normal(0, 0.1, x.shape).astype("float32")
 
