@@ -1,8 +1,8 @@
 """Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
-`benchmarks/scripts` (`scripts_2` to `scripts_5`) through the command, unchanged and from inside its
+`benchmarks/scripts` (`scripts_2` to `scripts_6`) through the command, unchanged and from inside its
 folder, and holds what it says against what its author says.
 
-python benchmarks/strangers.py [--set 1|2|3|4|5] [--only NN ...] [--json FILE]
+python benchmarks/strangers.py [--set 1|2|3|4|5|6] [--only NN ...] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.keras_cache import mnist_cache
 
 HERE = Path(__file__).parent
-FOLDERS = {"1": HERE / "scripts"} | {n: HERE / f"scripts_{n}" for n in ("2", "3", "4", "5")}
+FOLDERS = {"1": HERE / "scripts"} | {n: HERE / f"scripts_{n}" for n in ("2", "3", "4", "5", "6")}
 
 
 def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from twintrain.diagnosis.longer_runs import (
     read_graphs,
     run_further,
     run_longer,
+    run_on_noise,
     run_on_other_rows,
     said_epochs,
 )
@@ -328,11 +329,13 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     else:
         again = lambda side: run_on_other_rows(runs, side, budget)  # noqa: E731
         longest = runs
+        ways = iter((run_further, run_on_noise))
 
         def further() -> dict[str, Milestones] | None:
             nonlocal longest
-            longer = run_further(runs, budget)
-            longest = longer or longest
+            longer = next(ways)(runs, budget)
+            if longer is not None and longer.epochs >= longest.epochs:
+                longest = longer
             return None if longer is None else longer.graphs
 
         all_rows = len(runs.subject.train) == len(pair.subject.train)

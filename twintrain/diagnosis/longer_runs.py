@@ -181,6 +181,18 @@ def run_further(runs: Long, budget: Budget) -> Long | None:
         return None
 
 
+def run_on_noise(runs: Long, budget: Budget) -> Long | None:
+    """Both sides again with the training rows' targets dealt out anew: what they learn of these
+    makes any validation worse, also on rows that only the code itself knows. None where they do not
+    come to their end.
+    """
+    train = runs.subject.train.shortened(len(runs.subject.train), shuffled_targets=True)
+    try:
+        return _run(runs.subject.varied(train, runs.test), runs.epochs, budget)
+    except UserCodeError:
+        return None
+
+
 def late_runs(runs: Long, data: Rows) -> LateRuns | None:
     """What is read of the epoch the sides part in; None where they do not.
 

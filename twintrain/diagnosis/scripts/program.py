@@ -24,7 +24,9 @@ from typing import Any
 
 from twintrain.diagnosis.scripts.loop_marks import HOOK, marked
 from twintrain.diagnosis.scripts.loops import Loops
+from twintrain.diagnosis.scripts.one_replica import without_strategies
 from twintrain.diagnosis.scripts.source import Source, read
+from twintrain.diagnosis.scripts.traced_flags import TracedFlags
 
 # Bytes of an array from which on it is not kept beyond a run.
 LARGE_BYTES = 4_000_000
@@ -111,6 +113,8 @@ class Program:
             stack.enter_context(_replaced(builtins, "input", _asked))
             stack.enter_context(_replaced(os, "_exit", _left))
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            stack.enter_context(TracedFlags().on())
+            stack.enter_context(without_strategies())
             finder = _Finder(self, loops)
             sys.meta_path.insert(0, finder)
             stack.callback(sys.meta_path.remove, finder)

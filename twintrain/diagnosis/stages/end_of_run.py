@@ -41,6 +41,9 @@ from twintrain.diagnosis.watch.seams import identity
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, Arrays, value_of
 from twintrain.diagnosis.watch.weight_order import counted_weights
 
+# Further runs at most.
+MORE_RUNS = 2
+
 
 @looks_for("ema_not_finalized")
 def check_average(pair: Pair) -> bool:
@@ -112,8 +115,8 @@ def check_ending(
         test: what it evaluated on; its targets were dealt out anew, so that the validation loss
             soon rises.
         again: runs a side for as long on other rows.
-        further: runs both sides for more epochs; asked where the loop went on to the end, and
-            fit's rule would have let it.
+        further: runs both sides for more epochs, then on rows that the rule soon stops on; asked
+            where the loop went on to the end, and fit's rule would have let it.
         all_rows: it trained on the very rows that the sides were watched on.
     """
     reading, form = pair.losses.get(FIT), form_of_figures(pair)
@@ -134,15 +137,8 @@ def check_ending(
         return False
     callback = _callback(pair.fit)
     explained = callback is None or _explains(callback, found[0])
-    if callback is not None and not _shows(pair, callback, *found):
-        longer = further()
-        more = None if longer is None else endings(longer)
-        # Late in a training rounding decides which of two epochs was the better one.
-        explained = explained and (more is None or _explains(callback, more[0]))
-        if longer is not None and more is not None:
-            runs, found = longer, more
-        if not _shows(pair, callback, *found):
-            _tell_unseen(pair, *found)
+    if callback is not None:
+        runs, found, explained = _until_it_shows(pair, callback, runs, found, endings, further)
     fit, loop = found
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
@@ -155,6 +151,31 @@ def check_ending(
         _check_rule(pair, callback, fit, loop, alike)
     _check_kept(pair, callback, fit, loop, alike)
     return True
+
+
+def _until_it_shows(
+    pair: Pair,
+    callback: keras.callbacks.EarlyStopping,
+    runs: dict[str, Milestones],
+    found: tuple[Ending, Ending],
+    endings: Callable[[dict[str, Milestones]], tuple[Ending, Ending] | None],
+    further: Callable[[], dict[str, Milestones] | None],
+) -> tuple[dict[str, Milestones], tuple[Ending, Ending], bool]:
+    """Runs in which it shows whether the loop has fit's rule, as far as there are any; how the
+    sides end in them, and whether fit's rule explains all that was seen of `fit`.
+    """
+    # Late in a training rounding decides which of two epochs was the better one.
+    explained = _explains(callback, found[0])
+    for _ in range(MORE_RUNS):
+        if _shows(pair, callback, *found):
+            return runs, found, explained
+        longer = further()
+        more = None if longer is None else endings(longer)
+        if longer is not None and more is not None:
+            runs, found, explained = longer, more, explained and _explains(callback, more[0])
+    if not _shows(pair, callback, *found):
+        _tell_unseen(pair, *found)
+    return runs, found, explained
 
 
 def _alike(runs: dict[str, Milestones], epochs: int) -> bool:
