@@ -32,13 +32,15 @@ from twintrain.diagnosis.stages.findings import by_replay
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.reported import Figures, Reported
 from twintrain.diagnosis.stages.same_training import other_evaluation, other_training
+from twintrain.diagnosis.watch.trace import FIT
 
 _DEFINITION = "metric_definition_differs"
 _RESET = "metrics_not_reset"
+_LAST_BATCH = "last_batch_logged"
 # Per way of averaging, its pitfalls.
 _IDS = {
     BATCHES: ("metric_batch_average",),
-    LAST: ("last_batch_logged",),
+    LAST: (_LAST_BATCH,),
     RUNNING: (_RESET,),
     RUNNING_BATCHES: (_RESET, "metric_batch_average"),
     AFTER: ("loss_before_update",),
@@ -109,6 +111,8 @@ class Differences:
             return True
         if self._other_training or (fit.means.held_out and other_evaluation(self._pair)):
             return False
+        if self._fit.returned_raw(fit) and (_LAST_BATCH, FIT) in self._named:
+            return True  # as was shown of another figure that it returns
         epoch = _first_apart(fit.series, loop.series, FIGURE)
         self._pair.findings.differing.append(
             f"{fit.name} of epoch {epoch + 1} is {_at(fit.series, epoch):.6g} in keras_fit and "

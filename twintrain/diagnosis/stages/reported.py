@@ -113,6 +113,17 @@ class Figures:
             if found.way == way and found.quantity.usual
         ]
 
+    def returned_raw(self, reported: Reported) -> bool:
+        """Whether a figure of `fit` is what a `train_step` of the user's own returned, and no
+        metric's: Keras reports what it returned for the last batch.
+        """
+        models = [call.model for call in self.side.trace.fits]
+        return bool(models) and all(
+            type(model).train_step is not keras.Model.train_step
+            and reported.name not in {metric.name for metric in model.metrics}
+            for model in models
+        )
+
     def like(self, quantity: Quantity) -> Quantity | None:
         """This side's quantity of the same meaning."""
         pool = self.evaluation if quantity.held_out else self.training
@@ -126,11 +137,15 @@ class Figures:
 
     @functools.cached_property
     def training(self) -> list[Quantity]:
-        """From what was seen in the steps; nothing where targets are not known."""
+        """From what was seen in the steps; where targets are not known, the losses alone."""
         parts = self._parts
-        if not parts:
-            return []
         steps, first = self.side.steps, self.side.first_epoch
+        if not parts:
+            unknown = [(None, None)] * len(steps)
+            known = all(step.target is not None for step in steps)
+            halves = (slice(first), slice(first, None)) if known else ()
+            seen = [answered_in_training(steps[half], unknown[half]) for half in halves]
+            return list(losses_of(seen, None, self._names)) if known else []
         epochs = [
             answered_in_training(steps[:first], parts[:first]),
             answered_in_training(steps[first:], parts[first:]),
