@@ -82,13 +82,17 @@ def ended(
     again: Milestones | None = None,
     further: tuple[Milestones, Milestones] | None = None,
     own: Rows | None = None,
+    monitor: str = "val_loss",
+    losses: bool = True,
 ) -> Pair:
     pair = pair_of()
     check_losses(pair)
     assert isinstance(pair.losses["keras_fit"], LossReading)
     pair.losses["keras_fit"].declared = next(common_losses())
+    if not losses:
+        pair.losses = {}
     if patience is not None:
-        callback = keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience)
+        callback = keras.callbacks.EarlyStopping(monitor=monitor, patience=patience)
         pair.fit.trace.fits[0].arguments["callbacks"] = [callback]
     test = data(12, 1)
     test.element = (test.element[0], np.ones(12, "int32"))
@@ -169,6 +173,28 @@ def test_a_loop_that_never_stops_is_named() -> None:
     pair = ended(run(BEST + 3, BEST), run(EPOCHS, BEST), patience=3)
     assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
     assert pair.findings.causes[0].evidence[0].replayed == f"{EPOCHS} (no early stopping)"
+
+
+def test_a_figure_that_is_not_known_accuses_a_loop_of_other_weights_of_nothing() -> None:
+    fit, loop = run(BEST + 3, BEST), run(EPOCHS, EPOCHS, best=EPOCHS)
+    pair = ended(fit, loop, patience=3, monitor="val_auc")
+    assert named(pair) == []
+    (look,) = (look for look in pair.findings.looks if look.open)
+    assert look.said == "fit stops after 9 epochs, the loop after 24, and its val_auc is not known"
+
+
+def test_of_equal_weights_it_is_the_same_whatever_it_is() -> None:
+    pair = ended(run(BEST + 3, BEST), run(EPOCHS, BEST), patience=3, monitor="val_auc")
+    assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
+
+
+def test_whether_the_last_epoch_was_the_best_may_not_be_known() -> None:
+    pair = ended(run(9, BEST), run(9, 9, best=9), losses=False)
+    assert named(pair) == []
+    assert [look.what for look in pair.findings.looks if look.open] == ["weights kept"]
+    assert named(ended(run(9, BEST), run(9, 9), losses=False)) == [
+        ("best_weights_not_restored", "custom_loop", None)
+    ]
 
 
 @pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])

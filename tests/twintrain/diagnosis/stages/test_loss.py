@@ -14,9 +14,11 @@ from tests.twintrain.diagnosis.traces import (
     named,
     nothing,
     pair_of,
+    shuffled,
     small_model,
 )
 from twintrain.diagnosis.stages.loss import check_losses
+from twintrain.diagnosis.stages.loss_heads import form_of_figures
 
 
 def regular() -> keras.Model:
@@ -38,6 +40,34 @@ def by_weight(y: Any, p: Any, w: Any) -> tf.Tensor:
 def as_logits(y: Any, p: Any, w: Any) -> tf.Tensor:
     values = tf.nn.sparse_softmax_cross_entropy_with_logits(y, tf.identity(p))
     return tf.reduce_mean(values)
+
+
+def ends_in_logits() -> keras.Model:
+    model = small_model()
+    model.layers[-1].activation = keras.activations.linear
+    return model
+
+
+def from_logits(y: Any, p: Any, w: Any) -> tf.Tensor:
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, p))
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_logits_of_one_side_and_probabilities_of_the_other_name_nothing(side: str) -> None:
+    later = lambda epoch, rows: shuffled(epoch + 7, rows)  # noqa: E731
+    other = Practice(build=ends_in_logits, loss=from_logits, order=later)
+    pair = pair_of(fit=other) if side == "keras_fit" else pair_of(loop=other)
+    check_losses(pair)
+    assert nothing(pair)
+    assert len({reading.practice.form for reading in pair.losses.values()}) == 2
+    assert form_of_figures(pair) == pair.losses["custom_loop"].practice.form
+
+
+def test_what_a_loop_judges_by_that_takes_probabilities_for_logits_is_not_known() -> None:
+    pair = pair_of(loop=Practice(loss=as_logits))
+    check_losses(pair)
+    assert named(pair) == [("probabilities_as_logits", "custom_loop", 0)]
+    assert form_of_figures(pair) is None
 
 
 def by_number(y: Any, p: Any, w: Any) -> tf.Tensor:

@@ -107,9 +107,11 @@ def test_rows_are_recognised_by_their_values() -> None:
     ] == [3]
 
 
-@pytest.mark.parametrize("inputs", [{"a": X, "b": X[:, :1]}, (X, X[:, :1])])
-def test_a_nest_is_one_matrix(inputs: object) -> None:
-    assert np.array_equal(as_rows(inputs), np.concatenate([X, X[:, :1]], axis=1))
+@pytest.mark.parametrize(
+    "inputs", [{"a": X, "b": X[:, :1]}, {"b": X, "a": X[:, :1]}, (X, X[:, :1]), (X[:, 0], X)]
+)
+def test_a_nest_is_one_matrix_in_whatever_order_it_is_given(inputs: object) -> None:
+    assert np.array_equal(as_rows(inputs), np.concatenate([X[:, :1], X], axis=1))
 
 
 def test_words_are_numbers_too() -> None:
