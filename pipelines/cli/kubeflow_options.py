@@ -139,12 +139,13 @@ class Asked:
 
 
 _NO_SCHEMA = (
-    "A problem of your own needs --schema: what the columns of its tables hold.",
+    "A problem of tables needs --schema: what the columns hold.",
     "`twintrain run --problem` leaves one beside the data, `twintrain schema infer` writes one.",
 )
 _NO_PROBLEM = (
-    "--schema is that of a problem of your own, and none is named.",
-    "Add --problem FILE.py; for images `schema` in cluster.yaml says where the schema lies.",
+    "--schema is that of a problem of tables, and none is named.",
+    "Add --problem FILE.py, or a recipe that names one; for images `schema` in cluster.yaml says "
+    "where the schema lies.",
 )
 
 

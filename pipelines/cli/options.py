@@ -140,8 +140,7 @@ def chosen(
     own_problem = found.problem.module is not None
     if own_problem and data is None:
         raise TwintrainError(
-            f"The recipe {source} is for tables, and --data names none.",
-            f"`twintrain data fetch {found.name}` gets a reference problem's.",
+            f"The recipe {source} is for tables, and --data names none.", _where_from(found)
         )
     return Choice(
         recipe=found,
@@ -149,6 +148,12 @@ def chosen(
         data=folder.resolve(),
         schema_file=_schema_file(schema, folder, own_problem).resolve(),
     )
+
+
+def _where_from(recipe: Recipe) -> str:
+    room, _, name = str(recipe.problem.module).rpartition(".")
+    known = room == "twintrain.problems.reference"
+    return f"`twintrain data fetch {name}` gets it." if known else "Name it: --data TABLE"
 
 
 def _schema_file(named: Path | None, data: Path, own_problem: bool) -> Path:

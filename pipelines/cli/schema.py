@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from pipelines.cli.exit_codes import ExitCode
 from pipelines.cli.needs import need_pipeline
-from pipelines.cli.options import Choice, SchemaOption, chosen
+from pipelines.cli.options import RECIPE, Choice, SchemaOption, chosen
 from pipelines.cli.quiet import quiet
 from twintrain.errors import TwintrainError, shortened
 
@@ -175,14 +176,16 @@ def _write(choice: Choice, console: Console) -> None:
 
 def _stated(choice: Choice) -> ProblemModule:
     """What is to be predicted from which columns."""
+    from pipelines.local.launch import module_places
     from twintrain.problems.user_problem import read_module
 
     module = choice.recipe.problem.module
     if module is None:
         raise TwintrainError(
             f"Neither --problem nor the recipe {choice.recipe_source} says what is predicted.",
-            "Name the problem's file: --problem FILE.py",
+            f"Name the problem's file, --problem FILE.py, or a recipe in {RECIPE} beside the data.",
         )
+    sys.path += [place for place in module_places() if place not in sys.path]
     with quiet():  # the module may import TensorFlow
         return read_module(module)
 

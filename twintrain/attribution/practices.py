@@ -29,7 +29,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 PER_STEP = frozenset({"training flag", "graph execution", "numerics"})
 _NO_PRACTICE = ("name", "seeds", "comparison", "attribution", "tuning")
 _NO_EFFECT = ("training.evaluation_batch_size", "data.memory_limit_mb")
-_SHARED = ("data.limit", "data.image_shape", "data.unreadable_rows")
+_SHARED = ("problem.module", "data.limit", "data.image_shape", "data.unreadable_rows")
 
 
 @dataclass(frozen=True)

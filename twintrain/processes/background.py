@@ -23,7 +23,7 @@ from typing import Any
 from twintrain.processes.endings import OutOfMemoryCount
 from twintrain.processes.isolated import gpus_as_before
 from twintrain.processes.progress import VARIABLE, last_text
-from twintrain.processes.scratch import prefix_of
+from twintrain.processes.scratch import prefix_of, remove_abandoned
 from twintrain.processes.spawned import killed, pool_of_one, process_of, status_of
 
 
@@ -65,6 +65,7 @@ class Background:
             for process in list((self._pool._processes or {}).values()):
                 process.terminate()  # there is no other way to stop a running call
         self._pool.shutdown(cancel_futures=True)
+        remove_abandoned()
         self._file.unlink(missing_ok=True)
 
     def begin(self, function: Callable[..., object], *arguments: Any) -> None:

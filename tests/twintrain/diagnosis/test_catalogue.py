@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from benchmarks.planting import PLANTINGS
 from twintrain.diagnosis.catalogue import Pitfall, Stage, by_id, catalogue, order
 from twintrain.diagnosis.diagnose import CHECKS
-from twintrain.diagnosis.stages.end_of_run import check_average
+from twintrain.diagnosis.stages.averaged_weights import check_average
 from twintrain.diagnosis.stages.registry import LOOKED_FOR
 from twintrain.diagnosis.stages.start import check_start
 from twintrain.errors import TwintrainError

@@ -14,7 +14,7 @@ import pytest
 
 from twintrain.errors import TwintrainError
 from twintrain.processes import isolated
-from twintrain.processes.scratch import scratch
+from twintrain.processes.scratch import asked_for_temporary_directory
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +69,27 @@ def test_what_it_leaves_in_its_temporary_directory_goes_with_it(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(TwintrainError, match="SIGKILL"):
         isolated.run_isolated(write_and_die)
-    assert len(list(tmp_path.iterdir())) == 1
-    with scratch("test"):
-        assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def asked() -> tuple[str | None, str]:
+    return asked_for_temporary_directory(), tempfile.gettempdir()
+
+
+def test_whether_somebody_asked_for_a_temporary_directory_is_known_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert isolated.run_isolated(asked)[0] is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    own, there = isolated.run_isolated(asked)
+    assert own == there
+    assert Path(there).parent == tmp_path
+    # In a folder of a command's own it is beside that, lest its name become too long.
+    inner = tmp_path / "twintrain-run-0123abcd-1-abcdefgh"
+    inner.mkdir()
+    monkeypatch.setenv("TMPDIR", str(inner))
+    assert Path(isolated.run_isolated(asked)[1]).parent == tmp_path
 
 
 def drawn() -> float:

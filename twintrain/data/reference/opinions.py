@@ -1,4 +1,4 @@
-"""23,699 tweets, reviews of films and of products, and sentences of newspaper editorials, each with
+"""23,703 tweets, reviews of films and of products, and sentences of newspaper editorials, each with
 what twenty people found it to be, from -4 (most negative) to 4.
 
 C. J. Hutto, E. Gilbert: VADER: A parsimonious rule-based model for sentiment analysis of social

@@ -66,17 +66,17 @@ def read_stream(fed: Fed, data: Rows, epoch: int) -> Stream:
         data: the split they should come from.
         epoch: batches in the first epoch.
     """
-    inputs = [_inputs_of(step) for step in fed]
-    values = [as_rows(part) for part in inputs]
+    inputs, like = [_inputs_of(step) for step in fed], data.part(0)
+    values = [as_rows(part, like) for part in inputs]
     register = Register(data)
     stream = Stream(_sizes(fed, values), [], values=values)
     targets = [_pulled_targets(step) for step in fed]
-    direct = register.find([keys_of(part) for part in inputs], targets, epoch)
+    direct = register.find([keys_of(part, like) for part in inputs], targets, epoch)
     if all((found >= 0).all() for found in direct):
         stream.rows = direct
         return stream
     stream.rows = _indirectly(fed, values, data, direct, register, epoch)
-    stream.change, stream.detail = _change(values, stream.rows, as_rows(data.part(0)), epoch)
+    stream.change, stream.detail = _change(values, stream.rows, as_rows(like), epoch)
     return stream
 
 

@@ -54,7 +54,7 @@ NUDGE_OF_FORWARD, ABOVE_NOISE = 0.1, 10.0
 PARTED_UNMEASURED = 0.05
 
 # Weights after an epoch that give the same figures, but for rounding, on rows to validate on.
-COURSE = Tolerance(1e-3, 1e-5)
+COURSE = Tolerance(1e-4, 1e-6)
 
 # Weights and settings before the first step.
 

@@ -44,10 +44,16 @@ def _run(
 
 
 def _reduce(strategy: Any, reduce_op: Any, value: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        return value
     mean = str(getattr(reduce_op, "value", reduce_op)).lower() == "mean"
-    return (tf.reduce_mean if mean else tf.reduce_sum)(value, axis)
+    return tf.nest.map_structure(lambda one: _reduced(one, axis, mean), value)
+
+
+def _reduced(value: Any, axis: int | None, mean: bool) -> tf.Tensor:
+    """As strategies do it: the mean of whole numbers has fractions."""
+    if axis is None:
+        return tf.identity(value)
+    total, count = tf.reduce_sum(value, axis), tf.shape(value)[axis]
+    return tf.math.truediv(total, tf.cast(count, total.dtype)) if mean else total
 
 
 def _dataset(strategy: Any, dataset: Any, options: Any = None) -> Any:

@@ -1,11 +1,9 @@
-"""Stages 'evaluation' (averaged weights) and 'end of run': how many epochs were trained and which
-weights kept.
-"""
+"""Stage 'end of run': how many epochs were trained, and which weights kept."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -14,8 +12,7 @@ import numpy as np
 from twintrain.diagnosis.replay.compare import (
     all_close_to,
     each_close,
-    largest,
-    trainable_positions,
+    weight_positions,
 )
 from twintrain.diagnosis.replay.early_stopping import (
     EPOCHS,
@@ -27,8 +24,8 @@ from twintrain.diagnosis.replay.early_stopping import (
     rule_of,
     stopped_by,
 )
-from twintrain.diagnosis.replay.tolerances import AVERAGE_APART, COURSE, FIGURE
-from twintrain.diagnosis.replay.updates import inner
+from twintrain.diagnosis.replay.losses import LossPractice
+from twintrain.diagnosis.replay.tolerances import COURSE, FIGURE
 from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.loss_heads import form_of_figures
@@ -37,65 +34,7 @@ from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import held_rows
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
-from twintrain.diagnosis.watch.seams import identity
-from twintrain.diagnosis.watch.trace import FIT, LOOP, Applied, Arrays, value_of
-from twintrain.diagnosis.watch.weight_order import counted_weights
-
-# Further runs at most.
-MORE_RUNS = 2
-
-
-@looks_for("ema_not_finalized")
-def check_average(pair: Pair) -> bool:
-    """Are averaged weights (EMA) written back on both sides?"""
-    fit, loop = (_kept_average(side) for side in pair.sides)
-    if fit is None or loop is None:
-        return False
-    if fit != loop:
-        pair.findings.name_cause(
-            "ema_not_finalized",
-            FIT if fit == "last" else LOOP,
-            None,
-            by_reading("weights at the end", "last of the training", "moving average"),
-        )
-    return True
-
-
-def _kept_average(side: Side) -> str | None:
-    """'average' or 'last' by which of the two the kept weights are; None without averaging."""
-    applied = [step.applied for step in side.steps if step.applied is not None]
-    if not applied or not getattr(inner(applied[-1].optimizer), "use_ema", False):
-        return None
-    last = _last_and_average(side, applied[-1])
-    if last is None or side.trace.kept is None:
-        return None
-    weights, averages = last
-    positions = trainable_positions(side.steps[0].model)
-    kept = [side.trace.kept[p] for p in positions]
-    to_average, to_last = largest(kept, averages), largest(kept, weights)
-    if to_average is None or to_last is None or max(to_average, to_last) < AVERAGE_APART:
-        return None
-    return "average" if to_average < to_last else "last"
-
-
-def _last_and_average(side: Side, applied: Applied) -> tuple[Arrays, Arrays] | None:
-    """The trainable weights after the last update, and their moving averages; None where these are
-    not of the weights that were kept.
-    """
-    core, model = inner(applied.optimizer), side.steps[0].model
-    averaged = {
-        identity(variable): value_of(average)
-        for variable, average in zip(
-            core._trainable_variables, core._model_variables_moving_average, strict=False
-        )
-    }
-    positions, counted = trainable_positions(model), counted_weights(model)
-    averages = [averaged.get(identity(counted[p])) for p in positions]
-    known = [average for average in averages if average is not None]
-    last, kept = applied.after, side.trace.kept
-    if not last or kept is None or len(known) != len(averaged) or len(kept) != len(last):
-        return None
-    return ([last[p] for p in positions], known) if len(known) == len(positions) else None
+from twintrain.diagnosis.watch.trace import FIT, LOOP
 
 
 @looks_for("early_stopping_rule", "best_weights_not_restored", "epochs_differ")
@@ -104,7 +43,7 @@ def check_ending(
     runs: dict[str, Milestones],
     test: Rows | None,
     again: Callable[[str], Milestones | None],
-    further: Callable[[], dict[str, Milestones] | None],
+    further: Sequence[Callable[[], dict[str, Milestones] | None]],
     all_rows: bool = False,
 ) -> bool:
     """Compare early stopping and the weights kept, in a training long enough for both to show.
@@ -115,7 +54,7 @@ def check_ending(
         test: what it evaluated on; its targets were dealt out anew, so that the validation loss
             soon rises.
         again: runs a side for as long on other rows.
-        further: runs both sides for more epochs, then on rows that the rule soon stops on; asked
+        further: run both sides for more epochs, and on rows that the rule soon stops on; asked
             where the loop went on to the end, and fit's rule would have let it.
         all_rows: it trained on the very rows that the sides were watched on.
     """
@@ -127,7 +66,8 @@ def check_ending(
     given = {side.name: held_rows(pair, side) if held else test for side in pair.sides}
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
-        fit = read_ending(runs[FIT], given[FIT], declared)
+        taken = LossPractice() if reading is None else reading.practice
+        fit = read_ending(runs[FIT], given[FIT], declared, form=taken.form)
         ours = None if form is None else declared
         loop = read_ending(runs[LOOP], given[LOOP], ours, own, form or "")
         return None if fit is None or loop is None else (fit, loop)
@@ -135,15 +75,17 @@ def check_ending(
     found = endings(runs)
     if found is None:
         return False
-    callback = _callback(pair.fit)
+    asked, callback = runs[FIT].asked or EPOCHS, _callback(pair.fit)
     explained = callback is None or _explains(callback, found[0])
     if callback is not None:
-        runs, found, explained = _until_it_shows(pair, callback, runs, found, endings, further)
+        # Rows that a side holds back of its training would be dealt out anew with the others.
+        ways = iter(further[: 1 if held else None])
+        runs, found, explained = _until_it_shows(pair, callback, runs, found, endings, ways)
     fit, loop = found
     if callback is None and fit.epochs != loop.epochs and _check_epochs(pair, fit, loop, again):
         return True
     alike = _alike(runs, min(fit.epochs, loop.epochs))
-    late = fit.asked > (runs[FIT].asked or EPOCHS)
+    late = fit.asked > asked
     if callback is not None and not explained and (late or loop.may_differ or held):
         why = f"fit's own stop after {fit.epochs} epochs is not what its {callback.monitor} gives"
         pair.findings.not_compared("early stopping", why, open_=True)
@@ -159,22 +101,24 @@ def _until_it_shows(
     runs: dict[str, Milestones],
     found: tuple[Ending, Ending],
     endings: Callable[[dict[str, Milestones]], tuple[Ending, Ending] | None],
-    further: Callable[[], dict[str, Milestones] | None],
+    further: Iterator[Callable[[], dict[str, Milestones] | None]],
 ) -> tuple[dict[str, Milestones], tuple[Ending, Ending], bool]:
     """Runs in which it shows whether the loop has fit's rule, as far as there are any; how the
     sides end in them, and whether fit's rule explains all that was seen of `fit`.
     """
     # Late in a training rounding decides which of two epochs was the better one.
     explained = _explains(callback, found[0])
-    for _ in range(MORE_RUNS):
+    longest = found
+    for run in further:
         if _shows(pair, callback, *found):
             return runs, found, explained
-        longer = further()
+        longer = run()
         more = None if longer is None else endings(longer)
         if longer is not None and more is not None:
             runs, found, explained = longer, more, explained and _explains(callback, more[0])
+            longest = max(longest, more, key=lambda ends: ends[1].asked)
     if not _shows(pair, callback, *found):
-        _tell_unseen(pair, *found)
+        _tell_unseen(pair, *longest)
     return runs, found, explained
 
 
@@ -183,7 +127,7 @@ def _alike(runs: dict[str, Milestones], epochs: int) -> bool:
     is measured of them.
     """
     fit, loop = runs[FIT], runs[LOOP]
-    positions = trainable_positions(fit.model)
+    positions = weight_positions(fit.model)
     states = list(zip(fit.states[1 : epochs + 1], loop.states[1 : epochs + 1], strict=False))
     return len(states) == epochs and all(
         len(ours) == len(theirs)
@@ -241,6 +185,7 @@ def _check_kept(pair: Pair, callback: Any, fit: Ending, loop: Ending, alike: boo
         _check_best(pair, fit, loop)
         return
     at_fault, bad, good = (FIT, fit, loop) if fit.keeps_last else (LOOP, loop, fit)
+    alike = alike and fit.epochs == loop.epochs
     last = {best_is_last(series) for series in _figures_of(callback, fit, loop, bad)}
     if last == {True}:
         return
@@ -404,6 +349,3 @@ def _callback(side: Side) -> keras.callbacks.EarlyStopping | None:
             if isinstance(callback, keras.callbacks.EarlyStopping):
                 return callback
     return None
-
-
-CHECKS = (check_average,)

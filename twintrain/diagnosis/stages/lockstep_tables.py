@@ -51,7 +51,8 @@ def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
     ours, theirs = pair.fit.stream.rows[fit.number], pair.loop.stream.rows[loop.number]
     if len(ours) == len(theirs) and (ours >= 0).all() and (theirs >= 0).all():
         return np.array_equal(ours, theirs)
-    a, b = as_rows(fit.inputs), as_rows(loop.inputs)
+    like = pair.subject.train.part(0)
+    a, b = as_rows(fit.inputs, like), as_rows(loop.inputs, like)
     return a.shape == b.shape and each_close(a, b, SAME_ROW, equal_nan=True)
 
 
@@ -123,6 +124,8 @@ def _observe_both(
     kept = (moving, moving) if same else (_moving(fit), _moving(loop))
     ours = _observe(fit, kept[0], _undone(pair, FIT, fit))
     theirs = _observe(loop, kept[1], _undone(pair, LOOP, loop))
+    for step, observed in ((fit, ours), (loop, theirs)):
+        observed[BATCH] = {"inputs": as_rows(step.inputs, pair.subject.train.part(0))}
     for stage, what in ((BATCH, "inputs"), ("forward output", "forward output")):
         if same and not _alike(ours[stage], theirs[stage]) and _same_rows(pair, fit, loop):
             ours[stage], theirs[stage] = {}, {}
@@ -168,12 +171,12 @@ def _moving(step: CompleteStep) -> list[int]:
 
 
 def _observe(step: CompleteStep, moving: list[int], factor: float) -> Observation:
-    """The tensors of a step on one side; loss and gradients times a factor."""
+    """The tensors of a step on one side but its inputs; loss and gradients times a factor."""
     variables = counted_weights(step.model)
     rest = [i for i in range(len(variables)) if i not in moving]
     outputs = {f"predictions[{i}]": p for i, p in enumerate(outputs_of(step.outputs))}
     return {
-        BATCH: {"inputs": as_rows(step.inputs)},
+        BATCH: {},
         "forward output": outputs,
         "loss": {"total": np.asarray(factor * step.target, np.float32)},
         "gradient": _gradients(step, moving, factor),

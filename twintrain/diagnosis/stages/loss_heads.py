@@ -34,7 +34,7 @@ def _takes(reading: LossReading, form: str) -> bool:
     other = replace(reading.practice, form=form)
     try:
         again = [reading.replay(number, other) for number in reading.batches]
-    except ValueError:  # it cannot be taken so
+    except Exception:  # it cannot be taken so: TensorFlow may say that in ways of its own
         return False
     return each_close(list(map(reading.replay, reading.batches)), again, FORWARD)
 

@@ -120,7 +120,7 @@ class Figures:
         models = [call.model for call in self.side.trace.fits]
         return bool(models) and all(
             type(model).train_step is not keras.Model.train_step
-            and reported.name not in {metric.name for metric in model.metrics}
+            and reported.name not in model.get_metrics_result()
             for model in models
         )
 

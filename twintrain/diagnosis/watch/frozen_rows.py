@@ -240,13 +240,17 @@ def _check_shapes(batches: list[Any], where: str) -> None:
         )
 
 
-def as_rows(inputs: Any) -> np.ndarray:
+def as_rows(inputs: Any, like: Any = None) -> np.ndarray:
     """A nest of batch tensors as one float32 matrix, a row per example.
 
-    The narrow ones come first, so that it is the same whether a model takes its inputs by name, as
-    Keras sorts them, or one after the other; those as wide as each other stay in their order.
+    Args:
+        inputs: the nest.
+        like: the data's own; where that goes by names, and these come one after the other, they are
+            put into its order, as far as their widths tell.
     """
-    parts = sorted(map(np.asarray, keras.tree.flatten(inputs)), key=lambda part: part[:1].size)
+    parts = [np.asarray(t) for t in keras.tree.flatten(inputs)]
+    if isinstance(like, dict) and isinstance(inputs, (list, tuple)):
+        parts = _ordered_like(like, parts)
     if any(part.dtype.kind in "OSU" for part in parts):
         parts = [
             np.vectorize(lambda s: float(int(hashlib.sha256(bytes(s)).hexdigest()[:6], 16)))(p)
@@ -257,6 +261,20 @@ def as_rows(inputs: Any) -> np.ndarray:
     )
 
 
-def keys_of(inputs: Any) -> list[bytes]:
-    """Per row, a digest of its values."""
-    return [hashlib.blake2b(row.tobytes(), digest_size=12).digest() for row in as_rows(inputs)]
+def _ordered_like(like: dict[str, Any], parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Parts in the order of the widths that others have; as they are where these are not theirs."""
+    wanted = [_width(np.asarray(part)) for part in keras.tree.flatten(like)]
+    if sorted(wanted) != sorted(map(_width, parts)):
+        return parts
+    left = list(parts)
+    return [left.pop(next(i for i, p in enumerate(left) if _width(p) == w)) for w in wanted]
+
+
+def _width(part: np.ndarray) -> int:
+    return int(np.prod(part.shape[1:]))
+
+
+def keys_of(inputs: Any, like: Any = None) -> list[bytes]:
+    """Per row, a digest of its values; `like` as for `as_rows`."""
+    rows = as_rows(inputs, like)
+    return [hashlib.blake2b(row.tobytes(), digest_size=12).digest() for row in rows]

@@ -17,6 +17,8 @@ from weakref import WeakSet
 
 import numpy as np
 
+from twintrain.processes.scratch import asked_for_temporary_directory
+
 # Bytes below which an array stays in memory.
 LARGE = 1 << 20
 # Bytes of a file: each holds many arrays, because a mapping takes an open file, of which a process
@@ -95,7 +97,7 @@ def _folder(size: int) -> str:
     Raises:
         OSError: all places are memory, or too full.
     """
-    for name in dict.fromkeys([os.environ.get("TMPDIR") or _ROOMY, tempfile.gettempdir()]):
+    for name in dict.fromkeys([asked_for_temporary_directory() or _ROOMY, tempfile.gettempdir()]):
         usable = os.path.isdir(name) and os.access(name, os.W_OK)
         if usable and not _is_memory(name) and shutil.disk_usage(name).free >= size + _RESERVE:
             return name

@@ -34,6 +34,8 @@ def test_one_replica_is_run_as_if_there_were_no_strategy() -> None:
         each = tf.constant([1.0, 3.0])
         assert float(strategy.reduce("MEAN", each, axis=0)) == 2.0
         assert float(strategy.reduce("SUM", each, axis=0)) == 4.0
+        assert float(strategy.reduce("MEAN", tf.constant([1, 0]), axis=0)) == 0.5
+        assert float(strategy.reduce("SUM", 2.5, axis=None).numpy()) == 2.5
         assert strategy.experimental_local_results(each) == (each,)
     assert {name: getattr(StrategyBase, name) for name in before} == before
 

@@ -1,4 +1,4 @@
-"""How a training ends: averaged weights, early stopping, the weights that are kept."""
+"""How a training ends: early stopping, the weights that are kept."""
 
 from __future__ import annotations
 
@@ -8,54 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from tests.twintrain.diagnosis.traces import Practice, data, named, nothing, pair_of, small_model
+from tests.twintrain.diagnosis.traces import data, named, nothing, pair_of, small_model
 from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.early_stopping import EPOCHS
 from twintrain.diagnosis.replay.losses import LossReading
-from twintrain.diagnosis.stages.end_of_run import check_average, check_ending
+from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.loss import check_losses
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
-from twintrain.diagnosis.watch.trace import Arrays, Trace, snapshot, value_of
-
-AVERAGING = Practice(optimizer=lambda: keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5))
-
-
-def averages(trace: Trace) -> Arrays:
-    applied = trace.steps[-1].applied
-    assert applied is not None
-    return [value_of(v) for v in applied.optimizer._model_variables_moving_average]
-
-
-@pytest.mark.parametrize(
-    ("written", "found"),
-    [
-        ((0, 1), []),
-        ((), []),
-        ((0,), [("ema_not_finalized", "custom_loop", None)]),
-        ((1,), [("ema_not_finalized", "keras_fit", None)]),
-    ],
-    ids=["on both", "on neither", "by fit", "by the loop"],
-)
-def test_averages_that_are_not_written_back_are_named(
-    written: tuple[int, ...], found: list[Any]
-) -> None:
-    def plant(*traces: Trace) -> None:
-        for side in written:
-            traces[side].kept = averages(traces[side])
-
-    pair = pair_of(AVERAGING, AVERAGING, plant=plant)
-    assert check_average(pair)
-    assert named(pair) == found
-    assert pair.findings.ruled_out == {"ema_not_finalized"}
-
-
-def test_without_averages_there_is_nothing_to_look_for() -> None:
-    pair = pair_of()
-    assert not check_average(pair)
-    assert pair.findings.ruled_out == set()
-
+from twintrain.diagnosis.watch.trace import snapshot
 
 # A loss that falls for six epochs, and rises.
 BEST = 6
@@ -99,7 +61,7 @@ def ended(
     runs = {"keras_fit": fit, "custom_loop": loop}
     pair.subject.own_test = lambda: own  # type: ignore[method-assign]
     longer = None if further is None else dict(zip(runs, further, strict=True))
-    assert check_ending(pair, runs, test, lambda side: again, lambda: longer)
+    assert check_ending(pair, runs, test, lambda side: again, [lambda: longer])
     return pair
 
 
@@ -249,7 +211,7 @@ def kept(fit: int, loop: int, callback: Any) -> Pair:
     test = data(12, 1)
     test.element = (test.element[0], np.ones(12, "int32"))
     runs = {"keras_fit": run(24, kept=fit), "custom_loop": run(24, kept=loop)}
-    assert check_ending(pair, runs, test, lambda side: None, lambda: None)
+    assert check_ending(pair, runs, test, lambda side: None, [])
     return pair
 
 
