@@ -69,6 +69,19 @@ def test_each_column_is_taken_as_the_problem_says(seen: Survey) -> None:
     assert plan.kind_of("late") == ColumnKind.CATEGORY
 
 
+def test_a_column_that_is_sliced_by_is_read_though_the_model_is_not_given_it(seen: Survey) -> None:
+    problem = stated(IGNORE=("row", "town"), SLICES=(("town",), ("month",)))
+    schema = schema_from(seen, problem)
+    assert set(types_of(schema)) == {"town", "age", "month", "said", "late"}
+    plan = plan_of(problem, text_format.MessageToString(schema))
+    assert "town" not in plan.kinds
+    assert plan.sliced == {"town": ColumnKind.CATEGORY}
+    # Of a schema that was made before it was sliced by.
+    before = text_format.MessageToString(schema_from(seen, stated(IGNORE=("row", "town"))))
+    with pytest.raises(TwintrainError, match=r"'town', which the schema does not read"):
+        plan_of(problem, before)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

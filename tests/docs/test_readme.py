@@ -33,7 +33,10 @@ PAGES = [
 ]
 MOST_WORDS = 900
 PACKAGES = {"twintrain", "numpy", "keras", "tensorflow"}
-BUILTIN = ("standard", "textbook", "bare", "augmented")
+BUILTIN = (
+    *("standard", "textbook", "bare", "augmented"),
+    *("flights", "opinions", "visits", "fashion"),
+)
 OF_OTHERS = {"--beam_plugin"}  # Beam's own
 # Files a reader makes, and folders that `data import` and `data fetch` make.
 READERS_FILES = {
@@ -43,7 +46,7 @@ READERS_FILES = {
 }
 PLACEHOLDER = re.compile(r"=[A-Z]+$")  # KEY=VALUE, twins.loop=NAME
 KERAS_CALLS = {"model.fit"}
-READERS_DATA = re.compile(r"data/(photos|cifar10|fashion-mnist)(/.*)?")
+READERS_DATA = re.compile(r"data/(photos|cifar10|fashion-mnist|flights|flights-by-month)(/.*)?")
 FOLDERS = "twintrain|components|pipelines|benchmarks|tests|docs|kubeflow|requirements|data"
 PATH = re.compile(rf"(?:{FOLDERS})/[\w./-]*")
 ENDINGS = ("json", "md", "ipynb", "html", "py", "yaml")

@@ -146,6 +146,11 @@ def test_a_schema_is_compared_with_other_data(home: Path) -> None:
     assert done.exit_code == 4
     assert "late: has off, which the schema does not name" in done.output
     assert "town: missing in some rows" in done.output
+    with pytest.raises(TwintrainError, match="Neither --problem nor the recipe"):
+        twintrain("schema", "diff", "--data", "rows.csv")
+    recipe = home / "rows.recipe.yaml"
+    recipe.write_text(recipe.read_text() + "problem: {module: towns}\n")
+    assert twintrain("schema", "diff", "--data", "rows.csv").output == done.output
     before = (home / "rows.schema.pbtxt").read_text()
     with pytest.raises(TwintrainError, match="3 classes of late, and the task is binary"):
         twintrain("schema", "accept", "--problem", "towns.py", "--data", "rows.csv")

@@ -58,3 +58,24 @@ def test_a_recipe_beside_the_data_that_cannot_be_is_named(data: Path) -> None:
     (data / "recipe.yaml").write_text("training: {epoch: 3}\n")
     with pytest.raises(TwintrainError, match=r"recipe\.yaml\) is not valid"):
         chosen(data, None, None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"),
+    [
+        ("extends: visits\nname: mine\n", "`twintrain data fetch visits` gets it."),
+        ("name: late\nproblem: {module: late}\n", "Name it: --data TABLE"),
+    ],
+)
+def test_a_recipe_for_tables_needs_one(lines: str, remedy: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(lines)
+    with pytest.raises(TwintrainError, match="--data names none") as error:
+        chosen(None, str(recipe), None, False, None)
+    assert error.value.remedy == remedy
+
+
+def test_of_a_recipe_for_tables_the_schema_is_theirs(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("extends: visits\n")
+    choice = chosen(tmp_path, None, None, False, None)
+    assert choice.schema_file == tmp_path / "schema.pbtxt"
