@@ -35,13 +35,20 @@ def test_a_field_of_no_group_is_a_practice_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", sorted(builtin_recipes()))
 def test_switching_every_practice_gives_the_second_recipe(name: str) -> None:
-    start, end = load_recipe("augmented").for_twin("fit"), load_recipe(name).for_twin("loop")
+    end = load_recipe(name).for_twin("loop")
+    same = [] if end.problem.module is None else [f"problem.module={end.problem.module}"]
+    start = load_recipe("augmented", same).for_twin("fit")
     practices = practices_between(start, end)
     assert practices_between(mixed(start, practices, ()), start) == []
     assert (
         practices_between(mixed(start, practices, [practice.name for practice in practices]), end)
         == []
     )
+
+
+def test_recipes_of_two_problems_are_about_different_data() -> None:
+    with pytest.raises(TwintrainError, match=r"different data: problem\.module is None in one"):
+        practices_between(load_recipe("standard"), load_recipe("flights"))
 
 
 def test_phases_that_do_not_fit_into_the_others_epochs_are_switched_with_them() -> None:
