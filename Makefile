@@ -22,10 +22,10 @@ run: install  ## the main job: the whole comparison on full MNIST (ARGS="--recip
 quick: install  ## the same on a sample of 6,000 examples
 	.venv/bin/twintrain run --quick $(ARGS)
 
-test: install  ## all short tests, and a third of the long ones
+test: install  ## all short tests, and a fifth of the long ones
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
-test-all: install  ## every test: `make test` runs a third of the long ones, which third by the number of commits
+test-all: install  ## every test: `make test` runs a fifth of the long ones, which third by the number of commits
 	.venv/bin/python -m pytest $(PARALLEL) --turn all $(ARGS)
 
 test-fast: install  ## the tests that take seconds

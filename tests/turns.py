@@ -1,6 +1,6 @@
-"""Long tests that come in turn: each commit runs a third of them, three in a row run all.
+"""Long tests that come in turn: each commit runs a fifth of them, five in a row run all.
 
-    @pytest.mark.in_turn(0)                              # 0, 1 or 2
+    @pytest.mark.in_turn(0)                              # 0 to 4
     @pytest.mark.parametrize("name", dealt_out(NAMES))   # many of a kind
 
 What such a test sees from end to end is held, piece by piece, by short tests that always run.
@@ -17,15 +17,20 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-TURNS = 3
+TURNS = 5
 
 
-def dealt_out(values: Sequence[Any]) -> list[ParameterSet]:
-    """The parameters of a test, a third for each turn; a tuple for several names."""
+def dealt_out(values: Sequence[Any], first: int = 0) -> list[ParameterSet]:
+    """The parameters of a test, each in its turn; a tuple for several names.
+
+    Args:
+        values: of one test.
+        first: the turn of the first, so that not all short lists begin with the same.
+    """
     together = [value if isinstance(value, tuple) else (value,) for value in values]
     return [
         pytest.param(*each, marks=pytest.mark.in_turn(number % TURNS))
-        for number, each in enumerate(together)
+        for number, each in enumerate(together, first)
     ]
 
 
@@ -58,7 +63,7 @@ def resolve(asked: str | None, named: bool, repository: Path) -> str:
         repository: whose commits count.
 
     Returns:
-        '0' to '2', or 'all'.
+        the number of one, or 'all'.
 
     Raises:
         pytest.UsageError: `asked` is no turn.
@@ -74,7 +79,9 @@ def resolve(asked: str | None, named: bool, repository: Path) -> str:
 
 def add_option(parser: pytest.Parser) -> None:
     """--turn."""
-    parser.addoption("--turn", help="of long tests: 0, 1, 2, all, or commit (by their number)")
+    parser.addoption(
+        "--turn", help=f"of long tests: 0 to {TURNS - 1}, all, or commit (by their number)"
+    )
 
 
 def settle(config: pytest.Config) -> None:
@@ -86,7 +93,7 @@ def settle(config: pytest.Config) -> None:
 def told(config: pytest.Config) -> str:
     """The turn, for the head of a test run."""
     turn = config.option.turn
-    which = "all" if turn == "all" else f"a third of them, turn {turn} of 0 to {TURNS - 1}"
+    which = "all" if turn == "all" else f"a fifth of them, turn {turn} of 0 to {TURNS - 1}"
     return f"long tests: {which} (`make test-all` runs all)"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from components.evaluator import BASELINE, CANDIDATE, eval_config
 from tests.components.tfma_runs import evaluate
+from tests.turns import dealt_out
 from twintrain.problems.statement import IMAGES, Statement
 from twintrain.problems.task import Counts
 from twintrain.recipe.files import load_recipe
@@ -44,12 +45,14 @@ def test_the_problems_metrics_are_asked_of_both_twins_and_the_one_compared_decid
 
 @pytest.mark.parametrize(
     ("fit", "loop", "blessed"),
-    [
-        (380, 380, True),
-        (380, 379, True),  # 0.25 points: inside the margin of 0.5
-        (380, 376, False),  # 1 point
-        (200, 200, False),  # below the floor
-    ],
+    dealt_out(
+        [
+            (380, 376, False),  # 1 point: outside the margin of 0.5
+            (200, 200, False),  # below the floor
+            (380, 380, True),
+            (380, 379, True),  # 0.25 points
+        ]
+    ),
 )
 def test_floor_and_margin_decide_over_all_examples(
     fit: int, loop: int, blessed: bool, tmp_path: Path
@@ -64,6 +67,7 @@ def test_floor_and_margin_decide_over_all_examples(
         assert found.figure((("label", 0),), "example_count", model) == 100
 
 
+@pytest.mark.in_turn(3)
 def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
     worse = outputs(400)
     worse[[0, 4]] = np.eye(4, dtype=np.float32)[3]  # two of label 0, two points on its slice
@@ -75,7 +79,7 @@ def test_one_bad_slice_withholds_nothing(tmp_path: Path) -> None:
     assert found.blessed
 
 
-@pytest.mark.parametrize(("shift", "blessed"), [(0.0, True), (0.6, False)])
+@pytest.mark.parametrize(("shift", "blessed"), dealt_out([(0.0, True), (0.6, False)], first=1))
 def test_the_metric_that_is_compared_decides(shift: float, blessed: bool, tmp_path: Path) -> None:
     """Of counts that is the deviance, not the loss, which is about half of it."""
     counts = np.arange(100) % 4

@@ -10,6 +10,7 @@ from components.evaluator import CANDIDATE, eval_config
 from components.paired_metric import COUNTED, FIGURES, PREFIX, counted
 from components.report import evaluator_counts
 from tests.components.tfma_runs import evaluate
+from tests.turns import dealt_out
 from twintrain.data.example_spec import Column, ExampleSpec
 from twintrain.problems.statement import IMAGES, Statement
 from twintrain.problems.task import BinaryClassification, MultiLabel, Regression
@@ -60,6 +61,7 @@ def test_tfma_yields_the_paired_figures_for_slices_and_crosses(tmp_path: Path) -
         assert {f"{PREFIX}{figure}" for figure in (*FIGURES, *COUNTED)} <= set(metrics)
 
 
+@pytest.mark.in_turn(3)
 def test_errors_are_paired_too(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(size=60).astype(np.float32)
@@ -85,6 +87,7 @@ def test_errors_are_paired_too(tmp_path: Path) -> None:
             assert of_pair[f"{PREFIX}{name}"] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.in_turn(4)
 def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     late = rng.integers(2, size=90)
@@ -125,7 +128,7 @@ def test_a_metric_that_does_not_add_up_is_paired_too(tmp_path: Path) -> None:
     assert told["overall"].n == 90
 
 
-@pytest.mark.parametrize("metric", ["label_accuracy", "exact_match", "auc"])
+@pytest.mark.parametrize("metric", dealt_out(["label_accuracy", "exact_match", "auc"], first=2))
 def test_several_labels_are_paired_too(metric: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     has = rng.integers(2, size=(60, 3))

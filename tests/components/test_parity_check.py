@@ -16,7 +16,7 @@ from twintrain.errors import TwintrainError
 from twintrain.recipe.files import load_recipe
 
 
-@pytest.mark.in_turn(0)
+@pytest.mark.in_turn(1)
 def test_twins_that_part_under_one_recipe_stop_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def _raw(row: dict[str, Any], number: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.in_turn(4)
 def test_every_column_becomes_dense_as_it_is_usual(usual: Transformed) -> None:
     found = usual.rows
     known = np.array([age for age in AGES if age is not None])
@@ -196,6 +197,7 @@ def test_what_was_not_seen_has_a_code_of_its_own(usual: Transformed) -> None:
     assert usual.new["slice_of_town"].tolist() == [b"Rom"]
 
 
+@pytest.mark.in_turn(4)
 def test_ones_own_preprocessing_makes_the_inputs(stated: ModuleType, tmp_path: Path) -> None:
     def own(inputs: dict[str, Any]) -> dict[str, Any]:
         assert set(inputs) == {"town", "age", "said"}
@@ -226,6 +228,7 @@ def test_preprocessing_that_cannot_be_used_is_said(
         transformed(stated, tmp_path, [])
 
 
+@pytest.mark.in_turn(4)
 def test_several_labels_become_one_target(tmp_path: Path, stated: ModuleType) -> None:
     stated.TASK, stated.LABEL, stated.SLICES = "multilabel", ("late", "wet"), (("wet",),)
     del stated.WEIGHT, stated.TEXT

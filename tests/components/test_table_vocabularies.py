@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tfx  # noqa: F401 - TFX before TFT, see pipelines/config.py
 
@@ -25,6 +26,7 @@ COLUMNS = {
 UNSEEN = dict.fromkeys(COLUMNS, b"Oslo")
 
 
+@pytest.mark.in_turn(3)
 def test_codes_are_those_of_tft_vocabulary(tmp_path: Path) -> None:
     names = {f"c{place}": name for place, name in enumerate(COLUMNS)}
     rows = [{key: COLUMNS[name][n] for key, name in names.items()} for n in range(8)]

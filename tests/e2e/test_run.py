@@ -225,7 +225,7 @@ def test_a_second_run_takes_everything_from_the_first(
     }
 
 
-@pytest.mark.in_turn(0)
+@pytest.mark.in_turn(3)
 def test_a_loop_that_deviates_is_compared_and_fit_is_not_trained_again(
     first: subprocess.CompletedProcess[str], root: Path
 ) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.main import app
 from tests.conftest import REPOSITORY
+from tests.turns import dealt_out
 from tests.twintrain.diagnosis.watch.test_user_module import GOOD
 from twintrain.diagnosis.result import Diagnosis
 
@@ -49,6 +50,7 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert sum(found["phases"].values()) <= found["seconds"]
 
 
+@pytest.mark.in_turn(1)
 def test_code_that_raises_is_exit_code_3(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(FUNCTIONS + "1 / 0", encoding="utf-8")
@@ -106,7 +108,7 @@ def test_what_was_left_open_is_told_as_that(
     assert "Time: watching custom_loop 75 s." in said
 
 
-@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("as_json", dealt_out([True, False]))
 def test_a_failure_of_our_own_has_a_code_of_its_own(
     as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

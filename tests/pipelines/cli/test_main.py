@@ -46,6 +46,7 @@ def test_recipe_is_printed_in_full() -> None:
     assert shown.startswith("# hash ")
 
 
+@pytest.mark.in_turn(1)
 def test_a_plan_is_made_as_a_table_and_as_json() -> None:
     shown = twintrain("power", "--gap", "0.5", "--examples", "10000").stdout
     assert "To see a gap of 0.5 points with probability 80%" in shown

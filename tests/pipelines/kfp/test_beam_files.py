@@ -136,7 +136,7 @@ def portable_runner(pod: Path, tmp_path: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.e2e
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(4)
 def test_steps_with_workers_outside_their_pod(
     tmp_path: Path, pod: Path, portable_runner: list[str]
 ) -> None:

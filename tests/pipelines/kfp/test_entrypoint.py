@@ -59,6 +59,7 @@ def compiled(tmp_path: Path, root: str, overrides: list[str], **cluster: Any) ->
     return compile_pipeline(on_cluster(config, chosen), chosen).spec
 
 
+@pytest.mark.in_turn(3)
 @pytest.mark.e2e
 def test_every_step_works_behind_the_launcher(tmp_path: Path) -> None:
     """The whole pipeline, minio:// in and out, with one recipe field changed for this run alone."""
@@ -125,7 +126,7 @@ def a_run_on_the_same_span_trains_nothing(tmp_path: Path, launcher: Launcher) ->
 
 
 @pytest.mark.e2e
-@pytest.mark.in_turn(1)
+@pytest.mark.in_turn(3)
 def test_nodes_in_several_steps_leave_what_one_leaves(tmp_path: Path) -> None:
     """A tuner and a trainer, and again each in two pods at a time: the same trials, the same
     weights but for rounding.
@@ -188,6 +189,7 @@ def without_seconds(trial: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in trial.items() if name != "seconds"}
 
 
+@pytest.mark.in_turn(3)
 def test_s3_an_older_span_and_its_statistics_without_ml_metadata(tmp_path: Path) -> None:
     """All other tests replay a server with ML Metadata."""
     alone = {"cpu": "1"}  # Beam starts no workers for ninety images

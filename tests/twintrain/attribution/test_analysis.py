@@ -48,7 +48,7 @@ def test_a_planted_effect_is_named_and_the_shares_add_up() -> None:
     assert left.ci95[0] < 0 < left.ci95[1]
 
 
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(4)
 def test_intervals_cover_known_shares() -> None:
     design, covered, rounds = designs(2)[0], 0, 200
     for seed in range(rounds):

@@ -54,7 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("trainings")
 
 
-@pytest.mark.in_turn(1)
+@pytest.mark.in_turn(4)
 def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         explain(question(cache), Listener(stop_after=3))
@@ -76,7 +76,7 @@ def test_an_interrupted_experiment_goes_on_and_ends_in_shares_of_the_gap(cache: 
     assert shares["optimizer and tuning"].worth < shares["shuffling"].worth
 
 
-@pytest.mark.in_turn(1)  # after the one before
+@pytest.mark.in_turn(4)  # after the one before
 def test_a_finished_experiment_trains_nothing(cache: Path) -> None:
     listener = Listener()
     found = explain(question(cache), listener)
@@ -130,6 +130,7 @@ def test_a_training_that_predicts_nan_is_said(tmp_path: Path) -> None:
         cache.outcome(training, PROBLEM)
 
 
+@pytest.mark.in_turn(4)
 def test_a_killed_parent_takes_the_training_process_with_it(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path\n"

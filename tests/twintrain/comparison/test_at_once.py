@@ -32,6 +32,7 @@ def splits(small_train: ExampleStore, small_test: ExampleStore) -> Splits:
     return Splits.of(twintrain.load_recipe("standard", RECIPE), small_train, small_test)
 
 
+@pytest.mark.in_turn(4)
 def test_the_trainings_are_those_of_one_process_and_say_so(splits: Splits, tmp_path: Path) -> None:
     recipe = twintrain.load_recipe("standard", RECIPE)
     problem = twintrain.find_problem(recipe, SPEC)
@@ -57,6 +58,7 @@ def test_the_trainings_are_those_of_one_process_and_say_so(splits: Splits, tmp_p
                 assert np.array_equal(one, other)
 
 
+@pytest.mark.in_turn(4)
 def test_one_that_diverges_ends_the_other(splits: Splits, tmp_path: Path) -> None:
     recipe = twintrain.load_recipe(
         "standard",

@@ -63,6 +63,7 @@ def test_one_recipe_makes_identical_twins_and_nothing_is_trained_twice(
     assert [about[3].split(",")[0] for about in told] == ["seed 2", "seed 2"]
 
 
+@pytest.mark.in_turn(4)
 def test_a_loop_that_deviates_is_seen_and_tuned_values_are_used(
     small_train: ExampleStore, small_test: ExampleStore
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_loop_that_deviates_is_seen_and_tuned_values_are_used(
     assert fit["learning_rate"] == loop["learning_rate"] != recipe.optimizer.learning_rate
 
 
+@pytest.mark.in_turn(4)
 def test_steps_side_by_side_are_part_of_it(
     small_train: ExampleStore, small_test: ExampleStore
 ) -> None:
@@ -120,6 +122,7 @@ def test_arrays_become_examples_in_their_order() -> None:
         twintrain.examples(inputs[:0], targets[:0])
 
 
+@pytest.mark.in_turn(3)
 def test_another_test_split_is_another_comparison(
     small_train: ExampleStore, small_test: ExampleStore, tmp_path: Path
 ) -> None:

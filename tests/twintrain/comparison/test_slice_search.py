@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from twintrain.comparison.predictions import PairedPredictions
 from twintrain.comparison.slice_search import search_slices
@@ -37,6 +38,7 @@ def test_a_cross_on_which_the_loop_fails_is_found() -> None:
     assert "on 200 test examples" in told
 
 
+@pytest.mark.in_turn(3)
 def test_where_errors_are_spread_evenly_nothing_stands_out() -> None:
     found = 0
     for seed in range(40):

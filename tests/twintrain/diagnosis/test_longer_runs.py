@@ -84,6 +84,7 @@ def test_shuffled_sides_that_train_alike_are_alike_in_every_epoch() -> None:
     assert all(reading.calls for reading in runs.readings.values())
 
 
+@pytest.mark.in_turn(1)
 def test_a_number_that_is_frozen_is_found() -> None:
     with as_found():
         runs = run(loop(lambda epoch: 1.0 if epoch < 2 else 3.0))
@@ -107,6 +108,7 @@ def test_plain_python_goes_on_where_the_sides_part_late() -> None:
     assert [change.name for change in runs.readings[LOOP].frozen] == ["weight"]
 
 
+@pytest.mark.in_turn(3)
 def test_plain_python_is_not_run_where_there_is_no_function() -> None:
     with as_found():
         runs = run(loop(lambda epoch: 1.0 + epoch, graph=False))

@@ -21,7 +21,8 @@ from twintrain.recipe.files import load_recipe
                 ["regularization.dropout=0.5", "loop.training.training_flag=false"],
                 ["training_flag_missing"],
             ),
-        ]
+        ],
+        first=2,
     ),
 )
 def test_what_the_loop_does_otherwise_is_named(

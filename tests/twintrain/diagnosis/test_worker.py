@@ -20,6 +20,7 @@ def run(folder: Path, text: str) -> None:
     worker.run(Task(files=[path], deadline=60.0, here=folder), lambda line: None)
 
 
+@pytest.mark.in_turn(1)
 def test_a_process_that_is_ended_from_outside_is_no_fault_of_the_code(tmp_path: Path) -> None:
     ended = GOOD + "\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
     with pytest.raises(DiagnosisFailedError, match="was ended by SIGSEGV") as caught:
@@ -51,6 +52,7 @@ def test_code_that_does_not_come_back_is_told_with_where_its_time_went(
         run(tmp_path, "import time\ntime.sleep(600)\n" + GOOD)
 
 
+@pytest.mark.in_turn(4)
 def test_the_time_that_imports_take_is_not_that_of_the_diagnosis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ def test_without_determinism_the_tolerance_is_measured(small_train: ExampleStore
     assert result.first is None
 
 
-@pytest.mark.in_turn(0)
+@pytest.mark.in_turn(4)
 def test_under_xla(small_train: ExampleStore) -> None:
     """Also over the partial batch at an epoch's end, and with a mistake that is seen where it was
     made.

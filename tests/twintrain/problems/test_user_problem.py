@@ -60,6 +60,7 @@ def test_both_twins_are_equal_bit_for_bit(stated: ModuleType, task: str) -> None
     assert ("labels" in found.data["train"]) == TASKS[task].CLASSIFIES
 
 
+@pytest.mark.in_turn(4)
 def test_what_arrays_are_sliced_by_is_given_beside_them(stated: ModuleType) -> None:
     stated.SLICES = (("town",),)
     recipe = recipe_for(stated, "comparison.margin=0.1", "seeds=[0]", "training.epochs=1")
@@ -87,6 +88,7 @@ def test_a_column_that_gives_the_target_away_is_told_first(stated: ModuleType) -
     assert not any("'age'" in text for text in found.warnings)
 
 
+@pytest.mark.in_turn(1)
 def test_of_errors_the_sentence_speaks_in_their_unit(stated: ModuleType) -> None:
     recipe = recipe_for(stated, "comparison.margin=0.1", "loop.training.shuffle=false")
     problem = find_problem(recipe, spec("regression"))
@@ -100,7 +102,7 @@ def test_of_errors_the_sentence_speaks_in_their_unit(stated: ModuleType) -> None
     assert found.confusion is None
 
 
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(3)
 def test_a_loop_of_ones_own_is_diagnosed_on_columns(stated: ModuleType) -> None:
     stated.TASK = "binary"
     loop = "tests.twintrain.problems.own_problems:without_training_flag"

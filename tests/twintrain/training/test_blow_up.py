@@ -110,6 +110,7 @@ def test_the_users_own_line_is_named(stated: ModuleType, tmp_path: Path) -> None
     assert "keras.ops.log(y_pred - 1e4)" in said
 
 
+@pytest.mark.in_turn(3)
 def test_in_short_trainings_both_may_end_so(stated: ModuleType) -> None:
     recipe = recipe_of(stated, *EXPLODES)
     problem = find_problem(recipe, spec("regression"))

@@ -104,6 +104,7 @@ def test_two_devices_make_within_rounding_what_one_makes(
     assert_of_one_device(dict(np.load(two_devices / "plain.npz")), one_device)
 
 
+@pytest.mark.in_turn(2)
 def test_a_batch_that_cannot_be_shared_is_refused_before_it_is_trained_on(
     two_devices: Path,
 ) -> None:
@@ -134,6 +135,7 @@ def test_xla_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert apart(found, found, ("fit", "loop")) < 1e-6
 
 
+@pytest.mark.in_turn(2)
 def test_one_device_needs_no_strategy(one_device: Found) -> None:
     mirrored = train_pair([MIRRORED, *PLAIN])
     assert (

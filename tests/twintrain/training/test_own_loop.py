@@ -105,6 +105,7 @@ def test_parameters_with_defaults_of_their_own_are_left_to_them() -> None:
     assert twin.further == ()
 
 
+@pytest.mark.in_turn(3)
 def test_loops_are_given_the_weights_of_examples(small_train: ExampleStore) -> None:
     weights = np.linspace(0, 3, len(small_train), dtype=np.float32)
     weighted = replace(small_train, weights=weights)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import mnist_store
+from tests.turns import dealt_out
 from twintrain.data.example_spec import labelled_images
 from twintrain.data.example_store import ExampleStore, build_store
 from twintrain.problems.find import find_problem
@@ -312,6 +313,7 @@ def test_training_learns_and_seeds_matter(trained: Callable[[str], Pair]) -> Non
     assert not np.array_equal(first.weights[0], second.weights[0])
 
 
+@pytest.mark.in_turn(4)
 def test_spooled_data_trains_to_the_same_weights() -> None:
     limit = 1000
     assert not mnist_store("train", 330, limit).in_memory
@@ -338,7 +340,7 @@ class KilledError(Exception):
     """Stands for the machine going down after an epoch."""
 
 
-@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize("twin", dealt_out(TWINS, first=3))
 def test_interrupted_training_ends_as_if_it_had_not_been(
     twin: str, small_train: ExampleStore, small_test: ExampleStore, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_an_unknown_way_is_named_with_what_was_meant() -> None:
     assert "gradient_tape" in str(raised.value).replace("'gradient_tap'", "")
 
 
+@pytest.mark.in_turn(4)
 def test_a_third_way_of_training_is_compared(
     monkeypatch: pytest.MonkeyPatch, small_train: ExampleStore, small_test: ExampleStore
 ) -> None:

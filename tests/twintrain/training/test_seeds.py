@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.twintrain.tuning.test_search import DATA
 from twintrain.problems.find import find_problem
@@ -22,6 +23,7 @@ def train(job: SeedsJob) -> None:
     train_seeds(job, find_problem(job.recipe, DATA.spec), Splits.read(job.recipe, DATA))
 
 
+@pytest.mark.in_turn(3)
 def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -> None:
     recipe = load_recipe("standard", ["model.name=mlp", "seeds=[3,1,2]", "training.epochs=2"])
     one, both = (SeedsJob("loop", recipe, tmp_path / name) for name in ("one", "both"))
@@ -38,6 +40,7 @@ def test_seeds_trained_side_by_side_end_as_one_after_the_other(tmp_path: Path) -
         assert (ours == theirs).all()
 
 
+@pytest.mark.in_turn(4)
 def test_the_state_of_other_trainings_is_left_alone(tmp_path: Path) -> None:
     jobs = [
         SeedsJob(

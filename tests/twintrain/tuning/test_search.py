@@ -141,6 +141,7 @@ def test_images_in_colour_are_searched_on(tmp_path: Path) -> None:
     assert np.isfinite(trial["val_loss"])
 
 
+@pytest.mark.in_turn(4)
 def test_trials_that_diverge_come_last_and_end_nothing(tmp_path: Path) -> None:
     wild = [
         "optimizer={name: sgd, momentum: null}",

@@ -67,13 +67,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
     return run(tmp_path_factory.mktemp("alone"))
 
 
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(3)
 def test_two_workers_make_the_trials_of_one(alone: TuningResult, tmp_path: Path) -> None:
     together = run(tmp_path, "tuning.workers=2")
     assert trials(together) == trials(alone)
     assert together.best == alone.best
 
 
+@pytest.mark.in_turn(3)
 def test_a_worker_that_dies_costs_no_trial(alone: TuningResult, tmp_path: Path) -> None:
     model = f"model.name={__name__}:dying_model"
     assert trials(run(tmp_path, "tuning.workers=2", model)) == trials(alone)

@@ -61,6 +61,7 @@ def test_it_is_what_it_was_bit_for_bit(array: np.ndarray) -> None:
         kept.reshape(-1)[0] = 1
 
 
+@pytest.mark.in_turn(4)
 def test_many_take_few_open_files() -> None:
     before = len(os.listdir("/proc/self/fd"))
     kept = [on_disk(large() + number) for number in range(60)]

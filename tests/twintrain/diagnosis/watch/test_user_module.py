@@ -90,6 +90,7 @@ def test_what_is_wrong_is_said(change: str, message: str, tmp_path: Path) -> Non
         diagnose_module(module(tmp_path, change))
 
 
+@pytest.mark.in_turn(4)
 def test_a_module_may_have_dataclasses_and_import_its_neighbour_late(tmp_path: Path) -> None:
     (tmp_path / "neighbour.py").write_text("RATE = 0.001", encoding="utf-8")
     late = (
@@ -161,6 +162,7 @@ def test_a_loop_that_waits_for_nothing_is_stopped(tmp_path: Path, short_runs: No
         )
 
 
+@pytest.mark.in_turn(4)
 def test_losses_that_are_not_numbers_are_told(tmp_path: Path) -> None:
     nan = (
         "_build = build_model\n"
@@ -175,6 +177,7 @@ def test_losses_that_are_not_numbers_are_told(tmp_path: Path) -> None:
     assert any("not a number" in note for note in found.notes)
 
 
+@pytest.mark.in_turn(3)
 def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     wild = (
         "_loop = custom_loop\n"
@@ -213,6 +216,7 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.in_turn(3)
 def test_functions_can_be_given_from_a_notebook(tmp_path: Path) -> None:
     names: dict[str, object] = {}
     exec(module(tmp_path).read_text(encoding="utf-8"), names)
