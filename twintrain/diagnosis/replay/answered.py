@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.declared_losses import Declared
 from twintrain.diagnosis.replay.definitions import (
     Answers,
     Definition,
@@ -19,7 +20,7 @@ from twintrain.diagnosis.replay.definitions import (
     look_at,
 )
 from twintrain.diagnosis.replay.figures import Quantity
-from twintrain.diagnosis.replay.losses import Declared, LossReading
+from twintrain.diagnosis.replay.losses import LossReading
 from twintrain.diagnosis.replay.model_calls import call_model, weights_of
 from twintrain.diagnosis.watch.logs import figure_name
 from twintrain.diagnosis.watch.trace import Arrays, Evaluation, Step

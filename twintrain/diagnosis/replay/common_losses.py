@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import keras
 
-from twintrain.diagnosis.replay.losses import Declared, declare
+from twintrain.diagnosis.replay.declared_losses import Declared, declare
 
 
 def common_losses() -> Iterator[Declared]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.compare import trainable_positions
-from twintrain.diagnosis.replay.losses import Batch, Declared, LossPractice, mean_loss
+from twintrain.diagnosis.replay.declared_losses import Declared
+from twintrain.diagnosis.replay.definitions import Answers, Definition
+from twintrain.diagnosis.replay.losses import Batch, LossPractice, mean_loss
 from twintrain.diagnosis.replay.model_calls import call_model, weights_of
 from twintrain.diagnosis.watch.epoch_states import Milestones
 from twintrain.diagnosis.watch.frozen_rows import Rows
@@ -24,6 +27,8 @@ EPOCHS = 24
 PATIENCE = (*range(16), 20)
 MIN_DELTA = (0.0, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1)
 MONITORS = ("val_loss", "val_accuracy")
+# Ends of names of figures of which Keras takes more for better.
+_MORE_IS_BETTER = ("acc", "accuracy", "auc")
 # How loops count epochs without improvement by mistake, in words.
 ALL_OF_THEM = "all of them, not those in a row"
 AGAINST_THE_LAST = "against the epoch before, not the best one"
@@ -88,6 +93,7 @@ def read_ending(
     declared: Declared | None,
     own: Callable[[], Rows | None] = lambda: None,
     form: str = "as declared",
+    metrics: Mapping[str, Definition] | None = None,
 ) -> Ending | None:
     """Read a longer training; None when its epochs could not be told apart.
 
@@ -98,6 +104,7 @@ def read_ending(
         own: reads rows that it may have evaluated on instead; asked only where they decide
             something, as it may run code of the user's.
         form: how the loss takes the outputs of its model; see `LossPractice`.
+        metrics: what else there are series of, by name. Only of a model with one output.
     """
     if run.epochs < 2:
         return None
@@ -105,8 +112,9 @@ def read_ending(
     def judged(rows: Rows | None) -> Series:
         if rows is None or declared is None:
             return {}
-        found = [_judge(run.model, state, rows, declared, form) for state in run.states[1:]]
-        series = dict(zip(MONITORS, map(list, zip(*found, strict=True)), strict=True))
+        judge = _Judge(run.model, rows, declared, form, metrics or {})
+        found = [judge.figures(state) for state in run.states[1:]]
+        series = {name: [figures[name] for figures in found] for name in found[0]}
         return {name: values for name, values in series.items() if np.isfinite(values).all()}
 
     return Ending(
@@ -130,27 +138,51 @@ def _kept_epoch(run: Milestones) -> int:
     return kept
 
 
-def _judge(
-    model: keras.Model, state: Arrays, test: Rows, declared: Declared, form: str
-) -> tuple[float, float]:
-    """Loss (with regularization) and accuracy of a state on the test rows, or else NaN."""
-    y = test.part(1)
-    with weights_of(model, state):
-        # Batch by batch: a model may take no other number of rows.
-        batches = [
-            call_model(model, batch[0] if isinstance(batch, tuple) else batch, False)
-            for batch in test.dataset()
-        ]
-        added = float(sum(float(loss) for loss in model.losses))
-    outputs = keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *batches)
-    batch = Batch(y, outputs, None, 0.0, len(test))
-    found = mean_loss(declared, LossPractice(form=form, weighted=False), batch)
-    loss = float("nan") if found is None else float(found[0]) + added
-    flat, labels = keras.tree.flatten(outputs), keras.tree.flatten(y)
-    if len(flat) != 1 or len(labels) != 1:
-        return loss, float("nan")
-    p = np.asarray(keras.ops.cast(flat[0], "float32"))
-    return loss, _accuracy(np.asarray(y), p, 0.0 if form == "logits" else 0.5)
+@dataclass(frozen=True)
+class _Judge:
+    """Measures states of a model on rows; see `read_ending`."""
+
+    model: keras.Model
+    rows: Rows
+    declared: Declared
+    form: str
+    metrics: Mapping[str, Definition]
+
+    def figures(self, state: Arrays) -> dict[str, float]:
+        """Loss (with regularization), accuracy and the other figures of a state, or else NaN."""
+        with weights_of(self.model, state):
+            # Batch by batch: a model may take no other number of rows.
+            batches = [
+                call_model(self.model, batch[0] if isinstance(batch, tuple) else batch, False)
+                for batch in self.rows.dataset()
+            ]
+            added = float(sum(float(loss) for loss in self.model.losses))
+        outputs = keras.tree.map_structure(lambda *parts: keras.ops.concatenate(parts), *batches)
+        y = self.rows.part(1)
+        batch = Batch(y, outputs, None, 0.0, len(self.rows))
+        practice = LossPractice(form=self.form, weighted=False)
+        found = mean_loss(self.declared, practice, batch)
+        loss = float("nan") if found is None else float(found[0]) + added
+        return {"val_loss": loss} | self._of_outputs(keras.tree.flatten(outputs), y)
+
+    def _of_outputs(self, outputs: list[Any], y: Any) -> dict[str, float]:
+        labels = keras.tree.flatten(y)
+        if len(outputs) != 1 or len(labels) != 1:
+            return dict.fromkeys(("val_accuracy", *self.metrics), float("nan"))
+        p = np.asarray(keras.ops.cast(outputs[0], "float32"))
+        cut = 0.0 if self.form == "logits" else 0.5
+        found = {"val_accuracy": _accuracy(np.asarray(y), p, cut)}
+        for name, metric in self.metrics.items():
+            found[name] = _measured(metric, Answers(np.asarray(labels[0]), p))
+        return found
+
+
+def _measured(metric: Definition, answers: Answers) -> float:
+    """What a metric makes of all rows at once; NaN where it cannot."""
+    try:
+        return float(metric.finish(metric.sums(answers)))
+    except Exception:  # a class of the user's own may raise anything
+        return float("nan")
 
 
 def _accuracy(labels: np.ndarray, p: np.ndarray, cut: float) -> float:
@@ -169,21 +201,28 @@ def rule_of(ending: Ending, asked: keras.callbacks.EarlyStopping | None = None) 
     """
     if ending.epochs == ending.asked:
         return "no early stopping"
-    figures = (ending.series, ending.own_series)
+    figures = [_first(series, asked) for series in (ending.series, ending.own_series)]
     found = [_miscounted(series, ending.epochs, asked) for series in figures if asked is not None]
     found += [_rule_on(series, ending.epochs, False) for series in figures]
     found += [_rule_on(series, ending.epochs, True) for series in figures]
     return next((rule for rule in found if rule is not None), None)
 
 
+def _first(series: Series, asked: keras.callbacks.EarlyStopping | None) -> Series:
+    """The series with that which `fit` goes by before the others: of two rules that explain a stop,
+    that one says more.
+    """
+    name = "" if asked is None else str(asked.monitor)
+    return {name: series[name]} | series if name in series else series
+
+
 def _rule_on(series: Series, epochs: int, turned: bool) -> str | None:
     """The first rule that stops after as many epochs on these figures; `turned` takes less for
     better where more is, and the other way round.
     """
-    for delta, monitor, patience in itertools.product(MIN_DELTA, MONITORS, PATIENCE):
-        maximise = monitor.endswith("accuracy") != turned
-        values = series.get(monitor)
-        if values and stop_epoch(values, patience, delta, maximise) == epochs:
+    for delta, monitor, patience in itertools.product(MIN_DELTA, series, PATIENCE):
+        maximise = monitor.endswith(_MORE_IS_BETTER) != turned
+        if stop_epoch(series[monitor], patience, delta, maximise) == epochs:
             return _said(monitor, maximise, patience, delta)
     return None
 
@@ -234,7 +273,7 @@ def maximises(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback that monitors a figure takes more for better, as Keras decides it."""
     if callback.mode in ("min", "max"):
         return bool(callback.mode == "max")
-    return str(callback.monitor).endswith(("acc", "accuracy", "auc"))
+    return str(callback.monitor).endswith(_MORE_IS_BETTER)
 
 
 def stopped_by(callback: keras.callbacks.EarlyStopping, values: list[float]) -> int | None:

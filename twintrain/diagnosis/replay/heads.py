@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import keras
@@ -25,7 +25,9 @@ _WEIGHTED = (
 _PASSING_ON = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Dropout)
 
 
-def gives_probabilities(model: keras.Model, outputs: Iterable[np.ndarray]) -> bool | None:
+def gives_probabilities(
+    model: keras.Model, outputs: Iterable[np.ndarray], which: Collection[int] | None = None
+) -> bool | None:
     """Whether a model ends in probabilities; None where that cannot be told.
 
     Its last layer says so where it can be read. Values alone tell that they are none, and that they
@@ -33,9 +35,14 @@ def gives_probabilities(model: keras.Model, outputs: Iterable[np.ndarray]) -> bo
 
     Args:
         model: it may be of any kind.
-        outputs: what it gave, [..., numbers] each.
+        outputs: what these gave, [..., numbers] each.
+        which: of its outputs count; None for all.
     """
-    ends = [_ends_in_probabilities(tensor) for tensor in _outputs(model)]
+    ends = [
+        _ends_in_probabilities(tensor)
+        for number, tensor in enumerate(_outputs(model))
+        if which is None or number in which
+    ]
     if ends and None not in ends:
         return ends[0] if len(set(ends)) == 1 else None
     found = [p for p in outputs if p.ndim and p.size]

@@ -9,14 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.replay.answered import Answered, Epochs
+from twintrain.diagnosis.replay.declared_losses import Declared
 from twintrain.diagnosis.replay.figures import Quantity
-from twintrain.diagnosis.replay.losses import (
-    Batch,
-    Declared,
-    LossPractice,
-    LossReading,
-    total_loss,
-)
+from twintrain.diagnosis.replay.losses import Batch, LossPractice, LossReading, total_loss
 from twintrain.diagnosis.watch.logs import figure_name
 
 # The loss of a batch, and how much it counts.

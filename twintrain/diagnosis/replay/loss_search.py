@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from twintrain.diagnosis.replay.declared_losses import Declared
 from twintrain.diagnosis.replay.losses import (
     PADDING,
     Batch,
-    Declared,
     LossPractice,
     kept_targets,
     mean_loss,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.declared_losses import Declared
 from twintrain.diagnosis.replay.penalties import Penalties
 from twintrain.diagnosis.replay.tolerances import EPSILON, TINY
-from twintrain.diagnosis.watch.trace import Step, Trace
-
-Values = Callable[[Any, Any], tf.Tensor]
+from twintrain.diagnosis.watch.trace import Step
 
 # Targets that stand for padding, by the mask that is made of them.
 PADDING = {"targets not 0": 0, "targets not -1": -1}
@@ -26,8 +24,9 @@ class LossPractice:
     The first value of each field is what a correct loop does.
 
     Attributes:
-        form: 'as declared'; 'logits' or 'probabilities' (the outputs taken for that, by the plain
-            formula); 'class number' (a dense loss fed with class numbers).
+        form: of the losses of classes: 'as declared'; 'logits' or 'probabilities' (the outputs
+            taken for that, by the plain formula); 'class number' (a dense loss fed with class
+            numbers). Other outputs of the same model have their loss as declared.
         broadcast: targets (N,) against predictions (N, 1), giving (N, N) values.
         mask: which positions are left out: 'as declared' (those the outputs or the loss say),
             'targets not 0' or 'targets not -1' (those whose target is padding), 'none'.
@@ -60,25 +59,6 @@ class LossPractice:
             for f in fields(self)
             if f.name != "factor"
         )
-
-
-@dataclass
-class Declared:
-    """The losses a training was declared with.
-
-    Attributes:
-        name: for people.
-        values: per output, from targets and predictions to unreduced values.
-        kinds: per output, 'sparse', 'dense', 'binary' or 'other'.
-        weights: per output.
-        pick: gets the targets or predictions of each output from their nest.
-    """
-
-    name: str
-    values: list[Values]
-    kinds: list[str]
-    weights: list[float]
-    pick: Callable[[Any], list[Any]]
 
 
 @dataclass
@@ -116,93 +96,6 @@ class LossReading:
     def replay(self, number: int, practice: LossPractice | None = None) -> float:
         """The loss of a step, by this or another practice."""
         return float(total_loss(self.declared, practice or self.practice, self.batches[number]))
-
-
-def declared_by(trace: Trace) -> list[Declared]:
-    """The losses seen on a side: what its model was compiled with, and Keras loss objects it
-    called.
-    """
-    if not trace.steps:
-        return []
-    first = trace.steps[0]
-    found = [_compiled(first.model)] if trace.fits or first.model.compiled else []
-    found.append(_called(first))
-    return [declared for declared in found if declared is not None]
-
-
-def _compiled(model: keras.Model) -> Declared | None:
-    """The losses a model was compiled with."""
-    flat = getattr(getattr(model, "_compile_loss", None), "_flat_losses", None)
-    if not flat:
-        return None
-    weights = [one.loss_weights or 1.0 for one in flat]
-    return declare([one.loss for one in flat], weights, [one.path for one in flat])
-
-
-def _called(step: Step) -> Declared | None:
-    """The loss objects that were called in a step, where there is one for each output."""
-    objects = [call.loss for call in step.losses if hasattr(call.loss, "reduction")]
-    if not objects or len(objects) != len(keras.tree.flatten(step.outputs)):
-        return None
-    paths = [()] if len(objects) == 1 else [(i,) for i in range(len(objects))]
-    return declare(objects, [1.0] * len(objects), paths)
-
-
-def declare(losses: list[Any], weights: list[float], paths: list[Any]) -> Declared:
-    """Losses, one per output.
-
-    Args:
-        losses: Keras loss objects.
-        weights: of each.
-        paths: where the output of each stands in the nest of targets and predictions.
-    """
-
-    def pick(nest: Any) -> list[Any]:
-        flat = keras.tree.flatten(nest)
-        if len(paths) == 1:
-            return [flat[0] if len(flat) == 1 else nest]
-        found = []
-        for number, path in enumerate(paths):
-            part = nest
-            try:
-                for key in path:
-                    part = part[key]
-            except (KeyError, TypeError, IndexError):
-                part = flat[number]
-            found.append(part)
-        return found
-
-    names = [getattr(loss, "name", type(loss).__name__) for loss in losses]
-    return Declared(
-        ", ".join(names),
-        [_values(loss) for loss in losses],
-        [_kind(loss) for loss in losses],
-        weights,
-        pick,
-    )
-
-
-def _values(loss: Any) -> Values:
-    def values(y: Any, p: Any) -> tf.Tensor:
-        y = tf.convert_to_tensor(y)
-        if y.dtype != p.dtype and _kind(loss) != "sparse":
-            y = tf.cast(y, p.dtype)
-        if p.shape.rank == 1:  # of a value per row, the loss would be one for all rows
-            y, p = tf.reshape(y, (-1, 1)), tf.reshape(p, (-1, 1))
-        found: tf.Tensor = loss.call(y, p)
-        return found
-
-    return values
-
-
-def _kind(loss: Any) -> str:
-    function = getattr(getattr(loss, "fn", None), "__name__", "")
-    name = f"{type(loss).__name__} {function}".lower()
-    if "sparse" in name:
-        return "sparse"
-    if "binary" in name:
-        return "binary"
-    return "dense" if "categorical" in name else "other"
 
 
 def plain_values(form: str, kind: str, y: Any, p: tf.Tensor) -> tf.Tensor | None:
@@ -347,7 +240,8 @@ def reduced(
 def _form(
     declared: Declared, number: int, practice: LossPractice, y: Any, p: Any
 ) -> tf.Tensor | None:
-    if practice.form != "as declared":
+    beside = declared.kinds[number] == "other" and set(declared.kinds) != {"other"}
+    if practice.form != "as declared" and not beside:
         return plain_values(practice.form, declared.kinds[number], y, p)
     if not practice.broadcast:
         return declared.values[number](y, p)

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from twintrain.diagnosis.replay.common_losses import common_loss_objects
+from twintrain.diagnosis.replay.declared_losses import declare
 from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
-from twintrain.diagnosis.replay.losses import batch_of, declare
+from twintrain.diagnosis.replay.losses import batch_of
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.replay.tolerances import forward_tolerance

@@ -16,10 +16,10 @@ from twintrain.diagnosis.replay.compare import (
 )
 from twintrain.diagnosis.replay.early_stopping import (
     EPOCHS,
-    MONITORS,
     Ending,
     Series,
     best_is_last,
+    maximises,
     read_ending,
     rule_of,
     stopped_by,
@@ -28,6 +28,7 @@ from twintrain.diagnosis.replay.losses import LossPractice
 from twintrain.diagnosis.replay.tolerances import COURSE, FIGURE
 from twintrain.diagnosis.stages.epochs import name_epochs
 from twintrain.diagnosis.stages.findings import by_reading, by_replay
+from twintrain.diagnosis.stages.fit_callbacks import callbacks_of, monitored
 from twintrain.diagnosis.stages.loss_heads import form_of_figures
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
@@ -64,12 +65,15 @@ def check_ending(
     # Where nobody was given rows to evaluate on, a side may hold training rows back.
     held = test is None and all_rows
     given = {side.name: held_rows(pair, side) if held else test for side in pair.sides}
+    metrics = monitored(pair.fit)
 
     def endings(runs: dict[str, Milestones]) -> tuple[Ending, Ending] | None:
         taken = LossPractice() if reading is None else reading.practice
-        fit = read_ending(runs[FIT], given[FIT], declared, form=taken.form)
+        fit = read_ending(runs[FIT], given[FIT], declared, form=taken.form, metrics=metrics)
         ours = None if form is None else declared
-        loop = read_ending(runs[LOOP], given[LOOP], ours, own, form or "")
+        # A metric of probabilities is none of logits.
+        shared = metrics if form == taken.form else {}
+        loop = read_ending(runs[LOOP], given[LOOP], ours, own, form or "", shared)
         return None if fit is None or loop is None else (fit, loop)
 
     found = endings(runs)
@@ -211,11 +215,12 @@ def _check_best(pair: Pair, fit: Ending, loop: Ending) -> None:
     """
     if fit.kept == loop.kept or fit.keeps_last or fit.epochs != loop.epochs:
         return
-    monitor = _monitor_of_best(pair.fit)
-    if monitor is None or fit.kept != _best(fit.series, monitor):
+    keeper = _keeper_of_best(pair.fit)
+    if keeper is None or fit.kept != _best(fit.series, keeper):
         return
+    monitor = str(keeper.monitor)
     values = loop.series.get(monitor)
-    if not values or loop.kept in (_best(s, monitor) for s in (loop.series, loop.own_series)):
+    if not values or loop.kept in (_best(s, keeper) for s in (loop.series, loop.own_series)):
         return
     at, best = (values[kept - 1] for kept in (loop.kept, fit.kept))
     if each_close(at, best, FIGURE):
@@ -234,29 +239,27 @@ def _check_best(pair: Pair, fit: Ending, loop: Ending) -> None:
     )
 
 
-def _monitor_of_best(side: Side) -> str | None:
-    """The figure by which `fit` keeps the best epoch, and nothing but that; None where it does not,
-    or by another figure or rule.
+def _keeper_of_best(side: Side) -> keras.callbacks.Callback | None:
+    """The callback by which `fit` keeps the epoch that is best by a figure; None where it has none,
+    or one of another rule.
     """
-    for call in side.trace.fits:
-        given = call.arguments.get("callbacks") or []
-        for one in given if isinstance(given, (list, tuple)) else [given]:
-            if isinstance(one, keras.callbacks.ModelCheckpoint):
-                plain = one.save_best_only
-            elif isinstance(one, keras.callbacks.EarlyStopping):
-                plain = one.restore_best_weights and not (one.min_delta or one.start_from_epoch)
-            else:
-                continue
-            return str(one.monitor) if plain and one.monitor in MONITORS else None
+    for one in callbacks_of(side):
+        if isinstance(one, keras.callbacks.ModelCheckpoint):
+            plain = one.save_best_only
+        elif isinstance(one, keras.callbacks.EarlyStopping):
+            plain = one.restore_best_weights and not (one.min_delta or one.start_from_epoch)
+        else:
+            continue
+        return one if plain else None
     return None
 
 
-def _best(series: Series, monitor: str) -> int | None:
-    """The first epoch (from 1) that was best by a figure; None where that is not known."""
-    values = series.get(monitor)
+def _best(series: Series, keeper: keras.callbacks.Callback) -> int | None:
+    """The first epoch (from 1) that was best by a callback's figure; None where it is not known."""
+    values = series.get(str(keeper.monitor))
     if not values:
         return None
-    return 1 + int(np.argmin(values) if monitor == "val_loss" else np.argmax(values))
+    return 1 + int(np.argmax(values) if maximises(keeper) else np.argmin(values))
 
 
 def _figures_of(callback: Any, fit: Ending, loop: Ending, bad: Ending) -> list[Series]:
@@ -343,9 +346,6 @@ def _stops(callback: keras.callbacks.EarlyStopping, ending: Ending, series: Seri
 
 def _callback(side: Side) -> keras.callbacks.EarlyStopping | None:
     """The early stopping that `fit` was given."""
-    for call in side.trace.fits:
-        given = call.arguments.get("callbacks") or []
-        for callback in given if isinstance(given, (list, tuple)) else [given]:
-            if isinstance(callback, keras.callbacks.EarlyStopping):
-                return callback
-    return None
+    return next(
+        (one for one in callbacks_of(side) if isinstance(one, keras.callbacks.EarlyStopping)), None
+    )

@@ -17,9 +17,11 @@ import tensorflow as tf
 
 from twintrain.diagnosis.replay.compare import each_close, weight_positions
 from twintrain.diagnosis.replay.early_stopping import Ending, maximises, read_ending
+from twintrain.diagnosis.replay.losses import LossPractice
 from twintrain.diagnosis.replay.parting import Parting
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, RATE_VARIES
 from twintrain.diagnosis.stages.findings import by_reading, say
+from twintrain.diagnosis.stages.fit_callbacks import callbacks_of, monitored
 from twintrain.diagnosis.stages.loss_heads import form_of_figures
 from twintrain.diagnosis.stages.pair import Pair
 from twintrain.diagnosis.stages.registry import looks_for
@@ -147,7 +149,7 @@ def _is_cause(pair: Pair, late: LateRuns) -> bool:
     by_steps = any(run.scheduled for run in late.runs.values()) or not all(varies.values())
     if late.shortened and by_steps:
         return False
-    callbacks = _callbacks(pair)
+    callbacks = callbacks_of(pair.fit)
     if any(not type(callback).__module__.startswith("keras.") for callback in callbacks):
         return False
     plateaus = [one for one in callbacks if isinstance(one, keras.callbacks.ReduceLROnPlateau)]
@@ -160,11 +162,13 @@ def _is_other_rule(pair: Pair, late: LateRuns, plateau: keras.callbacks.ReduceLR
     """
     reading = pair.losses.get(FIT)
     declared = None if reading is None else reading.declared
-    fit = read_ending(late.runs[FIT], late.test, declared)
-    form = form_of_figures(pair)
+    metrics, form = monitored(pair.fit), form_of_figures(pair)
+    fit = read_ending(late.runs[FIT], late.test, declared, metrics=metrics)
     if form is None:
         return False
-    loop = read_ending(late.runs[LOOP], late.test, declared, pair.subject.own_test, form)
+    # A metric of probabilities is none of logits.
+    shared = metrics if form == LossPractice().form else {}
+    loop = read_ending(late.runs[LOOP], late.test, declared, pair.subject.own_test, form, shared)
     if fit is None or loop is None:
         return False
 
@@ -201,21 +205,13 @@ def _replayed(
     return found
 
 
-def _callbacks(pair: Pair) -> list[Any]:
-    found: list[Any] = []
-    for call in pair.fit.trace.fits:
-        given = call.arguments.get("callbacks") or []
-        found += given if isinstance(given, (list, tuple)) else [given]
-    return found
-
-
 def _name_rates(pair: Pair, late: LateRuns) -> None:
     fit, loop, place = late.runs[FIT].rates, late.runs[LOOP].rates, late.place
     at_fault = FIT if _varies(loop) and not _varies(fit) else LOOP
     observed, right = (fit, loop) if at_fault == FIT else (loop, fit)
     other = pair.other(at_fault).name
     kinds = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
-    rules = [type(one).__name__ for one in _callbacks(pair) if isinstance(one, kinds)]
+    rules = [type(one).__name__ for one in callbacks_of(pair.fit) if isinstance(one, kinds)]
     by = f", by its {' and '.join(rules)}," if rules and at_fault == LOOP else ""
     now, before = (f"{_said(right[place])}", f"{_said(right[place - 1])}")
     pair.findings.name_cause(

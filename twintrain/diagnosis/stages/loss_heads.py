@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import keras
+
 from twintrain.diagnosis.replay.compare import each_close
 from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.losses import LossPractice, LossReading
@@ -40,9 +42,23 @@ def _takes(reading: LossReading, form: str) -> bool:
 
 
 def probabilities_given(side: Side, reading: LossReading) -> bool | None:
-    """Whether a side's outputs are probabilities; None where that cannot be told."""
-    outputs = [part for batch in reading.batches.values() for part in outputs_of(batch.p)]
-    return gives_probabilities(side.steps[0].model, outputs)
+    """Whether a side's outputs are probabilities; None where that cannot be told. Of several
+    outputs those count whose losses are of classes.
+    """
+    which = _of_classes(reading)
+    outputs = [
+        outputs_of(batch.p)[number] for batch in reading.batches.values() for number in which
+    ]
+    return gives_probabilities(side.steps[0].model, outputs, which)
+
+
+def _of_classes(reading: LossReading) -> list[int]:
+    """The numbers of the outputs whose losses are of classes; of all where none is."""
+    nest, declared = next(iter(reading.batches.values())).p, reading.declared
+    flat = keras.tree.flatten(nest)
+    picked = zip(declared.pick(nest), declared.kinds, strict=False)
+    chosen = {id(part) for part, kind in picked if kind != "other"}
+    return [n for n, part in enumerate(flat) if id(part) in chosen] or list(range(len(flat)))
 
 
 def form_of_figures(pair: Pair) -> str | None:

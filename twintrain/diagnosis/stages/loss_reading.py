@@ -13,15 +13,9 @@ import numpy as np
 from twintrain.diagnosis.replay.batch_matching import true_parts
 from twintrain.diagnosis.replay.common_losses import common_losses
 from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.declared_losses import Declared, declared_by
 from twintrain.diagnosis.replay.loss_search import search
-from twintrain.diagnosis.replay.losses import (
-    Batch,
-    Declared,
-    LossPractice,
-    LossReading,
-    batch_of,
-    declared_by,
-)
+from twintrain.diagnosis.replay.losses import Batch, LossPractice, LossReading, batch_of
 from twintrain.diagnosis.replay.model_calls import compute_dtype
 from twintrain.diagnosis.replay.penalties import Penalties, lent
 from twintrain.diagnosis.replay.tolerances import SAME_FACTOR, forward_tolerance

@@ -74,3 +74,5 @@ def test_two_heads_of_two_kinds_are_neither() -> None:
     x = keras.Input((4,))
     two = keras.Model(x, [layers.Dense(1, "sigmoid")(x), layers.Dense(1)(x)])
     assert gives_probabilities(two, BETWEEN) is None
+    assert gives_probabilities(two, BETWEEN, [0]) is True
+    assert gives_probabilities(two, BETWEEN, [1]) is False

@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from twintrain.diagnosis.replay.declared_losses import Declared, declare, declared_by
 from twintrain.diagnosis.replay.loss_search import search
-from twintrain.diagnosis.replay.losses import (
-    Batch,
-    Declared,
-    LossPractice,
-    declare,
-    declared_by,
-    output_weights,
-    total_loss,
-)
+from twintrain.diagnosis.replay.losses import Batch, LossPractice, output_weights, total_loss
 from twintrain.diagnosis.watch.trace import FitCall, Step, Trace
 
 

@@ -37,6 +37,14 @@ def run(epochs: int, kept: int, best: int = BEST, asked: int = EPOCHS) -> Milest
     return found
 
 
+def compile_with(pair: Pair, metric: keras.Metric | None) -> None:
+    """Let `fit`'s model be compiled with a metric."""
+    if metric is not None:
+        model = pair.fit.trace.fits[0].model
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric])
+        model.evaluate(data(12, 1).element[0], np.ones(12), verbose=0)
+
+
 def ended(
     fit: Milestones,
     loop: Milestones,
@@ -46,8 +54,10 @@ def ended(
     own: Rows | None = None,
     monitor: str = "val_loss",
     losses: bool = True,
+    metric: keras.Metric | None = None,
 ) -> Pair:
     pair = pair_of()
+    compile_with(pair, metric)
     check_losses(pair)
     assert isinstance(pair.losses["keras_fit"], LossReading)
     pair.losses["keras_fit"].declared = next(common_losses())
@@ -180,6 +190,53 @@ def test_a_stop_by_no_known_rule_is_not_explained() -> None:
     ]
 
 
+class Missing(keras.metrics.Metric):
+    """A metric of one's own: the probability that the right class lacks, squared, in the mean."""
+
+    def __init__(self, name: str = "missing", **others: Any) -> None:
+        super().__init__(name=name, **others)
+        self.total = self.add_weight(name="total", initializer="zeros")
+        self.rows = self.add_weight(name="rows", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        right = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
+        lacking = keras.ops.square(1 - keras.ops.sum(right * y_pred, -1))
+        self.total.assign_add(keras.ops.sum(lacking))
+        self.rows.assign_add(keras.ops.cast(keras.ops.size(lacking), "float32"))
+
+    def result(self) -> Any:
+        return self.total / self.rows
+
+
+@pytest.mark.parametrize(
+    ("stopped", "rule"),
+    [
+        (BEST + 5, None),  # its best epoch, of the other weights, and three further ones
+        (BEST + 7, "monitor val_missing, mode min, patience 5, min_delta 0"),
+        (BEST + 2, "monitor val_missing, mode max, patience 7, min_delta 0"),
+    ],
+)
+def test_a_rule_on_a_metric_of_ones_own_is_followed(stopped: int, rule: str | None) -> None:
+    fit, loop = run(BEST + 3, BEST), run(stopped, min(stopped, BEST + 2), best=BEST + 2)
+    pair = ended(fit, loop, patience=3, monitor="val_missing", metric=Missing())
+    assert not pair.findings.unexplained
+    if rule is None:
+        assert nothing(pair)
+        assert not [look for look in pair.findings.looks if look.open]
+        return
+    assert named(pair) == [("early_stopping_rule", "custom_loop", None)]
+    (evidence,) = pair.findings.causes[0].evidence
+    assert evidence.replayed == f"{stopped} ({rule})"
+
+
+def test_weights_kept_by_a_metric_of_ones_own_are_told_from_those_of_others() -> None:
+    by_it = checkpoint(monitor="val_missing", mode="min")
+    assert nothing(kept(BEST, BEST, by_it, Missing()))
+    assert named(kept(BEST, BEST + 3, by_it, Missing())) == [
+        ("early_stopping_rule", "custom_loop", None)
+    ]
+
+
 @pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
 def test_last_weights_where_the_other_side_keeps_the_best_are_named(side: str) -> None:
     last, best = run(BEST + 3, BEST + 3), run(BEST + 3, BEST)
@@ -202,9 +259,10 @@ def checkpoint(**settings: Any) -> keras.callbacks.ModelCheckpoint:
     return keras.callbacks.ModelCheckpoint("best.keras", **given)
 
 
-def kept(fit: int, loop: int, callback: Any) -> Pair:
+def kept(fit: int, loop: int, callback: Any, metric: keras.Metric | None = None) -> Pair:
     """Both train for 24 epochs, keep the weights of these, and fit was given this."""
     pair = pair_of()
+    compile_with(pair, metric)
     check_losses(pair)
     pair.losses["keras_fit"].declared = next(common_losses())
     pair.fit.trace.fits[0].arguments["callbacks"] = [callback]
