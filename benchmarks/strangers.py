@@ -1,5 +1,5 @@
 """Is the diagnosis right on scripts and notebooks that nobody here wrote? Runs each piece of
-`benchmarks/scripts` (`scripts_2` to `scripts_6`) through the command, unchanged and from inside its
+`benchmarks/scripts` (`scripts_2` to `scripts_7`) through the command, unchanged and from inside its
 folder, and holds what it says against what its author says.
 
 python benchmarks/strangers.py [--set 1|2|3|4|5|6] [--only NN ...] [--json FILE]
@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.keras_cache import mnist_cache
 
 HERE = Path(__file__).parent
-FOLDERS = {"1": HERE / "scripts"} | {n: HERE / f"scripts_{n}" for n in ("2", "3", "4", "5", "6")}
+FOLDERS = {"1": HERE / "scripts"} | {
+    n: HERE / f"scripts_{n}" for n in ("2", "3", "4", "5", "6", "7")
+}
 
 
 def ask(piece: Path, wanted: dict[str, Any]) -> dict[str, Any]:

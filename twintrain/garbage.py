@@ -1,7 +1,7 @@
 """Python's garbage collector, kept from what will not become garbage.
 
 Where TensorFlow is imported a collection looks through well over a million objects, which takes
-half a second and more; Keras (`clear_session`), statsmodels and we ask for one again and again.
+half a second and more; Keras (`clear_session`) and we ask for one again and again.
 """
 
 from __future__ import annotations

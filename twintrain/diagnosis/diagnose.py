@@ -64,7 +64,7 @@ from twintrain.diagnosis.stages.end_of_run import check_ending
 from twintrain.diagnosis.stages.graph_mode import check_graphs
 from twintrain.diagnosis.stages.late_constraints import check_late_constraints
 from twintrain.diagnosis.stages.late_parting import check_late_parting
-from twintrain.diagnosis.stages.lockstep_tables import same_batches
+from twintrain.diagnosis.stages.lockstep_tables import same_order
 from twintrain.diagnosis.stages.pair import Pair, Side, read_side
 from twintrain.diagnosis.stages.validation_split import train_on_other_rows
 from twintrain.diagnosis.verdict import conclude, only_graphs, only_reports, repeat_of
@@ -235,7 +235,7 @@ def _compare(
     with budget.phase("replaying the steps"):
         _look(pair)
     repeat = repeat_of(pair, once, CLOSE)
-    if pair.complete and not same_batches(pair):
+    if pair.complete and not same_order(pair):
         pair = _unshuffled(pair, once, budget)
     # Before the longer runs add to what is not explained.
     replayed = not pair.findings.unexplained and len(pair.losses) == len(SIDES)

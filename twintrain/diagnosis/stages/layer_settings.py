@@ -16,7 +16,7 @@ from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
 from twintrain.diagnosis.replay.penalties import penalties_of
 from twintrain.diagnosis.replay.tolerances import FORWARD, SAME_RATE, Tolerance, forward_tolerance
 from twintrain.diagnosis.stages.findings import by_reading
-from twintrain.diagnosis.stages.lockstep_tables import act_alike, same_batches, steps_from_one_state
+from twintrain.diagnosis.stages.lockstep_tables import act_alike, same_order, steps_from_one_state
 from twintrain.diagnosis.stages.loss_wording import masks
 from twintrain.diagnosis.stages.pair import LayerSetting, Pair
 from twintrain.diagnosis.stages.registry import looks_for
@@ -34,7 +34,7 @@ def check_settings(pair: Pair) -> bool:
     """Tell the settings whose effect shows in the steps; to be called when these are replayed."""
     if not pair.settings:
         return True
-    if pair.complete and not pair.unshuffled and not same_batches(pair):
+    if pair.complete and not pair.unshuffled and not same_order(pair):
         return False  # they are looked at again with nothing shuffled
     alike, outputs = act_alike(pair), _same_outputs(pair)
     for setting in pair.settings:

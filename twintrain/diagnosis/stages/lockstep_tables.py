@@ -47,6 +47,17 @@ def same_batches(pair: Pair) -> bool:
     return all(_same_rows(pair, fit, loop) for fit, loop in compared_steps(pair))
 
 
+def same_order(pair: Pair) -> bool:
+    """Whether both sides have the same rows in every step, also in those that were not kept in
+    full; rows that were not recognised are not asked.
+    """
+    rows = list(zip(pair.fit.stream.rows, pair.loop.stream.rows, strict=False))
+    known = [(ours, theirs) for ours, theirs in rows if (np.append(ours, theirs) >= 0).all()]
+    return same_batches(pair) and all(
+        np.array_equal(np.sort(ours), np.sort(theirs)) for ours, theirs in known
+    )
+
+
 def _same_rows(pair: Pair, fit: CompleteStep, loop: CompleteStep) -> bool:
     ours, theirs = pair.fit.stream.rows[fit.number], pair.loop.stream.rows[loop.number]
     if len(ours) == len(theirs) and (ours >= 0).all() and (theirs >= 0).all():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.twintrain.diagnosis.traces import STEPS, Practice, cross_entropy, pair_of
+from tests.twintrain.diagnosis.traces import STEPS, Practice, cross_entropy, pair_of, shuffled
 from twintrain.diagnosis.stages.lockstep_tables import (
     compared_steps,
     first_divergence,
     lockstep_tables,
+    same_batches,
+    same_order,
     weight_curve,
 )
 from twintrain.diagnosis.stages.loss import check_losses
@@ -48,6 +50,25 @@ def test_batches_come_before_what_they_lead_to() -> None:
     found = first_divergence(lockstep_tables(pair), 1e-6)
     assert found is not None
     assert (found.step, found.stage, found.tensor) == (1, "batch", "inputs")
+
+
+def later_another(epoch: int, rows: int) -> np.ndarray:
+    """The order of `shuffled` in the first epoch, and another one from then on."""
+    return shuffled(epoch + 7 if epoch else 0, rows)
+
+
+def first_epoch_only(fit: Trace, loop: Trace) -> None:
+    """No step of the second epoch was kept in full."""
+    for trace in (fit, loop):
+        for step in trace.steps[STEPS:]:
+            step.before = None
+
+
+def test_an_order_that_parts_beyond_what_was_kept_is_another_order() -> None:
+    assert same_order(pair_of(plant=first_epoch_only))
+    apart = pair_of(loop=Practice(order=later_another), plant=first_epoch_only)
+    assert same_batches(apart)
+    assert not same_order(apart)
 
 
 @pytest.mark.parametrize("side", [0, 1])

@@ -1,0 +1,1 @@
+"""digitlab - playground on the 8x8 digits"""
