@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from typing import Any
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 from twintrain.diagnosis.replay.optimizer_config import config_of
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.lookout import FitSeen
+from twintrain.diagnosis.scripts.made_callbacks import WrittenCallbacks, written
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.watch.frozen_rows import Rows
 from twintrain.diagnosis.watch.seams import datasets_behind
@@ -45,7 +45,8 @@ def loop_for(call: FitSeen, rows: Rows, test: Rows | None) -> MadeSide:
     if loss_code is None:
         values["loss_of_fit"] = lambda: loss
         loss_code = "loss_of_fit"
-    early, scheduled, left_out = _callbacks(given.get("callbacks"))
+    validates = test is not None and given.get("validation_data") is not None
+    callbacks = written(given.get("callbacks"), model, validates)
     weighted = rows.part(2) is not None or given.get("class_weight") is not None
     parts = [
         f"optimizer = {optimizer}",
@@ -53,18 +54,16 @@ def loop_for(call: FitSeen, rows: Rows, test: Rows | None) -> MadeSide:
         _data(given, rows, weighted),
         _step(model, weighted),
     ]
-    validates = test is not None and given.get("validation_data") is not None
     if validates:
-        parts.append(_validation(rows.batch, bool(model.losses)))
-    if early is not None:
-        parts.append('best, best_weights, waited = float("inf"), model.get_weights(), 0')
-    parts.append(_epochs(early, scheduled, validates, values))
-    if early is not None and early.restore_best_weights:
-        parts.append("model.set_weights(best_weights)")
+        parts.append(_validation(rows.batch, bool(model.losses), callbacks.metrics))
+    parts += callbacks.before_the_epochs()
+    parts.append(_epochs(callbacks, validates))
+    parts += callbacks.after_the_epochs()
     if getattr(model.optimizer, "use_ema", False):
         parts.append("optimizer.finalize_variable_values(model.trainable_variables)")
     title = "There is no loop here; this one trains as the fit does:"
-    return MadeSide(LOOP, title, "\n".join(parts) + "\n", values, tuple(left_out))
+    values |= callbacks.values
+    return MadeSide(LOOP, title, "\n".join(parts) + "\n", values, tuple(callbacks.left_out))
 
 
 def _loss_of(model: keras.Model) -> keras.Loss:
@@ -137,81 +136,52 @@ def _step(model: keras.Model, weighted: bool) -> str:
     )
 
 
-def _validation(batch: int, regularized: bool) -> str:
+def _validation(batch: int, regularized: bool, metrics: dict[str, str]) -> str:
+    """A function that gives the figures after an epoch: the loss, and other metrics by name."""
     added = " + tf.add_n(model.losses)" if regularized else ""
-    return textwrap.dedent(
-        f"""\
-
-        test_data = tf.data.Dataset.from_tensor_slices((x_test, y_test)).batch({batch})
-        val_loss = keras.metrics.Mean()
-
-
-        def validate():
-            val_loss.reset_state()
-            for x, y in test_data:
-                loss = loss_fn(y, model(x, training=False)){added}
-                val_loss.update_state(loss, sample_weight=len(y))
-            return float(val_loss.result())
-
-        """
-    )
-
-
-def _callbacks(given: Any) -> tuple[Any, Any, list[str]]:
-    """Early stopping, a schedule of the learning rate, and what is left out, by name."""
-    early = scheduled = None
-    left_out = []
-    callbacks = getattr(given, "callbacks", given) or []
-    for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
-        if isinstance(callback, keras.callbacks.EarlyStopping) and early is None:
-            early = callback
-        elif isinstance(callback, keras.callbacks.LearningRateScheduler) and scheduled is None:
-            scheduled = callback
-        elif not isinstance(callback, (keras.callbacks.History, keras.callbacks.ProgbarLogger)):
-            left_out.append(type(callback).__name__)
-    if early is not None and early.monitor not in ("val_loss", "loss"):
-        left_out.append(f"EarlyStopping on {early.monitor}")
-        early = None
-    return early, scheduled, left_out
+    lines = [
+        "",
+        f"test_data = tf.data.Dataset.from_tensor_slices((x_test, y_test)).batch({batch})",
+        "val_loss = keras.metrics.Mean()",
+    ]
+    if metrics:
+        told = ", ".join(f'"{name}": {code}' for name, code in metrics.items())
+        lines.append(f"val_metrics = {{{told}}}")
+    lines += ["", "", "def validate():", f"{_INDENT}val_loss.reset_state()"]
+    if metrics:
+        lines.append(f"{_INDENT}for metric in val_metrics.values():")
+        lines.append(f"{2 * _INDENT}metric.reset_state()")
+    lines += [
+        f"{_INDENT}for x, y in test_data:",
+        f"{2 * _INDENT}predictions = model(x, training=False)",
+        f"{2 * _INDENT}loss = loss_fn(y, predictions){added}",
+        f"{2 * _INDENT}val_loss.update_state(loss, sample_weight=len(y))",
+    ]
+    if metrics:
+        lines.append(f"{2 * _INDENT}for metric in val_metrics.values():")
+        lines.append(f"{3 * _INDENT}metric.update_state(y, predictions)")
+    lines.append(f'{_INDENT}figures = {{"val_loss": float(val_loss.result())}}')
+    if metrics:
+        lines.append(f"{_INDENT}for name, metric in val_metrics.items():")
+        lines.append(f"{2 * _INDENT}figures[name] = float(metric.result())")
+    return "\n".join([*lines, f"{_INDENT}return figures", "", ""])
 
 
-def _epochs(early: Any, scheduled: Any, validates: bool, values: dict[str, Any]) -> str:
+def _epochs(callbacks: WrittenCallbacks, validates: bool) -> str:
     """The loop over epochs."""
-    lines = ['history = {"loss": []' + (', "val_loss": []}' if validates else "}")]
+    figures = ["loss", *(["val_loss"] if validates else []), *callbacks.metrics]
+    kept = [f'"{name}": []' for name in figures]
+    lines = [f"history = {{{', '.join(kept)}}}"]
     lines.append("for epoch in range(EPOCHS):")
-    body = []
-    if scheduled is not None:
-        values["schedule"] = lambda: scheduled.schedule
-        both = len(inspect.signature(scheduled.schedule).parameters) > 1
-        given = "epoch, float(optimizer.learning_rate)" if both else "epoch"
-        body.append(f"optimizer.learning_rate = schedule({given})")
-    body += [
+    body = [
+        *callbacks.before_an_epoch(),
         "train_loss.reset_state()",
         "for batch in train_data:",
         f"{_INDENT}train_step(*batch)",
         'history["loss"].append(float(train_loss.result()))',
     ]
     if validates:
-        body.append('history["val_loss"].append(validate())')
-    if early is not None:
-        body += _early_body(early)
+        body.append("for name, figure in validate().items():")
+        body.append(f"{_INDENT}history[name].append(figure)")
+    body += callbacks.after_an_epoch()
     return "\n".join([*lines, *(f"{_INDENT}{line}" for line in body)])
-
-
-def _early_body(early: Any) -> list[str]:
-    """What `EarlyStopping` does at the end of an epoch, on a loss."""
-    delta = abs(float(early.min_delta))
-    limit = f"best - {delta!r}" if delta else "best"
-    lines = [f'watched = history["{early.monitor}"][-1]']
-    if early.start_from_epoch:
-        lines.append(f"if epoch < {early.start_from_epoch}:")
-        lines.append(f"{_INDENT}continue")
-    restore = bool(early.restore_best_weights)
-    lines.append(f"if watched < {limit}:")
-    kept = "best, best_weights, waited = watched, model.get_weights(), 0"
-    lines.append(f"{_INDENT}{kept if restore else 'best, waited = watched, 0'}")
-    lines.append("else:")
-    lines.append(f"{_INDENT}waited += 1")
-    lines.append(f"{_INDENT}if waited >= {max(1, early.patience)}:")
-    lines.append(f"{2 * _INDENT}break")
-    return lines
