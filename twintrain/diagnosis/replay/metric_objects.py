@@ -16,8 +16,7 @@ def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
     if type(metric) in (keras.metrics.Mean, keras.metrics.Sum):
         return None
     try:
-        config = metric.get_config()
-        again = type(metric).from_config(config)
+        again, config = _made_again(metric)
     except Exception:  # a class of the user's own, with arguments that are not in its configuration
         return None
 
@@ -37,6 +36,17 @@ def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
 
     said = f"{type(metric).__name__}({_settings(metric, config)})"
     return Definition(figure, said, False, sums, finish, f"keras.metrics.{said}.")
+
+
+def _made_again(metric: keras.Metric) -> tuple[keras.Metric, dict[str, object]]:
+    """A metric like this one, without what it has counted, and its settings."""
+    if type(metric) is keras.metrics.MeanMetricWrapper:  # of a function that need not be registered
+        function, given = metric._fn, metric._fn_kwargs
+        name = getattr(function, "__name__", type(function).__name__)
+        made = keras.metrics.MeanMetricWrapper(function, metric.name, metric.dtype, **given)
+        return made, {"fn": name, **given}
+    config = metric.get_config()
+    return type(metric).from_config(config), config
 
 
 def _settings(metric: keras.Metric, config: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from twintrain.diagnosis.watch.logs import Series, read_log
+from twintrain.diagnosis.watch.logs import Series, figure_name, read_log
 
 
 def figures_here(folder: Path, epochs: int) -> Series:
@@ -30,8 +30,20 @@ def figures_here(folder: Path, epochs: int) -> Series:
 def _series(name: str, value: Any) -> Series:
     if name.startswith("_") or not isinstance(value, (list, dict)) or not value:
         return {}
-    named = isinstance(value, dict) and all(isinstance(v, list) for v in value.values())
-    if isinstance(value, dict) and not named:
-        return {}
-    # A history by the names of its figures needs no name of its own.
-    return read_log(value, "" if named else name)
+    if isinstance(value, dict):
+        named = all(isinstance(part, list) for part in value.values())
+        return read_log(value, _needed(name, set(value))) if named else {}
+    epochs = [set(epoch) for epoch in value if isinstance(epoch, dict)]
+    keys = set.union(*epochs) if len(epochs) == len(value) else set()
+    return read_log(value, _needed(name, keys))
+
+
+def _needed(name: str, keys: set[Any]) -> str:
+    """What a history still needs of its variable's name: nothing where its keys name the figures,
+    but that these are of the evaluation if only the variable says so.
+    """
+    if not keys:
+        return name
+    if any(figure_name(str(key)).held_out for key in keys):
+        return ""
+    return "val" if figure_name(name).held_out else ""

@@ -25,8 +25,9 @@ _SPELLINGS = (
     (r"\broot mean squared? error$", "rmse"),
     (r"\bmean squared error$", "mse"),
     (r"\bmean absolute error$", "mae"),
-    (r"\bf1 score$", "f1"),
     (r"^mean$", ""),
+    # 'f1_m', 'dice_coef' and 'iou_metric' are what 'f1', 'dice' and 'iou' are elsewhere.
+    (r"(?<=\w) (m|metric|score|fn|func|coef|coeff|coefficient)$", ""),
 )
 
 
