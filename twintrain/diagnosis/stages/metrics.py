@@ -100,13 +100,23 @@ def check_metrics(pair: Pair) -> bool:
 
 
 def _couples(fit: Figures, loop: Figures) -> Iterator[Couple]:
-    """The series of both sides that go by the same name, or else by spellings of one figure."""
-    left = list(fit.reported)
+    """The series of both sides that go by the same name, or else by spellings of one figure, or
+    else that are one figure by their values.
+    """
+    left, unmatched = list(fit.reported), []
     for reported in loop.reported:
         exact = [other for other in left if other.name == reported.name]
         meaning = _meaning(loop, reported)
         alike = [other for other in left if meaning and _meaning(fit, other) == meaning]
+        if not exact and not alike:
+            unmatched.append(reported)
         for other in [*exact, *alike][:1]:
+            left.remove(other)
+            yield other, reported
+    for reported in unmatched if left else ():
+        found = loop.found_to_be(reported)
+        same = [other for other in left if found and found in (other.means, fit.found_to_be(other))]
+        for other in same[:1]:
             left.remove(other)
             yield other, reported
 
@@ -135,12 +145,20 @@ def _look(
     elif silent:
         findings.not_compared(LOGS, f"{silent[0]} reports no figures", open_=False)
     elif not judged and not open_:
-        findings.not_compared(LOGS, "no figure stands on both sides", open_=False)
+        findings.not_compared(LOGS, f"no figure stands on both sides: {_told(sides)}", open_=True)
     if judged:
         findings.compared(LOGS, ", ".join(fit.name for fit, _ in judged))
     for fit, _ in open_:
         why = other_training(pair) or other_evaluation(pair)
         findings.not_compared(LOGS, f"{fit.name}: {why}", open_=False)
+
+
+def _told(sides: tuple[Figures, Figures]) -> str:
+    """Which figures each side has."""
+    return "; ".join(
+        f"{figures.side.name} has {', '.join(reported.name for reported in figures.reported)}"
+        for figures in sides
+    )
 
 
 CHECKS = (check_resets, check_metrics)

@@ -93,6 +93,15 @@ class Figures:
         found += [] if found else self._of_whole_data(reported)
         return sorted(found, key=lambda explanation: explanation.deviations)
 
+    def found_to_be(self, reported: Reported) -> FigureName | None:
+        """The usual figure that gives a series, whatever its name says; None where none does."""
+        as_called = replace(reported, means=FigureName(reported.means.held_out, ""))
+        for found in self._explain(as_called):
+            right = found.deviations == 0
+            if right and found.quantity.held_out >= reported.means.held_out:
+                return FigureName(found.quantity.held_out, found.quantity.figure)
+        return None
+
     def _of_whole_data(self, reported: Reported) -> list[Explanation]:
         """What gives a series that was divided by the rows, or the batches, of all data, where it
         was run on a part of them: a figure of all rows.

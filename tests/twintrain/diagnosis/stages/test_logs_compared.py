@@ -198,4 +198,14 @@ def test_no_figures_are_told() -> None:
     pair = logged(usual, lambda t: {})
     assert looks(pair) == [(False, "custom_loop reports no figures")]
     pair = logged(lambda t: {"a": [0.1, 0.2]}, lambda t: {"b": [0.1, 0.2]})
-    assert looks(pair) == [(False, "no figure stands on both sides")]
+    why = "no figure stands on both sides: keras_fit has a; custom_loop has b"
+    assert looks(pair) == [(False, why)]
+    assert pair.findings.looks[0].open, "what they report may differ"
+
+
+def test_a_figure_by_another_name_is_known_by_its_values() -> None:
+    pair = logged(usual, lambda t: {"costs": usual(t)["loss"], "odd": [0.1, 0.2]})
+    assert looks(pair)[0] == (True, "loss")
+    assert nothing(pair)
+    pair = logged(lambda t: {"objective": usual(t)["loss"]}, lambda t: {"costs": usual(t)["loss"]})
+    assert looks(pair) == [(True, "objective")]
