@@ -25,3 +25,46 @@ def config_of(optimizer: keras.Optimizer) -> dict[str, Any]:
         return optimizer.get_config() | {"learning_rate": rate}
     finally:
         object.__setattr__(optimizer, "_learning_rate", rate)
+
+
+def exclude_alike(
+    given: keras.Optimizer, made: keras.Optimizer, variables: list[keras.Variable]
+) -> None:
+    """Let an optimizer leave out of its weight decay what another one leaves out: what
+    `exclude_from_weight_decay` was told stands in no configuration.
+
+    Args:
+        given: was told.
+        made: like it, not told.
+        variables: that `made` will update, in the order of those of `given` and with their names.
+
+    Raises:
+        ValueError: single variables are excluded, and these are not the ones.
+    """
+    listed = getattr(given, "_exclude_from_weight_decay", None) or set()
+    names = excluded_names(given)
+    if not listed and not names:
+        return
+    of = given._trainable_variables
+    chosen = [number for number, one in enumerate(of) if given._var_key(one) in listed]
+    if listed and [v.shape for v in of] != [v.shape for v in variables]:
+        raise ValueError("what is excluded from weight decay is not among these variables")
+    built, made.built = made.built, False  # it may be told before it is built alone
+    made.exclude_from_weight_decay([variables[number] for number in chosen], names)
+    made.built = built
+
+
+def excluded_names(optimizer: keras.Optimizer) -> list[str]:
+    """The `var_names` that `exclude_from_weight_decay` was told."""
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return pattern.pattern.split("|") if pattern is not None else []
+
+
+def not_decayed(optimizer: keras.Optimizer) -> tuple[int, ...]:
+    """The numbers of the variables that an optimizer with weight decay does not decay, in the order
+    in which it was built for them.
+    """
+    if not getattr(optimizer, "weight_decay", None):
+        return ()
+    variables = getattr(optimizer, "_trainable_variables", [])
+    return tuple(n for n, v in enumerate(variables) if not optimizer._use_weight_decay(v))

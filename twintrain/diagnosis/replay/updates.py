@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from twintrain.diagnosis.replay.clipping import ARGUMENTS
-from twintrain.diagnosis.replay.optimizer_config import config_of
+from twintrain.diagnosis.replay.optimizer_config import config_of, exclude_alike, not_decayed
 from twintrain.diagnosis.watch.trace import Applied, Arrays, CompleteStep, Step, value_of
 from twintrain.diagnosis.watch.weight_order import counted_weights
 
@@ -31,6 +31,9 @@ _ASIDE = {
     *ARGUMENTS.values(),
 }
 
+# Among the settings, the variables that are not decayed.
+NOT_DECAYED = "variables without weight decay"
+
 Gradients = list[np.ndarray | None]
 
 
@@ -43,9 +46,11 @@ def inner(optimizer: keras.Optimizer) -> keras.Optimizer:
 def settings(optimizer: keras.Optimizer) -> dict[str, Any]:
     """Class and hyperparameters, without those that are read apart."""
     core = inner(optimizer)
-    return {"class": type(core).__name__} | {
+    found = {"class": type(core).__name__} | {
         k: v for k, v in config_of(core).items() if k not in _ASIDE
     }
+    spared = not_decayed(core)
+    return found | {NOT_DECAYED: spared} if spared else found
 
 
 def replicas(optimizer: keras.Optimizer) -> int:
@@ -75,6 +80,7 @@ def copy_of(
         config |= {name: None for name in ARGUMENTS.values() if name in config}
     twin: keras.Optimizer = type(optimizer).from_config(config)
     twin.build(variables)
+    exclude_alike(inner(optimizer), inner(twin), variables)
     return twin
 
 

@@ -15,8 +15,9 @@ from twintrain.diagnosis.replay.heads import gives_probabilities
 from twintrain.diagnosis.replay.loss_search import search
 from twintrain.diagnosis.replay.losses import batch_of
 from twintrain.diagnosis.replay.model_calls import compute_dtype, outputs_of
-from twintrain.diagnosis.replay.optimizer_config import config_of
+from twintrain.diagnosis.replay.optimizer_config import config_of, excluded_names
 from twintrain.diagnosis.replay.tolerances import forward_tolerance
+from twintrain.diagnosis.replay.updates import inner
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.made_side import MadeSide
 from twintrain.diagnosis.watch.frozen_rows import Rows
@@ -70,16 +71,23 @@ def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
     # What recurrent layers carry from batch to batch ends with an epoch; fit never ends it.
     carries = any(getattr(layer, "stateful", False) for layer in steps[0].model.layers)
     callbacks = f", callbacks=[{_RESET}]" if carries else ""
-    code = (_RESETTING if carries else "") + textwrap.dedent(
-        f"""\
+    excluded = excluded_names(inner(applied.optimizer))
+    spares = f"optimizer.exclude_from_weight_decay(var_names={excluded!r})\n" if excluded else ""
+    made = f"optimizer = {optimizer}\n{spares}" if excluded else ""
+    code = (
+        (_RESETTING if carries else "")
+        + made
+        + textwrap.dedent(
+            f"""\
         model.compile(
-            optimizer={optimizer},
+            optimizer={"optimizer" if excluded else optimizer},
             loss={loss_code},
         )
         history = model.fit(
             {data}batch_size={rows.batch}, epochs=EPOCHS{_validation(test)}{callbacks}, verbose=0
         )
         """
+        )
     )
     title = "There is no fit here; this is what it would do, on the same rows as arrays:"
     return MadeSide(FIT, title, code, values)

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from twintrain.diagnosis.replay.optimizer_config import config_of
-from twintrain.diagnosis.replay.updates import has_schedule, inner
+from twintrain.diagnosis.replay.optimizer_config import config_of, excluded_names, not_decayed
+from twintrain.diagnosis.replay.updates import NOT_DECAYED, has_schedule, inner
 from twintrain.diagnosis.stages.findings import say
 from twintrain.diagnosis.watch.trace import Applied
 
@@ -25,7 +25,13 @@ def written(applied: Applied, differing: Iterable[str] = ()) -> str:
     given = {"learning_rate": rate_written(applied)}
     given |= {name: _literal(config[name]) for name in differing if name in config}
     arguments = ", ".join(f"{name}={value}" for name, value in given.items())
-    return f"keras.optimizers.{type(core).__name__}({arguments})"
+    made = f"keras.optimizers.{type(core).__name__}({arguments})"
+    if NOT_DECAYED not in differing:
+        return made
+    if not not_decayed(core):
+        return f"{made} without exclude_from_weight_decay"
+    names = excluded_names(core)
+    return f"{made} with exclude_from_weight_decay({f'var_names={names!r}' if names else '...'})"
 
 
 def rate_written(applied: Applied) -> str:

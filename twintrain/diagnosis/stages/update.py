@@ -162,7 +162,8 @@ def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[A
     else:
         differing = sorted(k for k in {*right, *found} if right.get(k) != found.get(k))
         readings = [
-            by_reading(f"optimizer {key}", found.get(key), right.get(key)) for key in differing
+            by_reading(f"optimizer {key}", _told(found.get(key)), _told(right.get(key)))
+            for key in differing
         ]
     if not each_close(first.learning_rate, other.learning_rate, LEARNING_RATE):
         readings.append(by_reading("learning rate", first.learning_rate, other.learning_rate))
@@ -219,6 +220,11 @@ def _does_by_hand(side: Side, right: list[Applied]) -> bool:
             return False
         found += changes_differ(seen, replayed, correct)
     return found > 0
+
+
+def _told(setting: Any) -> Any:
+    """A setting as it is shown; of variables, their numbers among those that are trained."""
+    return f"numbers {', '.join(map(str, setting))}" if isinstance(setting, tuple) else setting
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

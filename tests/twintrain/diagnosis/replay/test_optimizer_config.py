@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from twintrain.diagnosis.replay.optimizer_config import config_of
+from twintrain.diagnosis.replay.optimizer_config import config_of, excluded_names, not_decayed
 from twintrain.diagnosis.replay.updates import copy_of, settings
 
 
@@ -45,3 +45,38 @@ def test_keras_own_rates_are_described_as_ever() -> None:
     assert config_of(optimizer) == optimizer.get_config()
     optimizer = keras.optimizers.SGD(0.5)
     assert config_of(optimizer) == optimizer.get_config()
+
+
+@pytest.mark.parametrize("told", [{"var_names": ["bias", "gamma"]}, {"var_list": 1}])
+def test_what_is_excluded_from_weight_decay_goes_over_to_a_copy(told: dict[str, Any]) -> None:
+    def variables() -> list[keras.Variable]:
+        names = ("kernel", "bias", "other")
+        return [keras.Variable(np.ones(2, np.float32), name=name) for name in names]
+
+    ours, theirs = variables(), variables()
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    if "var_list" in told:
+        optimizer.exclude_from_weight_decay([ours[1]])
+    else:
+        optimizer.exclude_from_weight_decay(**told)
+    optimizer.build(ours)
+    copy = copy_of(optimizer, theirs)
+    gradients = [keras.ops.ones(2) * 0.1] * 3
+    optimizer.apply(gradients)
+    copy.apply(gradients)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert ours[1].numpy()[0] > ours[0].numpy()[0]
+    assert not_decayed(optimizer) == not_decayed(copy) == (1,)
+    assert settings(optimizer) == settings(copy)
+    assert settings(copy) != settings(keras.optimizers.AdamW(0.1, weight_decay=0.5))
+    assert excluded_names(copy) == told.get("var_names", [])
+
+
+def test_single_variables_are_not_excluded_among_others() -> None:
+    ours = [keras.Variable(np.ones(2, np.float32)) for _ in range(2)]
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([ours[1]])
+    optimizer.build(ours)
+    with pytest.raises(ValueError, match="not among these"):
+        copy_of(optimizer, [keras.Variable(np.ones(3, np.float32))])

@@ -127,6 +127,38 @@ def test_a_weight_decay_that_is_little_beside_the_weight_shows_in_its_change() -
     assert change.observed == change.replayed != change.correct
 
 
+def decaying(told: bool) -> keras.Optimizer:
+    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5)
+    if told:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_what_is_excluded_from_weight_decay_on_one_side_alone_is_named(side: str) -> None:
+    fit, loop = (
+        Practice(optimizer=lambda told=name == side: decaying(told))  # type: ignore[misc]
+        for name in ("keras_fit", "custom_loop")
+    )
+    pair = pair_of(fit, loop)
+    check_optimizer(pair)
+    assert named(pair) == [("optimizer_differs", "custom_loop", 0)]
+    assert not pair.findings.unexplained
+    (cause,) = pair.findings.causes
+    reading = cause.evidence[-1]
+    assert reading.quantity == "optimizer variables without weight decay"
+    assert {reading.observed, reading.expected} == {"None", "numbers 1, 3"}
+    with_it = "exclude_from_weight_decay(var_names=['bias'])"
+    assert (with_it in cause.fix) == (side == "keras_fit")
+
+
+def test_what_both_exclude_from_weight_decay_is_no_difference() -> None:
+    both = Practice(optimizer=lambda: decaying(True))
+    pair = pair_of(both, both)
+    check_optimizer(pair)
+    assert nothing(pair)
+
+
 def test_weights_that_are_changed_by_more_than_the_optimizer_are_not_explained() -> None:
     def plant(fit: Trace, loop: Trace) -> None:
         after = loop.steps[2].after
