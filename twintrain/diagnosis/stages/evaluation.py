@@ -20,13 +20,15 @@ from twintrain.diagnosis.stages.findings import by_reading, by_replay
 from twintrain.diagnosis.stages.pair import Pair, Side
 from twintrain.diagnosis.stages.registry import looks_for
 from twintrain.diagnosis.stages.validation_split import hold_the_same_back
-from twintrain.diagnosis.watch.frozen_rows import keys_of
+from twintrain.diagnosis.watch.frozen_rows import as_rows, keys_of
 from twintrain.diagnosis.watch.trace import FIT, LOOP, Evaluation
 from twintrain.diagnosis.watch.trained_model import shares_variables
 
 # Share of rows that stand in the data just so, from which on nothing was made of them before they
 # were evaluated.
 AS_THEY_ARE = 0.5
+# What tells that rows were scaled by themselves, how near, and of how many rows at least.
+ITSELF, SCALED, _FEWEST_ROWS = "scaled by these very rows", 1e-3, 8
 # Per split, how often each row occurs.
 Counts = dict[str, np.ndarray]
 
@@ -69,28 +71,53 @@ def check_evaluations(pair: Pair) -> bool:
         why = f"{' and '.join(strange)} evaluates on rows of which nothing is known"
         pair.findings.not_compared("evaluation", why, open_=True)
         return False
-    _check_content(pair, blocks)
-    _check_rows(pair, blocks)
+    changed = _check_content(pair, blocks)
+    _check_rows(pair, blocks, changed)
     for side in pair.sides:
         _check_flag(pair, side, blocks[side.name])
     return True
 
 
-def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
-    """Compare what was made of the rows before they were evaluated."""
+def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> bool:
+    """Compare what was made of the rows before they were evaluated; whether it is not the same."""
     changes = {side.name: _change(pair, side, blocks[side.name]) for side in pair.sides}
     if changes[FIT] == changes[LOOP] or "rounded" in changes.values():
-        return
+        return False
     at_fault = FIT if changes[LOOP] == "none" else LOOP
     random = changes[at_fault] == "random"
     correct = changes[pair.other(at_fault).name]
+    evidence, fix = by_reading("inputs in evaluation", changes[at_fault], correct), None
+    fitted = [name for name, found in blocks.items() if is_scaled_by_itself(held_out(pair, found))]
+    if len(fitted) == 1 and not random:
+        (at_fault,) = fitted
+        evidence = by_reading("columns of the rows evaluated", ITSELF, "scaled by other rows")
+        fix = "Fit what scales them to the training rows alone, and transform the others with it."
     pair.findings.name_cause(
         "augmentation_one_sided" if random else "preprocessing_differs",
         at_fault,
         None,
-        by_reading("inputs in evaluation", changes[at_fault], correct),
+        evidence,
+        fix=fix,
         stage=Stage.EVALUATION,
     )
+    return True
+
+
+def is_scaled_by_itself(evaluations: list[Evaluation]) -> bool:
+    """Whether what scales the rows evaluated was fitted to them: then each of their columns has
+    mean 0 and variance 1, or goes from 0 to 1. Columns of two values are not asked.
+    """
+    first = min((e.position for e in evaluations), default=0)
+    parts = [as_rows(e.inputs) for e in evaluations if e.position == first]
+    if not parts or len({part.shape[1] for part in parts}) > 1:
+        return False
+    rows = np.concatenate(parts).astype(np.float64)
+    asked = rows[:, [len(np.unique(column)) > 2 for column in rows.T]]
+    if len(rows) < _FEWEST_ROWS or asked.shape[1] < 2:
+        return False
+    standard = np.abs(asked.mean(0)) + np.abs(asked.std(0) - 1)
+    spread = np.abs(asked.min(0)) + np.abs(asked.max(0) - 1)
+    return bool((standard < SCALED).all() or (spread < SCALED).all())
 
 
 def _as_they_are(pair: Pair, evaluations: list[Evaluation]) -> float:
@@ -117,14 +144,18 @@ def _change(pair: Pair, side: Side, evaluations: list[Evaluation]) -> str:
     return read_stream(chosen, data, first or len(chosen)).change
 
 
-def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]]) -> None:
-    """Compare which rows are evaluated; where the sides hold other rows back, that is why."""
+def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) -> None:
+    """Compare which rows are evaluated; where the sides hold other rows back, that is why. Rows
+    that one side has `changed` may be known no more.
+    """
     if pair.findings.has("validation_split_differs"):
         return
     counters = _counters(pair)
     counts = {name: _counts(pair, found, counters) for name, found in blocks.items()}
     which = "test" if any(found["test"].any() for found in counts.values()) else "train"
     fit, loop = counts[FIT][which], counts[LOOP][which]
+    if changed and not (fit.any() and loop.any()):
+        return
     if np.array_equal(fit, loop) or (which == "train" and hold_the_same_back(pair)):
         return
     counter = counters[which]

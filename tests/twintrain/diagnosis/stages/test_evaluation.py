@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
 
 from tests.twintrain.diagnosis.traces import (
+    BATCH,
     STEPS,
     TEST_ROWS,
     Practice,
@@ -16,8 +19,8 @@ from tests.twintrain.diagnosis.traces import (
     small_model,
 )
 from twintrain.diagnosis.catalogue import Stage
-from twintrain.diagnosis.stages.evaluation import blocks_of, check_evaluations, held_out
-from twintrain.diagnosis.watch.trace import Evaluation
+from twintrain.diagnosis.stages.evaluation import ITSELF, blocks_of, check_evaluations, held_out
+from twintrain.diagnosis.watch.trace import Evaluation, Trace
 
 
 def dropping() -> keras.Model:
@@ -64,6 +67,38 @@ def test_inputs_that_are_changed_in_evaluation_only_are_named() -> None:
     assert named(pair) == [("preprocessing_differs", "custom_loop", None)]
     assert pair.findings.causes[0].first_visible is Stage.EVALUATION
     assert pair.findings.causes[0].evidence[0].observed == "scaled"
+
+
+def standardized(rows: np.ndarray) -> np.ndarray:
+    return ((rows - rows.mean(0)) / rows.std(0)).astype(np.float32)
+
+
+def from_0_to_1(rows: np.ndarray) -> np.ndarray:
+    return ((rows - rows.min(0)) / np.ptp(rows, 0)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [standardized, from_0_to_1])
+@pytest.mark.parametrize("side", ["keras_fit", "custom_loop"])
+def test_a_scaler_that_was_fitted_to_the_rows_evaluated_is_the_mistake(
+    side: str, scale: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    def plant(*traces: Trace) -> None:
+        for trace in traces:
+            if trace.side == side:
+                for end in (STEPS, 2 * STEPS):
+                    found = [e for e in trace.evaluations if e.position == end]
+                    rows = np.concatenate([np.asarray(e.inputs) for e in found])
+                    own = scale(rows)
+                    for number, evaluation in enumerate(found):
+                        size = len(np.asarray(evaluation.inputs))
+                        evaluation.inputs = own[number * BATCH : number * BATCH + size]
+
+    pair = pair_of(plant=plant)
+    check_evaluations(pair)
+    assert named(pair) == [("preprocessing_differs", side, None)]
+    (reading,) = pair.findings.causes[0].evidence
+    assert (reading.observed, reading.expected) == (ITSELF, "scaled by other rows")
+    assert "training rows alone" in pair.findings.causes[0].fix
 
 
 def test_nothing_is_said_where_a_side_does_not_evaluate() -> None:
