@@ -145,8 +145,8 @@ def _change(pair: Pair, side: Side, evaluations: list[Evaluation]) -> str:
 
 
 def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) -> None:
-    """Compare which rows are evaluated; where the sides hold other rows back, that is why. Rows
-    that one side has `changed` may be known no more.
+    """Compare which rows are evaluated; where the sides hold other rows back, that is why. Of rows
+    that one side has `changed`, which are hard to know again, only that there are as many.
     """
     if pair.findings.has("validation_split_differs"):
         return
@@ -154,7 +154,9 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) 
     counts = {name: _counts(pair, found, counters) for name, found in blocks.items()}
     which = "test" if any(found["test"].any() for found in counts.values()) else "train"
     fit, loop = counts[FIT][which], counts[LOOP][which]
-    if changed and not (fit.any() and loop.any()):
+    if changed and (
+        not (fit.any() and loop.any()) or len(set(map(_rows_fed, blocks.values()))) == 1
+    ):
         return
     if np.array_equal(fit, loop) or (which == "train" and hold_the_same_back(pair)):
         return
@@ -170,6 +172,11 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) 
             _say(counts[pair.other(at_fault).name], counters),
         ),
     )
+
+
+def _rows_fed(evaluations: list[Evaluation]) -> int:
+    """How many rows the evaluations are of."""
+    return sum(len(as_rows(evaluation.inputs)) for evaluation in evaluations)
 
 
 def _counters(pair: Pair) -> dict[str, RowCounter]:
