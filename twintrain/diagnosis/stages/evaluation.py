@@ -154,9 +154,8 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) 
     counts = {name: _counts(pair, found, counters) for name, found in blocks.items()}
     which = "test" if any(found["test"].any() for found in counts.values()) else "train"
     fit, loop = counts[FIT][which], counts[LOOP][which]
-    if changed and (
-        not (fit.any() and loop.any()) or len(set(map(_rows_fed, blocks.values()))) == 1
-    ):
+    as_many = len({sum(one.size for one in found) for found in blocks.values()}) == 1
+    if changed and (as_many or not (fit.any() and loop.any())):
         return
     if np.array_equal(fit, loop) or (which == "train" and hold_the_same_back(pair)):
         return
@@ -172,11 +171,6 @@ def _check_rows(pair: Pair, blocks: dict[str, list[Evaluation]], changed: bool) 
             _say(counts[pair.other(at_fault).name], counters),
         ),
     )
-
-
-def _rows_fed(evaluations: list[Evaluation]) -> int:
-    """How many rows the evaluations are of."""
-    return sum(len(as_rows(evaluation.inputs)) for evaluation in evaluations)
 
 
 def _counters(pair: Pair) -> dict[str, RowCounter]:
