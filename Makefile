@@ -25,7 +25,7 @@ quick: install  ## the same on a sample of 6,000 examples
 test: install  ## all short tests, and a fifth of the long ones
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
-test-all: install  ## every test: `make test` runs a fifth of the long ones, which third by the number of commits
+test-all: install  ## every test: `make test` runs a fifth of the long ones, which by the number of commits
 	.venv/bin/python -m pytest $(PARALLEL) --turn all $(ARGS)
 
 test-fast: install  ## the tests that take seconds

@@ -2,7 +2,7 @@
 `benchmarks/scripts` (`scripts_2` to `scripts_7`) through the command, unchanged and from inside its
 folder, and holds what it says against what its author says.
 
-python benchmarks/strangers.py [--set 1|2|3|4|5|6] [--only NN ...] [--json FILE]
+python benchmarks/strangers.py [--set 1|2|3|4|5|7] [--only NN ...] [--json FILE]
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ def _compiled(step: Step) -> Declared | None:
     weights = [one.loss_weights or 1.0 for one in flat]
     paths = [one.path for one in flat]
     outputs = [_at(step.outputs, path) for path in paths]
-    shapes = None if any(one is None for one in outputs) else [_of_a_row(one) for one in outputs]
+    known = len(outputs) > 1 and all(hasattr(one, "shape") for one in outputs)
+    shapes = [_of_a_row(one) for one in outputs] if known else None
     return declare([one.loss for one in flat], weights, paths, shapes)
 
 

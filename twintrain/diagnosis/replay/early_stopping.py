@@ -271,6 +271,9 @@ def stop_epoch(
 
 def maximises(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback that monitors a figure takes more for better, as Keras decides it."""
+    chosen = getattr(callback, "monitor_op", None)
+    if chosen is not None:  # once `fit` has run: by the metric's own direction
+        return bool(chosen is keras.ops.greater)
     if callback.mode in ("min", "max"):
         return bool(callback.mode == "max")
     return str(callback.monitor).endswith(_MORE_IS_BETTER)

@@ -16,7 +16,7 @@ def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
     if type(metric) in (keras.metrics.Mean, keras.metrics.Sum):
         return None
     try:
-        again, config = _made_again(metric)
+        again, config = made_again(metric)
     except Exception:  # a class of the user's own, with arguments that are not in its configuration
         return None
 
@@ -38,7 +38,7 @@ def of_metric(metric: keras.Metric, figure: str) -> Definition | None:
     return Definition(figure, said, False, sums, finish, f"keras.metrics.{said}.")
 
 
-def _made_again(metric: keras.Metric) -> tuple[keras.Metric, dict[str, object]]:
+def made_again(metric: keras.Metric) -> tuple[keras.Metric, dict[str, object]]:
     """A metric like this one, without what it has counted, and its settings."""
     if type(metric) is keras.metrics.MeanMetricWrapper:  # of a function that need not be registered
         function, given = metric._fn, metric._fn_kwargs

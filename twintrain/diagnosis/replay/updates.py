@@ -60,7 +60,10 @@ def replicas(optimizer: keras.Optimizer) -> int:
 
 
 def copy_of(
-    optimizer: keras.Optimizer, variables: list[keras.Variable], clips: bool = True
+    optimizer: keras.Optimizer,
+    variables: list[keras.Variable],
+    clips: bool = True,
+    originals: list[keras.Variable] | None = None,
 ) -> keras.Optimizer:
     """A fresh optimizer of the same settings, built for some variables.
 
@@ -68,6 +71,7 @@ def copy_of(
         optimizer: is left as it is.
         variables: it will update.
         clips: keep its own clipping.
+        originals: for each of the variables, the optimizer's own; None where they are in its order.
 
     Raises:
         ValueError: it does not describe itself, or what is in it does not.
@@ -80,7 +84,7 @@ def copy_of(
         config |= {name: None for name in ARGUMENTS.values() if name in config}
     twin: keras.Optimizer = type(optimizer).from_config(config)
     twin.build(variables)
-    exclude_alike(inner(optimizer), inner(twin), variables)
+    exclude_alike(inner(optimizer), inner(twin), variables, originals)
     return twin
 
 
@@ -110,7 +114,7 @@ def _twin_of(original: keras.Optimizer, step: Step, positions: list[int], clips:
     known = _TWINS.setdefault(original, {})
     if key not in known:
         copies = _copies(step, positions)
-        optimizer = copy_of(original, copies, clips)
+        optimizer = copy_of(original, copies, clips, variables)
         made = _Twin(optimizer, copies, [value_of(v) for v in optimizer.variables])
         kinds = (type(original), type(inner(original)))
         if not all(kind.__module__.startswith("keras.") for kind in kinds):

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from twintrain.diagnosis.replay.early_stopping import maximises
+from twintrain.diagnosis.replay.metric_objects import made_again
 from twintrain.diagnosis.scripts.code_of import code_of
 
 _INDENT = "    "
@@ -80,17 +81,25 @@ def written(given: Any, model: keras.Model, validates: bool) -> WrittenCallbacks
     callbacks = getattr(given, "callbacks", given) or []
     for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
         kind = type(callback)
-        if kind is keras.callbacks.LearningRateScheduler and found.scheduled is None:
+        if _does_as(callback, keras.callbacks.LearningRateScheduler) and found.scheduled is None:
             found.scheduled = callback
-        elif kind is keras.callbacks.EarlyStopping and found.early is None:
+        elif _does_as(callback, keras.callbacks.EarlyStopping) and found.early is None:
             if _can_be_followed(callback, found, model, validates):
                 found.early = callback
-        elif kind is keras.callbacks.ReduceLROnPlateau and found.plateau is None:
+        elif _does_as(callback, keras.callbacks.ReduceLROnPlateau) and found.plateau is None:
             if _can_be_followed(callback, found, model, validates):
                 found.plateau = callback
         elif not isinstance(callback, _ITS_OWN):
             found.left_out.append(kind.__name__)
     return found
+
+
+def _does_as(callback: Any, kind: type) -> bool:
+    """Whether it is of a class of Keras's, or of one made of it that trains in the same way."""
+    names = ("on_epoch_begin", "on_epoch_end", "on_train_end", "get_monitor_value")
+    return isinstance(callback, kind) and all(
+        getattr(type(callback), name, None) is getattr(kind, name, None) for name in names
+    )
 
 
 def _can_be_followed(
@@ -108,11 +117,12 @@ def _can_be_followed(
     if metric is None or not name.startswith("val_"):
         found.left_out.append(f"{type(callback).__name__} on {name}")
         return False
-    code = code_of(metric)
+    # What a wrapper wraps is a function, which has no code of its own here.
+    wraps = type(metric) is keras.metrics.MeanMetricWrapper
+    code = None if wraps else code_of(metric)
     if code is None:
         made = re.sub(r"\W", "_", f"{metric.name}_of_fit")
-        kind, config = type(metric), metric.get_config()
-        found.values[made] = lambda: kind.from_config(config)
+        found.values[made] = lambda: made_again(metric)[0]
         code = made
     found.metrics[name] = code
     return True
@@ -129,7 +139,7 @@ def _metric_of(model: keras.Model, name: str) -> keras.Metric | None:
         if metric.name != name or type(metric) in (keras.metrics.Mean, keras.metrics.Sum):
             continue
         try:
-            type(metric).from_config(metric.get_config())
+            made_again(metric)
         except Exception:  # a class of the user's own, with arguments that it does not describe
             return None
         return metric

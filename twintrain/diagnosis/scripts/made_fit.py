@@ -72,7 +72,9 @@ def fit_for(trace: Trace, rows: Rows, test: Rows | None) -> MadeSide:
     carries = any(getattr(layer, "stateful", False) for layer in steps[0].model.layers)
     callbacks = f", callbacks=[{_RESET}]" if carries else ""
     excluded = excluded_names(inner(applied.optimizer))
-    spares = f"optimizer.exclude_from_weight_decay(var_names={excluded!r})\n" if excluded else ""
+    wrapped = inner(applied.optimizer) is not applied.optimizer
+    told = "optimizer.inner_optimizer" if wrapped else "optimizer"
+    spares = f"{told}.exclude_from_weight_decay(var_names={excluded!r})\n" if excluded else ""
     made = f"optimizer = {optimizer}\n{spares}" if excluded else ""
     code = (
         (_RESETTING if carries else "")

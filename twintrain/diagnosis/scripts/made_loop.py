@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from twintrain.diagnosis.replay.optimizer_config import config_of, excluded_names
+from twintrain.diagnosis.replay.updates import inner
 from twintrain.diagnosis.scripts.code_of import code_of
 from twintrain.diagnosis.scripts.lookout import FitSeen
 from twintrain.diagnosis.scripts.made_callbacks import WrittenCallbacks, written
@@ -48,8 +49,13 @@ def loop_for(call: FitSeen, rows: Rows, test: Rows | None) -> MadeSide:
     validates = test is not None and given.get("validation_data") is not None
     callbacks = written(given.get("callbacks"), model, validates)
     weighted = rows.part(2) is not None or given.get("class_weight") is not None
-    excluded = excluded_names(model.optimizer)
-    spares = f"\noptimizer.exclude_from_weight_decay(var_names={excluded!r})" if excluded else ""
+    told = (
+        "optimizer.inner_optimizer"
+        if inner(model.optimizer) is not model.optimizer
+        else "optimizer"
+    )
+    excluded = excluded_names(inner(model.optimizer))
+    spares = f"\n{told}.exclude_from_weight_decay(var_names={excluded!r})" if excluded else ""
     parts = [
         f"optimizer = {optimizer}{spares}",
         f"loss_fn = {loss_code}",

@@ -104,8 +104,8 @@ def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> bool:
 
 
 def is_scaled_by_itself(evaluations: list[Evaluation]) -> bool:
-    """Whether what scales the rows evaluated was fitted to them: then each of their columns has
-    mean 0 and variance 1, or goes from 0 to 1. Columns of two values are not asked.
+    """Whether what standardizes the rows evaluated was fitted to them: then each of their columns
+    has mean 0 and variance 1. Columns of two values are not asked.
     """
     first = min((e.position for e in evaluations), default=0)
     parts = [as_rows(e.inputs) for e in evaluations if e.position == first]
@@ -116,8 +116,7 @@ def is_scaled_by_itself(evaluations: list[Evaluation]) -> bool:
     if len(rows) < _FEWEST_ROWS or asked.shape[1] < 2:
         return False
     standard = np.abs(asked.mean(0)) + np.abs(asked.std(0) - 1)
-    spread = np.abs(asked.min(0)) + np.abs(asked.max(0) - 1)
-    return bool((standard < SCALED).all() or (spread < SCALED).all())
+    return bool((standard < SCALED).all())
 
 
 def _as_they_are(pair: Pair, evaluations: list[Evaluation]) -> float:

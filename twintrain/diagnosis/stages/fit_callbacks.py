@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from twintrain.diagnosis.replay.definitions import Definition
 from twintrain.diagnosis.replay.early_stopping import MONITORS
 from twintrain.diagnosis.replay.metric_objects import of_metric
@@ -30,7 +32,17 @@ def monitored(side: Side) -> dict[str, Definition]:
         compiled = getattr(call.model, "_compile_metrics", None)
         for metric in getattr(compiled, "metrics", None) or []:
             name = f"val_{metric.name}"
-            computed = of_metric(metric, name) if name in wanted else None
+            if name not in wanted or _may_be_of_batches(metric):
+                continue
+            computed = of_metric(metric, name)
             if computed is not None:
                 found[name] = computed
     return found
+
+
+def _may_be_of_batches(metric: keras.Metric) -> bool:
+    """Whether it is a function of the user's own, which may give one number for a batch: then the
+    figure depends on how the rows are shared out.
+    """
+    function = getattr(metric, "_fn", None)
+    return function is not None and not str(function.__module__).startswith("keras.")

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from twintrain.diagnosis.replay.compare import each_close
+from twintrain.diagnosis.replay.tolerances import FIGURE
 from twintrain.diagnosis.stages.findings import by_reading
 from twintrain.diagnosis.stages.log_differences import Differences
 from twintrain.diagnosis.stages.pair import Pair, Side
@@ -115,7 +119,14 @@ def _couples(fit: Figures, loop: Figures) -> Iterator[Couple]:
             yield other, reported
     for reported in unmatched if left else ():
         found = loop.found_to_be(reported)
-        same = [other for other in left if found and found in (other.means, fit.found_to_be(other))]
+        same = [
+            other
+            for other in left
+            if found in (other.means, fit.found_to_be(other))
+            and found is not None
+            and len(other.series) == len(reported.series)
+            and each_close(np.array(other.series), np.array(reported.series), FIGURE)
+        ]
         for other in same[:1]:
             left.remove(other)
             yield other, reported
@@ -145,7 +156,7 @@ def _look(
     elif silent:
         findings.not_compared(LOGS, f"{silent[0]} reports no figures", open_=False)
     elif not judged and not open_:
-        findings.not_compared(LOGS, f"no figure stands on both sides: {_told(sides)}", open_=True)
+        findings.not_compared(LOGS, f"no figure stands on both sides: {_told(sides)}", open_=False)
     if judged:
         findings.compared(LOGS, ", ".join(fit.name for fit, _ in judged))
     for fit, _ in open_:

@@ -9,6 +9,7 @@ import numpy as np
 from twintrain.diagnosis.replay.compare import close_to, each_close, largest, trainable_positions
 from twintrain.diagnosis.replay.tolerances import LEARNING_RATE, UPDATE
 from twintrain.diagnosis.replay.updates import (
+    NOT_DECAYED,
     inner,
     replay_from_start,
     replay_update,
@@ -168,6 +169,8 @@ def _compare(pair: Pair, fit: tuple[int, list[Applied]], loop: tuple[int, list[A
     if not each_close(first.learning_rate, other.learning_rate, LEARNING_RATE):
         readings.append(by_reading("learning rate", first.learning_rate, other.learning_rate))
     replayed = _by_the_other(pair.loop, right_ones) if number == 0 else []
+    if differing == [NOT_DECAYED] and not replayed:
+        return False  # the same variables, in another order, have other numbers
     alike = found | {"class": ""} == right | {"class": ""}
     if alike and not replayed and _is_derived(first, other):
         return False  # a class of one's own that updates as the one it is made of

@@ -19,6 +19,9 @@ _EMPTY = {"train", "training", "tr", "epoch", "epochs", "avg", "average", "histo
 _EMPTY |= {"total", "running", "value"}
 # Spellings of one figure, at the end of a name; the first that fits is replaced.
 _SPELLINGS = (
+    # 'f1_m', 'dice_coef' and 'iou_metric' are what 'f1', 'dice' and 'iou' are elsewhere.
+    (r"(?<=\w) (m|metric|score|fn|func)$", ""),
+    (r"\b(dice|iou|jaccard|tversky) (coef|coeff|coefficient)$", r"\1"),
     (r"\b(accs|accuracies|acc)$", "accuracy"),
     (r"\blosses$", "loss"),
     (r"\b(sparse categorical|categorical|binary) accuracy$", "accuracy"),
@@ -26,8 +29,6 @@ _SPELLINGS = (
     (r"\bmean squared error$", "mse"),
     (r"\bmean absolute error$", "mae"),
     (r"^mean$", ""),
-    # 'f1_m', 'dice_coef' and 'iou_metric' are what 'f1', 'dice' and 'iou' are elsewhere.
-    (r"(?<=\w) (m|metric|score|fn|func|coef|coeff|coefficient)$", ""),
 )
 
 

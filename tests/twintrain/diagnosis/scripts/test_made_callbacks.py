@@ -20,7 +20,10 @@ class OwnError(keras.metrics.MeanSquaredError):
 
 
 class OwnStop(keras.callbacks.EarlyStopping):
-    """Whatever it does."""
+    """Does something of its own."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Whatever it does."""
 
 
 def model() -> keras.Model:
@@ -123,6 +126,18 @@ def test_a_metric_that_is_gone_by_is_measured() -> None:
     assert found.metrics == {"val_own": "own_of_fit", "val_auc": "keras.metrics.AUC()"}
     assert type(found.values["own_of_fit"]()) is OwnError
     assert (found.plateau, found.early, found.left_out) == (by_own, by_auc, [])
+
+
+def test_more_is_better_where_the_metric_says_so() -> None:
+    """As Keras decides it, whatever the name is."""
+    early = keras.callbacks.EarlyStopping("val_precision")
+    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+    made.compile("sgd", "binary_crossentropy", metrics=[keras.metrics.Precision(name="precision")])
+    rows = np.random.default_rng(0).normal(size=(8, 2))
+    ends = (rows, rows[:, :1] > 0)
+    made.fit(*ends, validation_data=ends, callbacks=[early], verbose=0)
+    assert run(WrittenCallbacks(early=early), "val_precision", [0.1, 0.2, 0.3], 0.1)[1] == 3
+    assert 'float("-inf")' in WrittenCallbacks(early=early).before_the_epochs()[0]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def test_no_log_breaks_it(log: Any) -> None:
         ("val_f1_m", True, "f1"),
         ("f1_score", False, "f1"),
         ("dice_coef", False, "dice"),
+        ("kl_coef", False, "kl coef"),
+        ("acc_metric", False, "accuracy"),
         ("metric", False, "metric"),
         ("acc", False, "accuracy"),
         ("trainAcc", False, "accuracy"),
