@@ -28,7 +28,7 @@ from twintrain.diagnosis.watch.trained_model import shares_variables
 # were evaluated.
 AS_THEY_ARE = 0.5
 # What tells that rows were scaled by themselves, how near, and of how many rows at least.
-ITSELF, SCALED, _FEWEST_ROWS = "scaled by these very rows", 1e-3, 8
+ITSELF, SCALED, _FEWEST_ROWS = "each with mean 0 and variance 1", 1e-3, 8
 # Per split, how often each row occurs.
 Counts = dict[str, np.ndarray]
 
@@ -90,7 +90,7 @@ def _check_content(pair: Pair, blocks: dict[str, list[Evaluation]]) -> bool:
     fitted = [name for name, found in blocks.items() if is_scaled_by_itself(held_out(pair, found))]
     if len(fitted) == 1 and not random:
         (at_fault,) = fitted
-        evidence = by_reading("columns of the rows evaluated", ITSELF, "scaled by other rows")
+        evidence = by_reading("columns of the rows evaluated", ITSELF, "with others")
         fix = "Fit what scales them to the training rows alone, and transform the others with it."
     pair.findings.name_cause(
         "augmentation_one_sided" if random else "preprocessing_differs",

@@ -90,7 +90,7 @@ def test_a_scaler_that_was_fitted_to_the_rows_evaluated_is_the_mistake(
     check_evaluations(pair)
     assert named(pair) == [("preprocessing_differs", side, None)]
     (reading,) = pair.findings.causes[0].evidence
-    assert (reading.observed, reading.expected) == (ITSELF, "scaled by other rows")
+    assert (reading.observed, reading.expected) == (ITSELF, "with others")
     assert "training rows alone" in pair.findings.causes[0].fix
 
 
